@@ -1,0 +1,57 @@
+//! The whole document, and what belongs to no single API.
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::{AgentApi, ModelApi, Provider};
+
+/// `gateway.yaml`. The normal form (`gateway.json`) is this type written as JSON, every default spelt out.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "document", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Gateway {
+    /// Where state shared by replicas lives.
+    pub state: State,
+    /// Networks of the proxies in front of the gateway, such as `10.0.0.0/8`. Only a peer in one of them is
+    /// believed about `X-Forwarded-For`, `-Proto`, `-Host` and `-Port`.
+    #[cfg_attr(feature = "document", schemars(with = "Vec<String>"))]
+    pub trusted_proxies: Vec<IpNet>,
+    /// Who may call, and with which credentials.
+    pub consumers: Vec<Consumer>,
+    /// Ingress: Dify applications published through the gateway.
+    pub agents: Vec<AgentApi>,
+    /// Egress: model APIs offered to Dify and to other OpenAI clients.
+    pub models: Vec<ModelApi>,
+    /// The model vendors and self-hosted engines that `models` send to.
+    pub providers: Vec<Provider>,
+}
+
+/// Where state shared by replicas lives.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "document", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct State {
+    /// Address of a Redis, `redis://[user:password@]host[:port][/database]`, `rediss://` for TLS. Empty: Spin's
+    /// key-value store, which serves one machine.
+    pub redis: String,
+}
+
+/// Somebody who calls the gateway.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "document", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Consumer {
+    /// Unique; stands in logs, metrics and `policies.auth`.
+    pub name: String,
+    /// Any one of them identifies the consumer.
+    pub credentials: Vec<Credential>,
+}
+
+/// One way for a consumer to show who it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "document", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Credential {
+    /// A secret sent as `Authorization: Bearer …`, `x-api-key` or `api-key`.
+    ApiKey(String),
+}

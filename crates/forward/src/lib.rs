@@ -1,0 +1,1 @@
+//! Forwarding: routing tables, header hygiene, error answers.

@@ -1,0 +1,1 @@
+//! Model surfaces, requests and usage.

@@ -1,0 +1,1 @@
+//! Ports to the outside and, alone here, the Spin adapter.
