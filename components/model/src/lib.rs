@@ -1,1 +1,52 @@
-//! The model component.
+//! The component `model`: model calls out. Wiring only; what is decided, `spillway-model` decides.
+#![cfg(target_arch = "wasm32")]
+
+mod complete;
+mod handler;
+mod stream;
+
+use std::sync::OnceLock;
+
+use spillway_identity::Directory;
+use spillway_instance::{Meter, Totals, read_settings};
+use spillway_model::Catalogue;
+use spillway_platform::spin::{ErrorCode, Request, Response};
+use spin_sdk::wasip3::exports::http::handler::Guest;
+
+/// What this instance knows.
+struct Instance {
+    catalogue: Catalogue,
+    consumers: Directory,
+    meter: Meter,
+}
+
+static INSTANCE: OnceLock<Instance> = OnceLock::new();
+
+struct Component;
+
+// Not `#[http_service]`, which would copy every header into a map, and fail on those it cannot parse.
+spin_sdk::wasip3::http::service::export!(Component);
+
+impl Guest for Component {
+    async fn handle(request: Request) -> Result<Response, ErrorCode> {
+        match instance().await {
+            Ok(instance) => handler::handle(instance, request).await,
+            Err(message) => handler::misconfigured(&message).await,
+        }
+    }
+}
+
+async fn instance() -> Result<&'static Instance, String> {
+    if let Some(instance) = INSTANCE.get() {
+        return Ok(instance);
+    }
+    let gateway = read_settings().await.map_err(|error| error.to_string())?;
+    let catalogue = Catalogue::new(&gateway).map_err(|error| error.to_string())?;
+    let consumers = Directory::new(&gateway.consumers);
+    let meter = Meter::new(Totals::new(&gateway.state.redis));
+    Ok(INSTANCE.get_or_init(|| Instance {
+        catalogue,
+        consumers,
+        meter,
+    }))
+}

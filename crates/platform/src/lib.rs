@@ -1,1 +1,15 @@
-//! Ports to the outside and, alone here, the Spin adapter.
+//! The ports to the outside (heads of messages, sending, time) and, alone here, the Spin adapter.
+//! Must not know any policy, API surface or configuration.
+
+mod headers;
+mod message;
+mod ports;
+
+#[cfg(target_arch = "wasm32")]
+pub mod spin;
+
+pub use headers::{Headers, MAX_SECTION_BYTES};
+pub use message::{RequestHead, SendError, Timeouts, Upstream};
+pub use ports::{
+    ClientLeft, Clock, InboundResponse, IncomingBody, OutboundRequest, OutgoingBody, Sender,
+};

@@ -1,1 +1,20 @@
-//! The port to shared state.
+//! Shared state: the names of its keys, and the scripts that change them in one step.
+//! Must not know how a command reaches the store, nor what policies make of the values.
+//!
+//! Names carry a version, so that two releases can share a store. Every key of one script call shares a hash tag
+//! (`{…}`), so that Redis Cluster can keep them together, and has an expiry.
+
+/// Totals of all counters, a Redis hash or a key-value entry of `series value` lines.
+pub const METRICS_KEY: &str = "spillway:{metrics}:v1";
+
+/// Adds to totals: `KEYS[1]` the hash, `ARGV[1]` its time to live in seconds, then series and amount in turn.
+pub const METRICS_ADD_V1: &str = "\
+for i = 2, #ARGV, 2 do
+  redis.call('HINCRBY', KEYS[1], ARGV[i], ARGV[i + 1])
+end
+redis.call('EXPIRE', KEYS[1], ARGV[1])
+return 1
+";
+
+/// How long totals outlive their last change: 30 days.
+pub const METRICS_TTL_SECONDS: i64 = 30 * 24 * 60 * 60;

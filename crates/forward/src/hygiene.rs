@@ -1,0 +1,189 @@
+//! Which headers go along, and which the gateway sets itself.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use spillway_platform::{Headers, RequestHead};
+
+/// Fields that belong to one hop only (RFC 9110 §7.6.1 and its forerunners), or that the runtime sets itself and
+/// refuses from a component.
+const HOP_BY_HOP: [&str; 12] = [
+    "connection",
+    "expect",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Fields by which a proxy tells of the client: believed from a trusted proxy only.
+const CLIENT_CLAIMS: [&str; 9] = [
+    "cf-connecting-ip",
+    "forwarded",
+    "true-client-ip",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "x-forwarded-proto",
+    "x-real-ip",
+];
+
+/// Removes what must not cross: hop-by-hop fields and Spin's own.
+pub fn drop_unforwardable_headers(headers: &mut Headers) {
+    headers.retain_names(|name| !name.starts_with("spin-") && !HOP_BY_HOP.contains(&name));
+}
+
+/// Removes a client's copies of the fields that the gateway itself gives meaning to.
+pub fn drop_internal_headers(headers: &mut Headers) {
+    headers.retain_names(|name| !name.starts_with("x-gateway-"));
+}
+
+/// Whom to believe about the client.
+#[derive(Debug, Clone, Default)]
+pub struct PeerTrust {
+    proxies: Vec<IpNet>,
+}
+
+impl PeerTrust {
+    /// Believes peers in these networks.
+    pub fn new(proxies: &[IpNet]) -> Self {
+        Self {
+            proxies: proxies.to_vec(),
+        }
+    }
+
+    fn believes(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.proxies
+            .iter()
+            .any(|network| network.contains(&address))
+    }
+}
+
+/// What the upstream is told about the client and about what it asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForwardedHeaders {
+    /// The client: the nearest address that is no trusted proxy.
+    pub client: Option<IpAddr>,
+    /// `http` or `https`, as the client used.
+    pub proto: String,
+    /// Host and port, as the client used.
+    pub host: String,
+    forwarded_for: Option<String>,
+    port: String,
+}
+
+impl ForwardedHeaders {
+    /// Reads what the request itself and, from a trusted proxy, its headers say.
+    pub fn of(request: &RequestHead, trust: &PeerTrust) -> Self {
+        let peer = request.peer.map(|peer| peer.ip().to_canonical());
+        let trusted = peer.is_some_and(|peer| trust.believes(peer));
+        let claim = |name: &str| {
+            request.headers.text(name).filter(|_| trusted).map(|value| {
+                // Only the first of a list: the one nearest to the client.
+                value.split(',').next().unwrap_or(value).trim().to_owned()
+            })
+        };
+        let proto = claim("x-forwarded-proto")
+            .filter(|proto| proto == "http" || proto == "https")
+            .unwrap_or_else(|| request.scheme.clone());
+        let host = claim("x-forwarded-host")
+            .filter(|host| !host.is_empty())
+            .unwrap_or_else(|| request.authority.clone());
+        let port = claim("x-forwarded-port")
+            .filter(|port| port.parse::<u16>().is_ok())
+            .unwrap_or_else(|| port_of(&host, &proto).to_owned());
+        let chain: Vec<String> = if trusted {
+            request
+                .headers
+                .all("x-forwarded-for")
+                .filter_map(|value| std::str::from_utf8(value).ok())
+                .flat_map(|value| value.split(','))
+                .map(|address| address.trim().to_owned())
+                .filter(|address| !address.is_empty())
+                .collect()
+        } else {
+            Vec::new()
+        };
+        let client = if trusted {
+            nearest_untrusted(&chain, trust).or(peer)
+        } else {
+            peer
+        };
+        let forwarded_for = peer.map(|peer| {
+            let mut text = chain.join(", ");
+            if !text.is_empty() {
+                text.push_str(", ");
+            }
+            text.push_str(&peer.to_string());
+            text
+        });
+        Self {
+            client,
+            proto,
+            host,
+            forwarded_for,
+            port,
+        }
+    }
+
+    /// Replaces every claim in `headers` by what is so.
+    pub fn apply(&self, headers: &mut Headers) {
+        headers.retain_names(|name| !CLIENT_CLAIMS.contains(&name));
+        if let Some(chain) = &self.forwarded_for {
+            headers.append("x-forwarded-for", chain.as_str());
+        }
+        if let Some(client) = self.client {
+            headers.append("x-real-ip", client.to_string());
+        }
+        headers.append("x-forwarded-proto", self.proto.as_str());
+        if !self.host.is_empty() {
+            headers.append("x-forwarded-host", self.host.as_str());
+        }
+        headers.append("x-forwarded-port", self.port.as_str());
+    }
+
+    /// The host without its port.
+    pub fn host_name(&self) -> &str {
+        split_port(&self.host).0
+    }
+}
+
+/// From the right, the first address of the chain that is no trusted proxy: whatever stands left of it, anybody
+/// could have written.
+fn nearest_untrusted(chain: &[String], trust: &PeerTrust) -> Option<IpAddr> {
+    let mut nearest = None;
+    for entry in chain.iter().rev() {
+        let Ok(address) = entry.parse::<IpAddr>() else {
+            break;
+        };
+        nearest = Some(address.to_canonical());
+        if !trust.believes(address) {
+            break;
+        }
+    }
+    nearest
+}
+
+/// Host name and port of an authority; brackets of an IPv6 address stay with the name.
+pub(crate) fn split_port(authority: &str) -> (&str, Option<&str>) {
+    match authority.rsplit_once(':') {
+        Some((name, port)) if !port.contains(']') && !name.is_empty() => (name, Some(port)),
+        _ => (authority, None),
+    }
+}
+
+fn port_of<'a>(host: &'a str, proto: &str) -> &'a str {
+    let standard = if proto == "https" { "443" } else { "80" };
+    split_port(host)
+        .1
+        .filter(|port| !port.is_empty())
+        .unwrap_or(standard)
+}

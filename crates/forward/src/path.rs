@@ -1,0 +1,78 @@
+//! Paths as prefixes.
+
+/// Whether `path` is `base` or below it, by whole segments: `/v1` holds `/v1` and `/v1/x`, not `/v1x`.
+pub fn is_below(path: &str, base: &str) -> bool {
+    let base = base.trim_end_matches('/');
+    path.strip_prefix(base)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// `path` (with its query, if any) with `base` removed; `None` where it is not below it. Never empty.
+pub fn strip_base(path: &str, base: &str) -> Option<String> {
+    let base = base.trim_end_matches('/');
+    let rest = path.strip_prefix(base)?;
+    match rest.chars().next() {
+        None => Some("/".to_owned()),
+        Some('/') => Some(rest.to_owned()),
+        Some('?') => Some(format!("/{rest}")),
+        Some(_) => None,
+    }
+}
+
+/// Whether a segment of `path` is `.` or `..`, plain or percent-encoded. A route chosen by such a path and the
+/// upstream that resolves it could mean different things, so none is chosen.
+pub fn has_dot_segment(path: &str) -> bool {
+    path.split(['/', '\\']).any(|segment| {
+        let mut rest = segment;
+        let mut dots = 0_u8;
+        while let Some(next) = rest
+            .strip_prefix('.')
+            .or_else(|| rest.strip_prefix("%2e"))
+            .or_else(|| rest.strip_prefix("%2E"))
+        {
+            dots = dots.saturating_add(1);
+            rest = next;
+        }
+        // What follows a `;` is a parameter of the segment to some servers.
+        (dots == 1 || dots == 2) && (rest.is_empty() || rest.starts_with(';'))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_holds_whole_segments_only() {
+        assert!(is_below("/v1", "/v1") && is_below("/v1/x", "/v1") && is_below("/v1/", "/v1"));
+        assert!(!is_below("/v1x", "/v1") && !is_below("/", "/v1"));
+        assert!(is_below("/x", "/") && is_below("/", "/"));
+    }
+
+    #[test]
+    fn stripping_leaves_a_path() {
+        assert_eq!(strip_base("/d", "/d").as_deref(), Some("/"));
+        assert_eq!(strip_base("/d?a=1", "/d").as_deref(), Some("/?a=1"));
+        assert_eq!(strip_base("/d/v1?a", "/d").as_deref(), Some("/v1?a"));
+        assert_eq!(strip_base("/dx", "/d"), None);
+        assert_eq!(strip_base("/x", "/").as_deref(), Some("/x"));
+    }
+
+    #[test]
+    fn dot_segments_are_seen_in_every_spelling() {
+        for path in [
+            "/..",
+            "/a/../b",
+            "/./a",
+            "/%2e%2E/b",
+            "/.%2e",
+            "/a/..;x/b",
+            "/a\\..\\b",
+        ] {
+            assert!(has_dot_segment(path), "{path}");
+        }
+        for path in ["/", "/a..b", "/...", "/.well-known/x", "/a.b/c", "/..a"] {
+            assert!(!has_dot_segment(path), "{path}");
+        }
+    }
+}

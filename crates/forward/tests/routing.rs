@@ -1,0 +1,332 @@
+//! Which API, route and service a request goes to, and what goes along.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use spillway_config::{
+    AgentApi, AgentProtocol, AgentRoute, AgentTimeouts, DifyService, DifyServices, PathMatch,
+    RequestMatch, ValueMatch,
+};
+use spillway_forward::{
+    ForwardedHeaders, PeerTrust, Router, RoutingFailure, Surface, drop_internal_headers,
+    drop_unforwardable_headers,
+};
+use spillway_platform::{Headers, RequestHead};
+
+fn request(authority: &str, path: &str, headers: &[(&str, &str)]) -> RequestHead {
+    let list = headers
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()));
+    RequestHead {
+        method: http::Method::POST,
+        scheme: "http".to_owned(),
+        authority: authority.to_owned(),
+        path_and_query: path.to_owned(),
+        headers: Headers::from_list(list.collect()),
+        peer: Some("192.0.2.7:4000".parse().unwrap()),
+    }
+}
+
+fn api(name: &str, domains: &[&str], base_path: &str) -> AgentApi {
+    AgentApi {
+        name: name.to_owned(),
+        protocol: AgentProtocol::Dify,
+        domains: domains.iter().map(|domain| (*domain).to_owned()).collect(),
+        base_path: base_path.to_owned(),
+        strip_base_path: true,
+        services: DifyServices {
+            api: Some("http://api:5001".to_owned()),
+            web: Some("http://web:3000/".to_owned()),
+            plugin_daemon: None,
+        },
+        routes: Vec::new(),
+        timeouts: AgentTimeouts::default(),
+    }
+}
+
+fn route(name: &str, path: PathMatch, header: Option<&str>, service: DifyService) -> AgentRoute {
+    let headers = header.map(|value| ("X-App-Id".to_owned(), ValueMatch::Exact(value.to_owned())));
+    AgentRoute {
+        name: name.to_owned(),
+        path,
+        methods: Vec::new(),
+        conditions: RequestMatch {
+            headers: headers.into_iter().collect(),
+            query: BTreeMap::new(),
+        },
+        service,
+    }
+}
+
+fn prefix(path: &str) -> PathMatch {
+    PathMatch::Prefix(path.to_owned())
+}
+
+fn routed<'a>(router: &'a Router, request: &RequestHead) -> (&'a str, &'a str, String) {
+    let found = router.route(request, &request.authority).unwrap();
+    (
+        found.api,
+        found.route,
+        format!("{}{}", found.upstream.authority, found.path_and_query),
+    )
+}
+
+#[test]
+fn the_narrowest_domain_wins_then_the_longest_base_path() {
+    let router = Router::new(&[
+        api("any", &[], "/"),
+        api("wild", &["*.example.com"], "/"),
+        api("named", &["Dify.example.com"], "/"),
+        api("deep", &[], "/team/a"),
+    ])
+    .unwrap();
+    for (host, path, name) in [
+        ("dify.EXAMPLE.com:8080", "/v1", "named"),
+        ("dify.example.com.", "/v1", "named"),
+        ("x.example.com", "/v1", "wild"),
+        ("example.com", "/v1", "any"),
+        ("127.0.0.1:3000", "/v1", "any"),
+        ("[::1]:3000", "/v1", "any"),
+        ("other", "/team/a/v1", "deep"),
+        ("other", "/team/ab", "any"),
+    ] {
+        assert_eq!(
+            routed(&router, &request(host, path, &[])).0,
+            name,
+            "{host}{path}"
+        );
+    }
+}
+
+#[test]
+fn a_host_that_nobody_serves_goes_nowhere() {
+    let router = Router::new(&[api("named", &["dify.example.com"], "/")]).unwrap();
+    let asked = request("other", "/v1", &[]);
+    assert_eq!(router.route(&asked, "other"), Err(RoutingFailure::NoApi));
+}
+
+#[test]
+fn the_base_path_is_cut_off_and_everything_else_stays_as_it_was() {
+    let router = Router::new(&[api("a", &[], "/team")]).unwrap();
+    let asked = request("h", "/team/v1/%2f//x?a=b&a=%C3%BC", &[]);
+    assert_eq!(
+        routed(&router, &asked),
+        ("a", "/v1", "api:5001/v1/%2f//x?a=b&a=%C3%BC".to_owned())
+    );
+    assert_eq!(routed(&router, &request("h", "/team", &[])).2, "web:3000/");
+    let mut kept = api("a", &[], "/team");
+    kept.strip_base_path = false;
+    let router = Router::new(&[kept]).unwrap();
+    assert_eq!(
+        routed(&router, &request("h", "/team/v1/x", &[])).2,
+        "api:5001/team/v1/x"
+    );
+}
+
+#[test]
+fn own_routes_win_by_length_then_exactness_then_conditions_then_order() {
+    let mut config = api("a", &[], "/");
+    config.routes = vec![
+        route("short", prefix("/v1"), None, DifyService::Web),
+        route("plain", prefix("/v1/chat-messages"), None, DifyService::Api),
+        route(
+            "conditional",
+            prefix("/v1/chat-messages"),
+            Some("9a34"),
+            DifyService::Api,
+        ),
+        route(
+            "late",
+            prefix("/v1/chat-messages"),
+            Some("9a34"),
+            DifyService::Api,
+        ),
+        route(
+            "exact",
+            PathMatch::Exact {
+                exact: "/v1/chat-messages".to_owned(),
+            },
+            Some("exact"),
+            DifyService::Api,
+        ),
+        route(
+            "shorter-than-dify",
+            prefix("/console"),
+            None,
+            DifyService::Web,
+        ),
+    ];
+    let router = Router::new(&[config]).unwrap();
+    for (path, headers, name) in [
+        ("/v1/x", &[][..], "short"),
+        ("/v1/chat-messages", &[], "plain"),
+        (
+            "/v1/chat-messages/1/stop",
+            &[("x-app-id", "9a34")],
+            "conditional",
+        ),
+        ("/v1/chat-messages", &[("x-app-id", "exact")], "exact"),
+        ("/console/api/x", &[], "/console/api"),
+        ("/console/x", &[], "shorter-than-dify"),
+    ] {
+        assert_eq!(
+            routed(&router, &request("h", path, headers)).1,
+            name,
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn query_conditions_see_decoded_values_and_absence() {
+    let mut config = api("a", &[], "/");
+    let mut with = route("with", prefix("/v1"), None, DifyService::Api);
+    with.conditions.query.insert(
+        "app id".to_owned(),
+        ValueMatch::Prefix {
+            prefix: "ü".to_owned(),
+        },
+    );
+    let mut without = route("without", prefix("/v1"), None, DifyService::Api);
+    without
+        .conditions
+        .query
+        .insert("app id".to_owned(), ValueMatch::Present { present: false });
+    config.routes = vec![with, without];
+    let router = Router::new(&[config]).unwrap();
+    assert_eq!(
+        routed(&router, &request("h", "/v1?x&app%20id=%C3%BCx", &[])).1,
+        "with"
+    );
+    assert_eq!(routed(&router, &request("h", "/v1?x", &[])).1, "without");
+    assert_eq!(routed(&router, &request("h", "/v1?app+id=b", &[])).1, "/v1");
+}
+
+#[test]
+fn missing_services_web_sockets_and_dot_segments_are_told_apart() {
+    let router = Router::new(&[api("a", &[], "/")]).unwrap();
+    let failure = |path: &str| router.route(&request("h", path, &[]), "h").unwrap_err();
+    let service = DifyService::PluginDaemon;
+    assert_eq!(
+        failure("/e/hook"),
+        RoutingFailure::NoService { api: "a", service }
+    );
+    assert_eq!(
+        failure("/socket.io/?EIO=4"),
+        RoutingFailure::WebSocket { api: "a" }
+    );
+    assert_eq!(
+        failure("/v1/%2e%2e/console/api"),
+        RoutingFailure::DotSegment
+    );
+    assert_eq!(routed(&router, &request("h", "/v1?x=/../", &[])).1, "/v1");
+}
+
+#[test]
+fn browsers_get_pages_on_the_front_end_only() {
+    let router = Router::new(&[api("a", &[], "/")]).unwrap();
+    let browser = &[("accept", "text/html,*/*")][..];
+    let surface = |path: &str, headers| {
+        router
+            .route(&request("h", path, headers), "h")
+            .unwrap()
+            .surface
+    };
+    assert_eq!(surface("/apps", browser), Surface::Page);
+    assert_eq!(surface("/apps", &[]), Surface::Dify);
+    assert_eq!(surface("/v1/x", browser), Surface::Dify);
+}
+
+fn forwarded(peer: &str, authority: &str, headers: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let trust = PeerTrust::new(&["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()]);
+    let mut asked = request(authority, "/", headers);
+    asked.peer = Some(peer.parse().unwrap());
+    let claims = ForwardedHeaders::of(&asked, &trust);
+    let mut sent = asked.headers.clone();
+    claims.apply(&mut sent);
+    let text = |value: &[u8]| String::from_utf8(value.to_vec()).unwrap();
+    sent.iter()
+        .map(|(name, value)| (name.to_owned(), text(value)))
+        .collect()
+}
+
+const CLAIMS: [(&str, &str); 6] = [
+    ("x-forwarded-for", "198.51.100.9, 203.0.113.5"),
+    ("x-forwarded-proto", "https"),
+    ("x-forwarded-host", "public.example.com"),
+    ("x-real-ip", "198.51.100.9"),
+    ("cf-connecting-ip", "198.51.100.9"),
+    ("forwarded", "for=198.51.100.9"),
+];
+
+#[test]
+fn a_stranger_is_not_believed() {
+    let sent = forwarded("192.0.2.7:4000", "h:8080", &CLAIMS);
+    assert_eq!(sent["x-forwarded-for"], "192.0.2.7");
+    assert_eq!(sent["x-real-ip"], "192.0.2.7");
+    assert_eq!(sent["x-forwarded-proto"], "http");
+    assert_eq!(sent["x-forwarded-host"], "h:8080");
+    assert_eq!(sent["x-forwarded-port"], "8080");
+    assert!(!sent.contains_key("cf-connecting-ip") && !sent.contains_key("forwarded"));
+}
+
+#[test]
+fn a_trusted_proxy_is_believed_and_its_own_address_appended() {
+    let sent = forwarded("10.1.2.3:4000", "h", &CLAIMS);
+    assert_eq!(
+        sent["x-forwarded-for"],
+        "198.51.100.9, 203.0.113.5, 10.1.2.3"
+    );
+    // The chain's left part could be the client's own invention.
+    assert_eq!(sent["x-real-ip"], "203.0.113.5");
+    assert_eq!(sent["x-forwarded-proto"], "https");
+    assert_eq!(sent["x-forwarded-host"], "public.example.com");
+    assert_eq!(sent["x-forwarded-port"], "443");
+    let mapped = forwarded("[::ffff:10.1.2.3]:4000", "h", &CLAIMS);
+    assert_eq!(
+        mapped["x-real-ip"], "203.0.113.5",
+        "an IPv4 peer on a dual-stack socket is the same peer"
+    );
+}
+
+#[test]
+fn headers_of_one_hop_and_of_the_gateway_stay_behind() {
+    let mut headers = request(
+        "h",
+        "/",
+        &[
+            ("connection", "close"),
+            ("te", "trailers"),
+            ("upgrade", "h2c"),
+            ("expect", "100-continue"),
+            ("host", "h"),
+            ("spin-client-addr", "1.2.3.4:5"),
+            ("x-gateway-consumer", "root"),
+            ("accept", "*/*"),
+            ("cookie", "a=b"),
+        ],
+    )
+    .headers;
+    drop_unforwardable_headers(&mut headers);
+    drop_internal_headers(&mut headers);
+    let names: Vec<&str> = headers.iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["accept", "cookie"]);
+}
+
+proptest! {
+    #[test]
+    fn any_request_is_routed_or_refused(path in "/[ -~]{0,60}", host in "[ -~]{0,30}", base in "(/[a-z]{1,3}){0,2}") {
+        let router = Router::new(&[api("a", &["*.x"], "/"), api("b", &[], &base)]).unwrap();
+        let asked = request(&host, &path, &[("x-forwarded-for", host.as_str())]);
+        if let Ok(found) = router.route(&asked, &host) {
+            prop_assert!(found.path_and_query.starts_with('/'));
+            prop_assert!(path.ends_with(found.path_and_query.trim_start_matches('/')));
+        }
+        let _ = ForwardedHeaders::of(&asked, &PeerTrust::default());
+    }
+}

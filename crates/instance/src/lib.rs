@@ -1,0 +1,11 @@
+//! What every component's instance does once: read its configuration, keep its counters and add them to the
+//! totals of all instances. Must not know what a component does with a request.
+#![cfg(target_arch = "wasm32")]
+
+mod meter;
+mod settings;
+mod totals;
+
+pub use meter::Meter;
+pub use settings::{SettingsError, read_settings};
+pub use totals::Totals;

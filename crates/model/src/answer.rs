@@ -1,0 +1,226 @@
+//! What a call comes to.
+
+use bytes::Bytes;
+use http::StatusCode;
+use spillway_failover::Failure;
+use spillway_forward::openai_error;
+use spillway_platform::{Headers, SendError};
+use spillway_telemetry::Reason;
+
+use crate::TargetPlace;
+
+/// Provider's answer headers that reach the client. The rest speak of the connection or of the gateway's own
+/// account with the provider.
+const PASSED_HEADERS: [&str; 4] = [
+    "x-request-id",
+    "retry-after",
+    "openai-processing-ms",
+    "openai-version",
+];
+
+/// Who served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Served {
+    /// The provider's name.
+    pub provider: String,
+    /// The model asked of it.
+    pub model: String,
+}
+
+/// One attempt and how it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// The target's place in its route.
+    pub target: usize,
+    /// `None`: it served.
+    pub failure: Option<Failure>,
+    /// How long it took, in milliseconds.
+    pub milliseconds: u64,
+}
+
+/// A complete answer to the client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallAnswer {
+    /// The status.
+    pub status: StatusCode,
+    /// Why.
+    pub reason: Reason,
+    /// Header fields besides the length; a content type is among them.
+    pub headers: Headers,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// Why one attempt failed, and what to tell the client should it be the last.
+#[derive(Debug)]
+pub(crate) struct AttemptFailure {
+    pub failure: Failure,
+    pub told: Told,
+}
+
+#[derive(Debug)]
+pub(crate) enum Told {
+    /// The provider's own error answer.
+    Answer {
+        status: StatusCode,
+        headers: Headers,
+        body: Bytes,
+    },
+    /// An error object out of an answer that had begun with 200.
+    Object(String),
+    /// The component may not reach this origin.
+    HostNotAllowed(String),
+    /// Nothing that the client could use.
+    Nothing,
+}
+
+impl AttemptFailure {
+    pub(crate) fn bare(failure: Failure) -> Self {
+        Self {
+            failure,
+            told: Told::Nothing,
+        }
+    }
+
+    pub(crate) fn of_send(error: &SendError, place: &TargetPlace) -> Self {
+        let told = match error {
+            SendError::HostNotAllowed => Told::HostNotAllowed(place.upstream.origin()),
+            _ => Told::Nothing,
+        };
+        Self {
+            failure: error.into(),
+            told,
+        }
+    }
+
+    /// The answer, should no further target be tried. `trail` says what was tried.
+    pub(crate) fn into_answer(self, trail: &str, keys: &[String]) -> CallAnswer {
+        let (status, reason) = match self.failure {
+            Failure::ConnectError => (StatusCode::BAD_GATEWAY, Reason::UpstreamRefused),
+            Failure::Timeout | Failure::FirstTokenTimeout => {
+                (StatusCode::GATEWAY_TIMEOUT, Reason::UpstreamTimeout)
+            }
+            Failure::Reset | Failure::Truncated => (StatusCode::BAD_GATEWAY, Reason::UpstreamError),
+            Failure::Status(status) => (
+                StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY),
+                Reason::UpstreamStatus,
+            ),
+        };
+        match self.told {
+            Told::Answer {
+                status,
+                headers,
+                body,
+            } => passed_error(status, &headers, &body, keys),
+            Told::Object(error) => {
+                let body = redact(&format!("{{\"error\":{error}}}"), keys);
+                CallAnswer {
+                    status,
+                    reason,
+                    headers: json_headers(),
+                    body: body.into(),
+                }
+            }
+            Told::HostNotAllowed(origin) => CallAnswer::error(
+                StatusCode::BAD_GATEWAY,
+                Reason::HostNotAllowed,
+                &format!(
+                    "The gateway may not reach {origin}. Add \"{origin}\" to `allowed_outbound_hosts` of the component `model` in spin.toml and restart."
+                ),
+            ),
+            Told::Nothing => CallAnswer::error(
+                status,
+                reason,
+                &format!("No model could answer. Tried: {trail}. Try again later."),
+            ),
+        }
+    }
+}
+
+impl CallAnswer {
+    /// The gateway's own error, in OpenAI's form.
+    pub fn error(status: StatusCode, reason: Reason, message: &str) -> Self {
+        let body = error_document(status, reason, message).into();
+        Self {
+            status,
+            reason,
+            headers: json_headers(),
+            body,
+        }
+    }
+
+    /// A provider's complete answer.
+    pub(crate) fn served(reason: Reason, headers: &Headers, body: Bytes) -> Self {
+        Self {
+            status: StatusCode::OK,
+            reason,
+            headers: passed_headers(headers),
+            body,
+        }
+    }
+}
+
+/// An error in OpenAI's form, as JSON.
+pub fn error_document(status: StatusCode, reason: Reason, message: &str) -> String {
+    openai_error(status, reason.as_str(), message).to_string()
+}
+
+/// A provider's error as it is where it has OpenAI's form, else wrapped into it; without the gateway's keys.
+fn passed_error(
+    status: StatusCode,
+    headers: &Headers,
+    body: &Bytes,
+    keys: &[String],
+) -> CallAnswer {
+    #[derive(serde::Deserialize)]
+    struct ErrorBody {
+        #[serde(rename = "error")]
+        _error: serde::de::IgnoredAny,
+    }
+    let text = String::from_utf8_lossy(body);
+    let body = if serde_json::from_str::<ErrorBody>(&text).is_ok() {
+        redact(&text, keys)
+    } else {
+        let excerpt: String = text.trim().chars().take(500).collect();
+        let message = if excerpt.is_empty() {
+            format!("The model provider answered {status}.")
+        } else {
+            format!("The model provider answered {status}: {excerpt}")
+        };
+        redact(
+            &error_document(status, Reason::UpstreamStatus, &message),
+            keys,
+        )
+    };
+    CallAnswer {
+        status,
+        reason: Reason::UpstreamStatus,
+        headers: passed_headers(headers),
+        body: body.into(),
+    }
+}
+
+/// Some providers repeat the key they were sent in their errors.
+fn redact(text: &str, keys: &[String]) -> String {
+    keys.iter()
+        .filter(|key| key.len() >= 4)
+        .fold(text.to_owned(), |text, key| {
+            text.replace(key.as_str(), "***")
+        })
+}
+
+fn json_headers() -> Headers {
+    let mut headers = Headers::default();
+    headers.append("content-type", "application/json");
+    headers
+}
+
+fn passed_headers(headers: &Headers) -> Headers {
+    let mut passed = json_headers();
+    for (name, value) in headers.iter() {
+        if PASSED_HEADERS.contains(&name) {
+            passed.append(name, value);
+        }
+    }
+    passed
+}

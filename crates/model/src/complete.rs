@@ -1,0 +1,164 @@
+//! Answers that come in one piece.
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use spillway_failover::Failure;
+use spillway_sse::write_event;
+
+use crate::Usage;
+
+/// What a provider's 200 really is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Inspected {
+    /// An answer, with its token counts where it has them.
+    Answer(Option<Usage>),
+    /// No answer, though the status said so; with the provider's error object where it sent one.
+    Failed(Failure, Option<String>),
+}
+
+#[derive(Deserialize)]
+struct Body<'a> {
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+    #[serde(default)]
+    choices: Option<IgnoredAny>,
+    #[serde(default)]
+    data: Option<IgnoredAny>,
+}
+
+/// Looks into the body of a 200.
+pub fn inspect(body: &[u8]) -> Inspected {
+    if body.trim_ascii().is_empty() {
+        return Inspected::Failed(Failure::Truncated, None);
+    }
+    match serde_json::from_slice::<Body<'_>>(body) {
+        Ok(body) => match body.error {
+            Some(error)
+                if error.get() != "null" && body.choices.is_none() && body.data.is_none() =>
+            {
+                Inspected::Failed(Failure::Status(502), Some(error.get().to_owned()))
+            }
+            _ => Inspected::Answer(
+                body.usage
+                    .and_then(|usage| serde_json::from_str(usage.get()).ok()),
+            ),
+        },
+        Err(error) if error.is_eof() => Inspected::Failed(Failure::Truncated, None),
+        Err(_) => Inspected::Failed(Failure::Reset, None),
+    }
+}
+
+/// A complete answer as the stream that the client asked for: one chunk with the text, one with the end, usage
+/// where wanted, `[DONE]`. `None` where the answer has no choices.
+pub(crate) fn as_stream(body: &[u8], wants_usage: bool) -> Option<Vec<u8>> {
+    let mut answer: Map<String, Value> = serde_json::from_slice(body).ok()?;
+    let Some(Value::Array(choices)) = answer.remove("choices") else {
+        return None;
+    };
+    let usage = answer.remove("usage");
+    if answer
+        .get("object")
+        .is_some_and(|object| object == "chat.completion")
+    {
+        answer.insert("object".to_owned(), "chat.completion.chunk".into());
+    }
+    let mut stream = Vec::new();
+    let mut push = |choices: Vec<Value>, usage: Option<Value>| {
+        let mut chunk = answer.clone();
+        chunk.insert("choices".to_owned(), choices.into());
+        if let Some(usage) = usage {
+            chunk.insert("usage".to_owned(), usage);
+        }
+        write_event(
+            &mut stream,
+            None,
+            Value::Object(chunk).to_string().as_bytes(),
+        );
+    };
+    for mut choice in choices {
+        let finish_reason = choice
+            .get("finish_reason")
+            .cloned()
+            .unwrap_or_else(|| "stop".into());
+        let index = choice.get("index").cloned().unwrap_or_else(|| 0.into());
+        let members = choice.as_object_mut()?;
+        let is_chat = members.contains_key("message");
+        if let Some(mut message) = members.remove("message") {
+            number_tool_calls(&mut message);
+            members.insert("delta".to_owned(), message);
+        }
+        members.insert("finish_reason".to_owned(), Value::Null);
+        push(vec![choice], None);
+        let content = if is_chat {
+            ("delta", Value::Object(Map::new()))
+        } else {
+            ("text", "".into())
+        };
+        push(
+            vec![Value::Object(Map::from_iter([
+                ("index".to_owned(), index),
+                (content.0.to_owned(), content.1),
+                ("finish_reason".to_owned(), finish_reason),
+            ]))],
+            None,
+        );
+    }
+    if wants_usage && let Some(usage) = usage {
+        push(Vec::new(), Some(usage));
+    }
+    write_event(&mut stream, None, b"[DONE]");
+    Some(stream)
+}
+
+/// In a stream every tool call says which one it is.
+fn number_tool_calls(message: &mut Value) {
+    if let Some(calls) = message.get_mut("tool_calls").and_then(Value::as_array_mut) {
+        for (index, call) in calls.iter_mut().enumerate() {
+            if let Some(call) = call.as_object_mut() {
+                call.insert("index".to_owned(), index.into());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_told_from_what_only_claims_to_be_one() {
+        let usage = Usage {
+            input: 3,
+            output: 4,
+        };
+        for (body, inspected) in [
+            (
+                r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}"#,
+                Inspected::Answer(Some(usage)),
+            ),
+            (r#"{"data":[],"usage":null}"#, Inspected::Answer(None)),
+            (
+                r#"{"choices":[],"usage":{"prompt_tokens":3.0,"completion_tokens":4,"x":{}}}"#,
+                Inspected::Answer(Some(usage)),
+            ),
+            (r#"{"choices":[],"error":null}"#, Inspected::Answer(None)),
+            (
+                r#"{"error":{"message":"m"}}"#,
+                Inspected::Failed(Failure::Status(502), Some(r#"{"message":"m"}"#.to_owned())),
+            ),
+            ("", Inspected::Failed(Failure::Truncated, None)),
+            (" \n", Inspected::Failed(Failure::Truncated, None)),
+            (
+                r#"{"choices":["#,
+                Inspected::Failed(Failure::Truncated, None),
+            ),
+            ("<html>busy</html>", Inspected::Failed(Failure::Reset, None)),
+        ] {
+            assert_eq!(inspect(body.as_bytes()), inspected, "{body}");
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! A client's request: read where the gateway must, left to the byte elsewhere.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::Operation;
+
+/// A body that cannot be served. The text is for the client.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct RequestError {
+    /// What is wrong, where, and what to do.
+    pub message: String,
+    /// The member at fault, where it is one.
+    pub param: Option<&'static str>,
+}
+
+/// The top level of a JSON request. Members that the gateway does not read keep their bytes and their order, so
+/// that fields nobody here has heard of reach the provider.
+#[derive(Debug)]
+pub struct ModelRequest<'a> {
+    members: Vec<(Cow<'a, str>, &'a RawValue)>,
+    /// The model asked for.
+    pub model: String,
+    /// Whether the answer is to be streamed.
+    pub stream: bool,
+    /// Whether the client wants the stream's usage chunk.
+    pub wants_usage: bool,
+}
+
+/// The members that the gateway may rewrite. Doubled ones are sent once, with the value that was read, so that
+/// gateway and provider cannot read the request differently.
+const READ_MEMBERS: [&str; 3] = ["model", "stream", "stream_options"];
+
+impl<'a> ModelRequest<'a> {
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// [`RequestError`] where it is no JSON object, or `model`, `stream` or `stream_options` cannot be used.
+    pub fn parse(body: &'a [u8], operation: Operation) -> Result<Self, RequestError> {
+        let Members(mut members) = serde_json::from_slice(body).map_err(|error| RequestError {
+            message: if body.iter().all(u8::is_ascii_whitespace) {
+                "The request has no body. Send a JSON object.".to_owned()
+            } else {
+                format!("The request body is not a JSON object that can be read: {error}.")
+            },
+            param: None,
+        })?;
+        for name in READ_MEMBERS {
+            let last = members.iter().rposition(|(key, _)| key == name);
+            let mut index: usize = 0;
+            members.retain(|(key, _)| {
+                let keep = key != name || Some(index) == last;
+                index = index.saturating_add(1);
+                keep
+            });
+        }
+        let member = |name: &str| {
+            members
+                .iter()
+                .find(|(key, _)| key == name)
+                .map(|(_, value)| *value)
+        };
+        let model = match member("model").map(|value| serde_json::from_str::<String>(value.get())) {
+            Some(Ok(model)) if !model.is_empty() => model,
+            Some(_) => {
+                return Err(wrong(
+                    "model",
+                    "`model` must be a string that names a model.",
+                ));
+            }
+            None => {
+                return Err(wrong(
+                    "model",
+                    "`model` is missing. Name the model to be used.",
+                ));
+            }
+        };
+        let stream =
+            match member("stream").map(|value| serde_json::from_str::<Option<bool>>(value.get())) {
+                Some(Ok(stream)) => stream.unwrap_or(false),
+                Some(Err(_)) => return Err(wrong("stream", "`stream` must be true or false.")),
+                None => false,
+            };
+        let options = member("stream_options")
+            .map(|value| serde_json::from_str::<Option<StreamOptions>>(value.get()));
+        let wants_usage = match options {
+            Some(Ok(options)) => options
+                .and_then(|options| options.include_usage)
+                .unwrap_or(false),
+            Some(Err(_)) => {
+                return Err(wrong(
+                    "stream_options",
+                    "`stream_options` must be an object.",
+                ));
+            }
+            None => false,
+        };
+        Ok(Self {
+            members,
+            model,
+            stream: stream && operation.streams(),
+            wants_usage,
+        })
+    }
+
+    /// The body to send: the target's model name, and for a stream the usage chunk asked for.
+    pub fn body_for(&self, model: &str) -> Vec<u8> {
+        let length = self.members.iter().fold(64, |sum: usize, (key, value)| {
+            sum.saturating_add(key.len())
+                .saturating_add(value.get().len())
+                .saturating_add(8)
+        });
+        let mut body = Vec::with_capacity(length);
+        let mut options = self.stream.then_some(None);
+        body.push(b'{');
+        for (key, value) in &self.members {
+            match key.as_ref() {
+                "model" => push_member(&mut body, key, json_string(model).as_bytes()),
+                "stream_options" if self.stream => options = Some(Some(*value)),
+                _ => push_member(&mut body, key, value.get().as_bytes()),
+            }
+        }
+        if let Some(options) = options {
+            push_member(&mut body, "stream_options", with_usage(options).as_bytes());
+        }
+        body.push(b'}');
+        body
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct StreamOptions {
+    include_usage: Option<bool>,
+}
+
+/// The client's options with the usage chunk asked for.
+fn with_usage(options: Option<&RawValue>) -> String {
+    let mut members = options
+        .and_then(|options| serde_json::from_str::<serde_json::Map<_, _>>(options.get()).ok())
+        .unwrap_or_default();
+    members.insert("include_usage".to_owned(), true.into());
+    serde_json::Value::Object(members).to_string()
+}
+
+fn push_member(body: &mut Vec<u8>, key: &str, value: &[u8]) {
+    if body.len() > 1 {
+        body.push(b',');
+    }
+    body.extend_from_slice(json_string(key).as_bytes());
+    body.push(b':');
+    body.extend_from_slice(value);
+}
+
+fn json_string(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+fn wrong(param: &'static str, message: &str) -> RequestError {
+    RequestError {
+        message: message.to_owned(),
+        param: Some(param),
+    }
+}
+
+/// A JSON object's members in order, values unread.
+struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de> serde::Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+                let mut members = Vec::new();
+                while let Some((Key(key), value)) = map.next_entry()? {
+                    members.push((key, value));
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+/// A member's name, borrowed where it holds no escapes (serde's own `Cow` never borrows).
+struct Key<'a>(Cow<'a, str>);
+
+impl<'de> serde::Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl<'de> Visitor<'de> for Text {
+            type Value = Key<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a member name")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}

@@ -1,0 +1,94 @@
+//! A message's header fields, in order and with duplicates.
+
+/// Above this, a header section is refused: one of about 130 KiB, forwarded, traps a component
+/// (measured on Spin 4.1). Counted as [`Headers::size`] does.
+pub const MAX_SECTION_BYTES: usize = 64 * 1024;
+
+/// Header fields in the order they came, duplicates kept. Names are in lower case, as Spin hands them over.
+///
+/// A plain list, because that is what crosses the component's boundary: a map would cost a conversion each way.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Headers(Vec<(String, Vec<u8>)>);
+
+impl Headers {
+    /// Takes a list as the runtime gives it.
+    pub fn from_list(list: Vec<(String, Vec<u8>)>) -> Self {
+        Self(list)
+    }
+
+    /// The list, as the runtime wants it.
+    pub fn as_list(&self) -> &[(String, Vec<u8>)] {
+        &self.0
+    }
+
+    /// All fields in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_slice()))
+    }
+
+    /// The first value of `name` (lower case).
+    pub fn first(&self, name: &str) -> Option<&[u8]> {
+        self.all(name).next()
+    }
+
+    /// The last value of `name` (lower case): the one Spin itself appended, where a client sent its own copy.
+    pub fn last(&self, name: &str) -> Option<&[u8]> {
+        self.all(name).last()
+    }
+
+    /// Every value of `name` (lower case).
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        self.0
+            .iter()
+            .filter(move |(key, _)| key == name)
+            .map(|(_, value)| value.as_slice())
+    }
+
+    /// The first value of `name` as text; `None` where it is absent or not UTF-8.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.first(name)
+            .and_then(|value| std::str::from_utf8(value).ok())
+    }
+
+    /// Whether there is a field `name` (lower case).
+    pub fn contains(&self, name: &str) -> bool {
+        self.first(name).is_some()
+    }
+
+    /// Adds a field at the end.
+    pub fn append(&mut self, name: &str, value: impl Into<Vec<u8>>) {
+        self.0.push((name.to_owned(), value.into()));
+    }
+
+    /// Replaces every field `name` by one.
+    pub fn set(&mut self, name: &str, value: impl Into<Vec<u8>>) {
+        self.remove(name);
+        self.append(name, value);
+    }
+
+    /// Removes every field `name` (lower case).
+    pub fn remove(&mut self, name: &str) {
+        self.0.retain(|(key, _)| key != name);
+    }
+
+    /// Keeps the fields whose name satisfies `keep`.
+    pub fn retain_names(&mut self, mut keep: impl FnMut(&str) -> bool) {
+        self.0.retain(|(name, _)| keep(name));
+    }
+
+    /// The section's size as the runtime counts it: name, value and 64 bytes a field.
+    pub fn size(&self) -> usize {
+        self.0.iter().fold(0, |sum, (name, value)| {
+            sum.saturating_add(name.len())
+                .saturating_add(value.len())
+                .saturating_add(64)
+        })
+    }
+
+    /// Whether the section is too large to be forwarded safely.
+    pub fn is_too_large(&self) -> bool {
+        self.size() > MAX_SECTION_BYTES
+    }
+}

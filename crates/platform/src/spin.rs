@@ -1,0 +1,39 @@
+//! The Spin adapter: the one place that talks to the runtime.
+//!
+//! Facts it rests on are in the module of each: the two body paths (`forward` splices, `receive` and `respond`
+//! copy), the cure of the 40 ms stall (`respond`, `send`), timeouts on every send.
+
+mod clock;
+mod errors;
+mod forward;
+mod key_value;
+mod receive;
+mod redis;
+mod respond;
+mod send;
+mod variables;
+
+pub use clock::SpinClock;
+pub use forward::{Forwarded, forward};
+pub use key_value::{Error as KeyValueError, KeyValue};
+pub use receive::{ReceiveError, read_body, request_head};
+pub use redis::{Error as RedisError, Parameter, Redis, Reply};
+pub use respond::{ResponseWriter, respond, respond_with_stream, response_stream};
+pub use send::{SpinBody, SpinSender};
+pub use spin_sdk::wasip3::http::types::{ErrorCode, Request, Response};
+pub use spin_sdk::wasip3::spawn;
+pub use variables::variable;
+
+/// A number that differs from instance to instance and from call to call, good for spreading load and for
+/// nothing that must be secret.
+pub fn random_number() -> u64 {
+    spin_sdk::wasip3::random::insecure::get_insecure_random_u64()
+}
+
+/// Writes one line to the component's log.
+pub fn log(line: &str) {
+    #[expect(clippy::print_stderr, reason = "standard error is a component's log")]
+    {
+        eprintln!("{line}");
+    }
+}

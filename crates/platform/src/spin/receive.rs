@@ -1,0 +1,113 @@
+//! Requests that come in.
+
+use bytes::{Bytes, BytesMut};
+use spin_sdk::wasip3::http::types::{ErrorCode, Method, Request, Scheme};
+use spin_sdk::wasip3::wit_bindgen::StreamResult;
+use spin_sdk::wasip3::wit_future;
+
+use crate::{Headers, RequestHead};
+
+const PIECE_BYTES: usize = 16 * 1024;
+
+/// A body that could not be read whole.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReceiveError {
+    /// It is larger than allowed.
+    #[error("the request body is larger than {limit} bytes")]
+    TooLarge {
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The client broke off.
+    #[error("the request body broke off: {0}")]
+    Broken(String),
+}
+
+/// Reads a request's head.
+///
+/// The peer is the *last* `spin-client-addr`: a client's own copy of that header comes before the runtime's.
+pub fn request_head(request: &Request) -> RequestHead {
+    let headers = Headers::from_list(request.get_headers().copy_all());
+    let peer = headers
+        .last("spin-client-addr")
+        .and_then(|value| std::str::from_utf8(value).ok())
+        .and_then(|value| value.parse().ok());
+    RequestHead {
+        method: method_of(request.get_method()),
+        scheme: match request.get_scheme() {
+            Some(Scheme::Https) => "https".to_owned(),
+            Some(Scheme::Other(other)) => other,
+            Some(Scheme::Http) | None => "http".to_owned(),
+        },
+        authority: request.get_authority().unwrap_or_default(),
+        path_and_query: request
+            .get_path_with_query()
+            .filter(|path| !path.is_empty())
+            .unwrap_or_else(|| "/".to_owned()),
+        headers,
+        peer,
+    }
+}
+
+/// Reads a request's body whole, copying it in.
+///
+/// # Errors
+/// [`ReceiveError`]; past the limit reading stops at once.
+pub async fn read_body(request: Request, limit: u64) -> Result<Bytes, ReceiveError> {
+    let limit_bytes = usize::try_from(limit).unwrap_or(usize::MAX);
+    let (_result, result_reader) = wit_future::new(|| Ok(()));
+    let (mut stream, trailers) = Request::consume_body(request, result_reader);
+    let mut whole = BytesMut::new();
+    loop {
+        let (result, piece) = stream.read(Vec::with_capacity(PIECE_BYTES)).await;
+        if whole.len().saturating_add(piece.len()) > limit_bytes {
+            return Err(ReceiveError::TooLarge { limit });
+        }
+        if whole.is_empty() {
+            whole = BytesMut::from(Bytes::from(piece));
+        } else {
+            whole.extend_from_slice(&piece);
+        }
+        if !matches!(result, StreamResult::Complete(_)) {
+            break;
+        }
+    }
+    match trailers.await {
+        Ok(_) => Ok(whole.freeze()),
+        Err(ErrorCode::HttpRequestBodySize(_)) => Err(ReceiveError::TooLarge { limit }),
+        Err(code) => Err(ReceiveError::Broken(code.to_string())),
+    }
+}
+
+fn method_of(method: Method) -> http::Method {
+    match method {
+        Method::Get => http::Method::GET,
+        Method::Head => http::Method::HEAD,
+        Method::Post => http::Method::POST,
+        Method::Put => http::Method::PUT,
+        Method::Delete => http::Method::DELETE,
+        Method::Connect => http::Method::CONNECT,
+        Method::Options => http::Method::OPTIONS,
+        Method::Trace => http::Method::TRACE,
+        Method::Patch => http::Method::PATCH,
+        // The runtime has parsed it as a method before.
+        Method::Other(name) => {
+            http::Method::from_bytes(name.as_bytes()).unwrap_or(http::Method::GET)
+        }
+    }
+}
+
+pub(super) fn wasi_method(method: &http::Method) -> Method {
+    match method.as_str() {
+        "GET" => Method::Get,
+        "HEAD" => Method::Head,
+        "POST" => Method::Post,
+        "PUT" => Method::Put,
+        "DELETE" => Method::Delete,
+        "CONNECT" => Method::Connect,
+        "OPTIONS" => Method::Options,
+        "TRACE" => Method::Trace,
+        "PATCH" => Method::Patch,
+        other => Method::Other(other.to_owned()),
+    }
+}
