@@ -49,10 +49,13 @@ pub enum AgentProtocol {
 #[serde(deny_unknown_fields, default)]
 pub struct DifyServices {
     /// `/console/api`, `/api`, `/v1`, `/files` and the other prefixes of the back end, `http://api:5001`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub api: Option<String>,
     /// The front end, everything else, `http://web:3000`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub web: Option<String>,
     /// Plugin endpoints below `/e/`, `http://plugin_daemon:5002`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub plugin_daemon: Option<String>,
 }
 

@@ -1,7 +1,7 @@
 //! The whole document, and what belongs to no single API.
 
 use ipnet::IpNet;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{AgentApi, ModelApi, Provider};
 
@@ -15,6 +15,7 @@ pub struct Gateway {
     /// Networks of the proxies in front of the gateway, such as `10.0.0.0/8`. Only a peer in one of them is
     /// believed about `X-Forwarded-For`, `-Proto`, `-Host` and `-Port`.
     #[cfg_attr(feature = "document", schemars(with = "Vec<String>"))]
+    #[serde(deserialize_with = "crate::networks::deserialize")]
     pub trusted_proxies: Vec<IpNet>,
     /// Who may call, and with which credentials.
     pub consumers: Vec<Consumer>,
@@ -48,10 +49,25 @@ pub struct Consumer {
 }
 
 /// One way for a consumer to show who it is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "document", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Credential {
     /// A secret sent as `Authorization: Bearer …`, `x-api-key` or `api-key`.
     ApiKey(String),
+}
+
+/// The kinds side by side. Read as a struct, a secret that stands where its kind belongs is not taken for the
+/// name of a kind and shown in a message.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CredentialKinds {
+    api_key: String,
+}
+
+impl<'de> Deserialize<'de> for Credential {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let CredentialKinds { api_key } = CredentialKinds::deserialize(deserializer)?;
+        Ok(Self::ApiKey(api_key))
+    }
 }

@@ -3,16 +3,41 @@
 //! Must not know Spin, HTTP messages, or how any policy works.
 
 mod agent;
+mod error;
+mod fallback_condition;
 mod gateway;
 mod matching;
 mod model;
+mod networks;
+mod normal_form;
+pub mod template;
 mod units;
 
+#[cfg(feature = "document")]
+mod allowed_hosts;
+#[cfg(feature = "document")]
+mod document;
+#[cfg(feature = "document")]
+mod outbound;
+#[cfg(feature = "document")]
+mod schema;
+
 pub use agent::{AgentApi, AgentProtocol, AgentRoute, AgentTimeouts, DifyService, DifyServices};
+pub use error::Error;
 pub use gateway::{Consumer, Credential, Gateway, State};
 pub use matching::{PathMatch, RequestMatch, ValueMatch};
 pub use model::{
     Fallback, FallbackCondition, ModelApi, ModelMatch, ModelPolicies, ModelRoute, Provider,
     ProviderType, StatusPattern, Target,
 };
+pub use normal_form::parse_normal_form;
 pub use units::{ByteSize, TimeSpan};
+
+#[cfg(feature = "document")]
+pub use {
+    allowed_hosts::AllowedHosts,
+    document::{Checked, Diagnostic, Severity, read},
+    normal_form::normal_form,
+    outbound::{missing_hosts, outbound_hosts},
+    schema::json_schema,
+};

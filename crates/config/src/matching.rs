@@ -1,13 +1,15 @@
 //! Conditions on a request's path, headers and query.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 /// Which paths a route takes. A plain string is a prefix.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "document", derive(schemars::JsonSchema))]
-#[serde(untagged)]
+#[serde(untagged, deny_unknown_fields)]
 pub enum PathMatch {
     /// The path itself and everything below it: `/v1` takes `/v1` and `/v1/x`, not `/v1x`.
     Prefix(String),
@@ -30,9 +32,9 @@ pub struct RequestMatch {
 }
 
 /// A condition on one value. A plain string is the exact value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "document", derive(schemars::JsonSchema))]
-#[serde(untagged)]
+#[serde(untagged, deny_unknown_fields)]
 pub enum ValueMatch {
     /// The value is this text.
     Exact(String),
@@ -46,4 +48,81 @@ pub enum ValueMatch {
         /// `true`: it must be there; `false`: it must not.
         present: bool,
     },
+}
+
+// The derived code for untagged enums answers every mistake with "did not match any variant": these two are
+// read by hand.
+
+impl<'de> Deserialize<'de> for PathMatch {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(PathVisitor)
+    }
+}
+
+struct PathVisitor;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExactPath {
+    exact: String,
+}
+
+impl<'de> de::Visitor<'de> for PathVisitor {
+    type Value = PathMatch;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a path prefix such as `/v1`, or `{ exact: /v1 }`")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<PathMatch, E> {
+        Ok(PathMatch::Prefix(text.to_owned()))
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<PathMatch, A::Error> {
+        let ExactPath { exact } = ExactPath::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(PathMatch::Exact { exact })
+    }
+}
+
+impl<'de> Deserialize<'de> for ValueMatch {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ValueVisitor)
+    }
+}
+
+struct ValueVisitor;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ValueCondition {
+    prefix: Option<String>,
+    present: Option<bool>,
+}
+
+impl<'de> de::Visitor<'de> for ValueVisitor {
+    type Value = ValueMatch;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("text, `{ prefix: text }` or `{ present: true }`")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<ValueMatch, E> {
+        Ok(ValueMatch::Exact(text.to_owned()))
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<ValueMatch, A::Error> {
+        match ValueCondition::deserialize(MapAccessDeserializer::new(map))? {
+            ValueCondition {
+                prefix: Some(prefix),
+                present: None,
+            } => Ok(ValueMatch::Prefix { prefix }),
+            ValueCondition {
+                prefix: None,
+                present: Some(present),
+            } => Ok(ValueMatch::Present { present }),
+            ValueCondition { .. } => Err(de::Error::custom(
+                "write either `prefix` or `present` here, and nothing else",
+            )),
+        }
+    }
 }

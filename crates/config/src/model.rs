@@ -30,6 +30,7 @@ pub struct ModelApi {
 #[serde(deny_unknown_fields, default)]
 pub struct ModelPolicies {
     /// Names of the consumers who may call. Left out: anyone who can reach the gateway.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub auth: Option<Vec<String>>,
 }
 
@@ -68,13 +69,13 @@ pub struct Target {
     /// Name of a provider.
     pub provider: String,
     /// The model's name there. Left out: as the client asked.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// For an answer that is not streamed: until it is complete. For a stream: between two of its pieces. 300 s.
     #[serde(default = "target_timeout")]
     pub timeout: TimeSpan,
     /// For a stream: until its first content. Left out: `timeout`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_token_timeout: Option<TimeSpan>,
 }
 
@@ -159,7 +160,6 @@ pub struct Provider {
 
 /// What a provider speaks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "document", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ProviderType {
     /// OpenAI's API, or any engine that speaks it (vLLM, SGLang, Ollama, llama.cpp, LiteLLM, …).

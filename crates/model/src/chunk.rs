@@ -141,10 +141,9 @@ impl ChunkReader {
 
     /// What ends a complete stream: the usage chunk, if wanted and known, and `[DONE]`.
     pub fn take_ending(&mut self) -> Vec<u8> {
-        if self.wants_usage {
-            if let Some(chunk) = self.usage_chunk.take() {
-                write_event(&mut self.out, None, &chunk);
-            }
+        // Kept only for a client that wants it.
+        if let Some(chunk) = self.usage_chunk.take() {
+            write_event(&mut self.out, None, &chunk);
         }
         write_event(&mut self.out, None, b"[DONE]");
         self.take_output()

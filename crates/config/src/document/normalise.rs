@@ -1,0 +1,61 @@
+//! Defaults that depend on other values, and one spelling for what has several.
+
+use std::collections::BTreeMap;
+
+use crate::{AgentApi, AgentRoute, Gateway, ModelRoute};
+
+/// Names nameless routes, writes domains and header names in lower case, and ends no URL with a slash.
+pub(super) fn normalise(mut gateway: Gateway) -> Gateway {
+    for api in &mut gateway.agents {
+        normalise_agent(api);
+    }
+    for route in gateway.models.iter_mut().flat_map(|api| &mut api.routes) {
+        if route.name.is_empty() {
+            route.name = route_name(route);
+        }
+    }
+    for provider in &mut gateway.providers {
+        trim_slashes(&mut provider.base_url);
+    }
+    gateway
+}
+
+/// The name of a model route without one: its first model pattern, or `default`.
+pub(super) fn route_name(route: &ModelRoute) -> String {
+    route
+        .conditions
+        .model
+        .first()
+        .cloned()
+        .unwrap_or_else(|| "default".to_owned())
+}
+
+fn normalise_agent(api: &mut AgentApi) {
+    for domain in &mut api.domains {
+        domain.make_ascii_lowercase();
+    }
+    let services = &mut api.services;
+    for url in [
+        &mut services.api,
+        &mut services.web,
+        &mut services.plugin_daemon,
+    ]
+    .into_iter()
+    .flatten()
+    {
+        trim_slashes(url);
+    }
+    for AgentRoute { conditions, .. } in &mut api.routes {
+        let headers = std::mem::take(&mut conditions.headers);
+        conditions.headers = headers
+            .into_iter()
+            .map(|(name, value)| (name.to_ascii_lowercase(), value))
+            .collect::<BTreeMap<_, _>>();
+    }
+}
+
+fn trim_slashes(url: &mut String) {
+    while url.ends_with('/') {
+        url.pop();
+    }
+}

@@ -1,0 +1,125 @@
+//! The JSON Schema of `gateway.yaml`, for editors. It follows from the types and their comments; written by hand
+//! is only what has a text form of its own.
+
+use std::borrow::Cow;
+
+use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::Value;
+
+use crate::{ByteSize, FallbackCondition, Gateway, ProviderType, TimeSpan};
+
+/// The schema (draft 2020-12), indented, ending in a line break; the same each time.
+pub fn json_schema() -> String {
+    let settings = SchemaSettings::draft2020_12()
+        .with_transform(RecursiveTransform(without_null))
+        .with_transform(RecursiveTransform(with_flowing_description));
+    let mut schema = settings.into_generator().into_root_schema_for::<Gateway>();
+    schema.insert("title".to_owned(), Value::from("Spillway's gateway.yaml"));
+    let mut value = schema.to_value();
+    // Another crate of the build may have serde_json keep the order of insertion.
+    value.sort_all_objects();
+    format!("{value:#}\n")
+}
+
+/// An optional key is left out, never `null`: a key without a value is taken for a mistake.
+fn without_null(schema: &mut Schema) {
+    let is_null =
+        |value: &Value| *value == "null" || value.get("type").is_some_and(|kind| kind == "null");
+    if schema.get("default").is_some_and(Value::is_null) {
+        schema.remove("default");
+    }
+    if let Some(Value::Array(types)) = schema.get_mut("type") {
+        types.retain(|kind| !is_null(kind));
+        if let [only] = types.as_slice() {
+            let only = only.clone();
+            schema.insert("type".to_owned(), only);
+        }
+    }
+    if let Some(Value::Array(choices)) = schema.get_mut("anyOf") {
+        choices.retain(|choice| !is_null(choice));
+        if let [Value::Object(only)] = choices.as_slice() {
+            let only = only.clone();
+            schema.remove("anyOf");
+            for (key, value) in only {
+                schema.insert(key, value);
+            }
+        }
+    }
+}
+
+/// Comments are wrapped for the source; an editor wraps for itself.
+fn with_flowing_description(schema: &mut Schema) {
+    if let Some(Value::String(description)) = schema.get_mut("description") {
+        *description = description
+            .replace("\n\n", "\u{b}")
+            .replace('\n', " ")
+            .replace('\u{b}', "\n\n");
+    }
+}
+
+impl JsonSchema for TimeSpan {
+    fn schema_name() -> Cow<'static, str> {
+        "TimeSpan".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "A duration, written `500ms`, `5s`, `2m` or `1h`; at most 24 h.",
+            "pattern": "^[0-9]+(ms|s|m|h)$",
+        })
+    }
+}
+
+impl JsonSchema for ByteSize {
+    fn schema_name() -> Cow<'static, str> {
+        "ByteSize".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A size in bytes, written `4096`, `512KiB`, `100MiB` or `1GiB`.",
+            "anyOf": [
+                { "type": "string", "pattern": "^[0-9]+(KiB|MiB|GiB)?$" },
+                { "type": "integer", "minimum": 0 },
+            ],
+        })
+    }
+}
+
+impl JsonSchema for FallbackCondition {
+    fn schema_name() -> Cow<'static, str> {
+        "FallbackCondition".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A kind of failure, or a status from 400 to 599: `\"429\"`, `\"4xx\"`, `\"5xx\"`.",
+            "anyOf": [
+                { "const": "connect_error", "description": "Refused, no such name, or no connection in time." },
+                { "const": "timeout", "description": "No head, or no further byte, in time." },
+                { "const": "first_token_timeout", "description": "A stream without content in time." },
+                { "const": "reset", "description": "The connection broke, or what came was no HTTP or no JSON." },
+                { "const": "truncated", "description": "The answer ended before it was complete, or was empty." },
+                { "type": "string", "pattern": "^[45]([0-9][0-9]|xx)$" },
+                { "type": "integer", "minimum": 400, "maximum": 599 },
+            ],
+        })
+    }
+}
+
+// By hand for the second spelling, which the derived schema leaves out.
+impl JsonSchema for ProviderType {
+    fn schema_name() -> Cow<'static, str> {
+        "ProviderType".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "What a provider speaks: OpenAI's API, as do vLLM, SGLang, Ollama, llama.cpp, LiteLLM, ….",
+            "enum": ["openai_compatible", "openai"],
+        })
+    }
+}

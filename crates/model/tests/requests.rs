@@ -1,0 +1,158 @@
+//! Requests, routes and model lists.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use proptest::prelude::*;
+use spillway_config::Gateway;
+use spillway_model::{Catalogue, ModelRequest, Operation};
+
+fn parse(body: &str) -> Result<ModelRequest<'_>, spillway_model::RequestError> {
+    ModelRequest::parse(body.as_bytes(), Operation::ChatCompletions)
+}
+
+fn sent(body: &str, model: &str) -> String {
+    String::from_utf8(parse(body).unwrap().body_for(model)).unwrap()
+}
+
+#[test]
+fn what_the_gateway_does_not_read_keeps_its_bytes_and_order() {
+    let body = r#"{"unheard_of":[1.50,{"a" : 1e400}],"model":"gpt","messages":[{"role":"user","content":"gr\u00fc\u00dfe 😀"}],"x":null}"#;
+    assert_eq!(sent(body, "gpt"), body);
+    assert_eq!(sent(body, "o\"1"), body.replace("\"gpt\"", "\"o\\\"1\""));
+}
+
+#[test]
+fn a_stream_asks_for_its_usage_and_keeps_the_clients_other_options() {
+    assert_eq!(
+        sent(r#"{"model":"m","stream":true}"#, "m"),
+        r#"{"model":"m","stream":true,"stream_options":{"include_usage":true}}"#
+    );
+    assert_eq!(
+        sent(
+            r#"{"stream_options":{"include_obfuscation":false,"include_usage":false},"stream":true,"model":"m"}"#,
+            "m"
+        ),
+        r#"{"stream":true,"model":"m","stream_options":{"include_obfuscation":false,"include_usage":true}}"#
+    );
+    let asked =
+        parse(r#"{"model":"m","stream":true,"stream_options":{"include_usage":true}}"#).unwrap();
+    assert!(asked.wants_usage && asked.stream);
+    assert!(
+        !parse(r#"{"model":"m","stream":null,"stream_options":null}"#)
+            .unwrap()
+            .stream
+    );
+    let embedding =
+        ModelRequest::parse(br#"{"model":"m","stream":true}"#, Operation::Embeddings).unwrap();
+    assert!(!embedding.stream, "embeddings are never streamed");
+}
+
+#[test]
+fn doubled_and_escaped_members_cannot_make_gateway_and_provider_read_differently() {
+    let body = r#"{"model":"cheap","mod\u0065l":"dear","stream":false,"stream":true}"#;
+    assert_eq!(parse(body).unwrap().model, "dear");
+    assert_eq!(
+        sent(body, "dear"),
+        r#"{"model":"dear","stream":true,"stream_options":{"include_usage":true}}"#
+    );
+}
+
+#[test]
+fn mistakes_are_named() {
+    for (body, message, param) in [
+        ("", "The request has no body. Send a JSON object.", None),
+        (
+            "{\"model\":",
+            "EOF while parsing a value at line 1 column 9",
+            None,
+        ),
+        (
+            "{\n  \"model\" \"m\"}",
+            "expected `:` at line 2 column 11",
+            None,
+        ),
+        (
+            "[]",
+            "invalid type: sequence, expected an object at line 1 column 0",
+            None,
+        ),
+        ("{}", "`model` is missing", Some("model")),
+        (r#"{"model":""}"#, "`model` must be a string", Some("model")),
+        (r#"{"model":7}"#, "`model` must be a string", Some("model")),
+        (
+            r#"{"model":"m","stream":"yes"}"#,
+            "`stream` must be true or false",
+            Some("stream"),
+        ),
+        (
+            r#"{"model":"m","stream_options":[]}"#,
+            "`stream_options` must be an object",
+            Some("stream_options"),
+        ),
+        (
+            r#"{"model":"m"} x"#,
+            "trailing characters at line 1 column 15",
+            None,
+        ),
+    ] {
+        let error = parse(body).unwrap_err();
+        assert!(error.message.contains(message), "{body}: {}", error.message);
+        assert_eq!(error.param, param, "{body}");
+    }
+}
+
+fn catalogue() -> Catalogue {
+    let document = r#"{"models":[
+        {"name":"deep","base_path":"/llm/team","routes":[{"targets":[{"provider":"p"}]}]},
+        {"name":"llm","routes":[
+            {"match":{"model":["gpt-4o","gpt-4o-*"]},"targets":[{"provider":"p","model":"gpt-4o-mini"},{"provider":"p","model":"qwen-plus"}]},
+            {"name":"embed","match":{"model":["text-*"]},"targets":[{"provider":"p","model":"text-embedding-3-small"}]}]}],
+        "providers":[{"name":"p","base_url":"http://p"}]}"#;
+    Catalogue::new(&serde_json::from_str::<Gateway>(document).unwrap()).unwrap()
+}
+
+#[test]
+fn apis_are_found_by_the_longest_base_path_of_whole_segments() {
+    let catalogue = catalogue();
+    let found = |path: &'static str| {
+        catalogue
+            .api(path)
+            .map(|(api, rest)| (api.name.as_str(), rest))
+    };
+    assert_eq!(found("/llm/v1/models"), Some(("llm", "/v1/models")));
+    assert_eq!(found("/llm/team/v1/models"), Some(("deep", "/v1/models")));
+    assert_eq!(found("/llm"), Some(("llm", "")));
+    assert_eq!(found("/llmx/v1"), None);
+}
+
+#[test]
+fn models_are_routed_listed_and_suggested() {
+    let catalogue = catalogue();
+    let (api, _) = catalogue.api("/llm/").unwrap();
+    let route = |model: &str| api.route(model).map(|route| route.name.as_str());
+    assert_eq!(route("gpt-4o"), Some("gpt-4o"));
+    assert_eq!(route("gpt-4o-2024"), Some("gpt-4o"));
+    assert_eq!(route("text-x"), Some("embed"));
+    assert_eq!(route("gpt-4"), None);
+    // `qwen-plus` is a target, but no client may ask for it.
+    let models: Vec<&str> = api.models().into_iter().map(|(model, _)| model).collect();
+    assert_eq!(models, ["gpt-4o", "gpt-4o-mini", "text-embedding-3-small"]);
+    assert_eq!(api.near("gtp-4o"), ["gpt-4o", "gpt-4o-mini"]);
+    assert_eq!(api.near("zzz"), Vec::<&str>::new());
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_read_or_refused(body in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = ModelRequest::parse(&body, Operation::ChatCompletions);
+    }
+
+    #[test]
+    fn what_is_sent_is_json_again(text in "[a-z{}\\[\\]:,\"0-9\\\\]{0,60}", model in ".{1,20}") {
+        let body = format!("{{\"model\":{},\"stream\":true,\"x\":{text}}}", serde_json::Value::from(model.clone()));
+        if let Ok(request) = ModelRequest::parse(body.as_bytes(), Operation::ChatCompletions) {
+            let sent: serde_json::Value = serde_json::from_slice(&request.body_for(&model)).unwrap();
+            prop_assert_eq!(&sent["model"], &serde_json::Value::from(model));
+            prop_assert_eq!(&sent["stream_options"]["include_usage"], &serde_json::Value::from(true));
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The parsers, each with good input to break.
+
+use spillway_forward::{ForwardedHeaders, PeerTrust, Router};
+use spillway_model::{ChunkReader, ModelRequest, Operation, inspect};
+use spillway_platform::{Headers, RequestHead};
+use spillway_sse::Reader;
+
+/// One parser.
+pub struct Target {
+    /// What is fuzzed.
+    pub name: &'static str,
+    /// Good input.
+    pub samples: &'static [&'static str],
+    /// Must come back, whatever the input.
+    pub run: fn(&[u8]),
+}
+
+/// All of them.
+pub fn all() -> [Target; 4] {
+    [
+        Target {
+            name: "event streams",
+            samples: &STREAMS,
+            run: event_stream,
+        },
+        Target {
+            name: "configuration",
+            samples: &CONFIGURATIONS,
+            run: configuration,
+        },
+        Target {
+            name: "paths and forwarded headers",
+            samples: &PATHS,
+            run: path,
+        },
+        Target {
+            name: "JSON bodies",
+            samples: &BODIES,
+            run: body,
+        },
+    ]
+}
+
+const STREAMS: [&str; 3] = [
+    "data: {\"id\":\"1\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"grüße\"}}]}\n\ndata: {\"choices\":[],\"usage\":{\"prompt_tokens\":1}}\n\ndata: [DONE]\n\n",
+    "event: message\r\nid: 4\r\ndata: {\"choices\":[{\"text\":\"a\",\"finish_reason\":\"stop\"}]}\r\n\r\n: ping\r\n\r\n",
+    "data: {\"error\":{\"message\":\"overloaded\"}}\n\ndata: {\n\ndata: \"choices\": []}\n\n",
+];
+
+const CONFIGURATIONS: [&str; 2] = [
+    include_str!("../../gateway.yaml"),
+    "consumers:\n  - name: dify\n    credentials: [{ api_key: \"{{ dify_key }}\" }]\nagents:\n  - name: dify\n    domains: [\"*.example.com\"]\n    base_path: /x\n    services: { api: http://api:5001 }\n    routes:\n      - { name: a, path: { exact: /v1 }, match: { headers: { a: { prefix: b } } }, service: api }\nmodels:\n  - name: llm\n    policies: { auth: [dify] }\n    routes:\n      - targets: [{ provider: p, timeout: 5s }]\n        fallback: { on: [connect_error, \"5xx\"] }\nproviders:\n  - { name: p, base_url: https://p.example.com/v1 }\n",
+];
+
+const PATHS: [&str; 3] = [
+    "/v1/chat-messages?a=b&a=%C3%BC+x\nh.example.com:8080\n198.51.100.9, 203.0.113.5",
+    "/team/%2e%2e/console/api\n[::1]:3000\nfor=1",
+    "/e/hook;..;/x\n*.example.com\n::ffff:10.0.0.1",
+];
+
+const BODIES: [&str; 3] = [
+    r#"{"model":"gpt-4o","messages":[{"role":"user","content":"gr\u00fc\u00dfe 😀"}],"stream":true,"stream_options":{"include_usage":true}}"#,
+    r#"{"id":"1","object":"chat.completion","choices":[{"index":0,"message":{"content":"hi","tool_calls":[{"id":"a"}]},"finish_reason":"stop"}],"usage":{"prompt_tokens":1.0,"completion_tokens":null}}"#,
+    r#"{"error":{"message":"m","type":"t"},"model":"m","mod\u0065l":7}"#,
+];
+
+fn event_stream(input: &[u8]) {
+    let cut = input.len() / 3;
+    let (first, second) = input.split_at(cut);
+    let mut reader = Reader::with_limit(512);
+    // An oversized event is an answer, too, here and below.
+    let _ = reader.push(first);
+    let _ = reader.push(second);
+    let _ = reader.finish();
+    while reader.next_event().is_some() {}
+    let mut chunks = ChunkReader::new(true);
+    let _ = chunks.push(first);
+    let _ = chunks.push(second);
+    let _ = chunks.finish();
+    drop(chunks.take_ending());
+}
+
+fn configuration(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    let _ = spillway_config::parse_normal_form(&text);
+    let _ = spillway_config::template::resolve(&text, |name| Some(name.to_owned()));
+    if let Ok(checked) = spillway_config::read(&text) {
+        let normal = spillway_config::normal_form(&checked.gateway);
+        let again = spillway_config::parse_normal_form(&normal);
+        assert_eq!(
+            again.ok().as_ref(),
+            Some(&checked.gateway),
+            "the normal form reads back as it was"
+        );
+    }
+}
+
+fn path(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    let mut lines = text.split('\n');
+    let mut next = || lines.next().unwrap_or_default().to_owned();
+    let path_and_query = format!("/{}", next());
+    let authority = next();
+    let headers = vec![
+        ("x-forwarded-for".to_owned(), next().into_bytes()),
+        ("accept".to_owned(), input.to_vec()),
+    ];
+    let request = RequestHead {
+        method: http::Method::GET,
+        scheme: "http".to_owned(),
+        authority,
+        path_and_query,
+        headers: Headers::from_list(headers),
+        peer: Some(([10, 0, 0, 1], 4000).into()),
+    };
+    let trust: Vec<_> = "10.0.0.0/8".parse().into_iter().collect();
+    let claims = ForwardedHeaders::of(&request, &PeerTrust::new(&trust));
+    let mut sent = request.headers.clone();
+    claims.apply(&mut sent);
+    let _ = claims.host_name();
+    let gateway = serde_json::from_str::<spillway_config::Gateway>(
+        r#"{"agents":[{"name":"a","domains":["*.example.com"],"services":{"api":"http://a","web":"http://w"}},
+            {"name":"b","base_path":"/team","services":{"api":"http://a"},
+             "routes":[{"name":"r","path":"/v1","service":"api","match":{"query":{"a":{"prefix":"b"}}}}]}]}"#,
+    )
+    .unwrap_or_default();
+    if let Ok(router) = Router::new(&gateway.agents) {
+        let _ = router.route(&request, &claims.host);
+    }
+}
+
+fn body(input: &[u8]) {
+    let _ = inspect(input);
+    if let Ok(request) = ModelRequest::parse(input, Operation::ChatCompletions) {
+        let sent = request.body_for("m");
+        assert!(
+            serde_json::from_slice::<serde_json::Value>(&sent).is_ok()
+                || has_number_out_of_range(&sent)
+        );
+    }
+}
+
+/// What serde_json passes on unread may hold numbers that it would not read itself.
+fn has_number_out_of_range(json: &[u8]) -> bool {
+    serde_json::from_slice::<serde_json::Value>(json).is_err_and(|error| {
+        let text = error.to_string();
+        text.starts_with("number out of range") || text.starts_with("recursion limit")
+    })
+}
