@@ -22,7 +22,7 @@ pub(crate) async fn serve(
         request,
         headers: &received.headers,
         arrived: received.arrived,
-        key_seed: spin::random_number(),
+        number: instance.next_call(),
     };
     let completed = call.complete().await;
     let mut answer = completed.answer;

@@ -6,11 +6,12 @@ mod handler;
 mod stream;
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use spillway_identity::Directory;
 use spillway_instance::{Meter, Totals, read_settings};
 use spillway_model::Catalogue;
-use spillway_platform::spin::{ErrorCode, Request, Response};
+use spillway_platform::spin::{self, ErrorCode, Request, Response};
 use spin_sdk::wasip3::exports::http::handler::Guest;
 
 /// What this instance knows.
@@ -18,6 +19,13 @@ struct Instance {
     catalogue: Catalogue,
     consumers: Directory,
     meter: Meter,
+    calls: AtomicU32,
+}
+
+impl Instance {
+    fn next_call(&self) -> u32 {
+        self.calls.fetch_add(1, Ordering::Relaxed)
+    }
 }
 
 static INSTANCE: OnceLock<Instance> = OnceLock::new();
@@ -44,9 +52,12 @@ async fn instance() -> Result<&'static Instance, String> {
     let catalogue = Catalogue::new(&gateway).map_err(|error| error.to_string())?;
     let consumers = Directory::new(&gateway.consumers);
     let meter = Meter::new(Totals::new(&gateway.state.redis));
+    // Not all instances begin with a provider's first key.
+    let calls = AtomicU32::new(spin::random_number());
     Ok(INSTANCE.get_or_init(|| Instance {
         catalogue,
         consumers,
         meter,
+        calls,
     }))
 }

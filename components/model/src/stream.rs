@@ -109,7 +109,7 @@ async fn run(
         request: &request,
         headers: &received.headers,
         arrived: received.arrived,
-        key_seed: spin::random_number(),
+        number: instance.next_call(),
     };
     let summary = call.stream(&mut out).await;
     let (status, reason) = settle(&summary, out).await;

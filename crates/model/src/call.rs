@@ -42,8 +42,8 @@ pub struct Call<'a, S, C> {
     pub headers: &'a Headers,
     /// When the call arrived, by `clock`.
     pub arrived: Duration,
-    /// Any number; spreads calls over a provider's keys.
-    pub key_seed: u64,
+    /// The call's number: the next call's is one higher, so that a provider's keys are used in turn.
+    pub number: u32,
 }
 
 /// How a complete (not streamed) call went.
@@ -67,9 +67,11 @@ impl<S: Sender, C: Clock> Call<'_, S, C> {
             let began = self.clock.now();
             let attempt = self.attempt_complete(place, index);
             let deadline = self.clock.sleep(place.timeout);
-            let outcome = match select(std::pin::pin!(attempt), std::pin::pin!(deadline)).await {
-                Either::Left((outcome, _)) => outcome,
-                Either::Right(((), _)) => Err(AttemptFailure::bare(Failure::Timeout)),
+            // The deadline first: on Spin, whatever is done between a send and the next turn of the event loop
+            // makes it likelier that head and body leave apart.
+            let outcome = match select(std::pin::pin!(deadline), std::pin::pin!(attempt)).await {
+                Either::Left(((), _)) => Err(AttemptFailure::bare(Failure::Timeout)),
+                Either::Right((outcome, _)) => outcome,
             };
             match outcome {
                 Ok((headers, body, usage)) => {
@@ -166,7 +168,7 @@ impl<S: Sender, C: Clock> Call<'_, S, C> {
         headers.append("accept", accept);
         // The gateway reads what comes back, so it must not be compressed.
         headers.append("accept-encoding", "identity");
-        let turn = usize::try_from(self.key_seed)
+        let turn = usize::try_from(self.number)
             .unwrap_or_default()
             .wrapping_add(index);
         let turn = turn.checked_rem(place.api_keys.len()).unwrap_or_default();

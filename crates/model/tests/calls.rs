@@ -58,7 +58,7 @@ fn with_call<T>(
         request: &request,
         headers: &headers,
         arrived: sender.clock.now(),
-        key_seed: 0,
+        number: 0,
     })
 }
 

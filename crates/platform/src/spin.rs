@@ -24,10 +24,11 @@ pub use spin_sdk::wasip3::http::types::{ErrorCode, Request, Response};
 pub use spin_sdk::wasip3::spawn;
 pub use variables::variable;
 
-/// A number that differs from instance to instance and from call to call, good for spreading load and for
-/// nothing that must be secret.
-pub fn random_number() -> u64 {
-    spin_sdk::wasip3::random::insecure::get_insecure_random_u64()
+/// A number that differs from call to call, good for spreading load and for nothing that must be secret.
+pub fn random_number() -> u32 {
+    let [first, second, third, fourth, ..] =
+        spin_sdk::wasip3::random::insecure::get_insecure_random_u64().to_le_bytes();
+    u32::from_le_bytes([first, second, third, fourth])
 }
 
 /// Writes one line to the component's log.

@@ -27,7 +27,7 @@ pub struct Forwarded<'a> {
     pub path_and_query: &'a str,
     /// Header fields, fit to be sent.
     pub headers: &'a Headers,
-    /// Whether the client's request has a body; one that has none must be sent without, or it would leave chunked.
+    /// Whether the client's request has a body.
     pub has_body: bool,
     /// How long each phase may take.
     pub timeouts: Timeouts,
@@ -43,16 +43,11 @@ pub async fn forward(
 ) -> Result<(StatusCode, Response), SendError> {
     let fields = fields(to.headers).map_err(|code| before_head(&code))?;
     let options = Some(options(to.timeouts));
-    let (outbound, _) = if to.has_body {
-        let (_result, result_reader) = wit_future::new(|| Ok(()));
-        let (contents, trailers) = Request::consume_body(inbound, result_reader);
-        Request::new(fields, Some(contents), trailers, options)
-    } else {
-        let (trailers, trailers_reader) = wit_future::new(|| Ok(None));
-        drop(trailers);
-        drop(inbound);
-        Request::new(fields, None, trailers_reader, options)
-    };
+    // A body that does not exist is spliced all the same: the runtime then knows that there is none. Sent as
+    // `None` its end would not be known at once, and the request would leave chunked.
+    let (_result, result_reader) = wit_future::new(|| Ok(()));
+    let (contents, trailers) = Request::consume_body(inbound, result_reader);
+    let (outbound, _) = Request::new(fields, Some(contents), trailers, options);
     address(
         &outbound,
         to.method,
