@@ -1,1 +1,30 @@
-//! The embedded host.
+//! Runs the application of a `spin.toml` without Spin: the same manifest, runtime configuration,
+//! interfaces and headers, over WASI 0.3 and HTTP only.
+//! Must not know what the components do: of `gateway.yaml` it only hands the normal form on.
+
+mod answer;
+pub mod application;
+mod bindings;
+pub mod body;
+pub mod command;
+mod component;
+mod demo;
+mod engine;
+pub mod gateway_config;
+mod instance;
+pub mod key_value;
+pub mod log_lines;
+pub mod manifest;
+pub mod outbound;
+mod peers;
+mod redis;
+pub mod reuse;
+pub mod routes;
+pub mod runtime_config;
+pub mod server;
+mod service;
+mod spin_headers;
+pub mod template;
+pub mod tls;
+pub mod toml_document;
+pub mod variables;

@@ -1,1 +1,35 @@
-//! End to end.
+//! The harness of the black-box suite: starts the built application on the embedded host (or, with
+//! `GATEWAY_HOST=spin`, on Spin) between stand-ins and a client that sees every byte.
+//! Must not know the gateway's code: only its files, its command line and what it answers.
+//!
+//! A test is a plain `#[test]` that calls [`run`]. Everything it starts lives on one runtime of the process, so
+//! that tests of a file can share a gateway ([`Shared`]) and tell their requests apart by a [`mark`].
+
+mod answer;
+mod chat;
+mod gateway;
+mod launch;
+mod log;
+mod manifest;
+pub mod metrics;
+mod oddity;
+mod process;
+mod random;
+mod repository;
+mod runtime;
+mod shared;
+
+pub use answer::{
+    Reason, assert_dify_error, assert_openai_error, attempts, model, provider, reason,
+};
+pub use chat::{Chat, chat_request, message, stream_request};
+pub use gateway::{Gateway, Options};
+pub use launch::prepare;
+pub use oddity::{Oddity, oddities};
+pub use process::{Outcome, run_to_end};
+pub use random::Random;
+pub use repository::{Host, embedded_only, python, repository_root, spillway_binary};
+pub use runtime::{run, until};
+pub use shared::{Shared, mark};
+pub use spillway_standin as standin;
+pub use spillway_standin::client;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{PathMatch, RequestMatch, TimeSpan};
+use crate::{PathMatch, RateLimit, RequestMatch, TimeSpan};
 
 /// One published Dify installation (or part of one).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,12 +25,24 @@ pub struct AgentApi {
     pub strip_base_path: bool,
     /// Where Dify's services are.
     pub services: DifyServices,
+    /// What requests are held against.
+    #[serde(default)]
+    pub policies: AgentPolicies,
     /// Routes that come before Dify's own table.
     #[serde(default)]
     pub routes: Vec<AgentRoute>,
     /// How long the back end may take.
     #[serde(default)]
     pub timeouts: AgentTimeouts,
+}
+
+/// Rules of an agent API.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "document", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct AgentPolicies {
+    /// How many requests may pass in which time.
+    pub rate_limits: Vec<RateLimit>,
 }
 
 /// What an agent API's back end speaks.

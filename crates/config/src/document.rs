@@ -4,6 +4,7 @@ mod check;
 mod deserialize;
 mod node;
 mod normalise;
+mod rate_limit_keys;
 mod report;
 mod scalar;
 mod suggestion;
@@ -34,6 +35,7 @@ pub struct Checked {
 pub fn read(text: &str) -> Result<Checked, Vec<Diagnostic>> {
     let mut report = Report::default();
     let gateway = yaml::parse(text, &mut report).and_then(|mut root| {
+        rate_limit_keys::lower(&mut root, &mut report);
         let gateway = fit(&mut root, &mut report);
         let mut findings = Findings {
             root: &root,
@@ -89,7 +91,14 @@ fn take_out(root: &mut Node, mistake: &Mistake, report: &mut Report) {
                 report.fatal(root.position_of(&path), &path, message);
             }
         }
-        Kind::Value(_) => report.fatal(root.position_of(&path), &path, message),
+        Kind::Value(_) => {
+            // What is wrong with a mapping as a whole may follow from a part that was taken out and told of.
+            if root.get(&path).is_some_and(Node::lacks_parts) {
+                report.leave_out();
+            } else {
+                report.fatal(root.position_of(&path), &path, message);
+            }
+        }
     }
     match root.get_mut(&path) {
         Some(node) => node.content = Content::Dropped,

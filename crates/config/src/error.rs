@@ -1,5 +1,7 @@
 //! What can go wrong in this crate outside of a document; a document's mistakes are `Diagnostic`s.
 
+use std::fmt;
+
 /// A text that is not what it should be. No message holds a secret's value.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -65,6 +67,30 @@ pub enum Error {
         /// What was found, shortened.
         found: String,
     },
+    /// A text that says nowhere to take an address from.
+    #[error(
+        "`{found}` says nowhere to take the address from: write `from-remote-addr`, or `from-header-` and a header's name"
+    )]
+    AddressSource {
+        /// What was found, shortened.
+        found: String,
+    },
+    /// An item of a rate limit without a dimension.
+    #[error(
+        "this item says not by what it counts: add one key such as `limit_by_header: x-app-id` or `limit_by_per_ip: from-remote-addr`"
+    )]
+    LimitWithoutDimension,
+    /// An item of a rate limit with several dimensions.
+    #[error("an item counts by one thing alone: write one item each for {}", quoted(.dimensions))]
+    LimitByMany {
+        /// Their keys.
+        dimensions: Vec<&'static str>,
+    },
+    /// A Dify app that is no whole key.
+    #[error(
+        "a Dify app is named by the whole key of its API, best as \"{{{{ name }}}}\", or by `*` for any"
+    )]
+    DifyAppPattern,
     /// An entry that `allowed_outbound_hosts` cannot have.
     #[cfg(feature = "document")]
     #[error("`{entry}` is no entry for allowed_outbound_hosts: {reason}")]
@@ -94,7 +120,7 @@ pub(crate) fn shortened(text: &str) -> String {
 }
 
 /// Names in backquotes, separated by commas.
-fn quoted(names: &[String]) -> String {
+fn quoted(names: &[impl fmt::Display]) -> String {
     let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
     quoted.join(", ")
 }

@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::{AgentApi, ModelApi, Provider};
+use crate::{AgentApi, KnowledgeApi, ModelApi, OnError, Provider};
 
 /// `gateway.yaml`. The normal form (`gateway.json`) is this type written as JSON, every default spelt out.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -25,6 +25,8 @@ pub struct Gateway {
     pub models: Vec<ModelApi>,
     /// The model vendors and self-hosted engines that `models` send to.
     pub providers: Vec<Provider>,
+    /// Egress: retrieval engines offered to Dify as external knowledge.
+    pub knowledge: Vec<KnowledgeApi>,
 }
 
 /// Where state shared by replicas lives.
@@ -35,6 +37,9 @@ pub struct State {
     /// Address of a Redis, `redis://[user:password@]host[:port][/database]`, `rediss://` for TLS. Empty: Spin's
     /// key-value store, which serves one machine.
     pub redis: String,
+    /// What happens to requests that a policy cannot judge while the state cannot be reached. A policy may say
+    /// otherwise for itself. `allow`.
+    pub on_error: OnError,
 }
 
 /// Somebody who calls the gateway.

@@ -6,10 +6,12 @@ mod agent;
 mod error;
 mod fallback_condition;
 mod gateway;
+mod knowledge;
 mod matching;
 mod model;
 mod networks;
 mod normal_form;
+mod rate_limit;
 pub mod template;
 mod units;
 
@@ -22,15 +24,22 @@ mod outbound;
 #[cfg(feature = "document")]
 mod schema;
 
-pub use agent::{AgentApi, AgentProtocol, AgentRoute, AgentTimeouts, DifyService, DifyServices};
+pub use agent::{
+    AgentApi, AgentPolicies, AgentProtocol, AgentRoute, AgentTimeouts, DifyService, DifyServices,
+};
 pub use error::Error;
 pub use gateway::{Consumer, Credential, Gateway, State};
+pub use knowledge::{DifyCompatibleBackend, KnowledgeApi, KnowledgeBackend, RagflowBackend};
 pub use matching::{PathMatch, RequestMatch, ValueMatch};
 pub use model::{
     Fallback, FallbackCondition, ModelApi, ModelMatch, ModelPolicies, ModelRoute, Provider,
     ProviderType, StatusPattern, Target,
 };
 pub use normal_form::parse_normal_form;
+pub use rate_limit::{
+    AddressSource, HigressRedis, KeyPattern, LimitBy, LimitKey, OnError, QuotaWindow, RateLimit,
+    RequestQuota, RuleItem,
+};
 pub use units::{ByteSize, TimeSpan};
 
 #[cfg(feature = "document")]

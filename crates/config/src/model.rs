@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ByteSize, TimeSpan};
+use crate::{ByteSize, RateLimit, TimeSpan};
 
 /// An OpenAI-compatible API offered to Dify and other clients.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,7 +17,7 @@ pub struct ModelApi {
     /// The largest request body taken; beyond it 413.
     #[serde(default = "model_body_size")]
     pub max_body_size: ByteSize,
-    /// Who may call.
+    /// Who may call, and how often.
     #[serde(default)]
     pub policies: ModelPolicies,
     /// The first route whose `match` holds for the asked model serves the call.
@@ -32,6 +32,8 @@ pub struct ModelPolicies {
     /// Names of the consumers who may call. Left out: anyone who can reach the gateway.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth: Option<Vec<String>>,
+    /// How many requests may pass in which time.
+    pub rate_limits: Vec<RateLimit>,
 }
 
 /// Where calls for some models go.

@@ -7,12 +7,13 @@ use crate::{AllowedHosts, DifyService, Gateway, template};
 
 const INGRESS: &str = "ingress";
 const MODEL: &str = "model";
+const RAG: &str = "rag";
 const CONSOLE: &str = "console";
 
 /// By component, the entries that its `allowed_outbound_hosts` needs: `scheme://host`, with `:port` where it is
 /// not the scheme's own. Where a URL has a template, so has the entry.
 pub fn outbound_hosts(gateway: &Gateway) -> BTreeMap<&'static str, BTreeSet<String>> {
-    let mut hosts: BTreeMap<&'static str, BTreeSet<String>> = [INGRESS, MODEL, CONSOLE]
+    let mut hosts: BTreeMap<&'static str, BTreeSet<String>> = [INGRESS, MODEL, RAG, CONSOLE]
         .map(|component| (component, BTreeSet::new()))
         .into();
     let mut add = |component, url: &str| {
@@ -32,7 +33,10 @@ pub fn outbound_hosts(gateway: &Gateway) -> BTreeMap<&'static str, BTreeSet<Stri
     for provider in &gateway.providers {
         add(MODEL, &provider.base_url);
     }
-    for component in [INGRESS, MODEL, CONSOLE] {
+    for api in &gateway.knowledge {
+        add(RAG, api.backend.base_url());
+    }
+    for component in [INGRESS, MODEL, RAG, CONSOLE] {
         add(component, &gateway.state.redis);
     }
     hosts
@@ -133,7 +137,8 @@ mod tests {
         let checked = read(
             "state: { redis: 'redis://redis' }\n\
              agents: [{ name: a, services: { api: 'http://api:5001', web: 'http://web:3000' } }]\n\
-             providers: [{ name: p, base_url: 'https://api.openai.com/v1' }, { name: q, base_url: '{{ own }}/v1' }]\n",
+             providers: [{ name: p, base_url: 'https://api.openai.com/v1' }, { name: q, base_url: '{{ own }}/v1' }]\n\
+             knowledge: [{ name: k, backend: { type: ragflow, base_url: 'http://ragflow:9380', api_key: '{{ key }}' } }]\n",
         )
         .unwrap();
         let allowed = |entries: &[&str]| AllowedHosts::parse(entries).unwrap();
@@ -153,9 +158,11 @@ mod tests {
                 ("console", "redis://redis".to_owned()),
                 ("ingress", "http://web:3000".to_owned()),
                 ("model", "redis://redis".to_owned()),
+                ("rag", "http://ragflow:9380".to_owned()),
+                ("rag", "redis://redis".to_owned()),
             ]
         );
-        for component in ["ingress", "model", "console"] {
+        for component in ["ingress", "model", "rag", "console"] {
             manifest.insert(component.to_owned(), allowed(&["*://*:*"]));
         }
         assert!(missing_hosts(&checked.gateway, &manifest).is_empty());
@@ -166,7 +173,7 @@ mod tests {
         let hosts = outbound_hosts(&Gateway::default());
         assert_eq!(
             hosts.keys().copied().collect::<Vec<_>>(),
-            ["console", "ingress", "model"]
+            ["console", "ingress", "model", "rag"]
         );
         assert!(hosts.values().all(BTreeSet::is_empty));
     }

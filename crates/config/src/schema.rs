@@ -59,6 +59,25 @@ fn with_flowing_description(schema: &mut Schema) {
     }
 }
 
+/// For the types of a rate-limit document, whose keys may begin with a capital, as the guide's `Limit_by_header`
+/// does. Editors complete and check the usual spelling, and pass the other.
+pub(crate) fn with_capital_keys(schema: &mut Schema) {
+    let Some(Value::Object(properties)) = schema.get("properties") else {
+        return;
+    };
+    let capital = |key: &String| {
+        let mut letters = key.chars();
+        let first = letters.next().map(|first| first.to_ascii_uppercase());
+        first.into_iter().chain(letters).collect::<String>()
+    };
+    let keys: Vec<String> = properties.keys().map(capital).collect();
+    let pattern = format!("^({})$", keys.join("|"));
+    schema.insert(
+        "patternProperties".to_owned(),
+        serde_json::json!({ pattern: true }),
+    );
+}
+
 impl JsonSchema for TimeSpan {
     fn schema_name() -> Cow<'static, str> {
         "TimeSpan".into()

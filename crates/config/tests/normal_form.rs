@@ -3,10 +3,12 @@
 
 use proptest::prelude::*;
 use spillway_config::{
-    AgentApi, AgentProtocol, AgentRoute, AgentTimeouts, ByteSize, Consumer, Credential,
-    DifyService, DifyServices, Fallback, FallbackCondition, Gateway, ModelApi, ModelMatch,
-    ModelPolicies, ModelRoute, PathMatch, Provider, ProviderType, RequestMatch, State,
-    StatusPattern, Target, TimeSpan, ValueMatch, normal_form, parse_normal_form, read,
+    AddressSource, AgentApi, AgentPolicies, AgentProtocol, AgentRoute, AgentTimeouts, ByteSize,
+    Consumer, Credential, DifyCompatibleBackend, DifyService, DifyServices, Fallback,
+    FallbackCondition, Gateway, HigressRedis, KnowledgeApi, KnowledgeBackend, LimitBy, LimitKey,
+    ModelApi, ModelMatch, ModelPolicies, ModelRoute, OnError, PathMatch, Provider, ProviderType,
+    RagflowBackend, RateLimit, RequestMatch, RequestQuota, RuleItem, State, StatusPattern, Target,
+    TimeSpan, ValueMatch, normal_form, parse_normal_form, read,
 };
 
 /// Everything that a document can have.
@@ -33,7 +35,8 @@ fn one_spelling_is_kept_of_what_has_several() {
                 routes: [{ name: r, path: /, service: api, match: { headers: { X-App: a } } }] }]\n\
                 models: [{ name: m, routes: [{ match: { model: [x, y] }, targets: [{ provider: p }] },\n  \
                 { targets: [{ provider: p }] }] }]\n\
-                providers: [{ name: p, base_url: 'http://p/v1/' }]\n";
+                providers: [{ name: p, base_url: 'http://p/v1/' }]\n\
+                knowledge: [{ name: k, backend: { type: dify_compatible, base_url: 'http://k/dify/' } }]\n";
     let gateway = read(text).unwrap().gateway;
     let (agent, model) = (&gateway.agents[0], &gateway.models[0]);
     assert_eq!(agent.domains, ["a.example.com"]);
@@ -55,6 +58,7 @@ fn one_spelling_is_kept_of_what_has_several() {
         ["x", "default"]
     );
     assert_eq!(gateway.providers[0].base_url, "http://p/v1");
+    assert_eq!(gateway.knowledge[0].backend.base_url(), "http://k/dify");
 }
 
 proptest! {
@@ -110,6 +114,70 @@ fn agent_routes() -> impl Strategy<Value = AgentRoute> {
         )
 }
 
+fn rate_limits() -> impl Strategy<Value = RateLimit> {
+    let quotas = || {
+        any::<[Option<u32>; 4]>().prop_map(|[second, minute, hour, day]| RequestQuota {
+            query_per_second: second,
+            query_per_minute: minute,
+            query_per_hour: hour,
+            query_per_day: day,
+        })
+    };
+    let by = prop_oneof![
+        "[a-z-]{0,8}".prop_map(LimitBy::Header),
+        any::<String>().prop_map(LimitBy::Param),
+        any::<String>().prop_map(LimitBy::Cookie),
+        "[a-z-]{1,8}".prop_map(|name| LimitBy::Address(AddressSource::Header(name))),
+        prop::sample::select(vec![
+            LimitBy::Consumer,
+            LimitBy::Address(AddressSource::RemoteAddress),
+            LimitBy::Model,
+            LimitBy::DifyApp,
+        ]),
+    ];
+    let key = (any::<String>(), quotas()).prop_map(|(key, quota)| LimitKey { key, quota });
+    let item = (by, any::<bool>(), prop::collection::vec(key, 0..3)).prop_map(
+        |(by, per_value, limit_keys)| RuleItem {
+            by,
+            per_value,
+            limit_keys,
+        },
+    );
+    (
+        any::<String>(),
+        prop::option::of(quotas()),
+        prop::collection::vec(item, 0..3),
+        any::<[bool; 2]>(),
+        any::<u16>(),
+        prop::option::of(any::<String>()),
+        prop::option::of(prop::sample::select(vec![OnError::Allow, OnError::Deny])),
+        any::<Option<(Option<String>, Option<u16>, Option<u32>)>>(),
+    )
+        .prop_map(
+            |(rule_name, global_threshold, rule_items, flags, code, message, on_error, redis)| {
+                let [show_limit_quota_header, dry_run] = flags;
+                RateLimit {
+                    rule_name,
+                    global_threshold,
+                    rule_items,
+                    show_limit_quota_header,
+                    rejected_code: code,
+                    rejected_msg: message,
+                    on_error,
+                    dry_run,
+                    redis: redis.map(|(text, service_port, number)| HigressRedis {
+                        service_name: text.clone(),
+                        service_port,
+                        username: text.clone(),
+                        password: text,
+                        timeout: number,
+                        database: number,
+                    }),
+                }
+            },
+        )
+}
+
 fn agents() -> impl Strategy<Value = AgentApi> {
     let url = || prop::option::of(any::<String>());
     let services = (url(), url(), url()).prop_map(|(api, web, plugin_daemon)| DifyServices {
@@ -133,19 +201,32 @@ fn agents() -> impl Strategy<Value = AgentApi> {
         any::<String>(),
         any::<bool>(),
         services,
+        prop::collection::vec(rate_limits(), 0..2),
         routes,
         timeouts,
     )
         .prop_map(
-            |(name, domains, base_path, strip_base_path, services, routes, timeouts)| AgentApi {
+            |(
                 name,
-                protocol: AgentProtocol::Dify,
                 domains,
                 base_path,
                 strip_base_path,
                 services,
+                rate_limits,
                 routes,
                 timeouts,
+            )| {
+                AgentApi {
+                    name,
+                    protocol: AgentProtocol::Dify,
+                    domains,
+                    base_path,
+                    strip_base_path,
+                    services,
+                    policies: AgentPolicies { rate_limits },
+                    routes,
+                    timeouts,
+                }
             },
         )
 }
@@ -206,15 +287,68 @@ fn models() -> impl Strategy<Value = ModelApi> {
         any::<String>(),
         size,
         prop::option::of(texts()),
+        prop::collection::vec(rate_limits(), 0..2),
         routes,
     )
-        .prop_map(|(name, base_path, max_body_size, auth, routes)| ModelApi {
-            name,
-            base_path,
-            max_body_size,
-            policies: ModelPolicies { auth },
-            routes,
-        })
+        .prop_map(
+            |(name, base_path, max_body_size, auth, rate_limits, routes)| ModelApi {
+                name,
+                base_path,
+                max_body_size,
+                policies: ModelPolicies { auth, rate_limits },
+                routes,
+            },
+        )
+}
+
+fn knowledge() -> impl Strategy<Value = KnowledgeApi> {
+    let texts = || prop::collection::vec(any::<String>(), 0..3);
+    let share = || (0..=1000_u32).prop_map(|thousandths| f64::from(thousandths) / 1000.0);
+    let ragflow = (
+        (any::<String>(), any::<String>(), texts(), texts(), texts()),
+        (share(), share(), any::<u32>()),
+        prop::option::of(any::<String>()),
+        any::<[bool; 3]>(),
+    )
+        .prop_map(
+            |(texts, (similarity_threshold, vector_similarity_weight, top_k), rerank_id, flags)| {
+                let (base_url, api_key, dataset_ids, document_ids, cross_languages) = texts;
+                let [keyword, use_kg, toc_enhance] = flags;
+                KnowledgeBackend::Ragflow(RagflowBackend {
+                    base_url,
+                    api_key,
+                    dataset_ids,
+                    document_ids,
+                    similarity_threshold,
+                    vector_similarity_weight,
+                    top_k,
+                    rerank_id,
+                    keyword,
+                    cross_languages,
+                    use_kg,
+                    toc_enhance,
+                })
+            },
+        );
+    let dify_compatible = (any::<String>(), any::<String>()).prop_map(|(base_url, api_key)| {
+        KnowledgeBackend::DifyCompatible(DifyCompatibleBackend { base_url, api_key })
+    });
+    (
+        any::<String>(),
+        texts(),
+        time_spans(),
+        any::<bool>(),
+        prop_oneof![ragflow, dify_compatible],
+    )
+        .prop_map(
+            |(name, api_keys, deadline, log_queries, backend)| KnowledgeApi {
+                name,
+                api_keys,
+                deadline,
+                log_queries,
+                backend,
+            },
+        )
 }
 
 fn gateways() -> impl Strategy<Value = Gateway> {
@@ -235,21 +369,34 @@ fn gateways() -> impl Strategy<Value = Gateway> {
     let network = (any::<std::net::IpAddr>(), 0..=32_u8)
         .prop_map(|(address, length)| ipnet::IpNet::new(address, length).unwrap());
     (
-        any::<String>(),
+        (
+            any::<String>(),
+            prop::sample::select(vec![OnError::Allow, OnError::Deny]),
+        ),
         prop::collection::vec(network, 0..3),
         prop::collection::vec(consumer, 0..3),
         prop::collection::vec(agents(), 0..3),
         prop::collection::vec(models(), 0..3),
         prop::collection::vec(provider, 0..3),
+        prop::collection::vec(knowledge(), 0..3),
     )
         .prop_map(
-            |(redis, trusted_proxies, consumers, agents, models, providers)| Gateway {
-                state: State { redis },
+            |(
+                (redis, on_error),
                 trusted_proxies,
                 consumers,
                 agents,
                 models,
                 providers,
+                knowledge,
+            )| Gateway {
+                state: State { redis, on_error },
+                trusted_proxies,
+                consumers,
+                agents,
+                models,
+                providers,
+                knowledge,
             },
         )
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use spillway_config::{
-    AgentApi, AgentProtocol, AgentRoute, AgentTimeouts, DifyService, DifyServices, PathMatch,
+    AgentApi, AgentPolicies, AgentProtocol, AgentRoute, AgentTimeouts, DifyService, DifyServices, PathMatch,
     RequestMatch, ValueMatch,
 };
 use spillway_forward::{
@@ -44,6 +44,7 @@ fn api(name: &str, domains: &[&str], base_path: &str) -> AgentApi {
             web: Some("http://web:3000/".to_owned()),
             plugin_daemon: None,
         },
+        policies: AgentPolicies::default(),
         routes: Vec::new(),
         timeouts: AgentTimeouts::default(),
     }

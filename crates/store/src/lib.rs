@@ -4,6 +4,20 @@
 //! Names carry a version, so that two releases can share a store. Every key of one script call shares a hash tag
 //! (`{…}`), so that Redis Cluster can keep them together, and has an expiry.
 
+mod error;
+mod key_value;
+mod limit_take;
+mod memory;
+mod sub_windows;
+
+pub use error::Error;
+pub use key_value::{Increment, number_expires_ms, take_from_numbers};
+pub use limit_take::{
+    Count, LIMIT_KEY_PREFIX, LIMIT_TAKE_V1, LIMIT_TAKE_V1_SHA1, Take, Taken, limit_take_arguments,
+    read_limit_take,
+};
+pub use memory::MemoryStore;
+
 /// Totals of all counters, a Redis hash or a key-value entry of `series value` lines.
 pub const METRICS_KEY: &str = "spillway:{metrics}:v1";
 

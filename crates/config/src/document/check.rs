@@ -2,10 +2,12 @@
 
 mod agents;
 mod consumers;
+mod knowledge;
 mod models;
 mod names;
 mod paths;
 mod providers;
+mod rate_limits;
 mod urls;
 
 use super::node::{Content, Node, Path};
@@ -24,6 +26,7 @@ pub(super) fn gateway(gateway: &Gateway, findings: &mut Findings<'_>) {
     agents::check(gateway, &root.key("agents"), findings);
     models::check(gateway, &root.key("models"), findings);
     providers::check(gateway, &root.key("providers"), findings);
+    knowledge::check(gateway, &root.key("knowledge"), findings);
     // A name that is misspelt elsewhere would make the one that is meant look unused.
     if !findings.report.has_error() {
         consumers::check_use(gateway, &root.key("consumers"), findings);

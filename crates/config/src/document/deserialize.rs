@@ -97,7 +97,7 @@ impl de::Error for Mistake {
             "a sequence" => "a list",
             "a map" => "a mapping",
             "a boolean" => "`true` or `false`",
-            "u32" => "a whole number",
+            "u16" | "u32" => "a whole number",
             other => other,
         };
         let (found, advice) = match found {
@@ -130,6 +130,7 @@ impl de::Error for Mistake {
     fn invalid_value(_: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
         let expected = expected.to_string();
         let expected = match expected.as_str() {
+            "u16" => "a whole number from 0 to 65535",
             "u32" => "a whole number from 0 to 4294967295",
             other => other,
         };

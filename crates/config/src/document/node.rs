@@ -51,6 +51,14 @@ impl Node {
         matches!(self.content, Content::Dropped)
     }
 
+    /// Whether it is a mapping with a part that was taken out.
+    pub fn lacks_parts(&self) -> bool {
+        match &self.content {
+            Content::Map(entries) => entries.iter().any(|entry| entry.value.is_dropped()),
+            _ => false,
+        }
+    }
+
     /// The entry of a mapping that has this key, dropped or not.
     pub fn entry(&self, key: &str) -> Option<&Entry> {
         match &self.content {

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::{AgentApi, AgentRoute, Gateway, ModelRoute};
+use crate::{AgentApi, AgentRoute, Gateway, KnowledgeBackend, ModelRoute};
 
-/// Names nameless routes, writes domains and header names in lower case, and ends no URL with a slash.
+/// Names nameless routes, writes domains and header names in lower case, and ends no URL with a slash. Leaves out
+/// what was read for its writer's sake alone.
 pub(super) fn normalise(mut gateway: Gateway) -> Gateway {
     for api in &mut gateway.agents {
         normalise_agent(api);
@@ -14,8 +15,26 @@ pub(super) fn normalise(mut gateway: Gateway) -> Gateway {
             route.name = route_name(route);
         }
     }
+    let of_agents = gateway
+        .agents
+        .iter_mut()
+        .map(|api| &mut api.policies.rate_limits);
+    let of_models = gateway
+        .models
+        .iter_mut()
+        .map(|api| &mut api.policies.rate_limits);
+    for limit in of_agents.chain(of_models).flatten() {
+        // It may hold a password, which no component needs to see.
+        limit.redis = None;
+    }
     for provider in &mut gateway.providers {
         trim_slashes(&mut provider.base_url);
+    }
+    for api in &mut gateway.knowledge {
+        trim_slashes(match &mut api.backend {
+            KnowledgeBackend::Ragflow(backend) => &mut backend.base_url,
+            KnowledgeBackend::DifyCompatible(backend) => &mut backend.base_url,
+        });
     }
     gateway
 }

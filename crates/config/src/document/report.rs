@@ -92,6 +92,11 @@ impl Report {
         self.add(Severity::Error, position, path, message.into());
     }
 
+    /// Another part is missing, for a mistake that was told already.
+    pub fn leave_out(&mut self) {
+        self.incomplete = true;
+    }
+
     pub fn warning_at(&mut self, position: Position, path: &Path, message: impl Into<String>) {
         self.add(Severity::Warning, position, path, message.into());
     }

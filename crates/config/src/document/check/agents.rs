@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::urls::{self, Rest};
-use super::{duration, names, paths};
+use super::{duration, names, paths, rate_limits};
 use crate::document::node::Path;
 use crate::document::report::Findings;
 use crate::error::shortened;
+use crate::rate_limit::is_token;
 use crate::{AgentApi, AgentRoute, DifyService, Gateway, PathMatch, template};
 
 pub(super) fn check(gateway: &Gateway, path: &Path, findings: &mut Findings<'_>) {
@@ -30,6 +31,13 @@ pub(super) fn check(gateway: &Gateway, path: &Path, findings: &mut Findings<'_>)
         }
         check_services(api, &at.key("services"), findings);
         check_routes(api, &at, findings);
+        rate_limits::check(
+            gateway,
+            rate_limits::Traffic::Agent,
+            &api.policies.rate_limits,
+            &at.key("policies").key("rate_limits"),
+            findings,
+        );
         let timeouts = at.key("timeouts");
         duration(api.timeouts.connect, &timeouts.key("connect"), findings);
         duration(
@@ -196,14 +204,6 @@ fn check_conditions(route: &AgentRoute, at: &Path, findings: &mut Findings<'_>) 
             "an empty parameter name",
         );
     }
-}
-
-/// The letters of methods and header names.
-fn is_token(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 /// No two APIs may be published at one place.

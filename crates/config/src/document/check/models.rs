@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{duration, names, paths};
+use super::{duration, names, paths, rate_limits};
 use crate::document::node::Path;
 use crate::document::normalise::route_name;
 use crate::document::report::Findings;
@@ -42,6 +42,13 @@ pub(super) fn check(gateway: &Gateway, path: &Path, findings: &mut Findings<'_>)
             );
         }
         check_auth(&consumers, api, &at, findings);
+        rate_limits::check(
+            gateway,
+            rate_limits::Traffic::Model,
+            &api.policies.rate_limits,
+            &at.key("policies").key("rate_limits"),
+            findings,
+        );
         check_routes(&providers, api, &at.key("routes"), findings);
     }
     check_places(apis(), findings);

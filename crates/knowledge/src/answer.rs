@@ -1,0 +1,217 @@
+//! What Dify is told.
+
+use bytes::Bytes;
+use http::StatusCode;
+use serde::Serialize;
+use serde_json::json;
+use spillway_platform::Headers;
+use spillway_telemetry::Reason;
+
+use crate::{MAX_REQUEST_BYTES, Record};
+
+/// How a request ended; labels the metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// Records were found.
+    Ok,
+    /// None was found.
+    Empty,
+    /// Dify's check of a new setting: nothing was asked.
+    Probe,
+    /// No key, or a wrong one.
+    Unauthorized,
+    /// No such knowledge API, or the engine has no such knowledge.
+    UnknownKnowledge,
+    /// The request itself is wrong.
+    InvalidRequest,
+    /// No connection to the engine.
+    BackendRefused,
+    /// The engine was too slow.
+    BackendTimeout,
+    /// The engine answered an error, or what cannot be used.
+    BackendError,
+    /// `allowed_outbound_hosts` in `spin.toml` lacks the engine.
+    HostNotAllowed,
+}
+
+impl Outcome {
+    /// The name in metrics and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Empty => "empty",
+            Self::Probe => "probe",
+            Self::Unauthorized => "unauthorized",
+            Self::UnknownKnowledge => "unknown_knowledge",
+            Self::InvalidRequest => "invalid_request",
+            Self::BackendRefused => "backend_refused",
+            Self::BackendTimeout => "backend_timeout",
+            Self::BackendError => "backend_error",
+            Self::HostNotAllowed => "host_not_allowed",
+        }
+    }
+}
+
+/// The `error_code` of an error. Dify's convention knows the first three; from 3000 on they are the gateway's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorCode {
+    /// 1001: no `Authorization: Bearer <key>`.
+    AuthorizationFormat,
+    /// 1002: a key that nobody has.
+    AuthorizationFailed,
+    /// 2001: the knowledge does not exist.
+    UnknownKnowledge,
+    /// 3001: the request itself is wrong.
+    InvalidRequest,
+    /// 5001: no connection to the engine.
+    BackendRefused,
+    /// 5002: the engine was too slow.
+    BackendTimeout,
+    /// 5003: the engine answered an error, or what cannot be used.
+    BackendError,
+    /// 5004: the gateway may not reach the engine.
+    HostNotAllowed,
+}
+
+impl ErrorCode {
+    /// The number.
+    pub const fn number(self) -> u16 {
+        match self {
+            Self::AuthorizationFormat => 1001,
+            Self::AuthorizationFailed => 1002,
+            Self::UnknownKnowledge => 2001,
+            Self::InvalidRequest => 3001,
+            Self::BackendRefused => 5001,
+            Self::BackendTimeout => 5002,
+            Self::BackendError => 5003,
+            Self::HostNotAllowed => 5004,
+        }
+    }
+}
+
+/// A complete answer to Dify.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// How the request ended, for the metric of knowledge APIs.
+    pub outcome: Outcome,
+    /// The same among the reasons of all APIs, for `x-gateway-reason` and the metric of requests.
+    pub reason: Reason,
+    /// Header fields besides the length; the content type is among them.
+    pub headers: Headers,
+    /// The body, JSON.
+    pub body: Bytes,
+    /// A line for the log, where there is something to say. Without the query's text, unless `log_queries` is on.
+    pub log: Option<String>,
+}
+
+impl Answer {
+    /// An error in the contract's form.
+    pub fn error(
+        status: StatusCode,
+        outcome: Outcome,
+        reason: Reason,
+        code: ErrorCode,
+        message: &str,
+    ) -> Self {
+        Self {
+            status,
+            outcome,
+            reason,
+            headers: json_headers(),
+            body: error_document(code.number(), message).into(),
+            log: None,
+        }
+    }
+
+    /// The request itself is wrong; Dify repeats none of these.
+    pub fn invalid_request(message: &str) -> Self {
+        Self::error(
+            StatusCode::BAD_REQUEST,
+            Outcome::InvalidRequest,
+            Reason::InvalidRequest,
+            ErrorCode::InvalidRequest,
+            message,
+        )
+    }
+
+    /// The request's body is larger than [`MAX_REQUEST_BYTES`].
+    pub fn too_large() -> Self {
+        Self {
+            status: StatusCode::PAYLOAD_TOO_LARGE,
+            reason: Reason::TooLarge,
+            ..Self::invalid_request(&format!(
+                "The request's body is larger than {MAX_REQUEST_BYTES} bytes."
+            ))
+        }
+    }
+
+    /// The request's body broke off.
+    pub fn broken_body() -> Self {
+        Self::invalid_request("The request's body broke off.")
+    }
+
+    pub(crate) fn unauthorized(code: ErrorCode, message: &str) -> Self {
+        // Not 401, which Dify takes for a success when it checks a new setting.
+        Self::error(
+            StatusCode::FORBIDDEN,
+            Outcome::Unauthorized,
+            Reason::Unauthorized,
+            code,
+            message,
+        )
+    }
+
+    pub(crate) fn unknown_knowledge(reason: Reason, message: &str) -> Self {
+        Self::error(
+            StatusCode::NOT_FOUND,
+            Outcome::UnknownKnowledge,
+            reason,
+            ErrorCode::UnknownKnowledge,
+            message,
+        )
+    }
+
+    pub(crate) fn probe() -> Self {
+        Self {
+            outcome: Outcome::Probe,
+            ..Self::found(&[])
+        }
+    }
+
+    pub(crate) fn found(records: &[Record]) -> Self {
+        let outcome = if records.is_empty() {
+            Outcome::Empty
+        } else {
+            Outcome::Ok
+        };
+        Self {
+            status: StatusCode::OK,
+            outcome,
+            reason: Reason::Ok,
+            headers: json_headers(),
+            // Texts, finite numbers and JSON: writing those cannot fail.
+            body: serde_json::to_vec(&Found { records })
+                .unwrap_or_default()
+                .into(),
+            log: None,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Found<'a> {
+    records: &'a [Record],
+}
+
+/// An error in the contract's form, as JSON.
+pub fn error_document(code: u16, message: &str) -> String {
+    json!({ "error_code": code, "error_msg": message }).to_string()
+}
+
+fn json_headers() -> Headers {
+    let mut headers = Headers::default();
+    headers.append("content-type", "application/json");
+    headers
+}

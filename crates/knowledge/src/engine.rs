@@ -1,0 +1,146 @@
+//! The kinds of engines behind one face.
+
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use serde_json::Value;
+use serde_json::error::Category;
+use spillway_config::KnowledgeBackend;
+use spillway_platform::{Headers, OutboundRequest, Timeouts, Upstream};
+
+use crate::failure::{Failure, Rejection, Unreadable};
+use crate::record::Record;
+use crate::{Query, dify_compatible, ragflow};
+
+/// The longest message of an engine that is passed on, in characters.
+const MAX_MESSAGE_CHARS: usize = 200;
+
+/// One engine.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    backend: KnowledgeBackend,
+    upstream: Upstream,
+}
+
+impl Engine {
+    pub fn new(backend: &KnowledgeBackend, upstream: Upstream) -> Self {
+        Self {
+            backend: backend.clone(),
+            upstream,
+        }
+    }
+
+    pub fn as_str(&self) -> &'static str {
+        match self.backend {
+            KnowledgeBackend::Ragflow(_) => "ragflow",
+            KnowledgeBackend::DifyCompatible(_) => "dify_compatible",
+        }
+    }
+
+    pub fn upstream(&self) -> &Upstream {
+        &self.upstream
+    }
+
+    /// The request that puts a query to the engine, to be answered within `time`.
+    pub fn request(&self, query: &Query, time: Duration) -> Result<OutboundRequest, Failure> {
+        let (path, body) = match &self.backend {
+            KnowledgeBackend::Ragflow(config) => (ragflow::PATH, ragflow::body(config, query)?),
+            KnowledgeBackend::DifyCompatible(_) => {
+                (dify_compatible::PATH, dify_compatible::body(query))
+            }
+        };
+        let mut headers = Headers::default();
+        headers.append("content-type", "application/json");
+        headers.append("accept", "application/json");
+        // The gateway reads what comes back, so it must not be compressed.
+        headers.append("accept-encoding", "identity");
+        if !self.api_key().is_empty() {
+            headers.append("authorization", format!("Bearer {}", self.api_key()));
+        }
+        Ok(OutboundRequest {
+            method: Method::POST,
+            scheme: self.upstream.scheme.clone(),
+            authority: self.upstream.authority.clone(),
+            path_and_query: format!("{}{path}", self.upstream.base_path),
+            headers,
+            body: body.into(),
+            timeouts: Timeouts {
+                connect: time,
+                first_byte: time,
+                between_bytes: time,
+            },
+        })
+    }
+
+    /// The records of the engine's answer, in its order.
+    pub fn read(&self, status: StatusCode, body: &[u8]) -> Result<Vec<Record>, Failure> {
+        match &self.backend {
+            KnowledgeBackend::Ragflow(_) => ragflow::read(status, body),
+            KnowledgeBackend::DifyCompatible(_) => dify_compatible::read(status, body),
+        }
+    }
+
+    /// The least score, where the request's threshold is off too.
+    pub fn score_threshold(&self, query: &Query) -> f64 {
+        match &self.backend {
+            KnowledgeBackend::Ragflow(config) => ragflow::threshold(config, query),
+            KnowledgeBackend::DifyCompatible(_) => query.score_threshold,
+        }
+    }
+
+    /// An engine's words as one short line, without the key should they repeat it.
+    pub fn quote(&self, message: &str) -> String {
+        let key = self.api_key();
+        // Before the cut, which might leave the beginning of a key.
+        let message = if key.len() < 4 {
+            message.to_owned()
+        } else {
+            message.replace(key, "***")
+        };
+        message
+            .chars()
+            .map(|letter| if letter.is_control() { ' ' } else { letter })
+            .take(MAX_MESSAGE_CHARS)
+            .collect()
+    }
+
+    fn api_key(&self) -> &str {
+        match &self.backend {
+            KnowledgeBackend::Ragflow(config) => &config.api_key,
+            KnowledgeBackend::DifyCompatible(config) => &config.api_key,
+        }
+    }
+}
+
+/// What an answer says that is not in the engine's form.
+pub(crate) fn unreadable(status: StatusCode, error: &serde_json::Error) -> Failure {
+    if !status.is_success() {
+        return status_failure(status);
+    }
+    Failure::Unreadable(match error.classify() {
+        Category::Data => Unreadable::NoRecords,
+        Category::Io | Category::Syntax | Category::Eof => Unreadable::NotJson,
+    })
+}
+
+/// What a status alone says, where it is no success.
+pub(crate) fn status_failure(status: StatusCode) -> Failure {
+    match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Failure::KeyRefused,
+        StatusCode::TOO_MANY_REQUESTS
+        | StatusCode::BAD_GATEWAY
+        | StatusCode::SERVICE_UNAVAILABLE
+        | StatusCode::GATEWAY_TIMEOUT => Failure::Busy(status),
+        _ => Failure::Rejected(Rejection {
+            status,
+            code: None,
+            message: None,
+        }),
+    }
+}
+
+/// An engine's message, if there is one.
+pub(crate) fn words(message: &Value) -> Option<String> {
+    let text = message.as_str()?.trim();
+    (!text.is_empty()).then(|| text.to_owned())
+}

@@ -1,0 +1,207 @@
+//! Ways for an engine to fail, and what each tells Dify.
+//!
+//! Dify repeats 429, 500, 502, 503 and 504 three times and then shows "Reached maximum retries" in place of the
+//! message. So these stand only where a second try may help and costs the engine little; whatever would be the
+//! same again is 424, which Dify shows at once.
+
+use std::fmt;
+
+use http::StatusCode;
+use spillway_platform::SendError;
+use spillway_telemetry::Reason;
+
+use crate::{Answer, Api, ErrorCode, Outcome};
+
+/// Why there are no records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// The request cannot be put to this engine.
+    Invalid(String),
+    /// No answer, or no complete one.
+    Send(SendError),
+    /// The time is over.
+    Deadline,
+    /// The engine has no such knowledge.
+    UnknownKnowledge,
+    /// The engine does not take the gateway's key.
+    KeyRefused,
+    /// The engine says that it cannot serve now.
+    Busy(StatusCode),
+    /// The engine says that it does not serve this.
+    Rejected(Rejection),
+    /// The engine's answer is no answer.
+    Unreadable(Unreadable),
+}
+
+/// An engine's own error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Rejection {
+    pub status: StatusCode,
+    /// The engine's own code.
+    pub code: Option<i64>,
+    /// The engine's words, where they are made for its callers. They may repeat the query.
+    pub message: Option<String>,
+}
+
+/// Why an engine's answer is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unreadable {
+    NotJson,
+    NoRecords,
+    TooLarge,
+}
+
+impl Unreadable {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotJson => "is not JSON",
+            Self::NoRecords => "has no records",
+            Self::TooLarge => "is larger than 16 MiB",
+        }
+    }
+}
+
+impl From<SendError> for Failure {
+    fn from(error: SendError) -> Self {
+        Self::Send(error)
+    }
+}
+
+impl Failure {
+    /// What Dify is told.
+    pub fn answer(&self, api: &Api, knowledge_id: &str) -> Answer {
+        let message = self.message(api, knowledge_id);
+        match self {
+            Self::Invalid(_) => Answer::invalid_request(&message),
+            Self::UnknownKnowledge => Answer::unknown_knowledge(Reason::UpstreamStatus, &message),
+            _ => {
+                let (status, outcome, reason, code) = self.kind();
+                Answer::error(status, outcome, reason, code, &message)
+            }
+        }
+    }
+
+    fn kind(&self) -> (StatusCode, Outcome, Reason, ErrorCode) {
+        const NOT_AGAIN: StatusCode = StatusCode::FAILED_DEPENDENCY;
+        let error = |status, reason| {
+            (
+                status,
+                Outcome::BackendError,
+                reason,
+                ErrorCode::BackendError,
+            )
+        };
+        match self {
+            Self::Send(SendError::Connect(_)) => (
+                StatusCode::BAD_GATEWAY,
+                Outcome::BackendRefused,
+                Reason::UpstreamRefused,
+                ErrorCode::BackendRefused,
+            ),
+            Self::Send(SendError::Reset(_) | SendError::Other(_)) => {
+                error(StatusCode::BAD_GATEWAY, Reason::UpstreamError)
+            }
+            Self::Send(SendError::HostNotAllowed) => (
+                NOT_AGAIN,
+                Outcome::HostNotAllowed,
+                Reason::HostNotAllowed,
+                ErrorCode::HostNotAllowed,
+            ),
+            Self::Deadline
+            | Self::Send(
+                SendError::ConnectTimeout
+                | SendError::FirstByteTimeout
+                | SendError::BetweenBytesTimeout,
+            ) => (
+                NOT_AGAIN,
+                Outcome::BackendTimeout,
+                Reason::UpstreamTimeout,
+                ErrorCode::BackendTimeout,
+            ),
+            Self::Busy(_) => error(StatusCode::SERVICE_UNAVAILABLE, Reason::UpstreamStatus),
+            Self::Unreadable(_) => error(NOT_AGAIN, Reason::UpstreamError),
+            Self::Invalid(_) | Self::UnknownKnowledge | Self::KeyRefused | Self::Rejected(_) => {
+                error(NOT_AGAIN, Reason::UpstreamStatus)
+            }
+        }
+    }
+
+    fn message(&self, api: &Api, knowledge_id: &str) -> String {
+        match self {
+            Self::Invalid(message) => message.clone(),
+            Self::Deadline
+            | Self::Send(
+                SendError::ConnectTimeout
+                | SendError::FirstByteTimeout
+                | SendError::BetweenBytesTimeout,
+            ) => format!(
+                "The knowledge engine did not answer within {} ms.",
+                api.deadline.as_millis()
+            ),
+            Self::Send(SendError::HostNotAllowed) => {
+                let origin = api.engine.upstream().origin();
+                format!(
+                    "The gateway may not reach {origin}. Add \"{origin}\" to `allowed_outbound_hosts` of the component `rag` in spin.toml and restart."
+                )
+            }
+            Self::Send(SendError::Connect(_)) => {
+                "There is no connection to the knowledge engine. Try again later.".to_owned()
+            }
+            Self::Send(SendError::Reset(_) | SendError::Other(_)) => {
+                "The connection to the knowledge engine broke. Try again later.".to_owned()
+            }
+            Self::UnknownKnowledge => {
+                // The id is the client's own text: enough of it to be recognised.
+                let shown: String = knowledge_id.chars().take(100).collect();
+                format!(
+                    "The knowledge engine has no knowledge `{shown}`: check the external knowledge ID in Dify."
+                )
+            }
+            Self::KeyRefused => format!(
+                "The knowledge engine does not take the gateway's key: check `backend.api_key` of the knowledge API `{}`.",
+                api.name
+            ),
+            Self::Busy(status) => {
+                format!("The knowledge engine cannot serve now ({status}). Try again later.")
+            }
+            Self::Rejected(rejection) => match &rejection.message {
+                Some(message) => format!(
+                    "The knowledge engine refused the query: {}",
+                    api.engine.quote(message)
+                ),
+                None => format!("The knowledge engine failed ({rejection})."),
+            },
+            Self::Unreadable(unreadable) => {
+                format!("The knowledge engine's answer {}.", unreadable.as_str())
+            }
+        }
+    }
+}
+
+/// For the log: without the query, and so without the engine's own words, which may repeat it.
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invalid(_) => formatter.write_str("the request does not fit this engine"),
+            Self::Send(error) => write!(formatter, "{error}"),
+            Self::Deadline => formatter.write_str("no answer in time"),
+            Self::UnknownKnowledge => formatter.write_str("the engine has no such knowledge"),
+            Self::KeyRefused => formatter.write_str("the engine does not take `backend.api_key`"),
+            Self::Busy(status) => write!(formatter, "the engine answered {status}"),
+            Self::Rejected(rejection) => write!(formatter, "the engine answered {rejection}"),
+            Self::Unreadable(unreadable) => {
+                write!(formatter, "the engine's answer {}", unreadable.as_str())
+            }
+        }
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}", self.status)?;
+        match self.code {
+            Some(code) => write!(formatter, ", code {code}"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! One request, from its body to its answer, within the deadline.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::future::{Either, select};
+use spillway_platform::{Clock, IncomingBody, Sender};
+
+use crate::failure::{Failure, Unreadable};
+use crate::record::{Record, best};
+use crate::{Answer, Api, Query, Request};
+
+/// The longest answer that is taken from an engine: 16 MiB.
+pub const MAX_ENGINE_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+
+/// The longest query in the log, in characters.
+const MAX_LOGGED_CHARS: usize = 500;
+
+/// A request to a knowledge API, admitted.
+#[derive(Debug)]
+pub struct Retrieval<'a, S, C> {
+    /// How to send.
+    pub sender: &'a S,
+    /// What time it is.
+    pub clock: &'a C,
+    /// The API that it came to.
+    pub api: &'a Api,
+    /// When it arrived, by `clock`.
+    pub arrived: Duration,
+}
+
+impl<S: Sender, C: Clock> Retrieval<'_, S, C> {
+    /// Answers a request by its body.
+    pub async fn serve(&self, body: &[u8]) -> Answer {
+        match Request::parse(body) {
+            Ok(Request::Probe) => Answer::probe(),
+            Ok(Request::Query(query)) => self.retrieve(&query).await,
+            Err(answer) => answer,
+        }
+    }
+
+    /// Answers a query, at the API's deadline at the latest.
+    pub async fn retrieve(&self, query: &Query) -> Answer {
+        let time = self.api.deadline.saturating_sub(self.elapsed());
+        let result = if time.is_zero() {
+            Err(Failure::Deadline)
+        } else {
+            let deadline = self.clock.sleep(time);
+            let asking = self.ask(query, time);
+            match select(std::pin::pin!(deadline), std::pin::pin!(asking)).await {
+                Either::Left(((), _)) => Err(Failure::Deadline),
+                Either::Right((result, _)) => result,
+            }
+        };
+        let mut answer = match &result {
+            Ok(records) => Answer::found(records),
+            Err(failure) => failure.answer(self.api, &query.knowledge_id),
+        };
+        answer.log = self.log_line(query, &result, &answer);
+        answer
+    }
+
+    async fn ask(&self, query: &Query, time: Duration) -> Result<Vec<Record>, Failure> {
+        let engine = &self.api.engine;
+        let mut response = self.sender.send(engine.request(query, time)?).await?;
+        let body = read_whole(&mut response.body).await;
+        let records = if response.status.is_success() {
+            engine.read(response.status, &body?)?
+        } else {
+            // An error is an error even if its text broke off.
+            engine.read(response.status, &body.unwrap_or_default())?
+        };
+        Ok(best(records, engine.score_threshold(query), query.top_k))
+    }
+
+    /// Failures of the engine, and with `log_queries` every query.
+    fn log_line(
+        &self,
+        query: &Query,
+        result: &Result<Vec<Record>, Failure>,
+        answer: &Answer,
+    ) -> Option<String> {
+        let name = &self.api.name;
+        let outcome = answer.outcome.as_str();
+        let milliseconds = self.elapsed().as_millis();
+        let asked = if self.api.log_queries {
+            let text: String = query.text.chars().take(MAX_LOGGED_CHARS).collect();
+            format!(", query {text:?}")
+        } else {
+            String::new()
+        };
+        match result {
+            Ok(records) if self.api.log_queries => {
+                let count = records.len();
+                Some(format!(
+                    "{name}: {outcome}: {count} records, {milliseconds} ms{asked}"
+                ))
+            }
+            Ok(_) => None,
+            Err(failure) => Some(format!(
+                "{name}: {outcome}: {failure}, {milliseconds} ms{asked}"
+            )),
+        }
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.clock.now().saturating_sub(self.arrived)
+    }
+}
+
+async fn read_whole<B: IncomingBody>(body: &mut B) -> Result<Bytes, Failure> {
+    let mut whole = BytesMut::new();
+    while let Some(piece) = body.next().await? {
+        if whole.len().saturating_add(piece.len()) > MAX_ENGINE_ANSWER_BYTES {
+            return Err(Failure::Unreadable(Unreadable::TooLarge));
+        }
+        whole.extend_from_slice(&piece);
+    }
+    Ok(whole.freeze())
+}

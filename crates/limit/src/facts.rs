@@ -1,0 +1,112 @@
+//! What is known of a request.
+
+use std::borrow::Cow;
+use std::net::{IpAddr, SocketAddr};
+
+use spillway_config::{AddressSource, LimitBy};
+use spillway_platform::Headers;
+
+use crate::DifyApp;
+
+/// Headers that tell the client's address and that anybody can write. What a trusted proxy wrote into them is in
+/// [`RequestFacts::client`] already.
+const CLIENT_HEADERS: [&str; 2] = ["x-forwarded-for", "x-real-ip"];
+
+/// What is known of a request. What an API has no notion of is `None`, and no rule by it holds.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestFacts<'a> {
+    /// As the client sent them, names in lower case.
+    pub headers: &'a Headers,
+    /// As the client sent it, without the question mark.
+    pub query: Option<&'a str>,
+    /// The client: the nearest address that is no trusted proxy.
+    pub client: Option<IpAddr>,
+    /// The consumer's name.
+    pub consumer: Option<&'a str>,
+    /// The model asked for.
+    pub model: Option<&'a str>,
+    /// The Dify application.
+    pub dify_app: Option<&'a DifyApp>,
+}
+
+/// A value of the property that requests are counted by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Value<'a> {
+    Text(Cow<'a, str>),
+    Address(IpAddr),
+    DifyApp(&'a DifyApp),
+}
+
+impl<'a> RequestFacts<'a> {
+    /// The values of a property, in the request's order. A header, parameter or cookie may have several.
+    pub(crate) fn values(&self, by: &LimitBy) -> Vec<Value<'a>> {
+        match by {
+            LimitBy::Header(name) => {
+                let headers: &'a Headers = self.headers;
+                let values = headers.all(name).map(String::from_utf8_lossy);
+                values.map(Value::Text).collect()
+            }
+            LimitBy::Param(name) => {
+                let query = self.query.unwrap_or_default();
+                form_urlencoded::parse(query.as_bytes())
+                    .filter(|(key, _)| key == name)
+                    .map(|(_, value)| Value::Text(value))
+                    .collect()
+            }
+            LimitBy::Cookie(name) => self.cookies(name),
+            LimitBy::Consumer => text(self.consumer),
+            LimitBy::Model => text(self.model),
+            LimitBy::Address(source) => self
+                .address(source)
+                .map(Value::Address)
+                .into_iter()
+                .collect(),
+            LimitBy::DifyApp => self.dify_app.map(Value::DifyApp).into_iter().collect(),
+        }
+    }
+
+    fn cookies(&self, name: &str) -> Vec<Value<'a>> {
+        let headers: &'a Headers = self.headers;
+        let mut values = Vec::new();
+        for header in headers.all("cookie") {
+            for pair in header.split(|byte| *byte == b';') {
+                let mut parts = pair.trim_ascii().splitn(2, |byte| *byte == b'=');
+                if let (Some(key), Some(value)) = (parts.next(), parts.next())
+                    && key.trim_ascii() == name.as_bytes()
+                {
+                    values.push(Value::Text(String::from_utf8_lossy(value.trim_ascii())));
+                }
+            }
+        }
+        values
+    }
+
+    fn address(&self, source: &AddressSource) -> Option<IpAddr> {
+        let claimed = match source {
+            AddressSource::Header(name) if !CLIENT_HEADERS.contains(&name.as_str()) => {
+                self.headers.text(name).and_then(first_address)
+            }
+            AddressSource::Header(_) | AddressSource::RemoteAddress => None,
+        };
+        let address = claimed.or(self.client)?;
+        Some(address.to_canonical())
+    }
+}
+
+fn text(value: Option<&str>) -> Vec<Value<'_>> {
+    value
+        .map(|value| Value::Text(Cow::Borrowed(value)))
+        .into_iter()
+        .collect()
+}
+
+/// The first of a list of addresses, with or without port and brackets.
+fn first_address(list: &str) -> Option<IpAddr> {
+    let first = list.split(',').next()?.trim();
+    let alone = first
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(first);
+    let with_port = || first.parse::<SocketAddr>().map(|address| address.ip());
+    alone.parse().or_else(|_| with_port()).ok()
+}

@@ -1,0 +1,182 @@
+//! An item of a rule, ready to be asked.
+
+use regex_lite::Regex;
+use spillway_config::{KeyPattern, LimitBy, LimitKey, QuotaWindow, RequestQuota, RuleItem};
+use spillway_store::Take;
+
+use crate::digest::CountNames;
+use crate::facts::Value;
+use crate::{DifyApp, DigestKey, Error, RequestFacts};
+
+/// How many requests may pass in which time, and what they are counted under.
+#[derive(Debug)]
+pub(crate) struct Item {
+    by: LimitBy,
+    /// Those that say a value most exactly come first; among equals the order of the file.
+    keys: Vec<Key>,
+    /// Where every value has a quota of its own: what it is counted under.
+    per_value: Option<CountNames>,
+}
+
+#[derive(Debug)]
+struct Key {
+    matcher: Matcher,
+    quota: Quota,
+    /// What all values of this key are counted under together.
+    shared: String,
+}
+
+#[derive(Debug)]
+enum Matcher {
+    Exact(String),
+    Prefix(String),
+    Regexp(Regex),
+    Network(ipnet::IpNet),
+    DifyApp(DifyApp),
+    Any,
+}
+
+/// The limits of several windows.
+#[derive(Debug)]
+pub(crate) struct Quota(Vec<(QuotaWindow, u32)>);
+
+impl Quota {
+    pub fn new(quota: RequestQuota) -> Self {
+        Self(quota.windows().collect())
+    }
+
+    /// One take for each window.
+    pub fn takes<'a>(&'a self, name: &'a str, dry_run: bool) -> impl Iterator<Item = Take> + 'a {
+        self.0.iter().map(move |(window, limit)| Take {
+            key: format!("{name}:{}", window.seconds()),
+            limit: *limit,
+            window_ms: u64::from(window.seconds()).saturating_mul(1000),
+            dry_run,
+        })
+    }
+}
+
+impl Item {
+    /// `common` is what the names of its counts have in common.
+    pub fn new(
+        config: &RuleItem,
+        rule: &str,
+        common: &[&str],
+        digest_key: &DigestKey,
+    ) -> Result<Self, Error> {
+        let name = match &config.by {
+            LimitBy::Header(name) | LimitBy::Param(name) | LimitBy::Cookie(name) => name.clone(),
+            LimitBy::Address(source) => source.to_string(),
+            LimitBy::Consumer | LimitBy::Model | LimitBy::DifyApp => String::new(),
+        };
+        let names = digest_key.count_names(&[common, &[config.dimension(), &name]].concat());
+        let mut keys = Vec::new();
+        for key in &config.limit_keys {
+            let pattern = config.pattern(key).map_err(|source| Error::Key {
+                rule: rule.to_owned(),
+                source,
+            })?;
+            // A variable may have given nothing. An empty key would match what is empty, too.
+            if matches!(pattern, KeyPattern::Exact("") | KeyPattern::Prefix("")) {
+                continue;
+            }
+            let rank = pattern.rank();
+            let key = Key::new(config, key, pattern, &names, digest_key);
+            let key = key.map_err(|source| Error::Regexp {
+                rule: rule.to_owned(),
+                source,
+            })?;
+            keys.push((rank, key));
+        }
+        keys.sort_by_key(|(rank, _)| *rank);
+        Ok(Self {
+            by: config.by.clone(),
+            keys: keys.into_iter().map(|(_, key)| key).collect(),
+            per_value: config.per_value.then_some(names),
+        })
+    }
+
+    /// What a request has to take.
+    ///
+    /// Where values share the quota of their key, each value that the request has counts, once a key: sending a
+    /// header twice gets around nothing. Where each value has its own, the first that a key matches counts.
+    pub fn takes(&self, facts: &RequestFacts<'_>, dry_run: bool) -> Vec<Take> {
+        let mut takes = Vec::new();
+        let mut matched: Vec<usize> = Vec::new();
+        for value in facts.values(&self.by) {
+            let keys = self.keys.iter().enumerate();
+            let Some((index, key)) = { keys }.find(|(_, key)| key.matcher.matches(&value)) else {
+                continue;
+            };
+            match &self.per_value {
+                Some(names) => {
+                    takes.extend(key.quota.takes(&value.count_name(names), dry_run));
+                    break;
+                }
+                None if matched.contains(&index) => {}
+                None => {
+                    matched.push(index);
+                    takes.extend(key.quota.takes(&key.shared, dry_run));
+                }
+            }
+        }
+        takes
+    }
+}
+
+impl Key {
+    fn new(
+        item: &RuleItem,
+        key: &LimitKey,
+        pattern: KeyPattern<'_>,
+        names: &CountNames,
+        digest_key: &DigestKey,
+    ) -> Result<Self, regex_lite::Error> {
+        let matcher = match pattern {
+            KeyPattern::Exact(app_key) if item.by == LimitBy::DifyApp => {
+                Matcher::DifyApp(digest_key.dify_app_of_key(app_key.as_bytes()))
+            }
+            KeyPattern::Exact(text) => Matcher::Exact(text.to_owned()),
+            KeyPattern::Prefix(text) => Matcher::Prefix(text.to_owned()),
+            KeyPattern::Regexp(expression) => Matcher::Regexp(Regex::new(expression)?),
+            KeyPattern::Network(network) => Matcher::Network(network),
+            KeyPattern::Any => Matcher::Any,
+        };
+        Ok(Self {
+            matcher,
+            quota: Quota::new(key.quota),
+            shared: names.name(key.key.as_bytes()),
+        })
+    }
+}
+
+impl Matcher {
+    fn matches(&self, value: &Value<'_>) -> bool {
+        match (self, value) {
+            (Self::Any, _) => true,
+            (Self::Exact(text), Value::Text(value)) => value == text,
+            (Self::Prefix(text), Value::Text(value)) => value.starts_with(text),
+            (Self::Regexp(expression), Value::Text(value)) => expression.is_match(value),
+            (Self::Network(network), Value::Address(address)) => network.contains(address),
+            (Self::DifyApp(app), Value::DifyApp(value)) => app == *value,
+            (
+                Self::Exact(_)
+                | Self::Prefix(_)
+                | Self::Regexp(_)
+                | Self::Network(_)
+                | Self::DifyApp(_),
+                _,
+            ) => false,
+        }
+    }
+}
+
+impl Value<'_> {
+    fn count_name(&self, names: &CountNames) -> String {
+        match self {
+            Self::Text(text) => names.name(text.as_bytes()),
+            Self::Address(address) => names.name(address.to_string().as_bytes()),
+            Self::DifyApp(app) => names.name(app.as_bytes()),
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Request limits: which of an API's rules hold for a request, under which keys its requests are counted, and what
+//! the counts mean for it. Must not know where or how counting is done, nor what an answer looks like.
+
+mod digest;
+mod error;
+mod facts;
+mod headers;
+mod item;
+mod rules;
+mod verdict;
+
+pub use digest::{DifyApp, DigestKey};
+pub use error::Error;
+pub use facts::RequestFacts;
+pub use rules::{Applicable, Rule, Rules};
+pub use verdict::{Outcome, Standing, Verdict};

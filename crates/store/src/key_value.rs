@@ -1,0 +1,192 @@
+//! Request limits on a key-value store that can do no more than read, and add to, one number at a time.
+//!
+//! One number a sub-window, each under a key of its own. A place is taken by adding one, and kept if what comes back
+//! is within the limit; otherwise it is given back. While two requests try for the last place each may see the
+//! other's try, and neither get it: too few may pass, never too many, as long as the clock does not step back. A
+//! request with several rules takes their places one after the other and gives all back if one is refused, so
+//! another request may find places taken that are not.
+
+use crate::limit_take::LIMIT_KEY_PREFIX;
+use crate::sub_windows::{self, SubWindows};
+use crate::{Error, Take, Taken};
+
+/// How often a request starts over because a sub-window ended while it was at it.
+const MOST_TRIES: u32 = 3;
+
+/// Numbers by name, shared by all instances.
+pub trait Increment {
+    /// The store's own error.
+    type Error;
+
+    /// Adds in one step that nothing comes in between of, and gives the sum. A number that is not there is 0.
+    ///
+    /// # Errors
+    /// The store's own.
+    fn increment(&self, key: &str, delta: i64) -> Result<i64, Self::Error>;
+
+    /// The number; 0 where there is none.
+    ///
+    /// # Errors
+    /// The store's own.
+    fn get(&self, key: &str) -> Result<i64, Self::Error>;
+}
+
+/// Takes one request's place from every rule, or from none, as [`Take`] says, but for what this module's
+/// documentation leaves open. `now_ms` is the time since 1970, the same for all instances.
+///
+/// Reads seven numbers a rule; a request that finds no room writes nothing.
+///
+/// # Errors
+/// [`Error::Store`], after which places may stay taken until their sub-window is over, and [`Error::TooSlow`].
+pub fn take_from_numbers<S: Increment>(
+    store: &S,
+    now_ms: impl Fn() -> u64,
+    takes: &[Take],
+) -> Result<Taken, Error<S::Error>> {
+    for _ in 0..MOST_TRIES {
+        let mut attempt = Attempt::read(store, now_ms(), takes)?;
+        if !attempt.passes() {
+            return Ok(attempt.finish(false));
+        }
+        let added = attempt.add();
+        // Whoever adds later than this sees what was added here, as both are in one sub-window; whoever added in
+        // an earlier one was seen when it was read. So of those that pass in a window the last to add saw them all.
+        let in_time = attempt.is_current(now_ms());
+        if added.is_ok() && in_time && attempt.passes() {
+            return Ok(attempt.finish(true));
+        }
+        let given_back = attempt.give_back();
+        added.and(given_back)?;
+        if in_time {
+            return Ok(attempt.finish(false));
+        }
+    }
+    Err(Error::TooSlow)
+}
+
+/// When the number under this key is no longer of use, in milliseconds since 1970. `None` for a key that is none of
+/// a request limit's numbers.
+pub fn number_expires_ms(key: &str) -> Option<u64> {
+    let (_, expiry) = key.strip_prefix(LIMIT_KEY_PREFIX)?.rsplit_once(":until:")?;
+    expiry.parse().ok()
+}
+
+/// Where the count of one sub-window stands. The expiry follows from the rest; it is there for whoever removes keys.
+fn number_key(take: &Take, index: u64) -> String {
+    let until = sub_windows::counted_until_ms(index, take.window_ms);
+    format!("{}:{index}:until:{until}", take.key)
+}
+
+struct Attempt<'a, S> {
+    store: &'a S,
+    now_ms: u64,
+    rules: Vec<Rule<'a>>,
+}
+
+struct Rule<'a> {
+    take: &'a Take,
+    windows: SubWindows,
+    full: bool,
+    /// Whether this request's try is in the store.
+    added: bool,
+}
+
+impl<'a, S: Increment> Attempt<'a, S> {
+    fn read(store: &'a S, now_ms: u64, takes: &'a [Take]) -> Result<Self, Error<S::Error>> {
+        let rules = takes.iter().map(|take| {
+            let current = sub_windows::index(now_ms, take.window_ms);
+            let windows = SubWindows::read(take.window_ms, current, |index| {
+                store.get(&number_key(take, index)).map(natural)
+            })
+            .map_err(Error::Store)?;
+            Ok(Rule {
+                take,
+                full: windows.used() >= u64::from(take.limit),
+                windows,
+                added: false,
+            })
+        });
+        let rules = rules.collect::<Result<_, _>>()?;
+        Ok(Self {
+            store,
+            now_ms,
+            rules,
+        })
+    }
+
+    fn passes(&self) -> bool {
+        self.rules
+            .iter()
+            .all(|rule| rule.take.dry_run || !rule.full)
+    }
+
+    /// Adds this request where there is room, for as long as it may pass.
+    fn add(&mut self) -> Result<(), Error<S::Error>> {
+        // Dry runs last: they do not count what is refused.
+        for dry_run in [false, true] {
+            let rules = self.rules.iter_mut();
+            for rule in rules.filter(|rule| rule.take.dry_run == dry_run && !rule.full) {
+                rule.add(self.store)?;
+                if rule.full && !dry_run {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether each rule's sub-window is the one that time is in.
+    fn is_current(&self, now_ms: u64) -> bool {
+        self.rules
+            .iter()
+            .all(|rule| sub_windows::index(now_ms, rule.take.window_ms) == rule.windows.current())
+    }
+
+    fn give_back(&mut self) -> Result<(), Error<S::Error>> {
+        let mut result = Ok(());
+        for rule in &mut self.rules {
+            result = result.and(rule.give_back(self.store));
+        }
+        result
+    }
+
+    fn finish(self, passes: bool) -> Taken {
+        let counts = self
+            .rules
+            .iter()
+            .map(|rule| rule.windows.count(self.now_ms, rule.take.limit, rule.full));
+        Taken {
+            passes,
+            counts: counts.collect(),
+        }
+    }
+}
+
+impl Rule<'_> {
+    fn add<S: Increment>(&mut self, store: &S) -> Result<(), Error<S::Error>> {
+        let key = number_key(self.take, self.windows.current());
+        let sum = store.increment(&key, 1).map_err(Error::Store)?;
+        self.added = true;
+        self.windows.set_current(natural(sum));
+        if self.windows.used() > u64::from(self.take.limit) {
+            self.full = true;
+            self.give_back(store)?;
+        }
+        Ok(())
+    }
+
+    fn give_back<S: Increment>(&mut self, store: &S) -> Result<(), Error<S::Error>> {
+        if !std::mem::take(&mut self.added) {
+            return Ok(());
+        }
+        let key = number_key(self.take, self.windows.current());
+        store.increment(&key, -1).map_err(Error::Store)?;
+        self.windows
+            .set_current(self.windows.current_count().saturating_sub(1));
+        Ok(())
+    }
+}
+
+fn natural(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}

@@ -1,0 +1,330 @@
+//! Request limits on single numbers: one request after the other they do what the model does; whatever comes in
+//! between of requests, they let no more pass.
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test"
+)]
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use proptest::prelude::*;
+use spillway_store::{
+    Error, Increment, LIMIT_KEY_PREFIX, MemoryStore, Take, Taken, number_expires_ms,
+    take_from_numbers,
+};
+
+fn take(key: &str, limit: u32, window_ms: u64, dry_run: bool) -> Take {
+    Take {
+        key: format!("{LIMIT_KEY_PREFIX}{key}"),
+        limit,
+        window_ms,
+        dry_run,
+    }
+}
+
+#[derive(Default)]
+struct Numbers(RefCell<BTreeMap<String, i64>>);
+
+impl Increment for Numbers {
+    type Error = &'static str;
+
+    fn increment(&self, key: &str, delta: i64) -> Result<i64, Self::Error> {
+        let mut numbers = self.0.borrow_mut();
+        let number = numbers.entry(key.to_owned()).or_default();
+        *number += delta;
+        Ok(*number)
+    }
+
+    fn get(&self, key: &str) -> Result<i64, Self::Error> {
+        Ok(self.0.borrow().get(key).copied().unwrap_or(0))
+    }
+}
+
+/// What a request asks of the world around it, one thing at a time.
+enum Step {
+    Clock,
+    Get(String),
+    Increment(String, i64),
+}
+
+enum Message {
+    Asks(usize, Step, Sender<Result<i64, &'static str>>),
+    Ends(usize, Result<Taken, Error<&'static str>>),
+}
+
+/// The store as one request sees it: every step waits until its turn has come.
+struct Turns {
+    request: usize,
+    messages: Sender<Message>,
+}
+
+impl Turns {
+    fn ask(&self, step: Step) -> Result<i64, &'static str> {
+        let (answer, answered) = channel();
+        self.messages
+            .send(Message::Asks(self.request, step, answer))
+            .unwrap();
+        answered.recv().unwrap()
+    }
+}
+
+impl Increment for Turns {
+    type Error = &'static str;
+
+    fn increment(&self, key: &str, delta: i64) -> Result<i64, Self::Error> {
+        self.ask(Step::Increment(key.to_owned(), delta))
+    }
+
+    fn get(&self, key: &str) -> Result<i64, Self::Error> {
+        self.ask(Step::Get(key.to_owned()))
+    }
+}
+
+/// Who goes on next, how far the clock moves before, and whether the store fails.
+#[derive(Debug, Clone)]
+struct Turn {
+    who: prop::sample::Index,
+    step_ms: u64,
+    fails: Option<Failure>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Failure {
+    Undone,
+    Done,
+}
+
+struct Outcome {
+    /// When each request that passed last added to the first rule's numbers.
+    passed: Vec<u64>,
+    refused: usize,
+    too_slow: usize,
+    failed: usize,
+    numbers: BTreeMap<String, i64>,
+}
+
+/// Runs so many requests at once, their steps in the order of `turns`, which begins anew when it is at its end.
+fn run(requests: usize, takes: &[Take], turns: &[Turn]) -> Outcome {
+    let (messages, inbox) = channel();
+    std::thread::scope(|scope| {
+        for request in 0..requests {
+            let turns = Turns {
+                request,
+                messages: messages.clone(),
+            };
+            scope.spawn(move || {
+                let clock = || u64::try_from(turns.ask(Step::Clock).unwrap()).unwrap();
+                let taken = take_from_numbers(&turns, clock, takes);
+                turns.messages.send(Message::Ends(request, taken)).unwrap();
+            });
+        }
+        give_turns(requests, takes, turns, &inbox)
+    })
+}
+
+fn give_turns(
+    requests: usize,
+    takes: &[Take],
+    turns: &[Turn],
+    inbox: &Receiver<Message>,
+) -> Outcome {
+    let store = Numbers::default();
+    let mut waiting = BTreeMap::new();
+    let mut added = BTreeMap::new();
+    let mut ended = Vec::new();
+    let mut now_ms = 1_700_000_000_000_u64;
+    let mut turns = turns.iter().cycle();
+    while ended.len() < requests {
+        while waiting.len() + ended.len() < requests {
+            match inbox.recv().unwrap() {
+                Message::Asks(request, step, answer) => {
+                    waiting.insert(request, (step, answer));
+                }
+                Message::Ends(request, taken) => ended.push((request, taken)),
+            }
+        }
+        let Some(turn) = turns.next().filter(|_| !waiting.is_empty()) else {
+            continue;
+        };
+        let request = *turn.who.get(&waiting.keys().copied().collect::<Vec<_>>());
+        let (step, answer) = waiting.remove(&request).unwrap();
+        now_ms += turn.step_ms;
+        let result = match (step, turn.fails) {
+            (Step::Clock, _) => Ok(i64::try_from(now_ms).unwrap()),
+            (_, Some(Failure::Undone)) => Err("the store is down"),
+            (Step::Get(key), None) => store.get(&key),
+            (Step::Get(_), Some(Failure::Done)) => Err("the store is down"),
+            (Step::Increment(key, delta), fails) => {
+                if delta > 0 && key.starts_with(&takes[0].key) {
+                    added.insert(request, now_ms);
+                }
+                let sum = store.increment(&key, delta);
+                fails.map_or(sum, |_| Err("the store is down"))
+            }
+        };
+        answer.send(result).unwrap();
+    }
+    let mut outcome = Outcome {
+        passed: Vec::new(),
+        refused: 0,
+        too_slow: 0,
+        failed: 0,
+        numbers: store.0.take(),
+    };
+    for (request, taken) in ended {
+        match taken {
+            Ok(taken) if taken.passes => outcome.passed.push(added[&request]),
+            Ok(_) => outcome.refused += 1,
+            Err(Error::TooSlow) => outcome.too_slow += 1,
+            Err(_) => outcome.failed += 1,
+        }
+    }
+    outcome.passed.sort_unstable();
+    outcome
+}
+
+fn exceeds(passed: &[u64], window_ms: u64, limit: u32) -> bool {
+    passed
+        .windows(limit as usize + 1)
+        .any(|moments| moments[limit as usize] - moments[0] < window_ms)
+}
+
+fn turns(window_ms: u64, fails: bool) -> impl Strategy<Value = Vec<Turn>> {
+    let step_ms = prop_oneof![
+        12 => Just(0),
+        4 => 0..=window_ms / 60 + 1,
+        1 => 0..=window_ms / 6 + 1,
+        1 => 0..=window_ms * 2,
+    ];
+    let failure = prop_oneof![
+        18 => Just(None),
+        1 => Just(Some(Failure::Undone)),
+        1 => Just(Some(Failure::Done)),
+    ];
+    let turn = (any::<prop::sample::Index>(), step_ms, failure);
+    prop::collection::vec(
+        turn.prop_map(move |(who, step_ms, failure)| Turn {
+            who,
+            step_ms,
+            fails: failure.filter(|_| fails),
+        }),
+        50..400,
+    )
+}
+
+fn configuration() -> ProptestConfig {
+    ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(configuration())]
+
+    #[test]
+    fn one_after_the_other_they_do_as_the_model(
+        limits in prop::collection::vec((1..6_u32, prop::sample::select(vec![1_000, 60_000, 777_u64]), any::<bool>()), 0..4),
+        steps in prop::collection::vec(prop_oneof![Just(0), 0..300_u64, 0..20_000_u64, 0..200_000_u64], 1..60),
+    ) {
+        let takes: Vec<Take> = limits.into_iter().enumerate()
+            .map(|(index, (limit, window_ms, dry_run))| take(&index.to_string(), limit, window_ms, dry_run)).collect();
+        let (numbers, mut model) = (Numbers::default(), MemoryStore::default());
+        let mut now = 1_700_000_000_000;
+        for step in steps {
+            now += step;
+            prop_assert_eq!(take_from_numbers(&numbers, || now, &takes).unwrap(), model.take(now, &takes));
+        }
+    }
+
+    #[test]
+    fn never_more_than_the_limit_whatever_comes_in_between(
+        (window_ms, turns) in prop::sample::select(vec![1_000, 60_000, 100_u64])
+            .prop_flat_map(|window_ms| (Just(window_ms), turns(window_ms, false))),
+        requests in 2..24_usize,
+        limit in 1..6_u32,
+        second in prop::option::of((1..6_u32, any::<bool>())),
+    ) {
+        let mut takes = vec![take("a", limit, window_ms, false)];
+        takes.extend(second.map(|(limit, dry_run)| take("b", limit, window_ms, dry_run)));
+        let outcome = run(requests, &takes, &turns);
+        prop_assert!(!exceeds(&outcome.passed, window_ms, limit));
+        if let Some((limit, false)) = second {
+            prop_assert!(!exceeds(&outcome.passed, window_ms, limit));
+        }
+        prop_assert_eq!(outcome.failed, 0);
+        prop_assert_eq!(outcome.passed.len() + outcome.refused + outcome.too_slow, requests);
+        // What was refused has left nothing behind.
+        let sum: i64 = outcome.numbers.iter().filter(|(key, _)| key.starts_with(&takes[0].key)).map(|(_, number)| number).sum();
+        prop_assert_eq!(sum, i64::try_from(outcome.passed.len()).unwrap());
+        prop_assert!(outcome.numbers.values().all(|number| *number >= 0));
+    }
+
+    #[test]
+    fn never_more_than_the_limit_when_the_store_fails_in_between(
+        turns in turns(1_000, true),
+        requests in 2..24_usize,
+        limit in 1..6_u32,
+    ) {
+        let outcome = run(requests, &[take("a", limit, 1_000, false), take("b", 3, 1_000, false)], &turns);
+        prop_assert!(!exceeds(&outcome.passed, 1_000, limit.min(3)));
+    }
+}
+
+#[test]
+fn a_request_without_room_writes_nothing() {
+    let numbers = Numbers::default();
+    let takes = [take("a", 1, 60_000, false), take("b", 5, 60_000, false)];
+    let start = 1_700_000_000_000;
+    assert!(
+        take_from_numbers(&numbers, || start, &takes)
+            .unwrap()
+            .passes
+    );
+    let before = numbers.0.borrow().clone();
+    assert!(
+        !take_from_numbers(&numbers, || start + 30_000, &takes)
+            .unwrap()
+            .passes
+    );
+    assert_eq!(*numbers.0.borrow(), before);
+    assert_eq!(before.len(), 2);
+}
+
+#[test]
+fn a_key_tells_when_it_may_be_removed() {
+    let numbers = Numbers::default();
+    let start = 1_700_000_000_000;
+    take_from_numbers(&numbers, || start, &[take("a", 1, 60_000, false)]).unwrap();
+    let key = numbers.0.borrow().keys().next().unwrap().clone();
+    let expiry = number_expires_ms(&key).unwrap();
+    assert!((start + 60_000..=start + 70_000).contains(&expiry), "{key}");
+    // Removed then, it changes nothing: until then the place is taken, afterwards it is free.
+    let taken_at =
+        |now| take_from_numbers(&numbers, || now, &[take("a", 1, 60_000, false)]).unwrap();
+    assert!(!taken_at(expiry - 1).passes);
+    assert!(taken_at(expiry).passes);
+    for other in [
+        "spillway:{metrics}:v1",
+        "",
+        LIMIT_KEY_PREFIX,
+        "a:until:5",
+        "spillway:{limit}:v1:x:until:y",
+    ] {
+        assert_eq!(number_expires_ms(other), None, "{other}");
+    }
+}
+
+#[test]
+fn a_store_that_outlasts_each_sub_window_is_told_of() {
+    let numbers = Numbers::default();
+    let clock = Cell::new(1_700_000_000_000_u64);
+    let slow = || clock.replace(clock.get() + 200);
+    let result = take_from_numbers(&numbers, slow, &[take("a", 10, 1_000, false)]);
+    assert_eq!(result, Err(Error::TooSlow));
+    assert!(numbers.0.borrow().values().all(|number| *number == 0));
+}

@@ -1,0 +1,76 @@
+//! `spillway check`: whether a configuration can be used.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+
+use crate::gateway_config::GatewayConfig;
+use crate::log_lines::{Destination, notice};
+use crate::manifest::Manifest;
+
+/// What `spillway check` takes.
+#[derive(Debug, Clone, Args)]
+pub struct CheckArguments {
+    /// The configuration.
+    #[arg(value_name = "FILE", default_value = "gateway.yaml")]
+    pub file: PathBuf,
+
+    /// The manifest whose allowed_outbound_hosts have to suffice
+    /// [default: spin.toml beside FILE, if there is one].
+    #[arg(short = 'f', long = "from", value_name = "FILE")]
+    pub from: Option<PathBuf>,
+
+    /// Write the normal form, which components read, to this file.
+    #[arg(long, value_name = "FILE")]
+    pub write: Option<PathBuf>,
+
+    /// Also refuse a configuration with nothing to serve: neither an agent API nor a model API.
+    #[arg(long)]
+    pub require_upstream: bool,
+}
+
+pub(super) fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
+    let config = GatewayConfig::read(&arguments.file)?;
+    for warning in &config.warnings {
+        notice(warning);
+    }
+    if let Some(manifest) = manifest(arguments)?
+        && let Some(missing) = config.missing_hosts(&manifest)?
+    {
+        notice(&missing);
+    }
+    if let Some(file) = &arguments.write {
+        write_if_changed(file, &config.normal_form())?;
+    }
+    if arguments.require_upstream && !config.has_upstream() {
+        bail!(
+            "{} names no upstream: configure `agents` or `models`",
+            arguments.file.display()
+        );
+    }
+    let fine = format!("{}: no errors\n", arguments.file.display());
+    Destination::Stdout.write(fine.as_bytes());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn manifest(arguments: &CheckArguments) -> anyhow::Result<Option<Manifest>> {
+    if let Some(from) = &arguments.from {
+        return Manifest::load(from).map(Some);
+    }
+    let beside = arguments.file.with_file_name("spin.toml");
+    if beside.is_file() {
+        Manifest::load(&beside).map(Some)
+    } else {
+        Ok(None)
+    }
+}
+
+/// Leaves an equal file alone, so that nothing that watches it starts to build.
+fn write_if_changed(file: &Path, text: &str) -> anyhow::Result<()> {
+    if std::fs::read_to_string(file).is_ok_and(|present| present == text) {
+        return Ok(());
+    }
+    std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
+}

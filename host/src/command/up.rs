@@ -1,0 +1,371 @@
+//! `spillway up`: runs an application until it is told to stop.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::application::{Application, ApplicationSettings};
+use crate::gateway_config::{self, GatewayConfig};
+use crate::log_lines::{Destination, notice};
+use crate::manifest::Manifest;
+use crate::reuse::{ReuseLimits, Spread, parse_count, parse_duration, parse_duration_spread};
+use crate::runtime_config::RuntimeConfig;
+use crate::server::{Listeners, Server};
+use crate::template::Template;
+use crate::tls;
+use crate::toml_document::TomlDocument;
+use crate::variables::{Variables, environment_name};
+
+/// How long requests may take to their end once the host is told to stop.
+const DRAIN_LIMIT: Duration = Duration::from_secs(30);
+
+/// What `spillway up` takes.
+#[derive(Debug, Clone, Args)]
+pub struct UpArguments {
+    /// The application's manifest, or the folder of its spin.toml.
+    #[arg(
+        short = 'f',
+        long = "from",
+        value_name = "FILE",
+        default_value = "spin.toml"
+    )]
+    pub from: PathBuf,
+
+    /// The configuration that components get as the variable gateway_config, unless that is given
+    /// otherwise [default: gateway.yaml beside the manifest, if there is one].
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Address and port for HTTP; port 0 takes any free one.
+    #[arg(long, value_name = "ADDRESS", env = "SPIN_HTTP_LISTEN_ADDR", default_value = "127.0.0.1:3000", value_parser = parse_address)]
+    pub listen: SocketAddr,
+
+    /// Certificate chain for HTTPS, PEM. With it the host listens for HTTPS as well.
+    #[arg(long, value_name = "FILE", env = "SPIN_TLS_CERT", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// Key of the certificate, PEM.
+    #[arg(long, value_name = "FILE", env = "SPIN_TLS_KEY", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+
+    /// Address and port for HTTPS.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3443", value_parser = parse_address)]
+    pub tls_listen: SocketAddr,
+
+    /// Where key-value stores are kept, and limits on connections
+    /// [default: runtime-config.toml beside the manifest, if there is one].
+    #[arg(long, value_name = "FILE", env = "RUNTIME_CONFIG_FILE")]
+    pub runtime_config_file: Option<PathBuf>,
+
+    /// Give an application variable a value; `NAME=@FILE` takes the file's text. Wins over
+    /// SPIN_VARIABLE_NAME. May be repeated.
+    #[arg(long = "variable", value_name = "NAME=VALUE", value_parser = parse_variable)]
+    pub variables: Vec<(String, String)>,
+
+    /// Where files that outlive a run are kept [default: .spin beside the manifest].
+    #[arg(long, value_name = "FOLDER")]
+    pub state_dir: Option<PathBuf>,
+
+    /// Where compiled components are kept [default: compiled in the state folder].
+    #[arg(long, value_name = "FOLDER", env = "SPILLWAY_CACHE_DIR")]
+    pub cache_dir: Option<PathBuf>,
+
+    /// Throw away what components write to stdout and stderr.
+    #[arg(short, long)]
+    pub quiet: bool,
+
+    /// How long a client may take to send a request's head, from the connection's beginning or the
+    /// end of the last answer on; then the connection is closed.
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_duration)]
+    pub header_timeout: Duration,
+
+    /// How many requests an instance of a component serves before it is replaced: a number, or a
+    /// range such as 1..8 from which each instance draws.
+    #[arg(long, value_name = "COUNT", default_value = "128", value_parser = parse_count)]
+    pub max_instance_reuse_count: Spread<usize>,
+
+    /// How many requests may await the head of their answer in one instance at once: a number, or
+    /// a range.
+    #[arg(long, value_name = "COUNT", default_value = "16", value_parser = parse_count)]
+    pub max_instance_concurrent_reuse_count: Spread<usize>,
+
+    /// How long an instance without work is kept: 1s, 500ms, or a range such as 1s..8s.
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = parse_duration_spread)]
+    pub idle_instance_timeout: Spread<Duration>,
+
+    /// How long a request may take to the head of its answer, and an instance to finish after its
+    /// last request; a duration or a range. Cuts streams that run longer [default: no limit].
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration_spread)]
+    pub request_timeout: Option<Spread<Duration>>,
+
+    /// Destinations allowed to every component besides the manifest's. The demo's stand-ins listen on ports
+    /// that no manifest could name.
+    #[arg(skip)]
+    pub additional_outbound_hosts: Vec<String>,
+}
+
+fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    use std::net::ToSocketAddrs as _;
+    let mut found: Vec<SocketAddr> = text
+        .to_socket_addrs()
+        .map_err(|error| format!("no address such as 127.0.0.1:3000: {error}"))?
+        .collect();
+    // `localhost` is often both; browsers and scripts expect the older one.
+    found.sort_by_key(|address| !address.is_ipv4());
+    found
+        .first()
+        .copied()
+        .ok_or_else(|| format!("`{text}` has no address"))
+}
+
+fn parse_variable(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text
+        .split_once('=')
+        .ok_or_else(|| format!("`{text}` has no `=`: write NAME=VALUE"))?;
+    let value = match value.strip_prefix('@') {
+        None => value.to_owned(),
+        Some(path) => std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?,
+    };
+    Ok((name.to_owned(), value))
+}
+
+/// An application that serves.
+pub struct Running {
+    /// The server.
+    pub server: Server,
+    /// What tells an operator where and how it runs.
+    pub banner: String,
+}
+
+impl UpArguments {
+    /// Starts the application and returns once it serves.
+    ///
+    /// # Errors
+    /// When anything is missing or wrong; the message says what to do.
+    pub async fn start(&self) -> anyhow::Result<Running> {
+        let begun = Instant::now();
+        tls::install_provider();
+        raise_file_limit();
+        let mut manifest = Manifest::load(&self.from)?;
+        for host in &self.additional_outbound_hosts {
+            let host = Template::parse(host).map_err(anyhow::Error::msg)?;
+            for component in manifest.components.values_mut() {
+                component.allowed_outbound_hosts.push(host.clone());
+            }
+        }
+        let mut given: BTreeMap<String, String> = self.variables.iter().cloned().collect();
+        if let Some(config) = self.gateway_config(&manifest, &given)? {
+            given.insert(gateway_config::VARIABLE.to_owned(), config);
+        }
+        let variables = Variables::resolve(&manifest.variables, &given, environment)?;
+        let settings = self.settings(&manifest)?;
+        let application = Arc::new(Application::load(&manifest, &variables, &settings)?);
+        let https = match (&self.tls_cert, &self.tls_key) {
+            (Some(certificate), Some(key)) => {
+                Some((self.tls_listen, tls::acceptor(certificate, key)?))
+            }
+            _ => None,
+        };
+        let listeners = Listeners {
+            http: self.listen,
+            https,
+            header_timeout: self.header_timeout,
+        };
+        let server = Server::start(Arc::clone(&application), listeners).await?;
+        let banner = banner(&application, &server, begun.elapsed());
+        Ok(Running { server, banner })
+    }
+
+    /// The normal form of the configuration, unless the application takes none or it is given by the
+    /// variable itself.
+    fn gateway_config(
+        &self,
+        manifest: &Manifest,
+        given: &BTreeMap<String, String>,
+    ) -> anyhow::Result<Option<String>> {
+        let takes_config = manifest.variables.contains_key(gateway_config::VARIABLE);
+        if self.config.is_some() && !takes_config {
+            bail!(
+                "--config: {} has no variable `{}`, so its components take no configuration",
+                manifest.path.display(),
+                gateway_config::VARIABLE
+            );
+        }
+        let given_otherwise = given.contains_key(gateway_config::VARIABLE)
+            || environment(&environment_name(gateway_config::VARIABLE)).is_some();
+        if !takes_config || given_otherwise {
+            return Ok(None);
+        }
+        let beside = manifest.root.join("gateway.yaml");
+        let file = match &self.config {
+            Some(file) => file,
+            None if beside.is_file() => &beside,
+            None if manifest
+                .root
+                .join(gateway_config::NORMAL_FORM_FILE)
+                .is_file() =>
+            {
+                return Ok(None);
+            }
+            None => bail!(
+                "no configuration: write a gateway.yaml beside {}, or name one with --config",
+                manifest.path.display()
+            ),
+        };
+        let config = GatewayConfig::read(file)?;
+        for warning in &config.warnings {
+            notice(warning);
+        }
+        if let Some(missing) = config.missing_hosts(manifest)? {
+            notice(&missing);
+        }
+        Ok(Some(config.normal_form()))
+    }
+
+    fn settings(&self, manifest: &Manifest) -> anyhow::Result<ApplicationSettings> {
+        let state_dir = self
+            .state_dir
+            .clone()
+            .unwrap_or_else(|| manifest.root.join(".spin"));
+        let beside = manifest.root.join("runtime-config.toml");
+        let file: Option<&Path> = match &self.runtime_config_file {
+            Some(file) => Some(file),
+            None => beside.is_file().then_some(&beside),
+        };
+        let runtime_config = match file {
+            None => RuntimeConfig::without_file(&state_dir),
+            Some(file) => RuntimeConfig::parse(&TomlDocument::read(file)?, &state_dir)?,
+        };
+        Ok(ApplicationSettings {
+            cache_dir: self
+                .cache_dir
+                .clone()
+                .unwrap_or_else(|| state_dir.join("compiled")),
+            state_dir,
+            runtime_config,
+            reuse: ReuseLimits {
+                requests: self.max_instance_reuse_count,
+                concurrent_requests: self.max_instance_concurrent_reuse_count,
+                idle: self.idle_instance_timeout,
+                request: self.request_timeout,
+            },
+            quiet: self.quiet,
+        })
+    }
+}
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Every stream needs two sockets, and the usual soft limit is 1024 files.
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    // Refused where a supervisor forbids it: the host then serves as many as it may.
+    let _ = setrlimit(Resource::Nofile, raised);
+}
+
+fn banner(application: &Application, server: &Server, took: Duration) -> String {
+    let loaded = application.components.saturating_sub(application.compiled);
+    let mut lines = vec![
+        format!(
+            "Started in {:.2} s ({} compiled, {loaded} from cache)",
+            took.as_secs_f64(),
+            application.compiled
+        ),
+        String::new(),
+        format!("Serving http://{}", server.http),
+    ];
+    lines.extend(
+        server
+            .https
+            .map(|address| format!("Serving https://{address}")),
+    );
+    lines.push("Available Routes:".to_owned());
+    for route in application.router.routes() {
+        let texts = route.texts();
+        let path = texts.based.strip_suffix("/...").unwrap_or(&texts.based);
+        let wildcard = if texts.wildcard { " (wildcard)" } else { "" };
+        lines.push(format!(
+            "  {}: http://{}{path}{wildcard}",
+            route.target.component, server.http
+        ));
+        let description = route.target.description.iter();
+        lines.extend(description.map(|description| format!("    {description}")));
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+impl Running {
+    /// Serves until SIGTERM or SIGINT, then lets requests come to their end; a second signal ends at
+    /// once.
+    ///
+    /// # Errors
+    /// When signals cannot be received.
+    pub async fn until_stopped(self) -> anyhow::Result<()> {
+        let mut signals = Signals::new()?;
+        signals.next().await;
+        notice("Stopping: no new connections; waiting for what runs (again to stop at once)");
+        tokio::select! {
+            drained = self.server.drain(DRAIN_LIMIT) => if !drained {
+                notice("Stopped: what still ran was cut");
+            },
+            () = signals.next() => notice("Stopped at once: what still ran was cut"),
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn run(arguments: UpArguments) -> anyhow::Result<ExitCode> {
+    on_threads(async {
+        let running = arguments.start().await?;
+        Destination::Stdout.write(running.banner.as_bytes());
+        running.until_stopped().await
+    })
+}
+
+pub(super) fn on_threads(
+    serving: impl Future<Output = anyhow::Result<()>>,
+) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start threads")?;
+    let outcome = runtime.block_on(serving);
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    outcome.map(|()| ExitCode::SUCCESS)
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! A component as the application runs it: what all its instances share.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::key_value::Backend;
+use crate::log_lines::{Destination, notice_of};
+use crate::outbound::{AllowedDestinations, HttpClients};
+use crate::peers::Peers;
+use crate::redis::RedisLimit;
+
+/// What an instance may see and reach.
+#[derive(Debug)]
+pub struct Component {
+    /// Its id in the manifest.
+    pub id: String,
+    /// What its log lines begin with.
+    pub log_prefix: Arc<str>,
+    /// Where its stdout goes.
+    pub stdout: Destination,
+    /// Where its stderr goes.
+    pub stderr: Destination,
+    /// Its variables' values.
+    pub variables: HashMap<String, String>,
+    /// Its environment variables.
+    pub environment: Vec<(String, String)>,
+    /// The folder that it sees as `/`.
+    pub files: Option<PathBuf>,
+    /// The hosts that it may send to.
+    pub allowed: AllowedDestinations,
+    /// The key-value stores that it may open, by label.
+    pub key_value_stores: HashMap<String, Backend>,
+    /// Connections to upstreams, shared by all components.
+    pub http: Arc<HttpClients>,
+    /// Limits Redis connections, shared by all components.
+    pub redis: RedisLimit,
+    /// The application's other components.
+    pub peers: Arc<Peers>,
+}
+
+impl Component {
+    /// Tells the operator what to add to the manifest; the component only learns that it was refused.
+    pub fn tell_refused(&self, destination: &str) {
+        notice_of(
+            &self.id,
+            &format!(
+                "refused to send to {destination}: add \"{destination}\" to allowed_outbound_hosts of [component.{}] in spin.toml",
+                self.id
+            ),
+        );
+    }
+}

@@ -1,0 +1,164 @@
+//! `gateway.yaml` on its way to the components: checked, and in its normal form. What it says is the
+//! components' affair.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::Context as _;
+use spillway_config::{AllowedHosts, Checked, Gateway, Severity};
+
+use crate::manifest::Manifest;
+
+/// The application variable, and the file, by which components get the normal form.
+pub const VARIABLE: &str = "gateway_config";
+
+/// The file of the normal form, for components that do not get the variable.
+pub const NORMAL_FORM_FILE: &str = "gateway.json";
+
+/// A configuration that can be used.
+#[derive(Debug)]
+pub struct GatewayConfig {
+    gateway: Gateway,
+    /// What hardly does what was meant: one line each.
+    pub warnings: Vec<String>,
+}
+
+/// A configuration that cannot be used: one line for each thing that is wrong.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigRefused(String);
+
+impl GatewayConfig {
+    /// Reads and checks a `gateway.yaml`.
+    ///
+    /// # Errors
+    /// [`ConfigRefused`] with all that is wrong, or why the file cannot be read.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("{} cannot be read", path.display()))?;
+        Ok(Self::parse(&path.display().to_string(), &text)?)
+    }
+
+    /// Checks the text of a file.
+    ///
+    /// # Errors
+    /// All that is wrong.
+    pub fn parse(file: &str, text: &str) -> Result<Self, ConfigRefused> {
+        let in_file = |diagnostics: &[spillway_config::Diagnostic]| -> Vec<String> {
+            let lines = diagnostics.iter().map(|it| it.in_file(file).to_string());
+            lines.collect()
+        };
+        match spillway_config::read(text) {
+            Ok(Checked { gateway, warnings }) => Ok(Self {
+                gateway,
+                warnings: in_file(&warnings),
+            }),
+            Err(diagnostics) => {
+                let errors = diagnostics
+                    .iter()
+                    .filter(|diagnostic| diagnostic.severity == Severity::Error)
+                    .count();
+                let mut lines = in_file(&diagnostics);
+                let plural = if errors == 1 { "error" } else { "errors" };
+                lines.push(format!("{file}: {errors} {plural}"));
+                Err(ConfigRefused(lines.join("\n")))
+            }
+        }
+    }
+
+    /// Whether there is anything to serve.
+    pub fn has_upstream(&self) -> bool {
+        !self.gateway.agents.is_empty() || !self.gateway.models.is_empty()
+    }
+
+    /// What components read.
+    pub fn normal_form(&self) -> String {
+        spillway_config::normal_form(&self.gateway)
+    }
+
+    /// What the manifest's `allowed_outbound_hosts` lack, as the lines to add.
+    ///
+    /// # Errors
+    /// When an entry of the manifest is none.
+    pub fn missing_hosts(&self, manifest: &Manifest) -> anyhow::Result<Option<String>> {
+        let allowed = manifest
+            .components
+            .iter()
+            .map(|(id, component)| {
+                let entries = component.allowed_outbound_hosts.iter();
+                let hosts = AllowedHosts::parse(entries.map(ToString::to_string))
+                    .with_context(|| format!("component `{id}`"))?;
+                Ok((id.clone(), hosts))
+            })
+            .collect::<anyhow::Result<BTreeMap<_, _>>>()?;
+        let mut by_component: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for (component, entry) in spillway_config::missing_hosts(&self.gateway, &allowed) {
+            // A component that the application does not have sends nothing.
+            if allowed.contains_key(component) {
+                by_component.entry(component).or_default().push(entry);
+            }
+        }
+        if by_component.is_empty() {
+            return Ok(None);
+        }
+        let file = manifest.path.display();
+        let mut text = format!(
+            "{file}: warning: allowed_outbound_hosts lacks hosts that the configuration sends to; add these lines"
+        );
+        for (component, entries) in by_component {
+            let _ = write!(
+                text,
+                "\n  to allowed_outbound_hosts of [component.{component}]:"
+            );
+            for entry in entries {
+                let _ = write!(text, "\n    \"{entry}\",");
+            }
+        }
+        Ok(Some(text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::toml_document::TomlDocument;
+
+    const CONFIG: &str = "agents:\n  - name: dify\n    services:\n      api: http://api:5001\n";
+
+    fn manifest(hosts: &str) -> Manifest {
+        let text = format!(
+            "spin_manifest_version = 2\n[application]\nname = \"x\"\n[trigger]\nhttp = []\n\
+             [component.ingress]\nsource = \"c.wasm\"\nallowed_outbound_hosts = {hosts}\n"
+        );
+        Manifest::from_document(&TomlDocument::new("spin.toml", text)).unwrap()
+    }
+
+    #[test]
+    fn mistakes_are_told_with_their_place() {
+        let refused = GatewayConfig::parse("g.yaml", "agentz: []\n").unwrap_err();
+        let message = refused.to_string();
+        assert!(message.starts_with("g.yaml:1:1: error: "), "{message}");
+        assert!(message.contains("agents"), "{message}");
+        assert!(message.ends_with("g.yaml: 1 error"), "{message}");
+    }
+
+    #[test]
+    fn hosts_that_the_manifest_lacks_are_told_as_lines_to_add() {
+        let config = GatewayConfig::parse("g.yaml", CONFIG).unwrap();
+        let missing = config.missing_hosts(&manifest("[]")).unwrap().unwrap();
+        assert!(
+            missing.contains("[component.ingress]:\n    \"http://api:5001\","),
+            "{missing}"
+        );
+        let complete = manifest("['http://api:5001']");
+        assert_eq!(config.missing_hosts(&complete).unwrap(), None);
+    }
+
+    #[test]
+    fn the_normal_form_is_json() {
+        let config = GatewayConfig::parse("g.yaml", CONFIG).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&config.normal_form()).unwrap();
+        assert_eq!(json["agents"][0]["name"], "dify");
+    }
+}

@@ -1,0 +1,209 @@
+//! What components write to their stdout and stderr: whole lines, each with the component's name
+//! before it, so that the output of many instances never mixes within a line.
+
+use std::io::{self, Write};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use tokio::io::AsyncWrite;
+use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
+
+/// A line longer than this is cut: in bytes.
+const LONGEST_LINE: usize = 64 * 1024;
+
+/// Where lines go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Destination {
+    /// The host's stdout.
+    Stdout,
+    /// The host's stderr.
+    Stderr,
+    /// Nowhere.
+    Discard,
+}
+
+impl Destination {
+    /// Writes all of `lines` at once. A host whose output is closed goes on without it.
+    pub fn write(self, lines: &[u8]) {
+        let _ = match self {
+            Self::Stdout => write_flushed(&mut io::stdout().lock(), lines),
+            Self::Stderr => io::stderr().lock().write_all(lines),
+            Self::Discard => Ok(()),
+        };
+    }
+}
+
+fn write_flushed(output: &mut impl Write, lines: &[u8]) -> io::Result<()> {
+    output.write_all(lines)?;
+    output.flush()
+}
+
+/// Writes one line of the host's own to stderr.
+pub fn notice(line: &str) {
+    Destination::Stderr.write(format!("{line}\n").as_bytes());
+}
+
+/// One line to stderr on behalf of a component.
+pub fn notice_of(component: &str, line: &str) {
+    Destination::Stderr.write(format!("[{component}] {line}\n").as_bytes());
+}
+
+/// One output of one component instance.
+#[derive(Debug, Clone)]
+pub struct ComponentOutput {
+    lines: Arc<Mutex<Lines>>,
+}
+
+#[derive(Debug)]
+struct Lines {
+    prefix: Arc<str>,
+    destination: Destination,
+    /// What was written since the last line's end.
+    unfinished: Vec<u8>,
+}
+
+impl ComponentOutput {
+    /// An output whose lines begin with `prefix`.
+    pub fn new(prefix: Arc<str>, destination: Destination) -> Self {
+        Self {
+            lines: Arc::new(Mutex::new(Lines {
+                prefix,
+                destination,
+                unfinished: Vec::new(),
+            })),
+        }
+    }
+
+    fn append(&self, bytes: &[u8]) {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.destination == Destination::Discard {
+            return;
+        }
+        let finished = lines.append(bytes);
+        if !finished.is_empty() {
+            lines.destination.write(&finished);
+        }
+    }
+}
+
+impl Lines {
+    /// Takes in `bytes` and returns the lines that they finish.
+    fn append(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let mut finished = Vec::new();
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            self.unfinished.extend_from_slice(piece);
+            if self.unfinished.ends_with(b"\n") {
+                self.finish_line(&mut finished);
+            } else if self.unfinished.len() >= LONGEST_LINE {
+                self.unfinished.push(b'\n');
+                self.finish_line(&mut finished);
+            }
+        }
+        finished
+    }
+
+    fn finish_line(&mut self, finished: &mut Vec<u8>) {
+        finished.extend_from_slice(self.prefix.as_bytes());
+        finished.append(&mut self.unfinished);
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        if !self.unfinished.is_empty() {
+            let finished = self.append(b"\n");
+            self.destination.write(&finished);
+        }
+    }
+}
+
+impl IsTerminal for ComponentOutput {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for ComponentOutput {
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(self.clone())
+    }
+}
+
+#[wasmtime_wasi::async_trait]
+impl Pollable for ComponentOutput {
+    async fn ready(&mut self) {}
+}
+
+impl OutputStream for ComponentOutput {
+    fn write(&mut self, bytes: Bytes) -> Result<(), StreamError> {
+        self.append(&bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(LONGEST_LINE)
+    }
+}
+
+impl AsyncWrite for ComponentOutput {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.append(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines() -> Lines {
+        Lines {
+            prefix: "[model] ".into(),
+            destination: Destination::Discard,
+            unfinished: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn only_whole_lines_come_out_each_with_the_prefix() {
+        let mut lines = lines();
+        assert_eq!(lines.append(b"one"), b"");
+        assert_eq!(lines.append(b" line\nand"), b"[model] one line\n");
+        assert_eq!(
+            lines.append(b" more\n\nend"),
+            b"[model] and more\n[model] \n"
+        );
+        assert_eq!(lines.append(b"\n"), b"[model] end\n");
+    }
+
+    #[test]
+    fn a_line_without_an_end_is_cut() {
+        let mut lines = lines();
+        let written = lines.append(&vec![b'x'; LONGEST_LINE]);
+        assert_eq!(written.len(), LONGEST_LINE + "[model] ".len() + 1);
+        assert!(lines.unfinished.is_empty());
+    }
+}

@@ -1,0 +1,223 @@
+//! Opening connections to upstreams, plain and with TLS.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::Uri;
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_util::client::legacy::connect::{Connected, Connection};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use wasmtime_wasi_http::Error;
+
+tokio::task_local! {
+    /// How long a connection that a request has to wait for may take. The client pool has no other
+    /// way to hand it to the connector.
+    pub(super) static CONNECT_TIMEOUT: Duration;
+}
+
+/// Opens connections for hyper's client.
+#[derive(Clone)]
+pub struct Connector {
+    /// Limits how many connections there are.
+    permits: Option<Arc<Semaphore>>,
+    tls: Arc<OnceLock<Result<TlsConnector, String>>>,
+}
+
+/// A connection to an upstream.
+pub struct UpstreamConnection {
+    stream: Stream,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+enum Stream {
+    Plain(TokioIo<TcpStream>),
+    Tls(Box<TokioIo<TlsStream<TcpStream>>>),
+}
+
+impl std::fmt::Debug for Connector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connector").finish_non_exhaustive()
+    }
+}
+
+impl Connector {
+    /// At most `max_connections` at once, if given.
+    pub fn new(max_connections: Option<usize>) -> Self {
+        Self {
+            permits: max_connections.map(|limit| Arc::new(Semaphore::new(limit))),
+            tls: Arc::new(OnceLock::new()),
+        }
+    }
+
+    async fn connect(self, uri: Uri, limit: Duration) -> Result<UpstreamConnection, Error> {
+        let uses_tls = uri.scheme() == Some(&http::uri::Scheme::HTTPS);
+        let host = uri.host().ok_or(Error::HttpRequestUriInvalid)?;
+        // An IPv6 address stands in brackets in a URL, but not elsewhere.
+        let host = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'))
+            .unwrap_or(host);
+        let port = uri.port_u16().unwrap_or(if uses_tls { 443 } else { 80 });
+        let addresses: Vec<_> = tokio::net::lookup_host((host, port))
+            .await
+            .map_err(|_| name_error("address not available"))?
+            .collect();
+        let opening = async {
+            let permit = match &self.permits {
+                Some(permits) => Some(
+                    Arc::clone(permits)
+                        .acquire_owned()
+                        .await
+                        .map_err(|_| Error::ConnectionLimitReached)?,
+                ),
+                None => None,
+            };
+            let tcp =
+                TcpStream::connect(addresses.as_slice())
+                    .await
+                    .map_err(|error| match error.kind() {
+                        io::ErrorKind::AddrNotAvailable => name_error("address not available"),
+                        _ => Error::ConnectionRefused,
+                    })?;
+            Ok::<_, Error>((tcp, permit))
+        };
+        let (tcp, permit) = timeout(limit, opening)
+            .await
+            .map_err(|_| Error::ConnectionTimeout)??;
+        // Head and body of a request leave apart; waiting for the acknowledgement of the first would
+        // cost 40 ms.
+        let _ = tcp.set_nodelay(true);
+        let stream = if uses_tls {
+            let name = ServerName::try_from(host.to_owned())
+                .map_err(|_| name_error("invalid dns name"))?;
+            let tls = self
+                .tls_connector()?
+                .connect(name, tcp)
+                .await
+                .map_err(|_| Error::TlsProtocolError)?;
+            Stream::Tls(Box::new(TokioIo::new(tls)))
+        } else {
+            Stream::Plain(TokioIo::new(tcp))
+        };
+        Ok(UpstreamConnection {
+            stream,
+            _permit: permit,
+        })
+    }
+
+    /// Reads the system's roots when they are first needed.
+    fn tls_connector(&self) -> Result<TlsConnector, Error> {
+        self.tls
+            .get_or_init(|| {
+                let mut config = crate::tls::client_config()?;
+                config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+                Ok(TlsConnector::from(Arc::new(config)))
+            })
+            .clone()
+            .map_err(|message| {
+                crate::log_lines::notice(&message);
+                Error::TlsProtocolError
+            })
+    }
+}
+
+fn name_error(rcode: &str) -> Error {
+    Error::DnsError {
+        rcode: Some(rcode.to_owned()),
+        info_code: Some(0),
+    }
+}
+
+impl tower_service::Service<Uri> for Connector {
+    type Response = UpstreamConnection;
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<UpstreamConnection, Error>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let limit = CONNECT_TIMEOUT.try_get().unwrap_or(super::DEFAULT_TIMEOUT);
+        Box::pin(self.clone().connect(uri, limit))
+    }
+}
+
+impl Connection for UpstreamConnection {
+    fn connected(&self) -> Connected {
+        let connected = Connected::new();
+        match &self.stream {
+            Stream::Tls(tls) if tls.inner().get_ref().1.alpn_protocol() == Some(b"h2") => {
+                connected.negotiated_h2()
+            }
+            _ => connected,
+        }
+    }
+}
+
+impl Read for UpstreamConnection {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Stream::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl Write for UpstreamConnection {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.get_mut().stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Stream::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Stream::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.stream {
+            Stream::Plain(stream) => stream.is_write_vectored(),
+            Stream::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.get_mut().stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+        }
+    }
+}

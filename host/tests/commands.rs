@@ -1,0 +1,131 @@
+//! What `spillway` says and the exit codes it ends with.
+#![expect(clippy::unwrap_used, reason = "a failed test is a panic")]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+const MANIFEST: &str = r#"
+spin_manifest_version = 2
+[application]
+name = "gateway"
+[variables]
+gateway_config = { default = "" }
+[trigger]
+http = []
+[component.ingress]
+source = "missing.wasm"
+allowed_outbound_hosts = ["http://api:5001"]
+"#;
+
+const CONFIG: &str = "
+agents:
+  - name: dify
+    services:
+      api: http://api:5001
+      web: http://web:3000
+";
+
+fn spillway(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_spillway"))
+        .args(arguments)
+        .current_dir(folder)
+        .env_remove("SPIN_VARIABLE_GATEWAY_CONFIG")
+        .output()
+        .unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn folder(config: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("spin.toml"), MANIFEST).unwrap();
+    std::fs::write(folder.path().join("gateway.yaml"), config).unwrap();
+    folder
+}
+
+#[test]
+fn check_accepts_names_missing_hosts_and_writes_the_normal_form() {
+    let folder = folder(CONFIG);
+    let output = spillway(folder.path(), &["check", "--write", "gateway.json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(output.stdout, b"gateway.yaml: no errors\n");
+    let told = stderr(&output);
+    assert!(
+        told.contains("[component.ingress]:\n    \"http://web:3000\","),
+        "{told}"
+    );
+    assert!(!told.contains("http://api:5001"), "{told}");
+    let json = std::fs::read_to_string(folder.path().join("gateway.json")).unwrap();
+    assert!(json.starts_with('{') && json.ends_with("}\n"), "{json}");
+}
+
+#[test]
+fn check_and_up_refuse_the_same_file_the_same_way() {
+    let folder = folder("agentz: []\n");
+    let check = spillway(folder.path(), &["check"]);
+    assert_eq!(check.status.code(), Some(1));
+    let told = stderr(&check);
+    assert!(
+        told.contains("gateway.yaml:1:1: error: ") && told.contains("`agents`"),
+        "{told}"
+    );
+    let up = spillway(folder.path(), &["up", "--config", "gateway.yaml"]);
+    assert_eq!(up.status.code(), Some(1));
+    assert_eq!(stderr(&up), told);
+}
+
+#[test]
+fn up_says_what_is_missing() {
+    let folder = folder(CONFIG);
+    let output = spillway(folder.path(), &["up"]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = stderr(&output);
+    assert!(
+        told.contains("component `ingress`: missing.wasm cannot be read"),
+        "{told}"
+    );
+
+    let output = spillway(folder.path(), &["up", "--from", "other.toml"]);
+    let told = stderr(&output);
+    assert!(
+        told.contains("--from") && told.contains("other.toml"),
+        "{told}"
+    );
+
+    let output = spillway(folder.path(), &["up", "--variable", "colour=green"]);
+    assert!(
+        stderr(&output).contains("--variable colour"),
+        "{}",
+        stderr(&output)
+    );
+
+    std::fs::remove_file(folder.path().join("gateway.yaml")).unwrap();
+    let output = spillway(folder.path(), &["up"]);
+    assert!(
+        stderr(&output).contains("no configuration"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn wrong_usage_is_another_exit_code() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [
+        &["up", "--header-timeout", "soon"][..],
+        &["up", "--tls-cert", "x.pem"],
+        &["serve"],
+    ] {
+        let output = spillway(folder.path(), arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn the_schema_is_json() {
+    let output = spillway(Path::new("."), &["schema"]);
+    let schema: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(schema.get("$schema").is_some());
+}

@@ -1,0 +1,90 @@
+//! Where the built things are, and which host runs them.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Result, ensure};
+
+/// What runs the application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Host {
+    /// `spillway up`.
+    Embedded,
+    /// `spin up`.
+    Spin,
+}
+
+impl Host {
+    /// As `GATEWAY_HOST` says: `spin`, or else the embedded host.
+    pub fn chosen() -> Self {
+        match env::var("GATEWAY_HOST") {
+            Ok(name) if name == "spin" => Self::Spin,
+            _ => Self::Embedded,
+        }
+    }
+}
+
+/// Whether the embedded host is under test. On Spin says that the test is passed over, and why.
+#[expect(
+    clippy::print_stderr,
+    reason = "this is the note of a test that is passed over"
+)]
+pub fn embedded_only(why: &str) -> bool {
+    let embedded = Host::chosen() == Host::Embedded;
+    if !embedded {
+        eprintln!("passed over on Spin: {why}");
+    }
+    embedded
+}
+
+/// The root of the repository.
+pub fn repository_root() -> PathBuf {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    tests.parent().unwrap_or(tests).to_path_buf()
+}
+
+/// Where cargo puts what it builds.
+pub(crate) fn target_directory() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository_root().join("target"), PathBuf::from)
+}
+
+/// The operator's tool: `$SPILLWAY_BIN`, or the release build.
+///
+/// # Errors
+/// When it is not built.
+pub fn spillway_binary() -> Result<PathBuf> {
+    let binary = env::var_os("SPILLWAY_BIN").map_or_else(
+        || target_directory().join("release/spillway"),
+        PathBuf::from,
+    );
+    ensure_built(&binary)?;
+    Ok(binary)
+}
+
+/// Spin's command: `$SPIN_BIN`, or `spin`.
+pub(crate) fn spin_binary() -> PathBuf {
+    env::var_os("SPIN_BIN").map_or_else(|| PathBuf::from("spin"), PathBuf::from)
+}
+
+/// The Python of the virtual environment with the real clients: below `$SPILLWAY_VENV`, or `target/venv`.
+///
+/// # Errors
+/// When it is not there.
+pub fn python() -> Result<PathBuf> {
+    let venv =
+        env::var_os("SPILLWAY_VENV").map_or_else(|| target_directory().join("venv"), PathBuf::from);
+    let python = venv.join("bin/python");
+    ensure_built(&python)?;
+    Ok(python)
+}
+
+pub(crate) fn ensure_built(file: &Path) -> Result<()> {
+    ensure!(
+        file.exists(),
+        "{} does not exist: run ./scripts/test",
+        file.display()
+    );
+    Ok(())
+}
