@@ -36,6 +36,8 @@ pub struct Options {
     pub runtime_config: Option<String>,
     /// What components may reach. Left out: everything on loopback.
     pub allowed_outbound_hosts: Option<Vec<String>>,
+    /// The manifest, below the repository's root. Left out: the application's own `spin.toml`.
+    pub manifest: Option<PathBuf>,
 }
 
 impl Options {

@@ -36,12 +36,18 @@ pub fn prepare(yaml: &str, options: &Options) -> Result<TempDir> {
         .prefix("spillway-test-")
         .tempdir()?;
     let root = repository_root();
-    let manifest = fs::read_to_string(root.join("spin.toml")).context("reading spin.toml")?;
+    let manifest_path = match &options.manifest {
+        Some(manifest) => root.join(manifest),
+        None => root.join("spin.toml"),
+    };
+    let root = manifest_path.parent().unwrap_or(&root);
+    let manifest = fs::read_to_string(&manifest_path)
+        .with_context(|| format!("reading {}", manifest_path.display()))?;
     let loopback = LOOPBACK.map(str::to_owned).to_vec();
     let hosts = options.allowed_outbound_hosts.as_ref().unwrap_or(&loopback);
     fs::write(
         directory.path().join("spin.toml"),
-        derive_manifest(&manifest, &root, hosts)?,
+        derive_manifest(&manifest, root, hosts)?,
     )?;
     fs::write(directory.path().join("gateway.yaml"), yaml)?;
     if let Some(runtime_config) = &options.runtime_config {

@@ -12,6 +12,10 @@ use crate::DifyApp;
 /// [`RequestFacts::client`] already.
 const CLIENT_HEADERS: [&str; 2] = ["x-forwarded-for", "x-real-ip"];
 
+/// So many values of one parameter or cookie are looked at: more than any request has use for, and few enough for
+/// one with thousands to cost nothing. Spin passes on no more headers than this.
+const MOST_VALUES: usize = 100;
+
 /// What is known of a request. What an API has no notion of is `None`, and no rule by it holds.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestFacts<'a> {
@@ -38,18 +42,20 @@ pub(crate) enum Value<'a> {
 }
 
 impl<'a> RequestFacts<'a> {
-    /// The values of a property, in the request's order. A header, parameter or cookie may have several.
+    /// The values of a property, in the request's order. A header, parameter or cookie may have several; the first
+    /// hundred are told.
     pub(crate) fn values(&self, by: &LimitBy) -> Vec<Value<'a>> {
         match by {
             LimitBy::Header(name) => {
                 let headers: &'a Headers = self.headers;
                 let values = headers.all(name).map(String::from_utf8_lossy);
-                values.map(Value::Text).collect()
+                values.take(MOST_VALUES).map(Value::Text).collect()
             }
             LimitBy::Param(name) => {
                 let query = self.query.unwrap_or_default();
                 form_urlencoded::parse(query.as_bytes())
                     .filter(|(key, _)| key == name)
+                    .take(MOST_VALUES)
                     .map(|(_, value)| Value::Text(value))
                     .collect()
             }
@@ -67,18 +73,16 @@ impl<'a> RequestFacts<'a> {
 
     fn cookies(&self, name: &str) -> Vec<Value<'a>> {
         let headers: &'a Headers = self.headers;
-        let mut values = Vec::new();
-        for header in headers.all("cookie") {
-            for pair in header.split(|byte| *byte == b';') {
-                let mut parts = pair.trim_ascii().splitn(2, |byte| *byte == b'=');
-                if let (Some(key), Some(value)) = (parts.next(), parts.next())
-                    && key.trim_ascii() == name.as_bytes()
-                {
-                    values.push(Value::Text(String::from_utf8_lossy(value.trim_ascii())));
-                }
-            }
-        }
-        values
+        let pairs = headers
+            .all("cookie")
+            .flat_map(|header| header.split(|byte| *byte == b';'));
+        let values = pairs.filter_map(|pair| {
+            let mut parts = pair.splitn(2, |byte| *byte == b'=');
+            let key = parts.next()?.trim_ascii();
+            let value = parts.next()?.trim_ascii();
+            (key == name.as_bytes()).then(|| Value::Text(String::from_utf8_lossy(value)))
+        });
+        values.take(MOST_VALUES).collect()
     }
 
     fn address(&self, source: &AddressSource) -> Option<IpAddr> {

@@ -104,8 +104,8 @@ impl Item {
         let mut takes = Vec::new();
         let mut matched: Vec<usize> = Vec::new();
         for value in facts.values(&self.by) {
-            let keys = self.keys.iter().enumerate();
-            let Some((index, key)) = { keys }.find(|(_, key)| key.matcher.matches(&value)) else {
+            let mut keys = self.keys.iter().enumerate();
+            let Some((index, key)) = keys.find(|(_, key)| key.matcher.matches(&value)) else {
                 continue;
             };
             match &self.per_value {

@@ -12,6 +12,7 @@ use spillway_tests::{
     until,
 };
 
+mod replicas;
 mod totals;
 
 /// A gateway whose metrics nobody else raises.

@@ -7,6 +7,7 @@ use spillway_tests::{Outcome, run_to_end, spillway_binary};
 
 mod check;
 mod running;
+mod trapped;
 mod up;
 
 /// `servces` in line 3, column 5.
