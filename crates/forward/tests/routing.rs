@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use spillway_config::{
-    AgentApi, AgentPolicies, AgentProtocol, AgentRoute, AgentTimeouts, DifyService, DifyServices, PathMatch,
-    RequestMatch, ValueMatch,
+    AgentApi, AgentPolicies, AgentProtocol, AgentRoute, AgentTimeouts, DifyService, DifyServices,
+    PathMatch, RequestMatch, ValueMatch,
 };
 use spillway_forward::{
     ForwardedHeaders, PeerTrust, Router, RoutingFailure, Surface, drop_internal_headers,
