@@ -132,18 +132,8 @@ fn path(input: &[u8]) {
 fn body(input: &[u8]) {
     let _ = inspect(input);
     if let Ok(request) = ModelRequest::parse(input, Operation::ChatCompletions) {
-        let sent = request.body_for("m");
-        assert!(
-            serde_json::from_slice::<serde_json::Value>(&sent).is_ok()
-                || has_number_out_of_range(&sent)
-        );
+        // What is passed on unread may be JSON that serde_json itself would not read: then it came so.
+        let is_json = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).is_ok();
+        assert!(is_json(&request.body_for("m")) || !is_json(input));
     }
-}
-
-/// What serde_json passes on unread may hold numbers that it would not read itself.
-fn has_number_out_of_range(json: &[u8]) -> bool {
-    serde_json::from_slice::<serde_json::Value>(json).is_err_and(|error| {
-        let text = error.to_string();
-        text.starts_with("number out of range") || text.starts_with("recursion limit")
-    })
 }

@@ -1,11 +1,11 @@
-//! `spillway demo`: stand-ins for Dify and for a model vendor, the gateway before them, and a handful of requests
+//! `spillway demo`: stand-ins for Dify, a model vendor and a retrieval engine, the gateway before them, and a handful of requests
 //! that show what it does. Then it stays up, for the reader's own requests.
 
 mod configuration;
 mod show;
 
 use anyhow::Context as _;
-use spillway_standin::{ReservedPort, StandinDify, StandinModel};
+use spillway_standin::{RagflowOptions, ReservedPort, StandinDify, StandinModel, StandinRagflow};
 
 use crate::command::UpArguments;
 use crate::gateway_config;
@@ -17,6 +17,7 @@ struct Upstreams {
     /// Nobody listens here: the first choice that is dead.
     dead: ReservedPort,
     spare: StandinModel,
+    ragflow: StandinRagflow,
 }
 
 /// Runs the demo until it is told to stop.
@@ -29,6 +30,8 @@ pub async fn run(mut arguments: UpArguments) -> anyhow::Result<()> {
         dead: ReservedPort::reserve().context("there is no free port")?,
         spare: StandinModel::start("spare")
             .context("the stand-in for a model vendor does not start")?,
+        ragflow: StandinRagflow::start(RagflowOptions::default())
+            .context("the stand-in for RAGFlow does not start")?,
     };
     let config = configuration::normal_form(&upstreams)?;
     arguments

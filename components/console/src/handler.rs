@@ -68,6 +68,7 @@ async fn usable_settings() -> Result<Gateway, String> {
     let gateway = read_settings().await.map_err(|error| error.to_string())?;
     Router::new(&gateway.agents).map_err(|error| error.to_string())?;
     Catalogue::new(&gateway).map_err(|error| error.to_string())?;
+    spillway_knowledge::Catalogue::new(&gateway).map_err(|error| error.to_string())?;
     Ok(gateway)
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use serde::Serialize;
 use serde_json::json;
-use spillway_platform::Headers;
+use spillway_platform::{Headers, MAX_SECTION_BYTES};
 use spillway_telemetry::Reason;
 
 use crate::{MAX_REQUEST_BYTES, Record};
@@ -32,6 +32,8 @@ pub enum Outcome {
     BackendError,
     /// `allowed_outbound_hosts` in `spin.toml` lacks the engine.
     HostNotAllowed,
+    /// The gateway's configuration cannot be used.
+    Misconfigured,
 }
 
 impl Outcome {
@@ -48,6 +50,7 @@ impl Outcome {
             Self::BackendTimeout => "backend_timeout",
             Self::BackendError => "backend_error",
             Self::HostNotAllowed => "host_not_allowed",
+            Self::Misconfigured => "misconfigured",
         }
     }
 }
@@ -71,6 +74,8 @@ pub enum ErrorCode {
     BackendError,
     /// 5004: the gateway may not reach the engine.
     HostNotAllowed,
+    /// 5005: the gateway's configuration cannot be used.
+    Misconfigured,
 }
 
 impl ErrorCode {
@@ -85,6 +90,7 @@ impl ErrorCode {
             Self::BackendTimeout => 5002,
             Self::BackendError => 5003,
             Self::HostNotAllowed => 5004,
+            Self::Misconfigured => 5005,
         }
     }
 }
@@ -145,6 +151,29 @@ impl Answer {
                 "The request's body is larger than {MAX_REQUEST_BYTES} bytes."
             ))
         }
+    }
+
+    /// The request's header section is larger than can be forwarded safely.
+    pub fn headers_too_large() -> Self {
+        Self {
+            status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            reason: Reason::TooLarge,
+            ..Self::invalid_request(&format!(
+                "The request's header section is larger than {} KiB.",
+                MAX_SECTION_BYTES / 1024
+            ))
+        }
+    }
+
+    /// Nothing can be served before the operator acts; 424, which Dify does not repeat.
+    pub fn misconfigured() -> Self {
+        Self::error(
+            StatusCode::FAILED_DEPENDENCY,
+            Outcome::Misconfigured,
+            Reason::Misconfigured,
+            ErrorCode::Misconfigured,
+            "The gateway's configuration cannot be used. Its log says why.",
+        )
     }
 
     /// The request's body broke off.

@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use proptest::prelude::*;
 use spillway_config::{OnError, RateLimit, parse_normal_form};
 use spillway_limit::{DifyApp, DigestKey, RequestFacts, Rules};
 use spillway_platform::Headers;
@@ -430,6 +431,32 @@ fn counts_belong_to_an_api_a_rule_and_an_installation_and_outlive_an_edit() {
     assert_ne!(under(&json(1, ""), "agent/a", b""), first);
     let renamed = json(1, "").replace("\"r\"", "\"s\"");
     assert_ne!(under(&renamed, "agent/a", b"secret"), first);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_a_client_sends_is_judged(
+        values in prop::collection::vec((0..4_usize, prop::collection::vec(any::<u8>(), 0..40)), 0..8),
+        text in "[-a=;,:.\\[\\]0-9&%+ ]{0,40}",
+    ) {
+        let rules = rules(
+            r#"[{ "rule_name": "r", "rule_items": [
+                { "limit_by_per_header": "x", "limit_keys": [{ "key": "regexp:a+$", "query_per_second": 1 }, { "key": "*", "query_per_second": 1 }] },
+                { "limit_by_per_param": "a", "limit_keys": [{ "key": "*", "query_per_second": 1 }] },
+                { "limit_by_per_cookie": "a", "limit_keys": [{ "key": "*", "query_per_second": 1 }] },
+                { "limit_by_per_ip": "from-header-address", "limit_keys": [{ "key": "*", "query_per_second": 1 }] } ] }]"#,
+        );
+        let key = DigestKey::new(b"");
+        let names = ["x", "cookie", "address", "authorization"];
+        let mut request = request().query(&text).header("cookie", &text).header("address", &text);
+        for (name, value) in values {
+            request.headers.append(names[name], value);
+        }
+        request.dify_app = key.dify_app(&request.headers);
+        prop_assert!(request.takes(&rules).len() <= 4);
+    }
 }
 
 #[test]

@@ -14,7 +14,7 @@ pub const LIMIT_KEY_PREFIX: &str = "spillway:{limit}:v1:";
 pub const LIMIT_TAKE_V1: &str = include_str!("limit_take_v1.lua");
 
 /// The SHA-1 of [`LIMIT_TAKE_V1`], for `EVALSHA`.
-pub const LIMIT_TAKE_V1_SHA1: &str = "54aace05ef80858e35c98bbdb41762aa8ab3282e";
+pub const LIMIT_TAKE_V1_SHA1: &str = "383d05d25a6db990e74b1ce00e8381dd79d46a38";
 
 /// One rule that a request has to pass.
 ///
@@ -25,7 +25,7 @@ pub const LIMIT_TAKE_V1_SHA1: &str = "54aace05ef80858e35c98bbdb41762aa8ab3282e";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Take {
     /// Whose requests are counted together: [`LIMIT_KEY_PREFIX`] and what tells it from others, its window among
-    /// that. No key may be there twice in one call.
+    /// that. A key that is there twice is counted twice.
     pub key: String,
     /// How many may pass in any window.
     pub limit: u32,

@@ -9,72 +9,81 @@
 
 local SUB_WINDOWS = 6
 local SLACK = 1000
+local call, floor, ceil = redis.call, math.floor, math.ceil
 
 local now = tonumber(ARGV[1])
 if not now then
-  local time = redis.call('TIME')
-  now = time[1] * 1000 + math.floor(time[2] / 1000)
+  local time = call('TIME')
+  now = time[1] * 1000 + floor(time[2] / 1000)
 end
 
-local function begin(index, window)
-  return math.ceil(index * window / SUB_WINDOWS)
+-- From now until no window has any of a sub-window in it.
+local function counted_for(index, window)
+  return ceil((index + SUB_WINDOWS + 1) * window / SUB_WINDOWS) - now
 end
 
 local passes = 1
 local rules = {}
 for i = 1, #KEYS do
   local limit, window = tonumber(ARGV[3 * i - 1]), tonumber(ARGV[3 * i])
-  local fields = redis.call('HGETALL', KEYS[i])
-  local current = math.floor(now * SUB_WINDOWS / window)
+  local fields = call('HGETALL', KEYS[i])
+  local clock = floor(now * SUB_WINDOWS / window)
   -- After a small step back of the clock the newest sub-window stays the current one.
-  local newest = current
+  local current = clock
   for f = 1, #fields, 2 do
     local index = tonumber(fields[f])
-    if index > newest and index <= current + SUB_WINDOWS then newest = index end
+    if index > current and index <= clock + SUB_WINDOWS then current = index end
   end
-  current = newest
-  local counts, outdated, used = {}, {}, 0
+  -- By age: 0 is the current sub-window.
+  local counts, used, field, outdated = {}, 0, nil, nil
   for f = 1, #fields, 2 do
-    local index = tonumber(fields[f])
-    if index < current - SUB_WINDOWS or index > current then
-      outdated[#outdated + 1] = fields[f]
+    local age = current - fields[f]
+    if age >= 0 and age <= SUB_WINDOWS then
+      local count = tonumber(fields[f + 1])
+      counts[age] = count
+      used = used + count
+      -- As it came: Redis takes long to make text of a number.
+      if age == 0 then field = fields[f] end
     else
-      counts[index] = tonumber(fields[f + 1])
-      used = used + counts[index]
+      outdated = outdated or {}
+      outdated[#outdated + 1] = fields[f]
     end
   end
   local full = used >= limit
   if full and ARGV[3 * i + 1] ~= '1' then passes = 0 end
-  rules[i] = { limit, window, current, counts, outdated, used, full }
+  rules[i] = {
+    limit = limit, window = window, current = current, counts = counts, used = used,
+    full = full, field = field, outdated = outdated,
+  }
 end
 
 local answer = { passes }
 for i = 1, #KEYS do
-  local limit, window, current, counts, outdated, used, full = unpack(rules[i])
-  if passes == 1 and not full then
-    if #outdated > 0 then redis.call('HDEL', KEYS[i], unpack(outdated)) end
-    local count = redis.call('HINCRBY', KEYS[i], current, 1)
-    -- All requests of a sub-window are out of every window at the same time, so the first sets the expiry.
-    if count == 1 then
-      redis.call('PEXPIRE', KEYS[i], begin(current + SUB_WINDOWS + 1, window) - now + SLACK)
-    end
-    counts[current] = count
+  local rule = rules[i]
+  local limit, counts, used = rule.limit, rule.counts, rule.used
+  if passes == 1 and not rule.full then
+    if rule.outdated then call('HDEL', KEYS[i], unpack(rule.outdated)) end
+    counts[0] = call('HINCRBY', KEYS[i], rule.field or rule.current, '1')
     used = used + 1
+    -- All requests of a sub-window stop counting at the same time, so the first of them sets the expiry.
+    if counts[0] == 1 then
+      call('PEXPIRE', KEYS[i], counted_for(rule.current, rule.window) + SLACK)
+    end
   end
-  local reset, left = 0, used
-  local wanted = math.max(math.min(used, limit) - 1, 0)
+  local reset = 0
   if used > 0 then
-    for index = current - SUB_WINDOWS, current do
-      left = left - (counts[index] or 0)
+    local left, wanted = used, math.max(math.min(used, limit) - 1, 0)
+    for age = SUB_WINDOWS, 0, -1 do
+      left = left - (counts[age] or 0)
       if left <= wanted then
-        reset = begin(index + SUB_WINDOWS + 1, window) - now
+        reset = counted_for(rule.current - age, rule.window)
         break
       end
     end
   end
-  answer[#answer + 1] = used
-  answer[#answer + 1] = math.max(limit - used, 0)
-  answer[#answer + 1] = reset
-  answer[#answer + 1] = full and 1 or 0
+  answer[4 * i - 2] = used
+  answer[4 * i - 1] = math.max(limit - used, 0)
+  answer[4 * i] = reset
+  answer[4 * i + 1] = rule.full and 1 or 0
 end
 return answer

@@ -18,6 +18,8 @@ pub enum Api {
     Agent,
     /// Egress to models.
     Model,
+    /// Egress to retrieval engines.
+    Knowledge,
 }
 
 impl Api {
@@ -25,6 +27,7 @@ impl Api {
         match self {
             Self::Agent => "agent",
             Self::Model => "model",
+            Self::Knowledge => "knowledge",
         }
     }
 }
@@ -56,6 +59,15 @@ pub struct ModelCall<'a> {
     pub provider: &'a str,
     /// The model as the configuration names it; never what a client sent, which would have no end.
     pub model: &'a str,
+}
+
+/// The labels of knowledge metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KnowledgeCall<'a> {
+    /// The knowledge API's name; empty where there is none of the name that was asked for.
+    pub name: &'a str,
+    /// The kind of its engine.
+    pub backend: &'a str,
 }
 
 /// Sums by series. Keys are Prometheus series (`name{labels}`), values only grow; durations are microseconds.
@@ -151,6 +163,17 @@ impl Counters {
         let series = format!(
             "spillway_model_attempts_total{{{},outcome=\"{}\"}}",
             model_labels(call),
+            label(outcome)
+        );
+        self.add(&series, 1);
+    }
+
+    /// Counts one request to a knowledge API and how it ended.
+    pub fn knowledge(&mut self, call: KnowledgeCall<'_>, outcome: &str) {
+        let series = format!(
+            "spillway_knowledge_requests_total{{name=\"{}\",backend=\"{}\",outcome=\"{}\"}}",
+            label(call.name),
+            label(call.backend),
             label(outcome)
         );
         self.add(&series, 1);

@@ -7,7 +7,12 @@ use crate::Counters;
 use crate::counters::{DURATION_BUCKETS_MS, seconds};
 
 /// Family name, type and help. Families that are not here are given out as untyped.
-const FAMILIES: [(&str, &str, &str); 5] = [
+const FAMILIES: [(&str, &str, &str); 6] = [
+    (
+        "spillway_knowledge_requests_total",
+        "counter",
+        "Requests to knowledge APIs, by how they ended.",
+    ),
     (
         "spillway_model_attempts_total",
         "counter",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use spillway_telemetry::{Api, Counters, ModelCall, Reason, TokenKind, render};
+use spillway_telemetry::{Api, Counters, KnowledgeCall, ModelCall, Reason, TokenKind, render};
 
 fn sample() -> Counters {
     let mut counters = Counters::default();
@@ -39,6 +39,11 @@ fn sample() -> Counters {
     counters.tokens(call, TokenKind::Input, 12);
     counters.tokens(call, TokenKind::Output, 30);
     counters.attempt(call, "ok");
+    let call_knowledge = KnowledgeCall {
+        name: "handbook",
+        backend: "ragflow",
+    };
+    counters.knowledge(call_knowledge, "empty");
     counters.first_token(call, Duration::from_millis(300));
     counters
 }

@@ -25,7 +25,7 @@ pub enum Command {
     Check(CheckArguments),
     /// Print the JSON Schema of gateway.yaml.
     Schema,
-    /// Show the gateway at work, before stand-ins for Dify and for a model vendor; then stay up.
+    /// Show the gateway at work, before stand-ins for Dify, a model vendor and a retrieval engine; then stay up.
     Demo(Box<UpArguments>),
 }
 

@@ -18,6 +18,7 @@ pub(super) fn normal_form(upstreams: &Upstreams) -> anyhow::Result<String> {
     }
     document = document.replace("http://dead.example", &upstreams.dead.url());
     document = document.replace("http://spare.example", &upstreams.spare.url());
+    document = document.replace("http://ragflow.example", &upstreams.ragflow.url());
     Ok(GatewayConfig::parse("the demo's configuration", &document)?.normal_form())
 }
 

@@ -36,6 +36,7 @@ pub(super) async fn all(gateway: SocketAddr) -> anyhow::Result<()> {
     stranger(gateway)
         .await
         .context("a model call without a key")?;
+    knowledge(gateway).await.context("a retrieval")?;
     Ok(())
 }
 
@@ -147,6 +148,33 @@ async fn stranger(gateway: SocketAddr) -> anyhow::Result<()> {
     );
     outcome(&answer.head, "refused before any model was asked");
     say(&format!("     {}", answer.text()));
+    Ok(())
+}
+
+async fn knowledge(gateway: SocketAddr) -> anyhow::Result<()> {
+    title(
+        "6. Dify asks an external knowledge base",
+        "POST /knowledge/handbook/retrieval",
+    );
+    let setting = json!({ "top_k": 2, "score_threshold": 0.5 });
+    let query = json!({ "knowledge_id": "handbook-1", "query": "What is a spillway?", "retrieval_setting": setting });
+    let request = Request::json("/knowledge/handbook/retrieval", &query).bearer(KEY);
+    let answer = Connection::open(gateway)
+        .await?
+        .call(&request)
+        .await?
+        .finish()
+        .await?;
+    ensure!(
+        answer.status() == 200,
+        "status {} instead of 200",
+        answer.status()
+    );
+    outcome(
+        &answer.head,
+        "translated for RAGFlow and back, within Dify's 5 seconds",
+    );
+    say(&format!("     {}", beginning(&answer.text())));
     Ok(())
 }
 

@@ -58,7 +58,7 @@ struct Engine(RagflowOptions);
 
 impl Surface for Engine {
     fn service(&self) -> Service {
-        Service::Model
+        Service::Knowledge
     }
 
     fn answer(&self, request: &RecordedRequest, _: &EventStream) -> Answer {

@@ -30,6 +30,8 @@ pub enum Service {
     PluginDaemon,
     /// A model vendor.
     Model,
+    /// A retrieval engine.
+    Knowledge,
 }
 
 /// How a request's body was delimited.
