@@ -4,11 +4,13 @@ use http::{Method, StatusCode};
 use serde_json::json;
 use spillway_config::Gateway;
 use spillway_forward::{Answer, Router, Surface};
-use spillway_instance::{Totals, read_settings};
+use spillway_instance::{Limits, Totals, read_settings};
 use spillway_model::Catalogue;
 use spillway_platform::Headers;
 use spillway_platform::spin::{self, ErrorCode, Request, Response};
 use spillway_telemetry::{Reason, render};
+
+use crate::sweep;
 
 pub(crate) async fn handle(request: Request) -> Result<Response, ErrorCode> {
     let head = spin::request_head(&request);
@@ -25,8 +27,14 @@ pub(crate) async fn handle(request: Request) -> Result<Response, ErrorCode> {
         "/_gateway/health/live" => {
             Answer::json(StatusCode::OK, Reason::Ok, &json!({ "status": "live" }))
         }
-        "/_gateway/health/ready" => ready().await,
-        "/_gateway/metrics" => metrics().await,
+        "/_gateway/health/ready" => {
+            spin::spawn(sweep::remove_expired());
+            ready().await
+        }
+        "/_gateway/metrics" => {
+            spin::spawn(sweep::remove_expired());
+            metrics().await
+        }
         _ => error(
             StatusCode::NOT_FOUND,
             Reason::NotFound,
@@ -69,6 +77,16 @@ async fn usable_settings() -> Result<Gateway, String> {
     Router::new(&gateway.agents).map_err(|error| error.to_string())?;
     Catalogue::new(&gateway).map_err(|error| error.to_string())?;
     spillway_knowledge::Catalogue::new(&gateway).map_err(|error| error.to_string())?;
+    let agents = gateway
+        .agents
+        .iter()
+        .map(|api| (api.name.as_str(), api.policies.rate_limits.as_slice()));
+    Limits::new(&gateway, "agent", agents)?;
+    let models = gateway
+        .models
+        .iter()
+        .map(|api| (api.name.as_str(), api.policies.rate_limits.as_slice()));
+    Limits::new(&gateway, "model", models)?;
     Ok(gateway)
 }
 

@@ -2,6 +2,7 @@
 #![cfg(target_arch = "wasm32")]
 
 mod handler;
+mod sweep;
 
 use spillway_platform::spin::{ErrorCode, Request, Response};
 use spin_sdk::wasip3::exports::http::handler::Guest;

@@ -9,9 +9,20 @@ use spillway_telemetry::Reason;
 
 /// Sends an answer of the gateway's own.
 pub(crate) async fn send(answer: Answer) -> Result<Response, ErrorCode> {
+    send_with(answer, &[]).await
+}
+
+/// Sends an answer of the gateway's own with further header fields.
+pub(crate) async fn send_with(
+    answer: Answer,
+    further: &[(&'static str, String)],
+) -> Result<Response, ErrorCode> {
     let mut headers = Headers::default();
     headers.append("content-type", answer.content_type);
     headers.append("x-gateway-reason", answer.reason.as_str());
+    for (name, value) in further {
+        headers.append(name, value.as_str());
+    }
     spin::respond(answer.status, headers, answer.body).await
 }
 

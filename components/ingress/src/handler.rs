@@ -6,6 +6,8 @@ use spillway_forward::{
     Answer, ForwardedHeaders, RoutingFailure, Surface, drop_internal_headers,
     drop_unforwardable_headers,
 };
+use spillway_instance::{Admission, Refusal};
+use spillway_limit::RequestFacts;
 use spillway_platform::spin::{self, ErrorCode, Forwarded, Request, Response, SpinClock};
 use spillway_platform::{Clock, RequestHead, SendError};
 use spillway_telemetry::{Api, Reason};
@@ -62,6 +64,18 @@ async fn serve(
             return own_answer(api, "", answer).await;
         }
     };
+    let quota = match admit(instance, destination.api, &head, &claims).await {
+        Admission::Passed(quota) => quota,
+        Admission::Refused(refusal) => {
+            return refused(
+                destination.api,
+                destination.route,
+                refusal,
+                destination.surface,
+            )
+            .await;
+        }
+    };
     let has_body = head.has_body();
     let mut headers = head.headers;
     drop_unforwardable_headers(&mut headers);
@@ -104,7 +118,7 @@ async fn serve(
                     status,
                     reason,
                 },
-                Ok(response),
+                Ok(spin::with_headers(response, &quota)),
             )
         }
         Err(error) => {
@@ -120,6 +134,48 @@ async fn serve(
             own_answer(destination.api, destination.route, answer).await
         }
     }
+}
+
+/// Counts a request under the API's limits.
+async fn admit(
+    instance: &'static Instance,
+    api: &str,
+    head: &RequestHead,
+    claims: &ForwardedHeaders,
+) -> Admission {
+    if !instance.limits.has_rules(api) {
+        return Admission::Passed(Vec::new());
+    }
+    let dify_app = instance.limits.dify_app(&head.headers);
+    let facts = RequestFacts {
+        headers: &head.headers,
+        query: head.query(),
+        client: claims.client,
+        consumer: None,
+        model: None,
+        dify_app: dify_app.as_ref(),
+    };
+    instance.limits.admit(api, &facts, &instance.meter).await
+}
+
+async fn refused(
+    api: &'static str,
+    route: &'static str,
+    refusal: Refusal,
+    surface: Surface,
+) -> (Counted<'static>, Result<Response, ErrorCode>) {
+    let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::TOO_MANY_REQUESTS);
+    let answer = match &refusal.rejected_msg {
+        Some(words) => Answer::text(status, refusal.reason, words),
+        None => Answer::error(surface, status, refusal.reason, &refusal.message),
+    };
+    let counted = Counted {
+        api,
+        route,
+        status,
+        reason: refusal.reason,
+    };
+    (counted, answers::send_with(answer, &refusal.headers).await)
 }
 
 async fn own_answer(

@@ -7,7 +7,7 @@ mod handler;
 use std::sync::OnceLock;
 
 use spillway_forward::{PeerTrust, Router};
-use spillway_instance::{Meter, Totals, read_settings};
+use spillway_instance::{Limits, Meter, Totals, read_settings};
 use spillway_platform::spin::{ErrorCode, Request, Response};
 use spin_sdk::wasip3::exports::http::handler::Guest;
 
@@ -15,6 +15,7 @@ use spin_sdk::wasip3::exports::http::handler::Guest;
 struct Instance {
     router: Router,
     trust: PeerTrust,
+    limits: Limits,
     meter: Meter,
 }
 
@@ -40,11 +41,17 @@ async fn instance() -> Result<&'static Instance, String> {
     }
     let gateway = read_settings().await.map_err(|error| error.to_string())?;
     let router = Router::new(&gateway.agents).map_err(|error| error.to_string())?;
+    let rules = gateway
+        .agents
+        .iter()
+        .map(|api| (api.name.as_str(), api.policies.rate_limits.as_slice()));
+    let limits = Limits::new(&gateway, "agent", rules)?;
     let trust = PeerTrust::new(&gateway.trusted_proxies);
     let meter = Meter::new(Totals::new(&gateway.state.redis));
     Ok(INSTANCE.get_or_init(|| Instance {
         router,
         trust,
+        limits,
         meter,
     }))
 }

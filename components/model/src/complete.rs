@@ -31,6 +31,7 @@ pub(crate) async fn serve(
         completed.served.as_ref(),
         completed.attempts.len(),
     );
+    append_quota(&mut answer.headers, &received.quota);
     let took = SpinClock.now().saturating_sub(received.arrived);
     instance.meter.count(|counters| {
         let name = &received.api.name;
@@ -60,6 +61,13 @@ pub(crate) fn describe(headers: &mut Headers, served: Option<&Served>, attempts:
         headers.append("x-gateway-model", header_text(&served.model));
     }
     headers.append("x-gateway-attempts", attempts.to_string());
+}
+
+/// Tells the client of its limits.
+pub(crate) fn append_quota(headers: &mut Headers, quota: &[(&'static str, String)]) {
+    for (name, value) in quota {
+        headers.append(name, value.as_str());
+    }
 }
 
 /// A model's name may be a client's own text; a header takes visible ASCII only.

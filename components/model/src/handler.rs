@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::json;
+use spillway_forward::ForwardedHeaders;
 use spillway_identity::Identity;
+use spillway_instance::{Admission, Refusal};
+use spillway_limit::RequestFacts;
 use spillway_model::{Api, CallAnswer, ModelRequest, Operation, OperationMatch};
 use spillway_platform::spin::{self, ErrorCode, ReceiveError, Request, Response, SpinClock};
 use spillway_platform::{Clock, Headers, MAX_SECTION_BYTES, RequestHead};
@@ -44,11 +47,19 @@ pub(crate) async fn handle(
     };
     match admit(instance, api, below, &head) {
         Err(answer) => own_answer(instance, &api.name, arrived, answer).await,
-        Ok((Operation::Models, id)) => {
+        Ok(Admitted {
+            operation: Operation::Models,
+            id,
+            ..
+        }) => {
             let answer = list_models(api, id);
             own_answer(instance, &api.name, arrived, answer).await
         }
-        Ok((operation, _)) => {
+        Ok(Admitted {
+            operation,
+            consumer,
+            ..
+        }) => {
             let body = match spin::read_body(request, api.max_body_bytes).await {
                 Ok(body) => body,
                 Err(error) => {
@@ -61,8 +72,9 @@ pub(crate) async fn handle(
                 body,
                 headers: passed_headers(&head.headers),
                 arrived,
+                quota: Vec::new(),
             };
-            serve(instance, received).await
+            serve(instance, received, &head, consumer).await
         }
     }
 }
@@ -74,9 +86,16 @@ pub(crate) struct Received {
     pub body: bytes::Bytes,
     pub headers: Headers,
     pub arrived: Duration,
+    /// Header fields that tell the client of its limits.
+    pub quota: Vec<(&'static str, String)>,
 }
 
-async fn serve(instance: &'static Instance, received: Received) -> Result<Response, ErrorCode> {
+async fn serve(
+    instance: &'static Instance,
+    mut received: Received,
+    head: &RequestHead,
+    consumer: Option<&'static str>,
+) -> Result<Response, ErrorCode> {
     let api = received.api;
     let request = match ModelRequest::parse(&received.body, received.operation) {
         Ok(request) => request,
@@ -94,12 +113,55 @@ async fn serve(instance: &'static Instance, received: Received) -> Result<Respon
         let answer = unknown_model(api, &request.model);
         return own_answer(instance, &api.name, received.arrived, answer).await;
     };
+    if instance.limits.has_rules(&api.name) {
+        let facts = RequestFacts {
+            headers: &head.headers,
+            query: head.query(),
+            client: ForwardedHeaders::of(head, &instance.trust).client,
+            consumer,
+            model: Some(&request.model),
+            dify_app: None,
+        };
+        match instance
+            .limits
+            .admit(&api.name, &facts, &instance.meter)
+            .await
+        {
+            Admission::Passed(quota) => received.quota = quota,
+            Admission::Refused(refusal) => {
+                let answer = refused(refusal);
+                return own_answer(instance, &api.name, received.arrived, answer).await;
+            }
+        }
+    }
     if request.stream {
-        drop(request);
         stream::serve(instance, route, received).await
     } else {
         complete::serve(instance, route, &request, &received).await
     }
+}
+
+fn refused(refusal: Refusal) -> CallAnswer {
+    let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::TOO_MANY_REQUESTS);
+    let mut answer = CallAnswer::error(status, refusal.reason, &refusal.message);
+    if let Some(words) = refusal.rejected_msg {
+        answer
+            .headers
+            .set("content-type", "text/plain; charset=utf-8");
+        answer.body = words.into();
+    }
+    for (name, value) in refusal.headers {
+        answer.headers.append(name, value);
+    }
+    answer
+}
+
+/// A request that may be read on.
+struct Admitted<'p> {
+    operation: Operation,
+    /// The model's name, of `GET /models/{id}`.
+    id: Option<&'p str>,
+    consumer: Option<&'static str>,
 }
 
 fn admit<'p>(
@@ -107,7 +169,7 @@ fn admit<'p>(
     api: &'static Api,
     below: &'p str,
     head: &RequestHead,
-) -> Result<(Operation, Option<&'p str>), CallAnswer> {
+) -> Result<Admitted<'p>, CallAnswer> {
     if head.headers.is_too_large() {
         let text = format!(
             "The request's header section is larger than {} KiB.",
@@ -119,7 +181,7 @@ fn admit<'p>(
             &text,
         ));
     }
-    let found = match Operation::of(&head.method, below) {
+    let (operation, id) = match Operation::of(&head.method, below) {
         OperationMatch::Found(operation, id) => (operation, id),
         OperationMatch::WrongMethod(wanted) => {
             let text = format!("{} takes {wanted}, not {}.", head.path(), head.method);
@@ -148,11 +210,23 @@ fn admit<'p>(
             ));
         }
     };
-    let Some(allowed) = &api.auth else {
-        return Ok(found);
+    let identity = instance.consumers.identify(&head.headers);
+    let consumer = match identity {
+        Identity::Consumer(name) => Some(name),
+        Identity::Absent | Identity::Unknown => None,
     };
-    let (status, text) = match instance.consumers.identify(&head.headers) {
-        Identity::Consumer(name) if allowed.iter().any(|known| known == name) => return Ok(found),
+    let admitted = Admitted {
+        operation,
+        id,
+        consumer,
+    };
+    let Some(allowed) = &api.auth else {
+        return Ok(admitted);
+    };
+    let (status, text) = match identity {
+        Identity::Consumer(name) if allowed.iter().any(|known| known == name) => {
+            return Ok(admitted);
+        }
         Identity::Consumer(_) => (
             StatusCode::FORBIDDEN,
             "This API key may not use this model API.",

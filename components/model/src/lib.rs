@@ -8,8 +8,9 @@ mod stream;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use spillway_forward::PeerTrust;
 use spillway_identity::Directory;
-use spillway_instance::{Meter, Totals, read_settings};
+use spillway_instance::{Limits, Meter, Totals, read_settings};
 use spillway_model::Catalogue;
 use spillway_platform::spin::{self, ErrorCode, Request, Response};
 use spin_sdk::wasip3::exports::http::handler::Guest;
@@ -18,6 +19,8 @@ use spin_sdk::wasip3::exports::http::handler::Guest;
 struct Instance {
     catalogue: Catalogue,
     consumers: Directory,
+    trust: PeerTrust,
+    limits: Limits,
     meter: Meter,
     calls: AtomicU32,
 }
@@ -51,12 +54,20 @@ async fn instance() -> Result<&'static Instance, String> {
     let gateway = read_settings().await.map_err(|error| error.to_string())?;
     let catalogue = Catalogue::new(&gateway).map_err(|error| error.to_string())?;
     let consumers = Directory::new(&gateway.consumers);
+    let rules = gateway
+        .models
+        .iter()
+        .map(|api| (api.name.as_str(), api.policies.rate_limits.as_slice()));
+    let limits = Limits::new(&gateway, "model", rules)?;
+    let trust = PeerTrust::new(&gateway.trusted_proxies);
     let meter = Meter::new(Totals::new(&gateway.state.redis));
     // Not all instances begin with a provider's first key.
     let calls = AtomicU32::new(spin::random_number());
     Ok(INSTANCE.get_or_init(|| Instance {
         catalogue,
         consumers,
+        trust,
+        limits,
         meter,
         calls,
     }))

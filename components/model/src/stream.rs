@@ -10,7 +10,7 @@ use spillway_platform::{ClientLeft, Clock, Headers, OutgoingBody};
 use spillway_telemetry::{Api, ModelCall, Reason};
 
 use crate::Instance;
-use crate::complete::{count_attempts, describe, log_failures};
+use crate::complete::{append_quota, count_attempts, describe, log_failures};
 use crate::handler::{self, Received};
 
 /// What the waiting handler is told.
@@ -53,6 +53,7 @@ pub(crate) async fn serve(
     route: &'static Route,
     received: Received,
 ) -> Result<Response, ErrorCode> {
+    let quota = received.quota.clone();
     let (writer, reader) = spin::response_stream();
     let (sender, receiver) = oneshot::channel();
     spin::spawn(run(
@@ -76,9 +77,13 @@ pub(crate) async fn serve(
             headers.append("x-accel-buffering", "no");
             headers.append("x-gateway-reason", reason.as_str());
             describe(&mut headers, Some(&served), attempts);
+            append_quota(&mut headers, &quota);
             spin::respond_with_stream(StatusCode::OK, &headers, reader).await
         }
-        Ok(Head::Answer(answer)) => handler::send(answer).await,
+        Ok(Head::Answer(mut answer)) => {
+            append_quota(&mut answer.headers, &quota);
+            handler::send(answer).await
+        }
         Err(oneshot::Canceled) => {
             let text = "The gateway lost the call. Try again.";
             handler::send(CallAnswer::error(

@@ -14,7 +14,7 @@ mod send;
 mod variables;
 
 pub use clock::SpinClock;
-pub use forward::{Forwarded, forward};
+pub use forward::{Forwarded, forward, with_headers};
 pub use key_value::{Error as KeyValueError, KeyValue};
 pub use receive::{ReceiveError, read_body, request_head};
 pub use redis::{Error as RedisError, Parameter, Redis, Reply};

@@ -4,13 +4,17 @@
 //! Names carry a version, so that two releases can share a store. Every key of one script call shares a hash tag
 //! (`{…}`), so that Redis Cluster can keep them together, and has an expiry.
 
+mod breaker;
 mod error;
+mod explain;
 mod key_value;
 mod limit_take;
 mod memory;
 mod sub_windows;
 
+pub use breaker::{Breaker, Transition};
 pub use error::Error;
+pub use explain::explain_redis_error;
 pub use key_value::{Increment, number_expires_ms, take_from_numbers};
 pub use limit_take::{
     Count, LIMIT_KEY_PREFIX, LIMIT_TAKE_V1, LIMIT_TAKE_V1_SHA1, Take, Taken, limit_take_arguments,

@@ -179,6 +179,25 @@ impl Counters {
         self.add(&series, 1);
     }
 
+    /// Counts what one rule said of one request.
+    pub fn rate_limit(&mut self, rule: &str, verdict: &str) {
+        let series = format!(
+            "spillway_rate_limit_requests_total{{rule=\"{}\",verdict=\"{}\"}}",
+            label(rule),
+            label(verdict)
+        );
+        self.add(&series, 1);
+    }
+
+    /// Counts a change of an instance's opinion of the store: `opened` or `closed`.
+    pub fn state_transition(&mut self, transition: &str) {
+        let series = format!(
+            "spillway_state_transitions_total{{to=\"{}\"}}",
+            label(transition)
+        );
+        self.add(&series, 1);
+    }
+
     fn observe(&mut self, family: &str, labels: &str, took: Duration) {
         let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         // One bucket, not all above it: cumulation is left to `render`, so that a delta stays small.

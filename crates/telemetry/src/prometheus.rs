@@ -7,7 +7,7 @@ use crate::Counters;
 use crate::counters::{DURATION_BUCKETS_MS, seconds};
 
 /// Family name, type and help. Families that are not here are given out as untyped.
-const FAMILIES: [(&str, &str, &str); 6] = [
+const FAMILIES: [(&str, &str, &str); 8] = [
     (
         "spillway_knowledge_requests_total",
         "counter",
@@ -29,6 +29,11 @@ const FAMILIES: [(&str, &str, &str); 6] = [
         "Tokens as providers reported them.",
     ),
     (
+        "spillway_rate_limit_requests_total",
+        "counter",
+        "Requests under a rate-limit rule, by what it said.",
+    ),
+    (
         "spillway_request_duration_seconds",
         "histogram",
         "From a request's arrival to its answer's head (ingress) or end (models).",
@@ -37,6 +42,11 @@ const FAMILIES: [(&str, &str, &str); 6] = [
         "spillway_requests_total",
         "counter",
         "Finished requests, by API, route, status and reason.",
+    ),
+    (
+        "spillway_state_transitions_total",
+        "counter",
+        "How often instances left the store alone, and took it back into use.",
     ),
 ];
 

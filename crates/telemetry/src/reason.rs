@@ -15,6 +15,10 @@ pub enum Reason {
     MethodNotAllowed,
     /// No credential, or one that nobody has or may use here.
     Unauthorized,
+    /// A limit is reached.
+    RateLimited,
+    /// A policy that denies without its state could not reach it.
+    StateUnavailable,
     /// The request itself is wrong.
     InvalidRequest,
     /// Body or header section above the limit.
@@ -48,6 +52,8 @@ impl Reason {
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::Unauthorized => "unauthorized",
+            Self::RateLimited => "rate_limited",
+            Self::StateUnavailable => "state_unavailable",
             Self::InvalidRequest => "invalid_request",
             Self::TooLarge => "too_large",
             Self::UpstreamRefused => "upstream_refused",

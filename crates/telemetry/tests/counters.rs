@@ -44,6 +44,8 @@ fn sample() -> Counters {
         backend: "ragflow",
     };
     counters.knowledge(call_knowledge, "empty");
+    counters.rate_limit("per-app", "refused");
+    counters.state_transition("opened");
     counters.first_token(call, Duration::from_millis(300));
     counters
 }

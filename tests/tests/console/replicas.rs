@@ -1,56 +1,14 @@
 //! Several gateways on one Redis.
 
-use std::{
-    net::TcpStream,
-    process::{Child, Command, Stdio},
-};
-
-use anyhow::{Context, Result};
+use anyhow::Result;
 use spillway_tests::{
-    Gateway, Options,
+    Gateway, Options, Redis,
     client::Request,
     metrics::{self, REQUESTS},
     run,
     standin::{ReservedPort, StandinDify},
     until,
 };
-
-/// A real Redis, gone when dropped.
-struct Redis {
-    process: Child,
-    port: ReservedPort,
-}
-
-impl Redis {
-    async fn start() -> Result<Self> {
-        let port = ReservedPort::reserve()?;
-        let process = Command::new("redis-server")
-            .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port"])
-            .arg(port.address().port().to_string())
-            .stdout(Stdio::null())
-            .spawn()
-            .context("redis-server is missing: ./scripts/test installs it (Debian: apt-get install redis-server)")?;
-        let redis = Self { process, port };
-        let address = redis.port.address();
-        until("Redis listens", async || {
-            Ok(TcpStream::connect(address).ok())
-        })
-        .await?;
-        Ok(redis)
-    }
-
-    fn url(&self) -> String {
-        format!("redis://{}", self.port.address())
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
 
 #[test]
 fn totals_of_replicas_on_one_redis_are_one() -> Result<()> {

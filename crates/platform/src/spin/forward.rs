@@ -67,3 +67,22 @@ pub async fn forward(
         .map_err(|error| SendError::Reset(error.to_string()))?;
     Ok((status, response))
 }
+
+/// The answer with further header fields, its body still spliced; as it is where there are none.
+pub fn with_headers(response: Response, further: &[(&'static str, String)]) -> Response {
+    if further.is_empty() {
+        return response;
+    }
+    let status = response.get_status_code();
+    let headers = response.get_headers().clone();
+    for (name, value) in further {
+        // A copy can be changed, and these names are allowed. An upstream's own field of the name gives way.
+        let _ = headers.set(name, &[value.clone().into_bytes()]);
+    }
+    let (_result, result_reader) = wit_future::new(|| Ok(()));
+    let (contents, trailers) = Response::consume_body(response, result_reader);
+    let (rebuilt, _) = Response::new(headers, Some(contents), trailers);
+    // It was a status before.
+    let _ = rebuilt.set_status_code(status);
+    rebuilt
+}

@@ -13,6 +13,60 @@ pub struct Error(String);
 pub struct KeyValue;
 
 impl KeyValue {
+    /// Adds to a number, kept as eight bytes, and gives the sum. Synchronous, as [`KeyValue::change`].
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn increment(&self, key: &str, delta: i64) -> Result<i64, Error> {
+        let bucket = store::open("default").map_err(|error| Error(describe(&error)))?;
+        atomics::increment(&bucket, key, delta).map_err(|error| Error(describe(&error)))
+    }
+
+    /// A number that [`KeyValue::increment`] keeps; 0 where there is none. Synchronous, as [`KeyValue::change`].
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn number(&self, key: &str) -> Result<i64, Error> {
+        let bucket = store::open("default").map_err(|error| Error(describe(&error)))?;
+        match bucket.get(key).map_err(|error| Error(describe(&error)))? {
+            None => Ok(0),
+            Some(bytes) => bytes
+                .try_into()
+                .map(i64::from_le_bytes)
+                .map_err(|_| Error(format!("`{key}` holds no number"))),
+        }
+    }
+
+    /// The names of all keys.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn keys(&self) -> Result<Vec<String>, Error> {
+        let store = Store::open_default()
+            .await
+            .map_err(|error| Error(error.to_string()))?;
+        store
+            .get_keys()
+            .await
+            .collect()
+            .await
+            .map_err(|error| Error(error.to_string()))
+    }
+
+    /// Removes a key.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn delete(&self, key: &str) -> Result<(), Error> {
+        let store = Store::open_default()
+            .await
+            .map_err(|error| Error(error.to_string()))?;
+        store
+            .delete(key)
+            .await
+            .map_err(|error| Error(error.to_string()))
+    }
+
     /// The value of a key.
     ///
     /// # Errors

@@ -26,6 +26,13 @@ pub enum Error {
     Other(String),
 }
 
+impl Error {
+    /// Whether Redis does not know the script that `EVALSHA` named.
+    pub fn is_unknown_script(&self) -> bool {
+        matches!(self, Self::Other(text) if text.contains("NOSCRIPT") || text.contains("NoScriptError"))
+    }
+}
+
 /// An argument of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Parameter {
@@ -87,7 +94,11 @@ impl Redis {
             Some(result) => result,
             None => Err(Error::Timeout),
         };
-        if result.is_err() {
+        // A script that is not known yet says nothing against the connection.
+        if result
+            .as_ref()
+            .is_err_and(|error| !error.is_unknown_script())
+        {
             self.replace(None);
         }
         result
