@@ -81,12 +81,15 @@ async fn usable_settings() -> Result<Gateway, String> {
         .agents
         .iter()
         .map(|api| (api.name.as_str(), api.policies.rate_limits.as_slice()));
-    Limits::new(&gateway, "agent", agents)?;
     let models = gateway
         .models
         .iter()
         .map(|api| (api.name.as_str(), api.policies.rate_limits.as_slice()));
-    Limits::new(&gateway, "model", models)?;
+    let knowledge = gateway
+        .knowledge
+        .iter()
+        .map(|api| (api.name.as_str(), api.policies.rate_limits.as_slice()));
+    Limits::new(&gateway, "any", agents.chain(models).chain(knowledge))?;
     Ok(gateway)
 }
 

@@ -1,10 +1,14 @@
 //! One request: find the API, check the key, read the body, retrieve.
 
-use spillway_knowledge::{Answer, Api, MAX_REQUEST_BYTES, Retrieval};
-use spillway_platform::Clock;
+use http::StatusCode;
+use spillway_forward::ForwardedHeaders;
+use spillway_instance::Admission;
+use spillway_knowledge::{Answer, Api, Caller, MAX_REQUEST_BYTES, Retrieval};
+use spillway_limit::RequestFacts;
 use spillway_platform::spin::{
     self, ErrorCode, ReceiveError, Request, Response, SpinClock, SpinSender,
 };
+use spillway_platform::{Clock, RequestHead};
 use spillway_telemetry::{Api as ApiKind, KnowledgeCall};
 
 use crate::Instance;
@@ -25,7 +29,14 @@ pub(crate) async fn handle(
         Ok(_) if head.headers.is_too_large() => Answer::headers_too_large(),
         Ok(api) => match api.admit(&head) {
             Err(answer) => answer,
-            Ok(_) => retrieve(api, request, arrived).await,
+            Ok(caller) => match limited(instance, api, &head, caller).await {
+                Err(answer) => answer,
+                Ok(quota) => {
+                    let mut answer = retrieve(api, request, arrived).await;
+                    append(&mut answer, &quota);
+                    answer
+                }
+            },
         },
     };
     if let Some(line) = &answer.log {
@@ -60,6 +71,49 @@ async fn retrieve(api: &Api, request: Request, arrived: std::time::Duration) -> 
             .serve(&body)
             .await
         }
+    }
+}
+
+/// Counts a request under the API's limits; gives the header fields that tell of them.
+async fn limited(
+    instance: &'static Instance,
+    api: &Api,
+    head: &RequestHead,
+    caller: Caller,
+) -> Result<Vec<(&'static str, String)>, Answer> {
+    if !instance.limits.has_rules(&api.name) {
+        return Ok(Vec::new());
+    }
+    let consumer = caller.name();
+    let facts = RequestFacts {
+        headers: &head.headers,
+        query: head.query(),
+        client: ForwardedHeaders::of(head, &instance.trust).client,
+        consumer: consumer.as_deref(),
+        model: None,
+        dify_app: None,
+    };
+    match instance
+        .limits
+        .admit(&api.name, &facts, &instance.meter)
+        .await
+    {
+        Admission::Passed(quota) => Ok(quota),
+        Admission::Refused(refusal) => {
+            let status =
+                StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::TOO_MANY_REQUESTS);
+            // In Dify's own form, whatever the words: it shows nothing else.
+            let message = refusal.rejected_msg.as_deref().unwrap_or(&refusal.message);
+            let mut answer = Answer::rate_limited(status, refusal.reason, message);
+            append(&mut answer, &refusal.headers);
+            Err(answer)
+        }
+    }
+}
+
+fn append(answer: &mut Answer, further: &[(&'static str, String)]) {
+    for (name, value) in further {
+        answer.headers.append(name, value.as_str());
     }
 }
 

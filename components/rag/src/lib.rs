@@ -5,7 +5,8 @@ mod handler;
 
 use std::sync::OnceLock;
 
-use spillway_instance::{Meter, Totals, read_settings};
+use spillway_forward::PeerTrust;
+use spillway_instance::{Limits, Meter, Totals, read_settings};
 use spillway_knowledge::Catalogue;
 use spillway_platform::spin::{ErrorCode, Request, Response};
 use spin_sdk::wasip3::exports::http::handler::Guest;
@@ -13,6 +14,8 @@ use spin_sdk::wasip3::exports::http::handler::Guest;
 /// What this instance knows.
 struct Instance {
     catalogue: Catalogue,
+    trust: PeerTrust,
+    limits: Limits,
     meter: Meter,
 }
 
@@ -38,6 +41,17 @@ async fn instance() -> Result<&'static Instance, String> {
     }
     let gateway = read_settings().await.map_err(|error| error.to_string())?;
     let catalogue = Catalogue::new(&gateway).map_err(|error| error.to_string())?;
+    let rules = gateway
+        .knowledge
+        .iter()
+        .map(|api| (api.name.as_str(), api.policies.rate_limits.as_slice()));
+    let limits = Limits::new(&gateway, "knowledge", rules)?;
+    let trust = PeerTrust::new(&gateway.trusted_proxies);
     let meter = Meter::new(Totals::new(&gateway.state.redis));
-    Ok(INSTANCE.get_or_init(|| Instance { catalogue, meter }))
+    Ok(INSTANCE.get_or_init(|| Instance {
+        catalogue,
+        trust,
+        limits,
+        meter,
+    }))
 }

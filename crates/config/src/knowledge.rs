@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use crate::TimeSpan;
+use crate::{RateLimit, TimeSpan};
 
 /// One retrieval engine, published at `/knowledge/<name>/retrieval`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,8 +23,20 @@ pub struct KnowledgeApi {
     /// Whether each query's text is logged. Left out: none is.
     #[serde(default)]
     pub log_queries: bool,
+    /// Rules of the API.
+    #[serde(default)]
+    pub policies: KnowledgePolicies,
     /// What answers.
     pub backend: KnowledgeBackend,
+}
+
+/// Rules of a knowledge API.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "document", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct KnowledgePolicies {
+    /// How many requests pass. A key of `api_keys` counts as a consumer of its own here.
+    pub rate_limits: Vec<RateLimit>,
 }
 
 /// A retrieval engine.

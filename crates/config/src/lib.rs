@@ -29,7 +29,9 @@ pub use agent::{
 };
 pub use error::Error;
 pub use gateway::{Consumer, Credential, Gateway, State};
-pub use knowledge::{DifyCompatibleBackend, KnowledgeApi, KnowledgeBackend, RagflowBackend};
+pub use knowledge::{
+    DifyCompatibleBackend, KnowledgeApi, KnowledgeBackend, KnowledgePolicies, RagflowBackend,
+};
 pub use matching::{PathMatch, RequestMatch, ValueMatch};
 pub use model::{
     Fallback, FallbackCondition, ModelApi, ModelMatch, ModelPolicies, ModelRoute, Provider,

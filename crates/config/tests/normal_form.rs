@@ -5,10 +5,10 @@ use proptest::prelude::*;
 use spillway_config::{
     AddressSource, AgentApi, AgentPolicies, AgentProtocol, AgentRoute, AgentTimeouts, ByteSize,
     Consumer, Credential, DifyCompatibleBackend, DifyService, DifyServices, Fallback,
-    FallbackCondition, Gateway, HigressRedis, KnowledgeApi, KnowledgeBackend, LimitBy, LimitKey,
-    ModelApi, ModelMatch, ModelPolicies, ModelRoute, OnError, PathMatch, Provider, ProviderType,
-    RagflowBackend, RateLimit, RequestMatch, RequestQuota, RuleItem, State, StatusPattern, Target,
-    TimeSpan, ValueMatch, normal_form, parse_normal_form, read,
+    FallbackCondition, Gateway, HigressRedis, KnowledgeApi, KnowledgeBackend, KnowledgePolicies,
+    LimitBy, LimitKey, ModelApi, ModelMatch, ModelPolicies, ModelRoute, OnError, PathMatch,
+    Provider, ProviderType, RagflowBackend, RateLimit, RequestMatch, RequestQuota, RuleItem, State,
+    StatusPattern, Target, TimeSpan, ValueMatch, normal_form, parse_normal_form, read,
 };
 
 /// Everything that a document can have.
@@ -346,6 +346,7 @@ fn knowledge() -> impl Strategy<Value = KnowledgeApi> {
                 api_keys,
                 deadline,
                 log_queries,
+                policies: KnowledgePolicies::default(),
                 backend,
             },
         )

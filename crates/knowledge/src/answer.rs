@@ -32,6 +32,8 @@ pub enum Outcome {
     BackendError,
     /// `allowed_outbound_hosts` in `spin.toml` lacks the engine.
     HostNotAllowed,
+    /// A limit is reached, or could not be looked at by a policy that denies then.
+    RateLimited,
     /// The gateway's configuration cannot be used.
     Misconfigured,
 }
@@ -50,6 +52,7 @@ impl Outcome {
             Self::BackendTimeout => "backend_timeout",
             Self::BackendError => "backend_error",
             Self::HostNotAllowed => "host_not_allowed",
+            Self::RateLimited => "rate_limited",
             Self::Misconfigured => "misconfigured",
         }
     }
@@ -66,6 +69,8 @@ pub enum ErrorCode {
     UnknownKnowledge,
     /// 3001: the request itself is wrong.
     InvalidRequest,
+    /// 3002: a limit is reached.
+    RateLimited,
     /// 5001: no connection to the engine.
     BackendRefused,
     /// 5002: the engine was too slow.
@@ -86,6 +91,7 @@ impl ErrorCode {
             Self::AuthorizationFailed => 1002,
             Self::UnknownKnowledge => 2001,
             Self::InvalidRequest => 3001,
+            Self::RateLimited => 3002,
             Self::BackendRefused => 5001,
             Self::BackendTimeout => 5002,
             Self::BackendError => 5003,
@@ -163,6 +169,17 @@ impl Answer {
                 MAX_SECTION_BYTES / 1024
             ))
         }
+    }
+
+    /// A limit refuses the request; `reason` says whether it is reached or could not be looked at.
+    pub fn rate_limited(status: StatusCode, reason: Reason, message: &str) -> Self {
+        Self::error(
+            status,
+            Outcome::RateLimited,
+            reason,
+            ErrorCode::RateLimited,
+            message,
+        )
     }
 
     /// Nothing can be served before the operator acts; 424, which Dify does not repeat.

@@ -58,6 +58,22 @@ pub enum Caller {
     Key([u8; 32]),
 }
 
+impl Caller {
+    /// A name for whoever has the key, of which the key cannot be told.
+    pub fn name(&self) -> Option<String> {
+        match self {
+            Self::Anyone => None,
+            Self::Key(digest) => Some(
+                digest
+                    .iter()
+                    .take(8)
+                    .map(|byte| format!("{byte:02x}"))
+                    .collect(),
+            ),
+        }
+    }
+}
+
 /// Keys by digest: looking one up tells nothing of the key by its timing.
 #[derive(Debug)]
 enum Keys {

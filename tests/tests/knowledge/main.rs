@@ -29,8 +29,14 @@ impl Knowledge {
             r#"
 knowledge:
   - name: handbook
-    api_keys: ["{{{{ handbook_key }}}}"]
+    api_keys: ["{{{{ handbook_key }}}}", kb-key-2]
     deadline: 2s
+    policies:
+      rate_limits:
+      - rule_name: per-key
+        rule_items:
+        - limit_by_per_consumer: ''
+          limit_keys: [{{ key: '*', query_per_minute: 20 }}]
     backend: {{ type: ragflow, base_url: "{}", api_key: ragflow-key }}
   - name: nobody
     api_keys: [kb-key-1]
@@ -181,6 +187,23 @@ fn what_does_not_exist_and_what_cannot_be_read_is_named() -> Result<()> {
         assert_error(&knowledge.gateway.call(&broken).await?, 400, 3001);
         let get = Request::get(path).bearer("kb-key-1");
         assert_eq!(knowledge.gateway.call(&get).await?.status(), 405);
+        Ok(())
+    })
+}
+
+#[test]
+fn each_key_has_its_own_limit() -> Result<()> {
+    run(async {
+        let knowledge = Knowledge::start().await?;
+        let probe = Request::new("POST", "/knowledge/handbook/retrieval");
+        let call = async |key: &str| knowledge.gateway.call(&probe.clone().bearer(key)).await;
+        for _ in 0..20 {
+            assert_eq!(call("kb-key-1").await?.status(), 200);
+        }
+        let refused = call("kb-key-1").await?;
+        assert_error(&refused, 429, 3002);
+        assert!(refused.header("retry-after").is_some());
+        assert_eq!(call("kb-key-2").await?.status(), 200);
         Ok(())
     })
 }

@@ -23,7 +23,11 @@ pub(super) fn normalise(mut gateway: Gateway) -> Gateway {
         .models
         .iter_mut()
         .map(|api| &mut api.policies.rate_limits);
-    for limit in of_agents.chain(of_models).flatten() {
+    let of_knowledge = gateway
+        .knowledge
+        .iter_mut()
+        .map(|api| &mut api.policies.rate_limits);
+    for limit in of_agents.chain(of_models).chain(of_knowledge).flatten() {
         // It may hold a password, which no component needs to see.
         limit.redis = None;
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::urls::{self, Rest};
-use super::{duration, names, secret};
+use super::{duration, names, rate_limits, secret};
 use crate::document::node::Path;
 use crate::document::report::Findings;
 use crate::{Gateway, KnowledgeApi, KnowledgeBackend, RagflowBackend};
@@ -43,6 +43,13 @@ pub(super) fn check(gateway: &Gateway, path: &Path, findings: &mut Findings<'_>)
                 "Dify gives up after 5s and asks again, up to three times: write less, such as `4500ms`",
             );
         }
+        rate_limits::check(
+            gateway,
+            rate_limits::Traffic::Knowledge,
+            &api.policies.rate_limits,
+            &at.key("policies").key("rate_limits"),
+            findings,
+        );
         check_backend(&api.backend, &at.key("backend"), findings);
     }
 }

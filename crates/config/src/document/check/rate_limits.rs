@@ -14,6 +14,7 @@ use crate::{Gateway, KeyPattern, LimitBy, LimitKey, RateLimit, RequestQuota, Rul
 pub(super) enum Traffic {
     Agent,
     Model,
+    Knowledge,
 }
 
 /// Checks the limits of one API.
@@ -143,13 +144,13 @@ fn check_dimension(traffic: Traffic, item: &RuleItem, at: &Path, findings: &mut 
             &path,
             "an agent API knows no consumers, so this limits nothing: count by something else",
         ),
-        LimitBy::Model if traffic == Traffic::Agent => findings.warning(
+        LimitBy::Model if traffic != Traffic::Model => findings.warning(
             &path,
-            "a request to an agent API names no model, so this limits nothing: count by something else",
+            "only calls of a model API name a model, so this limits nothing: count by something else",
         ),
-        LimitBy::DifyApp if traffic == Traffic::Model => findings.warning(
+        LimitBy::DifyApp if traffic != Traffic::Agent => findings.warning(
             &path,
-            "a model call does not tell the Dify app it is made for, so this limits nothing: count by something else",
+            "Dify's own calls do not tell the app that they are made for, so this limits nothing: count by something else",
         ),
         LimitBy::Header(_)
         | LimitBy::Param(_)
