@@ -37,6 +37,7 @@ pub(super) async fn all(gateway: SocketAddr) -> anyhow::Result<()> {
         .await
         .context("a model call without a key")?;
     knowledge(gateway).await.context("a retrieval")?;
+    limit(gateway).await.context("a limit")?;
     Ok(())
 }
 
@@ -175,6 +176,39 @@ async fn knowledge(gateway: SocketAddr) -> anyhow::Result<()> {
         "translated for RAGFlow and back, within Dify's 5 seconds",
     );
     say(&format!("     {}", beginning(&answer.text())));
+    Ok(())
+}
+
+async fn limit(gateway: SocketAddr) -> anyhow::Result<()> {
+    title(
+        "7. An app that may be called once a minute, called twice; then another app",
+        "GET /v1/info, X-App-Id: limited-app",
+    );
+    for (app, status, comment) in [
+        ("limited-app", 200, "the first call of the minute"),
+        (
+            "limited-app",
+            429,
+            "refused by the limit; Retry-After says when",
+        ),
+        ("other-app", 200, "another app is free"),
+    ] {
+        let request = Request::get("/v1/info")
+            .bearer("app-demo")
+            .header("x-app-id", app);
+        let answer = Connection::open(gateway)
+            .await?
+            .call(&request)
+            .await?
+            .finish()
+            .await?;
+        ensure!(
+            answer.status() == status,
+            "status {} instead of {status}",
+            answer.status()
+        );
+        outcome(&answer.head, comment);
+    }
     Ok(())
 }
 
