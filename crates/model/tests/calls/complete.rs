@@ -1,0 +1,140 @@
+//! Answers in one piece.
+
+use crate::*;
+
+#[test]
+fn a_complete_answer_comes_from_the_first_target_that_gives_one() {
+    let (completed, sender) = complete(vec![answers()], "");
+    assert_eq!(completed.answer.body, ANSWER);
+    assert_eq!(
+        (completed.answer.status.as_u16(), completed.answer.reason),
+        (200, Reason::Ok)
+    );
+    assert_eq!(
+        completed.usage.map(|usage| (usage.input, usage.output)),
+        Some((1, 2))
+    );
+    assert!(
+        completed.answer.headers.contains("x-request-id")
+            && !completed.answer.headers.contains("set-cookie")
+    );
+    let request = &sender.requests.borrow()[0];
+    assert_eq!(
+        format!("{}{}", request.authority, request.path_and_query),
+        "a/v1/chat/completions"
+    );
+    assert_eq!(
+        request.headers.text("authorization"),
+        Some("Bearer key-a-1")
+    );
+    assert_eq!(request.headers.text("user-agent"), Some("test"));
+    assert_eq!(request.body, r#"{"model":"m","messages":[]}"#);
+
+    for (failing, failure) in failures(JSON) {
+        let (completed, sender) = complete(vec![failing.clone(), answers()], "");
+        assert_eq!(completed.answer.body, ANSWER, "{failing:?}");
+        assert_eq!(completed.answer.reason, Reason::Fallback);
+        assert_eq!(completed.served.unwrap().provider, "b");
+        let outcomes: Vec<_> = completed
+            .attempts
+            .iter()
+            .map(|attempt| attempt.failure)
+            .collect();
+        assert_eq!(outcomes, [Some(failure), None], "{failing:?}");
+        let request = &sender.requests.borrow()[1];
+        assert_eq!(
+            format!(
+                "{}://{}{}",
+                request.scheme, request.authority, request.path_and_query
+            ),
+            "https://b:8443/api/chat/completions"
+        );
+        assert_eq!(request.body, r#"{"model":"mapped","messages":[]}"#);
+        assert_eq!(
+            request.headers.text("authorization"),
+            Some("Bearer key-b-1")
+        );
+    }
+}
+
+#[test]
+fn a_provider_that_hangs_is_given_up_at_its_timeout() {
+    for hanging in [
+        vec![Step::Wait(seconds(99)), Step::Head(200, JSON)],
+        vec![
+            Step::Head(200, JSON),
+            text("{"),
+            Step::Wait(seconds(99)),
+            text("}"),
+        ],
+    ] {
+        let (completed, sender) = complete(vec![hanging, answers()], "");
+        assert_eq!(completed.attempts[0].failure, Some(Failure::Timeout));
+        assert_eq!(completed.answer.body, ANSWER);
+        assert_eq!(sender.clock.now(), seconds(20));
+    }
+}
+
+#[test]
+fn the_clients_own_mistake_is_told_at_once_and_in_the_providers_words() {
+    let error = r#"{"error":{"message":"bad value, key key-a-1","type":"invalid_request_error"}}"#;
+    let (completed, sender) = complete(vec![vec![Step::Head(400, JSON), text(error)]], "");
+    assert_eq!(sender.requests.borrow().len(), 1);
+    assert_eq!(
+        (completed.answer.status.as_u16(), completed.answer.reason),
+        (400, Reason::UpstreamStatus)
+    );
+    assert_eq!(completed.answer.body, error.replace("key-a-1", "***"));
+    let (completed, _) = complete(
+        vec![vec![Step::Head(404, "text/html"), text("<h1>nope</h1>")]],
+        "",
+    );
+    let told = String::from_utf8(completed.answer.body.to_vec()).unwrap();
+    assert!(
+        told.contains(r#""message":"The model provider answered 404 Not Found: <h1>nope</h1>""#),
+        "{told}"
+    );
+}
+
+#[test]
+fn when_all_fail_the_answer_says_what_was_tried() {
+    let refused = vec![Step::Fail(SendError::Connect(String::new()))];
+    let (completed, _) = complete(
+        vec![vec![Step::Head(503, JSON), text("{}")], refused.clone()],
+        "",
+    );
+    let told = String::from_utf8(completed.answer.body.to_vec()).unwrap();
+    assert!(told.contains("Tried: a: 503, b: connect_error"), "{told}");
+    assert_eq!(
+        (completed.answer.status.as_u16(), completed.answer.reason),
+        (502, Reason::UpstreamRefused)
+    );
+    let (completed, _) = complete(
+        vec![refused, vec![Step::Fail(SendError::HostNotAllowed)]],
+        "",
+    );
+    let told = String::from_utf8(completed.answer.body.to_vec()).unwrap();
+    assert!(
+        told.contains(r#"Add \"https://b:8443\" to `allowed_outbound_hosts`"#),
+        "{told}"
+    );
+    assert_eq!(completed.answer.reason, Reason::HostNotAllowed);
+}
+
+#[test]
+fn attempts_and_conditions_are_bounded_by_the_route() {
+    let busy = vec![Step::Head(503, JSON), text("{}")];
+    let (completed, _) = complete(vec![busy.clone()], r#","fallback":{"max_attempts":1}"#);
+    assert_eq!(completed.attempts.len(), 1);
+    let (completed, _) = complete(vec![busy], r#","fallback":{"on":["connect_error"]}"#);
+    assert_eq!(
+        (completed.attempts.len(), completed.answer.status.as_u16()),
+        (1, 503)
+    );
+    let hanging = vec![Step::Wait(seconds(99)), Step::Head(200, JSON)];
+    let (completed, _) = complete(vec![hanging], r#","fallback":{"deadline":"10s"}"#);
+    assert_eq!(
+        (completed.attempts.len(), completed.answer.status.as_u16()),
+        (1, 504)
+    );
+}
