@@ -88,12 +88,12 @@ def gateway_config(upstream: int) -> str:
     })
 
 
-def gateway(folder: Path, binary: str, port: int, upstream: int) -> subprocess.Popen:
+def gateway(folder: Path, binary: str, port: int, upstream: int, config: str | None = None) -> subprocess.Popen:
     manifest = (ROOT / "spin.toml").read_text()
-    manifest = re.sub(r"allowed_outbound_hosts = .*", 'allowed_outbound_hosts = ["http://127.0.0.1:*"]', manifest)
+    manifest = re.sub(r"allowed_outbound_hosts = .*", 'allowed_outbound_hosts = ["http://127.0.0.1:*", "redis://127.0.0.1:*"]', manifest)
     manifest = manifest.replace('source = "target', f'source = "{ROOT}/target').replace('files = ["gateway.json"]\n', "")
     (folder / "spin.toml").write_text(manifest)
-    environment = dict(os.environ, SPIN_VARIABLE_GATEWAY_CONFIG=gateway_config(upstream), RUST_BACKTRACE="0")
+    environment = dict(os.environ, SPIN_VARIABLE_GATEWAY_CONFIG=config or gateway_config(upstream), RUST_BACKTRACE="0")
     log = (folder / f"gateway-{port}.log").open("w")
     return subprocess.Popen(
         [binary, "up", "-f", str(folder / "spin.toml"), "--listen", f"127.0.0.1:{port}",

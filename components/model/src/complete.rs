@@ -124,8 +124,10 @@ pub(crate) fn log_failures(api: &str, route: &Route, attempts: &[Attempt], reaso
             let outcome = attempt
                 .failure
                 .map_or("ok".into(), |failure| failure.label());
+            let detail = attempt.detail.as_ref();
+            let detail = detail.map_or_else(String::new, |detail| format!(" ({detail})"));
             Some(format!(
-                "{}/{} {outcome} {} ms",
+                "{}/{} {outcome}{detail} {} ms",
                 place.provider,
                 place.model_label(),
                 attempt.milliseconds

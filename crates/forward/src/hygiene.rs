@@ -22,22 +22,27 @@ const HOP_BY_HOP: [&str; 12] = [
     "upgrade",
 ];
 
-/// Fields by which a proxy tells of the client: believed from a trusted proxy only.
-const CLIENT_CLAIMS: [&str; 9] = [
+/// Fields by which a proxy tells of the client, besides `x-forwarded-*`. What is so is told anew, from a trusted
+/// proxy's `x-forwarded-*` where there is one; whatever else a client may have put there does not go on.
+const CLIENT_CLAIMS: [&str; 7] = [
     "cf-connecting-ip",
     "forwarded",
     "true-client-ip",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-prefix",
-    "x-forwarded-proto",
+    "x-client-ip",
+    "x-original-url",
     "x-real-ip",
+    "x-rewrite-url",
 ];
 
 /// Removes what must not cross: hop-by-hop fields and Spin's own.
 pub fn drop_unforwardable_headers(headers: &mut Headers) {
-    headers.retain_names(|name| !name.starts_with("spin-") && !HOP_BY_HOP.contains(&name));
+    // A length beside a transfer coding does not count (RFC 9112 §6.3), and must not be left to the next to judge.
+    let is_chunked = headers.contains("transfer-encoding");
+    headers.retain_names(|name| {
+        !name.starts_with("spin-")
+            && !HOP_BY_HOP.contains(&name)
+            && !(is_chunked && name == "content-length")
+    });
 }
 
 /// Removes a client's copies of the fields that the gateway itself gives meaning to.
@@ -117,8 +122,20 @@ impl ForwardedHeaders {
         } else {
             peer
         };
+        // Whatever stands left of the client is its own invention, and some read the first of the list.
+        let from_client = chain
+            .iter()
+            .rposition(|entry| {
+                entry
+                    .parse()
+                    .ok()
+                    .map(|address: IpAddr| address.to_canonical())
+                    == client
+            })
+            .and_then(|position| chain.get(position..))
+            .unwrap_or_default();
         let forwarded_for = peer.map(|peer| {
-            let mut text = chain.join(", ");
+            let mut text = from_client.join(", ");
             if !text.is_empty() {
                 text.push_str(", ");
             }
@@ -136,7 +153,12 @@ impl ForwardedHeaders {
 
     /// Replaces every claim in `headers` by what is so.
     pub fn apply(&self, headers: &mut Headers) {
-        headers.retain_names(|name| !CLIENT_CLAIMS.contains(&name));
+        // A name with an underscore is another spelling of one of these to some servers; nginx drops them, too.
+        headers.retain_names(|name| {
+            !CLIENT_CLAIMS.contains(&name)
+                && !name.starts_with("x-forwarded-")
+                && !name.contains('_')
+        });
         if let Some(chain) = &self.forwarded_for {
             headers.append("x-forwarded-for", chain.as_str());
         }
@@ -184,6 +206,6 @@ fn port_of<'a>(host: &'a str, proto: &str) -> &'a str {
     let standard = if proto == "https" { "443" } else { "80" };
     split_port(host)
         .1
-        .filter(|port| !port.is_empty())
+        .filter(|port| port.parse::<u16>().is_ok())
         .unwrap_or(standard)
 }

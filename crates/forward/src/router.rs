@@ -132,6 +132,10 @@ impl Router {
         if path::has_dot_segment(request.path()) {
             return Err(RoutingFailure::DotSegment);
         }
+        if host.contains('@') {
+            // No host has one; what follows it could pass for another name.
+            return Err(RoutingFailure::NoApi);
+        }
         let host = split_port(host)
             .0
             .trim_end_matches('.')

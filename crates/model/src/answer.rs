@@ -36,6 +36,8 @@ pub struct Attempt {
     pub failure: Option<Failure>,
     /// How long it took, in milliseconds.
     pub milliseconds: u64,
+    /// The runtime's words, for the operator's log: they may hold addresses.
+    pub detail: Option<String>,
 }
 
 /// A complete answer to the client.
@@ -56,6 +58,7 @@ pub struct CallAnswer {
 pub(crate) struct AttemptFailure {
     pub failure: Failure,
     pub told: Told,
+    pub detail: Option<String>,
 }
 
 #[derive(Debug)]
@@ -75,10 +78,19 @@ pub(crate) enum Told {
 }
 
 impl AttemptFailure {
+    pub(crate) fn told(failure: Failure, told: Told) -> Self {
+        Self {
+            failure,
+            told,
+            detail: None,
+        }
+    }
+
     pub(crate) fn bare(failure: Failure) -> Self {
         Self {
             failure,
             told: Told::Nothing,
+            detail: None,
         }
     }
 
@@ -90,6 +102,7 @@ impl AttemptFailure {
         Self {
             failure: error.into(),
             told,
+            detail: Some(error.to_string()),
         }
     }
 
@@ -201,7 +214,7 @@ fn passed_error(
 }
 
 /// Some providers repeat the key they were sent in their errors.
-fn redact(text: &str, keys: &[String]) -> String {
+pub(crate) fn redact(text: &str, keys: &[String]) -> String {
     keys.iter()
         .filter(|key| key.len() >= 4)
         .fold(text.to_owned(), |text, key| {

@@ -115,10 +115,10 @@ impl<S: Sender, C: Clock> Call<'_, S, C> {
         let (headers, body) = self.read_success(place, response).await?;
         match inspect(&body) {
             Inspected::Answer(usage) => Ok((headers, body, usage)),
-            Inspected::Failed(failure, error) => Err(AttemptFailure {
+            Inspected::Failed(failure, error) => Err(AttemptFailure::told(
                 failure,
-                told: error.map_or(Told::Nothing, Told::Object),
-            }),
+                error.map_or(Told::Nothing, Told::Object),
+            )),
         }
     }
 
@@ -145,16 +145,34 @@ impl<S: Sender, C: Clock> Call<'_, S, C> {
             let body = read.map_err(|error| AttemptFailure::of_send(&error, place))?;
             return Ok((response.headers, body));
         }
+        if !(400..=599).contains(&response.status.as_u16()) {
+            // Nothing that a client of this API could make sense of: a redirect, an upgrade, no status at all.
+            return Err(AttemptFailure::bare(Failure::Reset));
+        }
         let told = Told::Answer {
             status: response.status,
             headers: response.headers,
             // An error is an error even if its text broke off.
             body: read.unwrap_or_default(),
         };
-        Err(AttemptFailure {
-            failure: Failure::Status(response.status.as_u16()),
+        Err(AttemptFailure::told(
+            Failure::Status(response.status.as_u16()),
             told,
-        })
+        ))
+    }
+
+    /// Reads on where the beginning is in hand.
+    pub(crate) async fn read_rest(
+        &self,
+        place: &TargetPlace,
+        beginning: Bytes,
+        mut response: InboundResponse<S::Body>,
+    ) -> Result<Bytes, AttemptFailure> {
+        let mut whole = BytesMut::from(beginning);
+        let rest = read_whole(&mut response.body).await;
+        let rest = rest.map_err(|error| AttemptFailure::of_send(&error, place))?;
+        whole.extend_from_slice(&rest);
+        Ok(whole.freeze())
     }
 
     fn outbound(&self, place: &TargetPlace, index: usize, timeouts: Timeouts) -> OutboundRequest {
@@ -259,12 +277,23 @@ impl<'c, 'a, S: Sender, C: Clock> Tries<'c, 'a, S, C> {
     }
 
     pub fn record(&mut self, target: usize, failure: Option<Failure>, began: Duration) {
+        self.record_with(target, failure, began, None);
+    }
+
+    fn record_with(
+        &mut self,
+        target: usize,
+        failure: Option<Failure>,
+        began: Duration,
+        detail: Option<String>,
+    ) {
         let took = self.call.clock.now().saturating_sub(began);
         let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         self.attempts.push(Attempt {
             target,
             failure,
             milliseconds,
+            detail,
         });
     }
 
@@ -276,7 +305,7 @@ impl<'c, 'a, S: Sender, C: Clock> Tries<'c, 'a, S, C> {
         failed: AttemptFailure,
         began: Duration,
     ) -> bool {
-        self.record(target, Some(failed.failure), began);
+        self.record_with(target, Some(failed.failure), began, failed.detail.clone());
         let leads_on = self.chain.leads_on(failed.failure);
         self.last = Some((place, failed));
         leads_on

@@ -4,12 +4,20 @@
 //! line a block, no `event`, `id` or `retry`, no comment in a block with data; a usage chunk, where the client
 //! asked for one, with `choices: []` and last; `data: [DONE]` at the end.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use spillway_failover::Failure;
 use spillway_sse::{Reader, write_event};
 
 use crate::Usage;
+
+/// So much is held back at most while no content has come.
+const MAX_HELD_BYTES: usize = 1024 * 1024;
+
+/// More choices than any provider gives.
+const MAX_CHOICES: usize = 1024;
 
 /// Reads one provider's stream and writes the client's.
 #[derive(Debug)]
@@ -18,7 +26,9 @@ pub struct ChunkReader {
     wants_usage: bool,
     out: Vec<u8>,
     has_content: bool,
-    finished: bool,
+    /// Choices that have begun and not ended, and those that have ended.
+    open_choices: BTreeSet<u64>,
+    ended_choices: BTreeSet<u64>,
     done: bool,
     usage: Option<Usage>,
     /// The usage chunk as it will be sent: kept back, as it must come last.
@@ -75,6 +85,8 @@ struct Chunk<'a> {
 
 #[derive(Deserialize)]
 struct Choice<'a> {
+    #[serde(default)]
+    index: Option<u64>,
     #[serde(borrow, default)]
     delta: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -91,7 +103,8 @@ impl ChunkReader {
             wants_usage,
             out: Vec::new(),
             has_content: false,
-            finished: false,
+            open_choices: BTreeSet::new(),
+            ended_choices: BTreeSet::new(),
             done: false,
             usage: None,
             usage_chunk: None,
@@ -124,7 +137,7 @@ impl ChunkReader {
             if let failed @ Progress::Failed(_) = self.take_events() {
                 return failed;
             }
-            if !self.done && !self.finished {
+            if !self.done && !self.is_finished() {
                 return Progress::Failed(ProviderError {
                     failure: Failure::Truncated,
                     error: None,
@@ -223,7 +236,7 @@ impl ChunkReader {
         if choices.is_empty() {
             if usage.is_none() && chunk.choices.is_some() {
                 // Azure's prompt filter results come so: harmless to every client.
-                write_event(&mut self.out, None, &one_line(data));
+                return self.pass_on(data);
             }
             return Progress::Open;
         }
@@ -233,7 +246,34 @@ impl ChunkReader {
         if !self.has_content {
             self.has_content = choices.iter().any(Choice::has_content);
         }
-        self.finished |= choices.iter().any(Choice::is_finished);
+        for choice in choices {
+            self.note(choice);
+        }
+        self.pass_on(data)
+    }
+
+    /// Whether every choice that has begun has ended, and one has.
+    fn is_finished(&self) -> bool {
+        self.open_choices.is_empty() && !self.ended_choices.is_empty()
+    }
+
+    fn note(&mut self, choice: &Choice<'_>) {
+        let index = choice.index.unwrap_or_default();
+        if choice.is_finished() {
+            self.open_choices.remove(&index);
+            self.ended_choices.insert(index);
+        } else if !self.ended_choices.contains(&index) {
+            self.open_choices.insert(index);
+        }
+    }
+
+    fn pass_on(&mut self, data: &[u8]) -> Progress {
+        // Until content comes the output is kept here: a provider that only ever sends empty chunks must not fill
+        // the instance's memory.
+        let held = self.out.len().saturating_add(data.len());
+        if !self.has_content && (held > MAX_HELD_BYTES || self.open_choices.len() > MAX_CHOICES) {
+            return unreadable();
+        }
         write_event(&mut self.out, None, &one_line(data));
         Progress::Open
     }
@@ -298,7 +338,7 @@ fn unreadable() -> Progress {
 }
 
 /// JSON on one line: outside of strings a line end is white space, inside it is not allowed.
-fn one_line(json: &[u8]) -> Vec<u8> {
+pub(crate) fn one_line(json: &[u8]) -> Vec<u8> {
     json.trim_ascii()
         .iter()
         .map(|byte| {

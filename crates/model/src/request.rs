@@ -94,7 +94,7 @@ impl<'a> ModelRequest<'a> {
             Some(Err(_)) => {
                 return Err(wrong(
                     "stream_options",
-                    "`stream_options` must be an object.",
+                    "`stream_options` must be an object whose `include_usage` is true or false.",
                 ));
             }
             None => false,

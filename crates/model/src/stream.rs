@@ -10,9 +10,9 @@ use spillway_platform::{ClientLeft, Clock, InboundResponse, IncomingBody, Outgoi
 use spillway_sse::{write_comment, write_event};
 use spillway_telemetry::Reason;
 
-use crate::answer::{AttemptFailure, Told};
+use crate::answer::{AttemptFailure, Told, redact};
 use crate::call::Tries;
-use crate::chunk::ProviderError;
+use crate::chunk::{ProviderError, one_line};
 use crate::complete::as_stream;
 use crate::{
     Attempt, Call, CallAnswer, ChunkReader, Inspected, Progress, Served, TargetPlace, Usage,
@@ -106,10 +106,13 @@ impl<S: Sender, C: Clock> Call<'_, S, C> {
                 }
                 AttemptEnd::Broken(error) => {
                     tries.record(index, Some(error.failure), began);
-                    let end = waiter.tell(&broken_event(&error)).await.map_or_else(
-                        |ClientLeft| StreamEnd::ClientLeft,
-                        |()| StreamEnd::Broken(error.failure),
-                    );
+                    let end = waiter
+                        .tell(&broken_event(&error, &place.api_keys))
+                        .await
+                        .map_or_else(
+                            |ClientLeft| StreamEnd::ClientLeft,
+                            |()| StreamEnd::Broken(error.failure),
+                        );
                     return summary.into_summary(end, tries.attempts);
                 }
                 AttemptEnd::Failed(failure) => {
@@ -154,10 +157,25 @@ impl<S: Sender, C: Clock> Call<'_, S, C> {
                 .await;
         }
         let mut chunks = ChunkReader::new(self.request.wants_usage);
+        let mut is_first = true;
         loop {
             let limit = (!chunks.has_content()).then_some(deadline);
             let progress = match waiter.wait(response.body.next(), limit).await {
-                Ok(Ok(Some(bytes))) => chunks.push(&bytes),
+                Ok(Ok(Some(bytes)))
+                    if is_first && bytes.trim_ascii_start().first() == Some(&b'{') =>
+                {
+                    // One JSON document, whatever the content type says.
+                    let reading = self.read_rest(place, bytes, response);
+                    return match waiter.wait(reading, Some(deadline)).await {
+                        Ok(Ok(body)) => self.stream_document(&body, waiter, summary).await,
+                        Ok(Err(failure)) => AttemptEnd::Failed(failure),
+                        Err(interrupt) => interrupt.into_end(),
+                    };
+                }
+                Ok(Ok(Some(bytes))) => {
+                    is_first = false;
+                    chunks.push(&bytes)
+                }
                 Ok(Ok(None)) => chunks.finish(),
                 Ok(Err(error)) => Progress::Failed(ProviderError {
                     failure: Failure::from(&error),
@@ -189,10 +207,10 @@ impl<S: Sender, C: Clock> Call<'_, S, C> {
                     return AttemptEnd::Broken(error);
                 }
                 Progress::Failed(error) => {
-                    return AttemptEnd::Failed(AttemptFailure {
-                        failure: error.failure,
-                        told: error.error.map_or(Told::Nothing, Told::Object),
-                    });
+                    return AttemptEnd::Failed(AttemptFailure::told(
+                        error.failure,
+                        error.error.map_or(Told::Nothing, Told::Object),
+                    ));
                 }
             }
         }
@@ -215,14 +233,24 @@ impl<S: Sender, C: Clock> Call<'_, S, C> {
             Ok(Err(failure)) => return AttemptEnd::Failed(failure),
             Err(interrupt) => return interrupt.into_end(),
         };
-        let failed = |failure, told| AttemptEnd::Failed(AttemptFailure { failure, told });
-        let usage = match inspect(&body) {
+        self.stream_document(&body, waiter, summary).await
+    }
+
+    /// Streams an answer that came in one piece.
+    async fn stream_document<O: StreamOutput>(
+        &self,
+        body: &[u8],
+        waiter: &mut Waiter<'_, O, C>,
+        summary: &mut Partial,
+    ) -> AttemptEnd {
+        let failed = |failure, told| AttemptEnd::Failed(AttemptFailure::told(failure, told));
+        let usage = match inspect(body) {
             Inspected::Answer(usage) => usage,
             Inspected::Failed(failure, error) => {
                 return failed(failure, error.map_or(Told::Nothing, Told::Object));
             }
         };
-        let Some(stream) = as_stream(&body, self.request.wants_usage) else {
+        let Some(stream) = as_stream(body, self.request.wants_usage) else {
             return failed(Failure::Reset, Told::Nothing);
         };
         summary.usage = usage;
@@ -297,7 +325,7 @@ impl<'o, O: StreamOutput, C: Clock> Waiter<'o, O, C> {
     /// Writes an error document as the stream's last event.
     async fn tell(&mut self, document: &[u8]) -> Result<(), ClientLeft> {
         let mut event = Vec::new();
-        write_event(&mut event, None, document);
+        write_event(&mut event, None, &one_line(document));
         self.write(event).await
     }
 
@@ -341,18 +369,18 @@ impl Partial {
 }
 
 fn is_event_stream<B>(response: &InboundResponse<B>) -> bool {
-    response
-        .headers
-        .text("content-type")
-        .is_none_or(|kind| !kind.trim_start().starts_with("application/json"))
+    response.headers.text("content-type").is_none_or(|kind| {
+        !kind
+            .trim_start()
+            .to_ascii_lowercase()
+            .starts_with("application/json")
+    })
 }
 
 /// The provider's own error object, else ours.
-fn broken_event(error: &ProviderError) -> Vec<u8> {
+fn broken_event(error: &ProviderError, keys: &[String]) -> Vec<u8> {
     match &error.error {
-        Some(object) => format!("{{\"error\":{object}}}")
-            .replace(['\n', '\r'], " ")
-            .into_bytes(),
+        Some(object) => redact(&format!("{{\"error\":{object}}}"), keys).into_bytes(),
         None => {
             let message = match error.failure {
                 Failure::Timeout | Failure::FirstTokenTimeout => {

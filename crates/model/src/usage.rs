@@ -2,6 +2,9 @@
 
 use serde::Deserialize;
 
+/// No call uses a billion tokens.
+const MOST_TOKENS: u64 = 1_000_000_000;
+
 /// A `usage` object. Fields that a provider leaves out count as nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
@@ -23,7 +26,7 @@ fn count<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Er
         Float(f64),
         Other(serde::de::IgnoredAny),
     }
-    Ok(match Count::deserialize(deserializer)? {
+    let count = match Count::deserialize(deserializer)? {
         Count::Whole(count) => count,
         #[expect(
             clippy::cast_possible_truncation,
@@ -32,5 +35,7 @@ fn count<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Er
         )]
         Count::Float(count) => count as u64,
         Count::Other(_) => 0,
-    })
+    };
+    // More than any call can have used is a fault, and would spoil every sum that it is added to.
+    Ok(if count > MOST_TOKENS { 0 } else { count })
 }

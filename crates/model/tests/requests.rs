@@ -85,7 +85,7 @@ fn mistakes_are_named() {
         ),
         (
             r#"{"model":"m","stream_options":[]}"#,
-            "`stream_options` must be an object",
+            "`stream_options` must be an object whose",
             Some("stream_options"),
         ),
         (

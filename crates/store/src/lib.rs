@@ -25,10 +25,11 @@ pub use memory::MemoryStore;
 /// Totals of all counters, a Redis hash or a key-value entry of `series value` lines.
 pub const METRICS_KEY: &str = "spillway:{metrics}:v1";
 
-/// Adds to totals: `KEYS[1]` the hash, `ARGV[1]` its time to live in seconds, then series and amount in turn.
+/// A series that cannot be added to (it would overflow) is passed over, so that the others are added once and not at
+/// every new try. Adds to totals: `KEYS[1]` the hash, `ARGV[1]` its time to live in seconds, then series and amount in turn.
 pub const METRICS_ADD_V1: &str = "\
 for i = 2, #ARGV, 2 do
-  redis.call('HINCRBY', KEYS[1], ARGV[i], ARGV[i + 1])
+  redis.pcall('HINCRBY', KEYS[1], ARGV[i], ARGV[i + 1])
 end
 redis.call('EXPIRE', KEYS[1], ARGV[1])
 return 1

@@ -87,7 +87,8 @@ fn a_trusted_proxy_is_believed_and_added_to_the_list() -> Result<()> {
         let ingress = trusting("[10.0.0.0/8, 127.0.0.0/8]").await?;
         let (seen, _) = ingress.forwarded(claims()).await?;
         let hops = forwarded(&seen, "for");
-        assert_eq!(hops, "203.0.113.7, 198.51.100.1, 198.51.100.2, 127.0.0.1");
+        // What stands left of the first address that is no trusted proxy, anybody could have written.
+        assert_eq!(hops, "198.51.100.2, 127.0.0.1");
         assert_eq!(forwarded(&seen, "proto"), "https");
         assert_eq!(forwarded(&seen, "host"), "public.example.com");
         assert_eq!(forwarded(&seen, "port"), "443");

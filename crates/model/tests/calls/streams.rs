@@ -219,6 +219,91 @@ fn a_client_that_leaves_ends_the_call() {
 }
 
 #[test]
+fn a_provider_that_only_sends_empty_chunks_is_given_up_before_it_fills_the_memory() {
+    let padding = "x".repeat(64 * 1024);
+    let empty = format!("data: {{\"choices\":[],\"x\":\"{padding}\"}}\n\n");
+    let mut script = vec![Step::Head(200, SSE)];
+    script.extend(std::iter::repeat_with(|| text(&empty)).take(20));
+    let (summary, client) = stream(vec![script, streams()]);
+    assert_eq!(summary.end, StreamEnd::Complete(Reason::Fallback));
+    assert_eq!(client.text, streamed_text());
+}
+
+#[test]
+fn of_several_choices_all_must_end() {
+    let choice = |index: u8, reason: &str| {
+        format!(
+            "data: {{\"choices\":[{{\"index\":{index},\"delta\":{{\"content\":\"a\"}},\"finish_reason\":{reason}}}]}}\n\n"
+        )
+    };
+    let cut = [choice(0, "null"), choice(1, "null"), choice(0, "\"stop\"")].concat();
+    let (summary, _) = stream(vec![vec![Step::Head(200, SSE), text(&cut)]]);
+    assert_eq!(summary.end, StreamEnd::Broken(Failure::Truncated));
+    let whole = cut + &choice(1, "\"stop\"");
+    let (summary, client) = stream(vec![vec![Step::Head(200, SSE), text(&whole)]]);
+    assert_eq!(summary.end, StreamEnd::Complete(Reason::Ok));
+    assert!(client.text.ends_with(DONE));
+}
+
+#[test]
+fn errors_in_a_stream_are_one_line_and_without_the_gateways_keys() {
+    let error = "data: {\"error\":{\"message\":\"key key-a-1 is tired\"}}\n\n";
+    let (_, client) = stream(vec![vec![
+        Step::Head(200, SSE),
+        text(&chunk("hi")),
+        text(error),
+    ]]);
+    assert!(client.text.contains("key *** is tired"), "{}", client.text);
+
+    let pretty = "{\n  \"error\": {\n    \"message\": \"busy\"\n  }\n}\n";
+    let sender = ScriptedSender::new(vec![
+        vec![Step::Wait(seconds(4)), Step::Head(503, JSON), text(pretty)],
+        vec![Step::Head(503, JSON), text(pretty)],
+    ]);
+    let mut client = Client {
+        clock: sender.clock.clone(),
+        ..Client::default()
+    };
+    let clock = sender.clock.clone();
+    let body = r#"{"model":"m","stream":true}"#;
+    let route = r#","fallback":{"keep_alive":"2s"}"#;
+    with_call(&sender, route, body, Operation::ChatCompletions, |call| {
+        run(&clock, call.stream(&mut client))
+    });
+    let last = client.text.trim_end().rsplit("\n\n").next().unwrap();
+    assert!(
+        last.starts_with("data: {") && !last.contains('\n'),
+        "{last:?}"
+    );
+}
+
+#[test]
+fn a_document_is_told_by_its_first_byte_whatever_its_content_type() {
+    for kind in [SSE, "text/plain", "Application/JSON"] {
+        let (summary, client) = stream(vec![vec![Step::Head(200, kind), text(ANSWER)]]);
+        assert_eq!(summary.end, StreamEnd::Complete(Reason::Ok), "{kind}");
+        assert!(
+            client.text.contains("\"content\":\"hi\"") && client.text.ends_with(DONE),
+            "{}",
+            client.text
+        );
+    }
+}
+
+#[test]
+fn statuses_that_mean_nothing_here_lead_on() {
+    for status in [101, 204, 302, 304, 600, 999] {
+        let (summary, client) = stream(vec![vec![Step::Head(status, SSE)], streams()]);
+        assert_eq!(
+            summary.end,
+            StreamEnd::Complete(Reason::Fallback),
+            "{status}"
+        );
+        assert_eq!(client.text, streamed_text());
+    }
+}
+
+#[test]
 fn silence_between_pieces_is_filled_with_comments_of_their_own_block() {
     let script = vec![
         Step::Head(200, SSE),

@@ -9,6 +9,9 @@ use crate::document::report::Findings;
 use crate::error::shortened;
 use crate::{Gateway, ModelApi, ModelRoute};
 
+/// A component holds a request's body whole, in a memory of 4 GiB that it shares with other requests.
+const MOST_BODY_BYTES: u64 = 256 * 1024 * 1024;
+
 pub(super) fn check(gateway: &Gateway, path: &Path, findings: &mut Findings<'_>) {
     let apis = || {
         gateway
@@ -35,6 +38,12 @@ pub(super) fn check(gateway: &Gateway, path: &Path, findings: &mut Findings<'_>)
     for (api, at) in apis() {
         names::name(&api.name, &at.key("name"), findings);
         check_base_path(api, &at.key("base_path"), findings);
+        if api.max_body_size.bytes() > MOST_BODY_BYTES {
+            findings.error(
+                &at.key("max_body_size"),
+                "more than 256MiB would not fit into a component's memory beside other requests: write less",
+            );
+        }
         if api.max_body_size.bytes() == 0 {
             findings.error(
                 &at.key("max_body_size"),
