@@ -39,9 +39,9 @@ pub fn drop_unforwardable_headers(headers: &mut Headers) {
     // A length beside a transfer coding does not count (RFC 9112 §6.3), and must not be left to the next to judge.
     let is_chunked = headers.contains("transfer-encoding");
     headers.retain_names(|name| {
-        !name.starts_with("spin-")
-            && !HOP_BY_HOP.contains(&name)
-            && !(is_chunked && name == "content-length")
+        let is_void_length = is_chunked && name == "content-length";
+        let is_of_the_hop = name.starts_with("spin-") || HOP_BY_HOP.contains(&name);
+        !is_void_length && !is_of_the_hop
     });
 }
 
