@@ -253,7 +253,7 @@ impl ChunkReader {
     }
 
     /// Whether every choice that has begun has ended, and one has.
-    fn is_finished(&self) -> bool {
+    pub fn is_finished(&self) -> bool {
         self.open_choices.is_empty() && !self.ended_choices.is_empty()
     }
 

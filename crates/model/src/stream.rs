@@ -19,6 +19,9 @@ use crate::{
     inspect,
 };
 
+/// How long usage and `[DONE]` may take once every choice has ended.
+const AFTER_THE_END: Duration = Duration::from_secs(5);
+
 /// Where a stream goes. Nothing is written before [`StreamOutput::open`].
 pub trait StreamOutput: OutgoingBody {
     /// Sends the head: 200, an event stream, served by this one after so many attempts.
@@ -158,8 +161,15 @@ impl<S: Sender, C: Clock> Call<'_, S, C> {
         }
         let mut chunks = ChunkReader::new(self.request.wants_usage);
         let mut is_first = true;
+        let mut ended_at = None;
         loop {
-            let limit = (!chunks.has_content()).then_some(deadline);
+            if chunks.is_finished() {
+                ended_at.get_or_insert_with(|| self.clock.now());
+            }
+            let limit = match ended_at {
+                Some(ended_at) => Some(ended_at.saturating_add(AFTER_THE_END)),
+                None => (!chunks.has_content()).then_some(deadline),
+            };
             let progress = match waiter.wait(response.body.next(), limit).await {
                 Ok(Ok(Some(bytes)))
                     if is_first && bytes.trim_ascii_start().first() == Some(&b'{') =>
@@ -177,6 +187,8 @@ impl<S: Sender, C: Clock> Call<'_, S, C> {
                     chunks.push(&bytes)
                 }
                 Ok(Ok(None)) => chunks.finish(),
+                // The answer is whole: what fails after it takes nothing from it.
+                Ok(Err(_)) | Err(Interrupt::Deadline) if ended_at.is_some() => Progress::Done,
                 Ok(Err(error)) => Progress::Failed(ProviderError {
                     failure: Failure::from(&error),
                     error: None,

@@ -148,6 +148,7 @@ impl From<redis::Error> for Error {
     fn from(error: redis::Error) -> Self {
         match error {
             redis::Error::InvalidAddress => Self::InvalidAddress,
+            redis::Error::Other(text) => Self::Other(text),
             other => Self::Other(other.to_string()),
         }
     }
