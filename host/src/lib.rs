@@ -13,6 +13,7 @@ mod engine;
 pub mod gateway_config;
 mod instance;
 pub mod key_value;
+mod lingering;
 pub mod log_lines;
 pub mod manifest;
 pub mod outbound;

@@ -19,6 +19,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::application::Application;
 use crate::instance::Population;
+use crate::lingering::Lingering;
 use crate::log_lines::notice;
 use crate::service;
 
@@ -171,7 +172,10 @@ impl Connections {
             http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(self.header_timeout)
-                .serve_connection(TokioIo::new(stream), service)
+                .serve_connection(
+                    TokioIo::new(Lingering::new(stream, self.stop.clone())),
+                    service
+                )
         );
         // How a connection broke is the client's affair.
         tokio::select! {

@@ -1,42 +1,80 @@
 //! Answers that are not the upstream's.
 
 use http::StatusCode;
-use spillway_config::DifyService;
-use spillway_forward::{Answer, RoutingFailure, Surface};
+use spillway_forward::{Answer, Destination, RoutingFailure, Surface};
 use spillway_platform::spin::{self, ErrorCode, Response};
-use spillway_platform::{Headers, MAX_SECTION_BYTES, SendError};
+use spillway_platform::{ForwardError, Headers, MAX_SECTION_BYTES, SendError};
 use spillway_telemetry::Reason;
-
-/// Sends an answer of the gateway's own.
-pub(crate) async fn send(answer: Answer) -> Result<Response, ErrorCode> {
-    send_with(answer, &[]).await
-}
-
-/// Sends an answer of the gateway's own with further header fields.
-pub(crate) async fn send_with(
-    answer: Answer,
-    further: &[(&'static str, String)],
-) -> Result<Response, ErrorCode> {
-    let mut headers = Headers::default();
-    headers.append("content-type", answer.content_type);
-    headers.append("x-gateway-reason", answer.reason.as_str());
-    for (name, value) in further {
-        headers.append(name, value.as_str());
-    }
-    spin::respond(answer.status, headers, answer.body).await
-}
 
 /// Nothing can be served: the operator must act, so the operator is told.
 pub(crate) async fn misconfigured(message: &str) -> Result<Response, ErrorCode> {
     spin::log(message);
-    let text = "The gateway's configuration cannot be used. Its log says why.";
-    send(Answer::error(
+    let answer = Answer::error(
         Surface::Dify,
         StatusCode::SERVICE_UNAVAILABLE,
         Reason::Misconfigured,
-        text,
-    ))
-    .await
+        "The gateway's configuration cannot be used. Its log says why.",
+    );
+    let mut headers = Headers::default();
+    headers.append("content-type", answer.content_type);
+    headers.append("x-gateway-reason", answer.reason.as_str());
+    spin::respond(answer.status, headers, answer.body).await
+}
+
+/// The request itself is wrong, in these words.
+pub(crate) fn invalid(surface: Surface, words: &str) -> Answer {
+    Answer::error(
+        surface,
+        StatusCode::BAD_REQUEST,
+        Reason::InvalidRequest,
+        words,
+    )
+}
+
+pub(crate) fn method_not_allowed(surface: Surface) -> Answer {
+    Answer::error(
+        surface,
+        StatusCode::METHOD_NOT_ALLOWED,
+        Reason::MethodNotAllowed,
+        "TRACE is not answered here.",
+    )
+}
+
+pub(crate) fn length_required(destination: &Destination<'_>) -> Answer {
+    Answer::error(
+        destination.surface,
+        StatusCode::LENGTH_REQUIRED,
+        Reason::InvalidRequest,
+        "A GET with a body above 64 KiB needs `Content-Length`.",
+    )
+}
+
+/// `limit` is in bytes.
+pub(crate) fn body_too_large(destination: &Destination<'_>, limit: u64) -> Answer {
+    let text = if limit < destination.rules.max_body_bytes {
+        format!(
+            "The request body is larger than the {limit} bytes in which this gateway looks for the end user that it limits by."
+        )
+    } else {
+        format!(
+            "The request body is larger than the {limit} bytes that this gateway takes (`max_body_size`)."
+        )
+    };
+    Answer::error(
+        destination.surface,
+        StatusCode::PAYLOAD_TOO_LARGE,
+        Reason::TooLarge,
+        &text,
+    )
+}
+
+pub(crate) fn client_broke_off(destination: &Destination<'_>) -> Answer {
+    Answer::error(
+        destination.surface,
+        StatusCode::BAD_REQUEST,
+        Reason::ClientLeft,
+        "The request body broke off.",
+    )
 }
 
 pub(crate) fn headers_too_large() -> Answer {
@@ -68,7 +106,7 @@ pub(crate) fn not_routed(failure: RoutingFailure<'_>, surface: Surface, no_apis:
         RoutingFailure::NoService { service, .. } => (
             StatusCode::NOT_FOUND,
             Reason::NotFound,
-            format!("This path belongs to Dify's service `{}`, which is not configured here.", name_of(service)),
+            format!("This path belongs to Dify's service `{}`, which is not configured here.", service.as_str()),
         ),
         RoutingFailure::WebSocket { .. } => (
             StatusCode::NOT_IMPLEMENTED,
@@ -79,13 +117,18 @@ pub(crate) fn not_routed(failure: RoutingFailure<'_>, surface: Surface, no_apis:
     Answer::error(surface, status, reason, &text)
 }
 
-pub(crate) fn not_sent(
-    error: &SendError,
-    surface: Surface,
-    service: DifyService,
+/// The service gave no answer.
+pub(crate) fn not_forwarded(
+    error: &ForwardError,
+    destination: &Destination<'_>,
     origin: &str,
 ) -> Answer {
-    let service = name_of(service);
+    let error = match error {
+        ForwardError::Send(error) => error,
+        ForwardError::BodyTooLarge { limit } => return body_too_large(destination, *limit),
+        ForwardError::ClientBrokeOff => return client_broke_off(destination),
+    };
+    let service = destination.service.as_str();
     let (status, reason, text) = match error {
         SendError::HostNotAllowed => (
             StatusCode::BAD_GATEWAY,
@@ -98,27 +141,19 @@ pub(crate) fn not_sent(
             StatusCode::BAD_GATEWAY,
             Reason::UpstreamRefused,
             format!(
-                "Dify's service `{service}` cannot be reached. It may be restarting: try again in a moment."
+                "The service `{service}` cannot be reached. It may be restarting: try again in a moment."
             ),
         ),
         SendError::FirstByteTimeout | SendError::BetweenBytesTimeout => (
             StatusCode::GATEWAY_TIMEOUT,
             Reason::UpstreamTimeout,
-            format!("Dify's service `{service}` did not answer in time."),
+            format!("The service `{service}` did not answer in time."),
         ),
         SendError::Reset(_) | SendError::Other(_) => (
             StatusCode::BAD_GATEWAY,
             Reason::UpstreamError,
-            format!("Dify's service `{service}` broke off before it answered. Try again."),
+            format!("The service `{service}` broke off before it answered. Try again."),
         ),
     };
-    Answer::error(surface, status, reason, &text)
-}
-
-fn name_of(service: DifyService) -> &'static str {
-    match service {
-        DifyService::Api => "api",
-        DifyService::Web => "web",
-        DifyService::PluginDaemon => "plugin_daemon",
-    }
+    Answer::error(destination.surface, status, reason, &text)
 }

@@ -1,26 +1,25 @@
-//! One request: route, clean, forward, count.
+//! One request: route, admit, forward, answer.
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 use spillway_config::DifyService;
 use spillway_forward::{
-    Answer, ForwardedHeaders, RoutingFailure, Surface, drop_internal_headers,
-    drop_unforwardable_headers,
+    Answer, Destination, ForwardedHeaders, RoutingFailure, Service, Surface, ambiguity, media_type,
+    request_id,
 };
-use spillway_instance::{Admission, Refusal};
+use spillway_instance::{Admission, Passage, Refusal};
 use spillway_limit::RequestFacts;
-use spillway_platform::spin::{self, ErrorCode, Forwarded, Request, Response, SpinClock};
-use spillway_platform::{Clock, RequestHead, SendError};
-use spillway_telemetry::{Api, Reason};
+use spillway_platform::spin::{
+    self, ErrorCode, ForwardedBody, ReceiveError, Request, Response, SpinClock,
+};
+use spillway_platform::{Clock, Headers, RequestHead};
+use spillway_telemetry::Reason;
 
-use crate::{Instance, answers};
+use crate::exchange::Exchange;
+use crate::forwarding::{Outgoing, REPEATABLE_BYTES};
+use crate::{Instance, answering, answers, forwarding};
 
-/// What is counted of one request.
-struct Counted<'a> {
-    api: &'a str,
-    route: &'a str,
-    status: StatusCode,
-    reason: Reason,
-}
+/// The largest JSON body that is read to find the end user in it.
+const MOST_READ_BYTES: u64 = 8 * 1024 * 1024;
 
 pub(crate) async fn handle(
     instance: &'static Instance,
@@ -28,168 +27,219 @@ pub(crate) async fn handle(
 ) -> Result<Response, ErrorCode> {
     let arrived = SpinClock.now();
     let head = spin::request_head(&request);
-    let (counted, result) = serve(instance, request, head).await;
-    let took = SpinClock.now().saturating_sub(arrived);
-    instance.meter.count(|counters| {
-        counters.request(
-            Api::Agent,
-            counted.api,
-            counted.route,
-            counted.status.as_u16(),
-            counted.reason,
-            took,
-        );
-    });
-    result
-}
-
-async fn serve(
-    instance: &'static Instance,
-    request: Request,
-    head: RequestHead,
-) -> (Counted<'static>, Result<Response, ErrorCode>) {
+    let exchange = Exchange {
+        instance,
+        arrived,
+        id: request_id(&head.headers, spin::random_name),
+        claims: ForwardedHeaders::of(&head, &instance.trust),
+        head,
+    };
+    let head = &exchange.head;
     if head.headers.is_too_large() {
-        return own_answer("", "", answers::headers_too_large()).await;
+        return exchange.not_routed("", answers::headers_too_large()).await;
     }
-    let claims = ForwardedHeaders::of(&head, &instance.trust);
-    let destination = match instance.router.route(&head, &claims.host) {
-        Ok(destination) => destination,
+    if let Some(words) = ambiguity(&head.headers) {
+        return exchange
+            .not_routed("", answers::invalid(surface_of(head), words))
+            .await;
+    }
+    if head.method == Method::TRACE {
+        // It would echo cookies, and what the gateway itself adds, to whoever asks.
+        return exchange
+            .not_routed("", answers::method_not_allowed(surface_of(head)))
+            .await;
+    }
+    match instance.router.route(head, &exchange.claims.host) {
+        Ok(destination) => serve(exchange, destination, request).await,
         Err(failure) => {
             let api = match failure {
                 RoutingFailure::NoService { api, .. } | RoutingFailure::WebSocket { api } => api,
                 RoutingFailure::NoApi | RoutingFailure::DotSegment => "",
             };
-            let answer =
-                answers::not_routed(failure, surface_of(&head), instance.router.is_empty());
-            return own_answer(api, "", answer).await;
+            let answer = answers::not_routed(failure, surface_of(head), instance.router.is_empty());
+            exchange.not_routed(api, answer).await
         }
-    };
-    let quota = match admit(instance, destination.api, &head, &claims).await {
-        Admission::Passed(quota) => quota,
-        Admission::Refused(refusal) => {
-            return refused(
-                destination.api,
-                destination.route,
-                refusal,
-                destination.surface,
-            )
-            .await;
-        }
-    };
-    let has_body = head.has_body();
-    let mut headers = head.headers;
-    drop_unforwardable_headers(&mut headers);
-    drop_internal_headers(&mut headers);
-    claims.apply(&mut headers);
-    if destination.service == DifyService::PluginDaemon {
-        // As Dify's nginx writes it; plugins learn their own address by it.
-        let hook_url = format!(
-            "{}://{}{}",
-            claims.proto,
-            claims.host_name(),
-            head.path_and_query
-        );
-        headers.set("dify-hook-url", hook_url);
     }
-    let sent = spin::forward(
-        request,
-        Forwarded {
-            method: &head.method,
-            scheme: &destination.upstream.scheme,
-            authority: &destination.upstream.authority,
-            path_and_query: &destination.path_and_query,
-            headers: &headers,
-            has_body,
-            timeouts: destination.timeouts,
-        },
-    )
-    .await;
-    match sent {
-        Ok((status, response)) => {
-            let reason = if status.is_server_error() {
-                Reason::UpstreamStatus
-            } else {
-                Reason::Ok
-            };
-            (
-                Counted {
-                    api: destination.api,
-                    route: destination.route,
-                    status,
-                    reason,
-                },
-                Ok(spin::with_headers(response, &quota)),
-            )
+}
+
+async fn serve(
+    exchange: Exchange,
+    destination: Destination<'static>,
+    request: Request,
+) -> Result<Response, ErrorCode> {
+    let head = &exchange.head;
+    let rules = destination.rules;
+    if rules.redirect_to_https && exchange.claims.proto == "http" {
+        return redirect(&exchange, &destination).await;
+    }
+    if let Some(headers) = rules.cors.as_ref().and_then(|cors| cors.preflight(head)) {
+        let answer = Answer::empty(StatusCode::NO_CONTENT, Reason::Ok);
+        return exchange
+            .own_answer(Some(&destination), answer, headers)
+            .await;
+    }
+    let own_answer = async |answer| {
+        exchange
+            .own_answer(Some(&destination), answer, Headers::default())
+            .await
+    };
+    if head
+        .content_length()
+        .is_some_and(|length| length > rules.max_body_bytes)
+    {
+        return own_answer(answers::body_too_large(&destination, rules.max_body_bytes)).await;
+    }
+    let mut body = match take_in_hand(&exchange, &destination, request).await {
+        Ok(body) => body,
+        Err(answer) => return own_answer(answer).await,
+    };
+    let passage = match admit(&exchange, &destination, &body).await {
+        Admission::Passed(passage) => passage,
+        Admission::Refused(refusal) => {
+            let (answer, headers) = refused(refusal, destination.surface);
+            return exchange
+                .own_answer(Some(&destination), answer, headers)
+                .await;
+        }
+    };
+    match forwarding::send(&exchange, &destination, &mut body).await {
+        Ok(answered) => {
+            let Passage { headers, lease } = passage;
+            let end_user = body.end_user;
+            answering::answer(exchange, destination, answered, headers, lease, end_user).await
         }
         Err(error) => {
             let origin = destination.upstream.origin();
-            if !matches!(error, SendError::HostNotAllowed) {
-                spin::log(&format!(
-                    "{} {}: {origin}: {error}",
-                    destination.api, destination.route
-                ));
-            }
-            let answer =
-                answers::not_sent(&error, destination.surface, destination.service, &origin);
-            own_answer(destination.api, destination.route, answer).await
+            spin::log(&format!(
+                "{} {}: {origin}: {error} (request {})",
+                destination.api, destination.route, exchange.id
+            ));
+            own_answer(answers::not_forwarded(&error, &destination, &origin)).await
         }
+    }
+}
+
+/// Decides how the body goes on: read where the end user has to be known, in hand where it is small, so that it can
+/// be sent again, counted where its length is not told, else past the component.
+async fn take_in_hand(
+    exchange: &Exchange,
+    destination: &Destination<'static>,
+    request: Request,
+) -> Result<Outgoing, Answer> {
+    let head = &exchange.head;
+    if !head.has_body() {
+        return Ok(Outgoing::without_body(request));
+    }
+    let limits = &exchange.instance.limits;
+    let is_read = limits.counts_by_end_user(destination.api)
+        && destination.service == Service::Dify(DifyService::Api)
+        && media_type(&head.headers) == "application/json";
+    let length = head.content_length();
+    // A body of unknown length does not leave the runtime under these methods.
+    let needs_length = matches!(head.method, Method::GET | Method::HEAD);
+    let most = match length {
+        _ if is_read => MOST_READ_BYTES.min(destination.rules.max_body_bytes),
+        Some(length) if length <= REPEATABLE_BYTES => REPEATABLE_BYTES,
+        Some(_) => return Ok(Outgoing::once(ForwardedBody::Spliced(request))),
+        None if needs_length => REPEATABLE_BYTES,
+        None => {
+            return Ok(Outgoing::once(ForwardedBody::Counted {
+                request,
+                limit: destination.rules.max_body_bytes,
+            }));
+        }
+    };
+    match spin::read_body(request, most).await {
+        Ok(bytes) => {
+            let end_user = is_read.then(|| spillway_dify::end_user(&bytes)).flatten();
+            Ok(Outgoing::in_hand(bytes, end_user))
+        }
+        Err(ReceiveError::TooLarge { .. }) if needs_length && !is_read && length.is_none() => {
+            Err(answers::length_required(destination))
+        }
+        Err(ReceiveError::TooLarge { limit }) => Err(answers::body_too_large(destination, limit)),
+        Err(ReceiveError::Broken(_)) => Err(answers::client_broke_off(destination)),
     }
 }
 
 /// Counts a request under the API's limits.
 async fn admit(
-    instance: &'static Instance,
-    api: &str,
-    head: &RequestHead,
-    claims: &ForwardedHeaders,
+    exchange: &Exchange,
+    destination: &Destination<'static>,
+    body: &Outgoing,
 ) -> Admission {
-    if !instance.limits.has_rules(api) {
-        return Admission::Passed(Vec::new());
+    let instance = exchange.instance;
+    if !instance.limits.has_rules(destination.api) {
+        return Admission::Passed(Passage::default());
     }
+    let head = &exchange.head;
     let dify_app = instance.limits.dify_app(&head.headers);
-    let facts = RequestFacts {
-        headers: &head.headers,
-        query: head.query(),
-        client: claims.client,
-        consumer: None,
-        model: None,
-        dify_app: dify_app.as_ref(),
+    let asked_by = match &body.end_user {
+        Some(user) => Some(user.clone()),
+        // Requests without a body name the user in the query.
+        None => head.query().and_then(user_of_query),
     };
-    instance.limits.admit(api, &facts, &instance.meter).await
+    let facts = RequestFacts {
+        query: head.query(),
+        client: exchange.claims.client,
+        dify_app: dify_app.as_ref(),
+        end_user: asked_by.as_deref(),
+        route: Some(destination.route),
+        service: Some(destination.service.as_str()),
+        ..RequestFacts::of(&head.headers)
+    };
+    instance
+        .limits
+        .admit(destination.api, &facts, &instance.meter)
+        .await
 }
 
-async fn refused(
-    api: &'static str,
-    route: &'static str,
-    refusal: Refusal,
-    surface: Surface,
-) -> (Counted<'static>, Result<Response, ErrorCode>) {
+fn user_of_query(query: &str) -> Option<String> {
+    form_urlencoded::parse(query.as_bytes())
+        .find_map(|(name, value)| (name == "user").then(|| value.into_owned()))
+        .filter(|user| !user.is_empty())
+}
+
+fn refused(refusal: Refusal, surface: Surface) -> (Answer, Headers) {
     let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::TOO_MANY_REQUESTS);
     let answer = match &refusal.rejected_msg {
         Some(words) => Answer::text(status, refusal.reason, words),
         None => Answer::error(surface, status, refusal.reason, &refusal.message),
     };
-    let counted = Counted {
-        api,
-        route,
-        status,
-        reason: refusal.reason,
-    };
-    (counted, answers::send_with(answer, &refusal.headers).await)
+    let mut headers = Headers::default();
+    for (name, value) in refusal.headers {
+        headers.append(name, value);
+    }
+    (answer, headers)
 }
 
-async fn own_answer(
-    api: &'static str,
-    route: &'static str,
-    answer: Answer,
-) -> (Counted<'static>, Result<Response, ErrorCode>) {
-    let counted = Counted {
-        api,
-        route,
-        status: answer.status,
-        reason: answer.reason,
+/// To the same place by `https`. A method other than GET must stay what it is, which 301 does not promise.
+async fn redirect(
+    exchange: &Exchange,
+    destination: &Destination<'static>,
+) -> Result<Response, ErrorCode> {
+    let head = &exchange.head;
+    let host = exchange.claims.host_name();
+    if host.is_empty() {
+        let answer = answers::invalid(
+            destination.surface,
+            "The request names no host. Send `Host`.",
+        );
+        return exchange
+            .own_answer(Some(destination), answer, Headers::default())
+            .await;
+    }
+    let status = if matches!(head.method, Method::GET | Method::HEAD) {
+        StatusCode::MOVED_PERMANENTLY
+    } else {
+        StatusCode::PERMANENT_REDIRECT
     };
-    (counted, answers::send(answer).await)
+    let mut headers = Headers::default();
+    headers.append("location", format!("https://{host}{}", head.path_and_query));
+    let answer = Answer::empty(status, Reason::Redirected);
+    exchange
+        .own_answer(Some(destination), answer, headers)
+        .await
 }
 
 /// Where no service is known: a page for a browser, Dify's JSON for everybody else.

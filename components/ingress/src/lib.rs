@@ -1,8 +1,12 @@
 //! The component `ingress`: Dify's traffic in. Wiring only; what is decided, `spillway-forward` decides.
 #![cfg(target_arch = "wasm32")]
 
+mod answering;
 mod answers;
+mod exchange;
+mod forwarding;
 mod handler;
+mod run;
 
 use std::sync::OnceLock;
 
@@ -12,6 +16,7 @@ use spillway_platform::spin::{ErrorCode, Request, Response};
 use spin_sdk::wasip3::exports::http::handler::Guest;
 
 /// What this instance knows.
+#[derive(Debug)]
 struct Instance {
     router: Router,
     trust: PeerTrust,

@@ -115,19 +115,18 @@ async fn serve(
     };
     if instance.limits.has_rules(&api.name) {
         let facts = RequestFacts {
-            headers: &head.headers,
             query: head.query(),
             client: ForwardedHeaders::of(head, &instance.trust).client,
             consumer,
             model: Some(&request.model),
-            dify_app: None,
+            ..RequestFacts::of(&head.headers)
         };
         match instance
             .limits
             .admit(&api.name, &facts, &instance.meter)
             .await
         {
-            Admission::Passed(quota) => received.quota = quota,
+            Admission::Passed(passage) => received.quota = passage.headers,
             Admission::Refused(refusal) => {
                 let answer = refused(refusal);
                 return own_answer(instance, &api.name, received.arrived, answer).await;

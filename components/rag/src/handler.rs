@@ -86,19 +86,17 @@ async fn limited(
     }
     let consumer = caller.name();
     let facts = RequestFacts {
-        headers: &head.headers,
         query: head.query(),
         client: ForwardedHeaders::of(head, &instance.trust).client,
         consumer: consumer.as_deref(),
-        model: None,
-        dify_app: None,
+        ..RequestFacts::of(&head.headers)
     };
     match instance
         .limits
         .admit(&api.name, &facts, &instance.meter)
         .await
     {
-        Admission::Passed(quota) => Ok(quota),
+        Admission::Passed(passage) => Ok(passage.headers),
         Admission::Refused(refusal) => {
             let status =
                 StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::TOO_MANY_REQUESTS);

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{PathMatch, RateLimit, RequestMatch, TimeSpan};
+use crate::{ByteSize, Cors, PathMatch, RateLimit, RequestMatch, TimeSpan};
 
-/// One published Dify installation (or part of one).
+/// One published Dify installation (or part of one), or any other HTTP back end.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "document", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -23,8 +23,19 @@ pub struct AgentApi {
     /// Whether `base_path` is removed before forwarding ("remove when forwarding to the backend service").
     #[serde(default = "enabled")]
     pub strip_base_path: bool,
-    /// Where Dify's services are.
+    /// Whether a request by `http` is sent to the same place by `https`. What the client used says the listener,
+    /// or a trusted proxy's `X-Forwarded-Proto`.
+    #[serde(default)]
+    pub redirect_to_https: bool,
+    /// Where Dify's services are. With `protocol: dify`.
+    #[serde(default, skip_serializing_if = "DifyServices::is_empty")]
     pub services: DifyServices,
+    /// Where the back end is, scheme, host and port. With `protocol: http`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The largest request body taken; beyond it 413. 100 MiB, as Dify's nginx has it.
+    #[serde(default = "body_size")]
+    pub max_body_size: ByteSize,
     /// What requests are held against.
     #[serde(default)]
     pub policies: AgentPolicies,
@@ -41,8 +52,11 @@ pub struct AgentApi {
 #[cfg_attr(feature = "document", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct AgentPolicies {
-    /// How many requests may pass in which time.
+    /// How many requests may pass in which time, and be under way at once.
     pub rate_limits: Vec<RateLimit>,
+    /// Which web pages of other origins may call. Left out: Dify says so itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cors: Option<Cors>,
 }
 
 /// What an agent API's back end speaks.
@@ -50,9 +64,11 @@ pub struct AgentPolicies {
 #[cfg_attr(feature = "document", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum AgentProtocol {
-    /// Dify: its built-in routing table applies and errors take its form.
+    /// Dify: its built-in routing table applies, its runs are read along, and errors take its form.
     #[default]
     Dify,
+    /// Anything that is reached by HTTP: all requests go to `url`.
+    Http,
 }
 
 /// Base URLs of Dify's services: scheme, host and port, no path. Requests for a service left out get 404.
@@ -69,15 +85,27 @@ pub struct DifyServices {
     /// Plugin endpoints below `/e/`, `http://plugin_daemon:5002`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plugin_daemon: Option<String>,
+    /// Polling of Dify's collaboration mode below `/socket.io/`, `http://api_websocket:5001`. Its WebSocket cannot
+    /// pass.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub socket_io: Option<String>,
 }
 
 impl DifyServices {
+    /// Whether no service is named.
+    pub fn is_empty(&self) -> bool {
+        DifyService::ALL
+            .iter()
+            .all(|service| self.url(*service).is_none())
+    }
+
     /// The base URL of one service, if it is configured.
     pub fn url(&self, service: DifyService) -> Option<&str> {
         match service {
             DifyService::Api => self.api.as_deref(),
             DifyService::Web => self.web.as_deref(),
             DifyService::PluginDaemon => self.plugin_daemon.as_deref(),
+            DifyService::SocketIo => self.socket_io.as_deref(),
         }
     }
 }
@@ -93,10 +121,27 @@ pub enum DifyService {
     Web,
     /// The plugin daemon.
     PluginDaemon,
+    /// The back end's part for the collaboration mode.
+    SocketIo,
 }
 
-/// A route of the operator's own. The longest path wins, then more conditions, then file order; among equals
-/// it comes before Dify's own table.
+impl DifyService {
+    /// Every one.
+    pub const ALL: [Self; 4] = [Self::Api, Self::Web, Self::PluginDaemon, Self::SocketIo];
+
+    /// The name in the document, in limits, metrics and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Web => "web",
+            Self::PluginDaemon => "plugin_daemon",
+            Self::SocketIo => "socket_io",
+        }
+    }
+}
+
+/// A route of the operator's own. An exact path wins, then a regular expression, then the longest prefix; then more
+/// conditions, then file order. A prefix comes before an equally long or shorter one of Dify's own table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "document", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -111,8 +156,9 @@ pub struct AgentRoute {
     /// Conditions on headers and query parameters; all must hold.
     #[serde(default, rename = "match")]
     pub conditions: RequestMatch,
-    /// Which service gets the request.
-    pub service: DifyService,
+    /// Which service gets the request. Left out: the one that Dify's own table gives. Not with `protocol: http`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<DifyService>,
 }
 
 /// How long the back end may take.
@@ -122,18 +168,28 @@ pub struct AgentRoute {
 pub struct AgentTimeouts {
     /// Until a connection stands. 10 s.
     pub connect: TimeSpan,
-    /// From sending the request to the answer's head. 1200 s, as long as Dify lets a run take.
+    /// From sending a request to the answer's head, the request's body included. 600 s.
     pub first_byte: TimeSpan,
-    /// Between two pieces of the answer. 1200 s.
+    /// The same for what runs an app: runs, calls of published MCP servers, triggers and plugin endpoints. 1200 s,
+    /// as long as Dify lets a run take.
+    pub run_first_byte: TimeSpan,
+    /// Between two pieces of an answer. 600 s.
     pub idle: TimeSpan,
+    /// Between two pieces of a run's event stream, in which Dify sends a sign of life every 10 s. 60 s.
+    pub stream_idle: TimeSpan,
+    /// From sending the request to the end of an answer that is read along (see `docs/ingress.md`). 3600 s.
+    pub ceiling: TimeSpan,
 }
 
 impl Default for AgentTimeouts {
     fn default() -> Self {
         Self {
             connect: TimeSpan::from_secs(10),
-            first_byte: TimeSpan::from_secs(1200),
-            idle: TimeSpan::from_secs(1200),
+            first_byte: TimeSpan::from_secs(600),
+            run_first_byte: TimeSpan::from_secs(1200),
+            idle: TimeSpan::from_secs(600),
+            stream_idle: TimeSpan::from_secs(60),
+            ceiling: TimeSpan::from_secs(3600),
         }
     }
 }
@@ -144,4 +200,8 @@ fn root_path() -> String {
 
 fn enabled() -> bool {
     true
+}
+
+fn body_size() -> ByteSize {
+    ByteSize::from_mebibytes(100)
 }

@@ -3,6 +3,7 @@
 //! Must not know Spin, HTTP messages, or how any policy works.
 
 mod agent;
+mod cors;
 mod error;
 mod fallback_condition;
 mod gateway;
@@ -27,6 +28,7 @@ mod schema;
 pub use agent::{
     AgentApi, AgentPolicies, AgentProtocol, AgentRoute, AgentTimeouts, DifyService, DifyServices,
 };
+pub use cors::Cors;
 pub use error::Error;
 pub use gateway::{Consumer, Credential, Gateway, State};
 pub use knowledge::{

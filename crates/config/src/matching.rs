@@ -18,6 +18,11 @@ pub enum PathMatch {
         /// The path.
         exact: String,
     },
+    /// Paths in which this is found.
+    Regex {
+        /// A regular expression, as nginx' `~`: `^` and `$` stand for beginning and end.
+        regex: String,
+    },
 }
 
 /// Conditions on headers and query parameters; all must hold.
@@ -43,6 +48,11 @@ pub enum ValueMatch {
         /// The beginning.
         prefix: String,
     },
+    /// The expression is found in the value.
+    Regex {
+        /// A regular expression.
+        regex: String,
+    },
     /// Whether there is such a header or parameter at all.
     Present {
         /// `true`: it must be there; `false`: it must not.
@@ -63,15 +73,16 @@ struct PathVisitor;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ExactPath {
-    exact: String,
+struct PathCondition {
+    exact: Option<String>,
+    regex: Option<String>,
 }
 
 impl<'de> de::Visitor<'de> for PathVisitor {
     type Value = PathMatch;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a path prefix such as `/v1`, or `{ exact: /v1 }`")
+        formatter.write_str("a path prefix such as `/v1`, `{ exact: /v1 }` or `{ regex: ^/v1/ }`")
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<PathMatch, E> {
@@ -79,8 +90,19 @@ impl<'de> de::Visitor<'de> for PathVisitor {
     }
 
     fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<PathMatch, A::Error> {
-        let ExactPath { exact } = ExactPath::deserialize(MapAccessDeserializer::new(map))?;
-        Ok(PathMatch::Exact { exact })
+        match PathCondition::deserialize(MapAccessDeserializer::new(map))? {
+            PathCondition {
+                exact: Some(exact),
+                regex: None,
+            } => Ok(PathMatch::Exact { exact }),
+            PathCondition {
+                exact: None,
+                regex: Some(regex),
+            } => Ok(PathMatch::Regex { regex }),
+            PathCondition { .. } => Err(de::Error::custom(
+                "write either `exact` or `regex` here, and nothing else",
+            )),
+        }
     }
 }
 
@@ -96,6 +118,7 @@ struct ValueVisitor;
 #[serde(deny_unknown_fields)]
 struct ValueCondition {
     prefix: Option<String>,
+    regex: Option<String>,
     present: Option<bool>,
 }
 
@@ -103,7 +126,7 @@ impl<'de> de::Visitor<'de> for ValueVisitor {
     type Value = ValueMatch;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("text, `{ prefix: text }` or `{ present: true }`")
+        formatter.write_str("text, `{ prefix: text }`, `{ regex: ^text$ }` or `{ present: true }`")
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<ValueMatch, E> {
@@ -111,17 +134,13 @@ impl<'de> de::Visitor<'de> for ValueVisitor {
     }
 
     fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<ValueMatch, A::Error> {
-        match ValueCondition::deserialize(MapAccessDeserializer::new(map))? {
-            ValueCondition {
-                prefix: Some(prefix),
-                present: None,
-            } => Ok(ValueMatch::Prefix { prefix }),
-            ValueCondition {
-                prefix: None,
-                present: Some(present),
-            } => Ok(ValueMatch::Present { present }),
-            ValueCondition { .. } => Err(de::Error::custom(
-                "write either `prefix` or `present` here, and nothing else",
+        let condition = ValueCondition::deserialize(MapAccessDeserializer::new(map))?;
+        match (condition.prefix, condition.regex, condition.present) {
+            (Some(prefix), None, None) => Ok(ValueMatch::Prefix { prefix }),
+            (None, Some(regex), None) => Ok(ValueMatch::Regex { regex }),
+            (None, None, Some(present)) => Ok(ValueMatch::Present { present }),
+            _ => Err(de::Error::custom(
+                "write one of `prefix`, `regex` and `present` here, and nothing else",
             )),
         }
     }

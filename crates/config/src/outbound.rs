@@ -22,13 +22,10 @@ pub fn outbound_hosts(gateway: &Gateway) -> BTreeMap<&'static str, BTreeSet<Stri
         }
     };
     for api in &gateway.agents {
-        for service in [
-            DifyService::Api,
-            DifyService::Web,
-            DifyService::PluginDaemon,
-        ] {
+        for service in DifyService::ALL {
             add(INGRESS, api.services.url(service).unwrap_or_default());
         }
+        add(INGRESS, api.url.as_deref().unwrap_or_default());
     }
     for provider in &gateway.providers {
         add(MODEL, &provider.base_url);

@@ -63,6 +63,9 @@ pub struct RequestQuota {
     /// In any 24 hours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub query_per_day: Option<u32>,
+    /// Under way at once, from the request's arrival to the end of its answer. Needs `state.redis`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u32>,
 }
 
 impl RequestQuota {
@@ -147,6 +150,9 @@ struct LimitKeyFields {
     /// In any 24 hours.
     #[serde(skip_serializing_if = "Option::is_none")]
     query_per_day: Option<u32>,
+    /// Under way at once, from the request's arrival to the end of its answer. Needs `state.redis`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    concurrency: Option<u32>,
 }
 
 impl From<LimitKeyFields> for LimitKey {
@@ -158,6 +164,7 @@ impl From<LimitKeyFields> for LimitKey {
                 query_per_minute: fields.query_per_minute,
                 query_per_hour: fields.query_per_hour,
                 query_per_day: fields.query_per_day,
+                concurrency: fields.concurrency,
             },
         }
     }
@@ -171,6 +178,7 @@ impl From<LimitKey> for LimitKeyFields {
             query_per_minute: quota.query_per_minute,
             query_per_hour: quota.query_per_hour,
             query_per_day: quota.query_per_day,
+            concurrency: quota.concurrency,
         }
     }
 }

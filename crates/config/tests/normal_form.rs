@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use spillway_config::{
     AddressSource, AgentApi, AgentPolicies, AgentProtocol, AgentRoute, AgentTimeouts, ByteSize,
-    Consumer, Credential, DifyCompatibleBackend, DifyService, DifyServices, Fallback,
+    Consumer, Cors, Credential, DifyCompatibleBackend, DifyService, DifyServices, Fallback,
     FallbackCondition, Gateway, HigressRedis, KnowledgeApi, KnowledgeBackend, KnowledgePolicies,
     LimitBy, LimitKey, ModelApi, ModelMatch, ModelPolicies, ModelRoute, OnError, PathMatch,
     Provider, ProviderType, RagflowBackend, RateLimit, RequestMatch, RequestQuota, RuleItem, State,
@@ -79,6 +79,7 @@ fn value_matches() -> impl Strategy<Value = ValueMatch> {
     prop_oneof![
         any::<String>().prop_map(ValueMatch::Exact),
         any::<String>().prop_map(|prefix| ValueMatch::Prefix { prefix }),
+        any::<String>().prop_map(|regex| ValueMatch::Regex { regex }),
         any::<bool>().prop_map(|present| ValueMatch::Present { present }),
     ]
 }
@@ -87,40 +88,30 @@ fn agent_routes() -> impl Strategy<Value = AgentRoute> {
     let path = prop_oneof![
         any::<String>().prop_map(PathMatch::Prefix),
         any::<String>().prop_map(|exact| PathMatch::Exact { exact }),
+        any::<String>().prop_map(|regex| PathMatch::Regex { regex }),
     ];
     let values = || prop::collection::btree_map(any::<String>(), value_matches(), 0..3);
-    let services = vec![
-        DifyService::Api,
-        DifyService::Web,
-        DifyService::PluginDaemon,
-    ];
+    let services = prop::option::of(prop::sample::select(DifyService::ALL.to_vec()));
     let methods = prop::collection::vec(any::<String>(), 0..2);
-    (
-        any::<String>(),
-        path,
-        methods,
-        values(),
-        values(),
-        prop::sample::select(services),
+    (any::<String>(), path, methods, values(), values(), services).prop_map(
+        |(name, path, methods, headers, query, service)| AgentRoute {
+            name,
+            path,
+            methods,
+            conditions: RequestMatch { headers, query },
+            service,
+        },
     )
-        .prop_map(
-            |(name, path, methods, headers, query, service)| AgentRoute {
-                name,
-                path,
-                methods,
-                conditions: RequestMatch { headers, query },
-                service,
-            },
-        )
 }
 
 fn rate_limits() -> impl Strategy<Value = RateLimit> {
     let quotas = || {
-        any::<[Option<u32>; 4]>().prop_map(|[second, minute, hour, day]| RequestQuota {
+        any::<[Option<u32>; 5]>().prop_map(|[second, minute, hour, day, under_way]| RequestQuota {
             query_per_second: second,
             query_per_minute: minute,
             query_per_hour: hour,
             query_per_day: day,
+            concurrency: under_way,
         })
     };
     let by = prop_oneof![
@@ -133,6 +124,9 @@ fn rate_limits() -> impl Strategy<Value = RateLimit> {
             LimitBy::Address(AddressSource::RemoteAddress),
             LimitBy::Model,
             LimitBy::DifyApp,
+            LimitBy::EndUser,
+            LimitBy::Route,
+            LimitBy::Service,
         ]),
     ];
     let key = (any::<String>(), quotas()).prop_map(|(key, quota)| LimitKey { key, quota });
@@ -178,52 +172,92 @@ fn rate_limits() -> impl Strategy<Value = RateLimit> {
         )
 }
 
-fn agents() -> impl Strategy<Value = AgentApi> {
-    let url = || prop::option::of(any::<String>());
-    let services = (url(), url(), url()).prop_map(|(api, web, plugin_daemon)| DifyServices {
-        api,
-        web,
-        plugin_daemon,
-    });
-    let timeouts =
-        (time_spans(), time_spans(), time_spans()).prop_map(|(connect, first_byte, idle)| {
-            AgentTimeouts {
-                connect,
-                first_byte,
-                idle,
-            }
-        });
-    let domains = prop::collection::vec(any::<String>(), 0..3);
-    let routes = prop::collection::vec(agent_routes(), 0..3);
+fn cross_origin_rules() -> impl Strategy<Value = Cors> {
+    let texts = || prop::collection::vec(any::<String>(), 0..3);
     (
-        any::<String>(),
-        domains,
-        any::<String>(),
+        texts(),
+        texts(),
+        texts(),
+        texts(),
         any::<bool>(),
-        services,
-        prop::collection::vec(rate_limits(), 0..2),
-        routes,
-        timeouts,
+        time_spans(),
     )
         .prop_map(
             |(
-                name,
-                domains,
-                base_path,
-                strip_base_path,
-                services,
-                rate_limits,
-                routes,
-                timeouts,
-            )| {
+                allow_origins,
+                allow_methods,
+                allow_headers,
+                expose_headers,
+                allow_credentials,
+                max_age,
+            )| Cors {
+                allow_origins,
+                allow_methods,
+                allow_headers,
+                expose_headers,
+                allow_credentials,
+                max_age,
+            },
+        )
+}
+
+fn agents() -> impl Strategy<Value = AgentApi> {
+    let url = || prop::option::of(any::<String>());
+    let services = (url(), url(), url(), url()).prop_map(|(api, web, plugin_daemon, socket_io)| {
+        DifyServices {
+            api,
+            web,
+            plugin_daemon,
+            socket_io,
+        }
+    });
+    let span = time_spans;
+    let timeouts = (span(), span(), span(), span(), span(), span()).prop_map(
+        |(connect, first_byte, run_first_byte, idle, stream_idle, ceiling)| AgentTimeouts {
+            connect,
+            first_byte,
+            run_first_byte,
+            idle,
+            stream_idle,
+            ceiling,
+        },
+    );
+    let policies = (
+        prop::collection::vec(rate_limits(), 0..2),
+        prop::option::of(cross_origin_rules()),
+    )
+        .prop_map(|(rate_limits, cors)| AgentPolicies { rate_limits, cors });
+    let protocols = prop::sample::select(vec![AgentProtocol::Dify, AgentProtocol::Http]);
+    let place = (
+        prop::collection::vec(any::<String>(), 0..3),
+        any::<String>(),
+        any::<[bool; 2]>(),
+        url(),
+    );
+    (
+        any::<String>(),
+        protocols,
+        place,
+        services,
+        any::<u32>(),
+        policies,
+        prop::collection::vec(agent_routes(), 0..3),
+        timeouts,
+    )
+        .prop_map(
+            |(name, protocol, place, services, size, policies, routes, timeouts)| {
+                let (domains, base_path, [strip_base_path, redirect_to_https], url) = place;
                 AgentApi {
                     name,
-                    protocol: AgentProtocol::Dify,
+                    protocol,
                     domains,
                     base_path,
                     strip_base_path,
+                    redirect_to_https,
                     services,
-                    policies: AgentPolicies { rate_limits },
+                    url,
+                    max_body_size: ByteSize::from_bytes(size.into()),
+                    policies,
                     routes,
                     timeouts,
                 }

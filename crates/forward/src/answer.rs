@@ -52,6 +52,16 @@ impl Answer {
         }
     }
 
+    /// No body: the status and header fields say it all.
+    pub const fn empty(status: StatusCode, reason: Reason) -> Self {
+        Self {
+            status,
+            reason,
+            content_type: "",
+            body: Vec::new(),
+        }
+    }
+
     /// A JSON document.
     pub fn json(status: StatusCode, reason: Reason, document: &serde_json::Value) -> Self {
         Self {

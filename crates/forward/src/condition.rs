@@ -1,42 +1,82 @@
 //! Conditions on headers and query parameters.
 
+use regex_lite::Regex;
 use spillway_config::{RequestMatch, ValueMatch};
 use spillway_platform::RequestHead;
 
-/// Whether every condition holds. A field or parameter given several times satisfies a condition if one of its
-/// values does.
-pub(crate) fn holds(conditions: &RequestMatch, request: &RequestHead) -> bool {
-    conditions.headers.iter().all(|(name, condition)| {
-        let name = name.to_ascii_lowercase();
-        value_holds(
-            condition,
-            request
-                .headers
-                .all(&name)
-                .filter_map(|value| std::str::from_utf8(value).ok()),
-        )
-    }) && conditions.query.iter().all(|(name, condition)| {
-        let query = request.query().unwrap_or_default();
-        let values: Vec<_> = url::form_urlencoded::parse(query.as_bytes())
-            .filter(|(key, _)| key == name)
-            .map(|(_, value)| value)
-            .collect();
-        value_holds(condition, values.iter().map(AsRef::as_ref))
-    })
+/// Conditions, ready to be asked; all must hold.
+#[derive(Debug)]
+pub(crate) struct Conditions {
+    /// By name in lower case.
+    headers: Vec<(String, Condition)>,
+    query: Vec<(String, Condition)>,
 }
 
-/// How many conditions there are: more of them win.
-pub(crate) fn count(conditions: &RequestMatch) -> usize {
-    conditions
-        .headers
-        .len()
-        .saturating_add(conditions.query.len())
+#[derive(Debug)]
+enum Condition {
+    Exact(String),
+    Prefix(String),
+    Regex(Regex),
+    Present(bool),
 }
 
-fn value_holds<'a>(condition: &ValueMatch, mut values: impl Iterator<Item = &'a str>) -> bool {
-    match condition {
-        ValueMatch::Exact(text) => values.any(|value| value == text),
-        ValueMatch::Prefix { prefix } => values.any(|value| value.starts_with(prefix)),
-        ValueMatch::Present { present } => values.next().is_some() == *present,
+impl Conditions {
+    /// Prepares them; `regex` compiles an expression.
+    pub fn new<E>(
+        config: &RequestMatch,
+        regex: impl Fn(&str) -> Result<Regex, E>,
+    ) -> Result<Self, E> {
+        let condition = |config: &ValueMatch| {
+            Ok(match config {
+                ValueMatch::Exact(text) => Condition::Exact(text.clone()),
+                ValueMatch::Prefix { prefix } => Condition::Prefix(prefix.clone()),
+                ValueMatch::Regex { regex: expression } => Condition::Regex(regex(expression)?),
+                ValueMatch::Present { present } => Condition::Present(*present),
+            })
+        };
+        let headers = config
+            .headers
+            .iter()
+            .map(|(name, value)| Ok((name.to_ascii_lowercase(), condition(value)?)));
+        let query = config
+            .query
+            .iter()
+            .map(|(name, value)| Ok((name.clone(), condition(value)?)));
+        Ok(Self {
+            headers: headers.collect::<Result<_, E>>()?,
+            query: query.collect::<Result<_, E>>()?,
+        })
+    }
+
+    /// Whether every condition holds. A field or parameter given several times satisfies a condition if one of its
+    /// values does.
+    pub fn hold(&self, request: &RequestHead) -> bool {
+        self.headers.iter().all(|(name, condition)| {
+            let values = request.headers.all(name);
+            condition.holds(values.filter_map(|value| std::str::from_utf8(value).ok()))
+        }) && self.query.iter().all(|(name, condition)| {
+            let query = request.query().unwrap_or_default();
+            let values: Vec<_> = url::form_urlencoded::parse(query.as_bytes())
+                .filter(|(key, _)| key == name)
+                .map(|(_, value)| value)
+                .collect();
+            condition.holds(values.iter().map(AsRef::as_ref))
+        })
+    }
+
+    /// How many there are: more of them win.
+    pub fn count(&self) -> usize {
+        self.headers.len().saturating_add(self.query.len())
+    }
+}
+
+impl Condition {
+    fn holds<'a>(&self, mut values: impl Iterator<Item = &'a str>) -> bool {
+        match self {
+            Self::Exact(text) => values.any(|value| value == text),
+            Self::Prefix(prefix) => values.any(|value| value.starts_with(prefix)),
+            Self::Regex(expression) => values.any(|value| expression.is_match(value)),
+            Self::Present(present) => values.next().is_some() == *present,
+        }
     }
 }

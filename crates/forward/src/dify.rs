@@ -1,6 +1,7 @@
 //! The routing table of the nginx that Dify ships (`docker/nginx/conf.d/default.conf.template`).
 
 use spillway_config::DifyService;
+use spillway_platform::RequestHead;
 
 /// What Dify's table says about a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,8 +14,19 @@ pub(crate) struct Entry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Target {
     Service(DifyService),
-    /// Dify's collaboration mode: a WebSocket, which a Spin component cannot take over.
-    WebSocket,
+    /// Dify's collaboration mode: polling, or a WebSocket, which a Spin component cannot take over.
+    SocketIo,
+}
+
+/// What a request is to Dify.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// It runs an app, and its answer tells what the run took.
+    Run,
+    /// It may wait for a run, but its answer says nothing of it: MCP, triggers, plugin endpoints.
+    Waits,
+    /// Anything else.
+    Other,
 }
 
 /// Plain string prefixes, as nginx matches them: `/apix` goes where `/api` goes.
@@ -28,7 +40,7 @@ const TABLE: [Entry; 11] = [
     api("/triggers"),
     Entry {
         prefix: "/socket.io/",
-        target: Target::WebSocket,
+        target: Target::SocketIo,
     },
     Entry {
         prefix: "/e/",
@@ -60,6 +72,43 @@ pub(crate) fn entry(path: &str) -> Option<Entry> {
         .copied()
 }
 
+/// What a request below an API's base path is to Dify.
+pub(crate) fn class(method: &http::Method, path: &str) -> Class {
+    if ["/mcp", "/triggers", "/e/"]
+        .iter()
+        .any(|prefix| path.starts_with(prefix))
+    {
+        return Class::Waits;
+    }
+    let (below, is_console) = match path.strip_prefix("/console/api/") {
+        Some(below) => (below, true),
+        None => match path.strip_prefix("/v1/").or(path.strip_prefix("/api/")) {
+            Some(below) => (below, false),
+            None => return Class::Other,
+        },
+    };
+    let segments: Vec<&str> = below.trim_end_matches('/').split('/').collect();
+    let is_run = match (method.as_str(), segments.as_slice()) {
+        ("POST", ["chat-messages" | "completion-messages"])
+        | ("POST", ["workflows", "run"] | ["workflows", _, "run"])
+        // The stream of a run that goes on after a pause.
+        | ("GET", ["workflow", _, "events"]) => true,
+        ("POST", [.., "chat-messages" | "completion-messages"]) => is_console,
+        ("POST", [before @ .., "run"]) => is_console && before.contains(&"workflows"),
+        _ => false,
+    };
+    if is_run { Class::Run } else { Class::Other }
+}
+
+/// Whether a request for `/socket.io/` is one of Engine.IO's long-polling transport, which is plain HTTP.
+pub(crate) fn is_polling(request: &RequestHead) -> bool {
+    let wants_websocket = request.headers.contains("upgrade")
+        || request
+            .query()
+            .is_some_and(|query| query.split('&').any(|pair| pair == "transport=websocket"));
+    !wants_websocket
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,7 +131,37 @@ mod tests {
         ] {
             assert_eq!(entry(path).unwrap().prefix, prefix, "{path}");
         }
-        assert_eq!(entry("/socket.io/?x").unwrap().target, Target::WebSocket);
+        assert_eq!(entry("/socket.io/?x").unwrap().target, Target::SocketIo);
         assert_eq!(entry("relative"), None);
+    }
+
+    #[test]
+    fn runs_are_told_from_what_waits_for_them_and_from_the_rest() {
+        for (method, path, expected) in [
+            ("POST", "/v1/chat-messages", Class::Run),
+            ("POST", "/v1/chat-messages/", Class::Run),
+            ("POST", "/api/completion-messages", Class::Run),
+            ("POST", "/v1/workflows/run", Class::Run),
+            ("POST", "/v1/workflows/0d5f/run", Class::Run),
+            ("GET", "/v1/workflow/0d5f/events", Class::Run),
+            ("POST", "/console/api/apps/1/chat-messages", Class::Run),
+            (
+                "POST",
+                "/console/api/apps/1/workflows/draft/run",
+                Class::Run,
+            ),
+            ("POST", "/mcp/server/x/mcp", Class::Waits),
+            ("POST", "/triggers/webhook/x", Class::Waits),
+            ("GET", "/e/hook/x", Class::Waits),
+            ("GET", "/v1/chat-messages", Class::Other),
+            ("POST", "/v1/chat-messages/task/stop", Class::Other),
+            ("POST", "/v1/files/upload", Class::Other),
+            ("GET", "/v1/workflows/run/0d5f", Class::Other),
+            ("POST", "/console/api/apps/1/run", Class::Other),
+            ("POST", "/chat-messages", Class::Other),
+        ] {
+            let method = http::Method::from_bytes(method.as_bytes()).unwrap();
+            assert_eq!(class(&method, path), expected, "{method} {path}");
+        }
     }
 }

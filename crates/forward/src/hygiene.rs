@@ -7,7 +7,9 @@ use spillway_platform::{Headers, RequestHead};
 
 /// Fields that belong to one hop only (RFC 9110 §7.6.1 and its forerunners), or that the runtime sets itself and
 /// refuses from a component.
-const HOP_BY_HOP: [&str; 12] = [
+///
+/// `trailer` is not among them: without it the runtime drops the trailers that it announces.
+const HOP_BY_HOP: [&str; 11] = [
     "connection",
     "expect",
     "host",
@@ -17,7 +19,6 @@ const HOP_BY_HOP: [&str; 12] = [
     "proxy-authorization",
     "proxy-connection",
     "te",
-    "trailer",
     "transfer-encoding",
     "upgrade",
 ];
@@ -34,18 +35,26 @@ const CLIENT_CLAIMS: [&str; 7] = [
     "x-rewrite-url",
 ];
 
-/// Removes what must not cross: hop-by-hop fields and Spin's own.
-pub fn drop_unforwardable_headers(headers: &mut Headers) {
-    // A length beside a transfer coding does not count (RFC 9112 §6.3), and must not be left to the next to judge.
-    let is_chunked = headers.contains("transfer-encoding");
-    headers.retain_names(|name| {
-        let is_void_length = is_chunked && name == "content-length";
-        let is_of_the_hop = name.starts_with("spin-") || HOP_BY_HOP.contains(&name);
-        !is_void_length && !is_of_the_hop
-    });
+/// What makes a request's framing or its host ambiguous, so that the next server could read another request out of
+/// it than this one (RFC 9112 §6.3, §3.2); in words for the client.
+pub fn ambiguity(headers: &Headers) -> Option<&'static str> {
+    if headers.contains("transfer-encoding") && headers.contains("content-length") {
+        return Some(
+            "The request has both `Content-Length` and `Transfer-Encoding`. Send one of them.",
+        );
+    }
+    if headers.all("host").nth(1).is_some() {
+        return Some("The request has more than one `Host`. Send one.");
+    }
+    None
 }
 
-/// Removes a client's copies of the fields that the gateway itself gives meaning to.
+/// Removes what must not cross: hop-by-hop fields and Spin's own.
+pub fn drop_unforwardable_headers(headers: &mut Headers) {
+    headers.retain_names(|name| !name.starts_with("spin-") && !HOP_BY_HOP.contains(&name));
+}
+
+/// Removes others' copies of the fields that the gateway itself gives meaning to.
 pub fn drop_internal_headers(headers: &mut Headers) {
     headers.retain_names(|name| !name.starts_with("x-gateway-"));
 }

@@ -2,13 +2,22 @@
 //! gateway answers itself. Must not know Spin, nor what the bodies mean.
 
 mod answer;
+mod answer_headers;
 mod condition;
+mod cors;
 mod dify;
 mod hygiene;
 mod path;
+mod request_id;
 mod router;
 
 pub use answer::{Answer, Surface, openai_error};
-pub use hygiene::{ForwardedHeaders, PeerTrust, drop_internal_headers, drop_unforwardable_headers};
+pub use answer_headers::{is_event_stream, keep_events_moving, media_type, mend_places};
+pub use cors::Cors;
+pub use dify::Class;
+pub use hygiene::{
+    ForwardedHeaders, PeerTrust, ambiguity, drop_internal_headers, drop_unforwardable_headers,
+};
 pub use path::{has_dot_segment, is_below, strip_base};
-pub use router::{Destination, Error, Router, RoutingFailure};
+pub use request_id::{REQUEST_ID, request_id};
+pub use router::{ApiRules, Destination, Error, Router, RoutingFailure, Service};

@@ -1,4 +1,48 @@
-//! Paths as prefixes.
+//! Paths: as prefixes, and as the back end will understand them.
+
+use std::borrow::Cow;
+
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+
+/// What may not stand bare in a path (RFC 3986 §3.3), and the percent sign itself.
+const NOT_IN_A_PATH: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+/// The path that routes are matched by: decoded once (`%2F` as well) and with runs of slashes as one, as nginx
+/// does it and as Dify's own server will read it. A rule on `/v1/chat-messages` would otherwise not see
+/// `/v1/chat%2Dmessages`, which Dify runs all the same.
+pub(crate) fn normalized(path: &str) -> Cow<'_, str> {
+    if !path.contains('%') && !path.contains("//") {
+        return Cow::Borrowed(path);
+    }
+    let decoded = percent_decode_str(path).decode_utf8_lossy();
+    let mut merged = String::with_capacity(decoded.len());
+    for character in decoded.chars() {
+        if character != '/' || !merged.ends_with('/') {
+            merged.push(character);
+        }
+    }
+    Cow::Owned(merged)
+}
+
+/// A normalized path as it can be sent.
+pub(crate) fn encoded(path: &str) -> String {
+    utf8_percent_encode(path, NOT_IN_A_PATH).to_string()
+}
 
 /// Whether `path` is `base` or below it, by whole segments: `/v1` holds `/v1` and `/v1/x`, not `/v1x`.
 pub fn is_below(path: &str, base: &str) -> bool {
@@ -47,6 +91,23 @@ mod tests {
         assert!(is_below("/v1", "/v1") && is_below("/v1/x", "/v1") && is_below("/v1/", "/v1"));
         assert!(!is_below("/v1x", "/v1") && !is_below("/", "/v1"));
         assert!(is_below("/x", "/") && is_below("/", "/"));
+    }
+
+    #[test]
+    fn a_path_is_matched_as_dify_will_read_it() {
+        for (sent, read) in [
+            ("/v1/x", "/v1/x"),
+            ("//v1///x/", "/v1/x/"),
+            ("/%76%31/chat%2Dmessages", "/v1/chat-messages"),
+            ("/v1%2Fchat-messages", "/v1/chat-messages"),
+            ("/v1%2f%2fx", "/v1/x"),
+            ("/%2576", "/%76"),
+            ("/%zz/%4", "/%zz/%4"),
+            ("/%ff", "/\u{fffd}"),
+        ] {
+            assert_eq!(normalized(sent), read, "{sent}");
+        }
+        assert_eq!(encoded("/a b/\u{e9}%?"), "/a%20b/%C3%A9%25%3F");
     }
 
     #[test]

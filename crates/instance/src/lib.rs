@@ -2,12 +2,14 @@
 //! totals of all instances. Must not know what a component does with a request.
 #![cfg(target_arch = "wasm32")]
 
+mod lease;
 mod limits;
 mod meter;
 mod settings;
 mod totals;
 
-pub use limits::{Admission, Limits, Refusal};
+pub use lease::Lease;
+pub use limits::{Admission, Limits, Passage, Refusal};
 pub use meter::Meter;
 pub use settings::{SettingsError, read_settings};
 pub use totals::Totals;

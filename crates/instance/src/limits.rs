@@ -1,7 +1,7 @@
 //! Request limits: the rules of all APIs, and the store that counts for them.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use spillway_config::{Gateway, OnError, RateLimit};
@@ -11,23 +11,32 @@ use spillway_platform::spin::{
 };
 use spillway_platform::{Clock, Headers};
 use spillway_store::{
-    Breaker, Increment, LIMIT_TAKE_V1, LIMIT_TAKE_V1_SHA1, Take, Taken, Transition,
+    Breaker, Hold, Increment, LIMIT_TAKE_V2, LIMIT_TAKE_V2_SHA1, LeaseName, Taken, Transition,
     explain_redis_error, limit_take_arguments, read_limit_take, take_from_numbers,
 };
 use spillway_telemetry::Reason;
 
-use crate::Meter;
+use crate::{Lease, Meter};
 
 /// The longest a request waits for its limits. Redis answers within a millisecond or is not well.
 const REDIS_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// What the limits say of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Admission {
-    /// It may go on; these header fields go onto its answer.
-    Passed(Vec<(&'static str, String)>),
+    /// It may go on.
+    Passed(Passage),
     /// It may not.
     Refused(Refusal),
+}
+
+/// What a request that passed carries on.
+#[derive(Debug, Default)]
+pub struct Passage {
+    /// Header fields for its answer.
+    pub headers: Vec<(&'static str, String)>,
+    /// Its places among those that are under way, to be kept until its answer has ended.
+    pub lease: Option<Lease>,
 }
 
 /// A refused request's answer, but for the surface's form.
@@ -56,7 +65,8 @@ pub struct Limits {
 
 #[derive(Debug)]
 enum Store {
-    Redis(Redis),
+    /// Shared with the leases that are kept there.
+    Redis(Arc<Redis>),
     KeyValue,
 }
 
@@ -87,7 +97,10 @@ impl Limits {
         let store = if gateway.state.redis.is_empty() {
             Store::KeyValue
         } else {
-            Store::Redis(Redis::new(gateway.state.redis.clone(), REDIS_TIMEOUT))
+            Store::Redis(Arc::new(Redis::new(
+                gateway.state.redis.clone(),
+                REDIS_TIMEOUT,
+            )))
         };
         Ok(Self {
             by_api,
@@ -100,6 +113,11 @@ impl Limits {
     /// Whether an API has rules at all: most have none, and their requests need no facts gathered.
     pub fn has_rules(&self, api: &str) -> bool {
         self.by_api.contains_key(api)
+    }
+
+    /// Whether an API has rules by end user, so that bodies have to be read.
+    pub fn counts_by_end_user(&self, api: &str) -> bool {
+        self.by_api.get(api).is_some_and(Rules::count_by_end_user)
     }
 
     /// The Dify app whose key a request carries.
@@ -115,20 +133,47 @@ impl Limits {
         meter: &'static Meter,
     ) -> Admission {
         let Some(rules) = self.by_api.get(api) else {
-            return Admission::Passed(Vec::new());
+            return Admission::Passed(Passage::default());
         };
         let applicable = rules.applicable(facts);
         if applicable.is_empty() {
-            return Admission::Passed(Vec::new());
+            return Admission::Passed(Passage::default());
         }
-        match self.take(applicable.takes(), meter).await {
-            Some(taken) => judged(&applicable.verdict(&taken), meter),
+        // A name is only needed where places are kept.
+        let name = LeaseName(if applicable.holds().is_empty() {
+            String::new()
+        } else {
+            format!("{:032x}", spin::random_name())
+        });
+        match self.take(&applicable, &name, meter).await {
+            Some(taken) => {
+                let lease = self.lease(&applicable, &taken, name);
+                judged(&applicable.verdict(&taken), lease, meter)
+            }
             None => without_state(&applicable, meter),
         }
     }
 
+    /// Keeps the places that were taken, if there are some.
+    fn lease(&self, applicable: &Applicable<'_>, taken: &Taken, name: LeaseName) -> Option<Lease> {
+        let Store::Redis(redis) = &self.store else {
+            return None;
+        };
+        let held = applicable.holds().iter().zip(&taken.holds);
+        let held: Vec<Hold> = held
+            .filter(|(_, count)| taken.passes && !count.full)
+            .map(|(hold, _)| hold.clone())
+            .collect();
+        (!held.is_empty()).then(|| Lease::keep(Arc::clone(redis), held, name))
+    }
+
     /// `None`: the store did not answer, or is being left alone.
-    async fn take(&self, takes: &[Take], meter: &'static Meter) -> Option<Taken> {
+    async fn take(
+        &self,
+        applicable: &Applicable<'_>,
+        lease: &LeaseName,
+        meter: &'static Meter,
+    ) -> Option<Taken> {
         let allowed = self
             .breaker
             .lock()
@@ -137,9 +182,12 @@ impl Limits {
             return None;
         }
         let result = match &self.store {
-            Store::Redis(redis) => take_from_redis(redis, takes).await,
-            Store::KeyValue => take_from_numbers(&Numbers, milliseconds_since_1970, takes)
-                .map_err(|error| error.to_string()),
+            Store::Redis(redis) => take_from_redis(redis, applicable, lease).await,
+            // `check` refuses limits on what is under way without a Redis.
+            Store::KeyValue => {
+                take_from_numbers(&Numbers, milliseconds_since_1970, applicable.takes())
+                    .map_err(|error| error.to_string())
+            }
         };
         let transition = self
             .breaker
@@ -166,7 +214,7 @@ impl Limits {
     }
 }
 
-fn judged(verdict: &Verdict<'_>, meter: &'static Meter) -> Admission {
+fn judged(verdict: &Verdict<'_>, lease: Option<Lease>, meter: &'static Meter) -> Admission {
     meter.count(|counters| {
         for (rule, outcome) in &verdict.outcomes {
             counters.rate_limit(rule, outcome.as_str());
@@ -181,7 +229,7 @@ fn judged(verdict: &Verdict<'_>, meter: &'static Meter) -> Admission {
             rejected_msg: standing.rule.rejected_msg.clone(),
             headers,
         }),
-        _ => Admission::Passed(headers),
+        _ => Admission::Passed(Passage { headers, lease }),
     }
 }
 
@@ -194,7 +242,7 @@ fn without_state(applicable: &Applicable<'_>, meter: &'static Meter) -> Admissio
     };
     meter.count(|counters| counters.rate_limit("", verdict));
     if !denied {
-        return Admission::Passed(Vec::new());
+        return Admission::Passed(Passage::default());
     }
     Admission::Refused(Refusal {
         status: 503,
@@ -206,8 +254,13 @@ fn without_state(applicable: &Applicable<'_>, meter: &'static Meter) -> Admissio
 }
 
 /// One round trip; two when this Redis meets the script for the first time.
-async fn take_from_redis(redis: &Redis, takes: &[Take]) -> Result<Taken, String> {
-    let arguments = limit_take_arguments(takes, None);
+async fn take_from_redis(
+    redis: &Redis,
+    applicable: &Applicable<'_>,
+    lease: &LeaseName,
+) -> Result<Taken, String> {
+    let (takes, holds) = (applicable.takes(), applicable.holds());
+    let arguments = limit_take_arguments(takes, holds, lease, None);
     let parameters = |first: &str| -> Vec<Parameter> {
         std::iter::once(first)
             .chain(arguments.iter().map(String::as_str))
@@ -216,11 +269,11 @@ async fn take_from_redis(redis: &Redis, takes: &[Take]) -> Result<Taken, String>
     };
     let explained = |error: RedisError| explain_redis_error(&error.to_string());
     let replies = match redis
-        .execute("EVALSHA", parameters(LIMIT_TAKE_V1_SHA1))
+        .execute("EVALSHA", parameters(LIMIT_TAKE_V2_SHA1))
         .await
     {
         Err(error) if error.is_unknown_script() => redis
-            .execute("EVAL", parameters(LIMIT_TAKE_V1))
+            .execute("EVAL", parameters(LIMIT_TAKE_V2))
             .await
             .map_err(explained)?,
         other => other.map_err(explained)?,
@@ -232,7 +285,7 @@ async fn take_from_redis(redis: &Redis, takes: &[Take]) -> Result<Taken, String>
             _ => None,
         })
         .collect();
-    read_limit_take(&numbers, takes.len()).map_err(|error| error.to_string())
+    read_limit_take(&numbers, takes.len(), holds.len()).map_err(|error| error.to_string())
 }
 
 /// The key-value store as numbers by name.

@@ -55,6 +55,15 @@ impl DigestKey {
 }
 
 impl DifyApp {
+    /// A name for logs and metrics: enough of the digest to tell an installation's apps apart.
+    pub fn label(&self) -> String {
+        self.0.iter().take(6).fold(String::new(), |mut name, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(name, "{byte:02x}");
+            name
+        })
+    }
+
     pub(crate) const fn as_bytes(&self) -> &[u8] {
         &self.0
     }

@@ -31,6 +31,12 @@ pub struct RequestFacts<'a> {
     pub model: Option<&'a str>,
     /// The Dify application.
     pub dify_app: Option<&'a DifyApp>,
+    /// The end user, as the application that calls Dify names them.
+    pub end_user: Option<&'a str>,
+    /// The route's name.
+    pub route: Option<&'a str>,
+    /// The service that gets the request.
+    pub service: Option<&'a str>,
 }
 
 /// A value of the property that requests are counted by.
@@ -42,6 +48,21 @@ pub(crate) enum Value<'a> {
 }
 
 impl<'a> RequestFacts<'a> {
+    /// Of a request of which nothing but its headers is known.
+    pub const fn of(headers: &'a Headers) -> Self {
+        Self {
+            headers,
+            query: None,
+            client: None,
+            consumer: None,
+            model: None,
+            dify_app: None,
+            end_user: None,
+            route: None,
+            service: None,
+        }
+    }
+
     /// The values of a property, in the request's order. A header, parameter or cookie may have several; the first
     /// hundred are told.
     pub(crate) fn values(&self, by: &LimitBy) -> Vec<Value<'a>> {
@@ -62,6 +83,9 @@ impl<'a> RequestFacts<'a> {
             LimitBy::Cookie(name) => self.cookies(name),
             LimitBy::Consumer => text(self.consumer),
             LimitBy::Model => text(self.model),
+            LimitBy::EndUser => text(self.end_user),
+            LimitBy::Route => text(self.route),
+            LimitBy::Service => text(self.service),
             LimitBy::Address(source) => self
                 .address(source)
                 .map(Value::Address)

@@ -20,11 +20,15 @@ impl Verdict<'_> {
             reset_s,
         } = standing;
         let name = structured_string(&rule.name);
+        let policy = match window_s {
+            Some(window_s) => format!("{name};q={limit};w={window_s}"),
+            None => format!("{name};q={limit};qu=\"concurrent-requests\""),
+        };
         let mut headers = vec![
             ("x-ratelimit-limit", limit.to_string()),
             ("x-ratelimit-remaining", remaining.to_string()),
             ("x-ratelimit-reset", reset_s.to_string()),
-            ("ratelimit-policy", format!("{name};q={limit};w={window_s}")),
+            ("ratelimit-policy", policy),
             ("ratelimit", format!("{name};r={remaining};t={reset_s}")),
         ];
         if !self.passes {

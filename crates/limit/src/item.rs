@@ -2,7 +2,7 @@
 
 use regex_lite::Regex;
 use spillway_config::{KeyPattern, LimitBy, LimitKey, QuotaWindow, RequestQuota, RuleItem};
-use spillway_store::Take;
+use spillway_store::{Hold, Take};
 
 use crate::digest::CountNames;
 use crate::facts::Value;
@@ -36,23 +36,42 @@ enum Matcher {
     Any,
 }
 
-/// The limits of several windows.
+/// The limits of several windows, and of what is under way.
 #[derive(Debug)]
-pub(crate) struct Quota(Vec<(QuotaWindow, u32)>);
+pub(crate) struct Quota {
+    windows: Vec<(QuotaWindow, u32)>,
+    under_way: Option<u32>,
+}
+
+/// What a request has to take of one rule.
+#[derive(Debug, Default)]
+pub(crate) struct Wanted {
+    pub takes: Vec<Take>,
+    pub holds: Vec<Hold>,
+}
 
 impl Quota {
     pub fn new(quota: RequestQuota) -> Self {
-        Self(quota.windows().collect())
+        Self {
+            windows: quota.windows().collect(),
+            under_way: quota.concurrency,
+        }
     }
 
-    /// One take for each window.
-    pub fn takes<'a>(&'a self, name: &'a str, dry_run: bool) -> impl Iterator<Item = Take> + 'a {
-        self.0.iter().map(move |(window, limit)| Take {
+    /// One take for each window, and a hold where what is under way is limited.
+    pub fn want(&self, name: &str, dry_run: bool, wanted: &mut Wanted) {
+        let takes = self.windows.iter().map(|(window, limit)| Take {
             key: format!("{name}:{}", window.seconds()),
             limit: *limit,
             window_ms: u64::from(window.seconds()).saturating_mul(1000),
             dry_run,
-        })
+        });
+        wanted.takes.extend(takes);
+        wanted.holds.extend(self.under_way.map(|limit| Hold {
+            key: format!("{name}:under_way"),
+            limit,
+            dry_run,
+        }));
     }
 }
 
@@ -67,7 +86,12 @@ impl Item {
         let name = match &config.by {
             LimitBy::Header(name) | LimitBy::Param(name) | LimitBy::Cookie(name) => name.clone(),
             LimitBy::Address(source) => source.to_string(),
-            LimitBy::Consumer | LimitBy::Model | LimitBy::DifyApp => String::new(),
+            LimitBy::Consumer
+            | LimitBy::Model
+            | LimitBy::DifyApp
+            | LimitBy::EndUser
+            | LimitBy::Route
+            | LimitBy::Service => String::new(),
         };
         let names = digest_key.count_names(&[common, &[config.dimension(), &name]].concat());
         let mut keys = Vec::new();
@@ -96,12 +120,16 @@ impl Item {
         })
     }
 
+    /// Whether it counts by the end user.
+    pub fn counts_by_end_user(&self) -> bool {
+        self.by == LimitBy::EndUser
+    }
+
     /// What a request has to take.
     ///
     /// Where values share the quota of their key, each value that the request has counts, once a key: sending a
     /// header twice gets around nothing. Where each value has its own, the first that a key matches counts.
-    pub fn takes(&self, facts: &RequestFacts<'_>, dry_run: bool) -> Vec<Take> {
-        let mut takes = Vec::new();
+    pub fn want(&self, facts: &RequestFacts<'_>, dry_run: bool, wanted: &mut Wanted) {
         let mut matched: Vec<usize> = Vec::new();
         for value in facts.values(&self.by) {
             let mut keys = self.keys.iter().enumerate();
@@ -110,17 +138,16 @@ impl Item {
             };
             match &self.per_value {
                 Some(names) => {
-                    takes.extend(key.quota.takes(&value.count_name(names), dry_run));
+                    key.quota.want(&value.count_name(names), dry_run, wanted);
                     break;
                 }
                 None if matched.contains(&index) => {}
                 None => {
                     matched.push(index);
-                    takes.extend(key.quota.takes(&key.shared, dry_run));
+                    key.quota.want(&key.shared, dry_run, wanted);
                 }
             }
         }
-        takes
     }
 }
 

@@ -1,9 +1,10 @@
 //! All rules of an API, and those of them that hold for a request.
 
 use spillway_config::{OnError, RateLimit};
-use spillway_store::{Take, Taken};
+use spillway_store::{Hold, Take, Taken};
 
-use crate::item::{Item, Quota};
+use crate::item::{Item, Quota, Wanted};
+use crate::verdict::Place;
 use crate::{DigestKey, Error, RequestFacts, Verdict};
 
 /// A rule, as far as answers and reports are concerned.
@@ -84,6 +85,12 @@ impl Rules {
         self.rules.is_empty()
     }
 
+    /// Whether a rule counts by the end user.
+    pub fn count_by_end_user(&self) -> bool {
+        let mut items = self.rules.iter().flat_map(|limits| &limits.items);
+        items.any(Item::counts_by_end_user)
+    }
+
     /// Whether requests are refused while they cannot be counted, so that the API cannot work then.
     pub fn deny_on_error(&self) -> bool {
         self.rules
@@ -94,25 +101,25 @@ impl Rules {
     /// What a request has to take, in the order of the file: of every rule all items that it matches, of every item
     /// the key that says its value most exactly, of every key all windows.
     pub fn applicable(&self, facts: &RequestFacts<'_>) -> Applicable<'_> {
-        let mut applicable = Applicable {
-            rules: Vec::new(),
-            takes: Vec::new(),
-        };
+        let mut applicable = Applicable::default();
         for limits in &self.rules {
             let dry_run = limits.rule.dry_run;
-            let global = limits.global.iter();
-            let takes = global
-                .flat_map(|(quota, name)| quota.takes(name, dry_run))
-                .chain(
-                    limits
-                        .items
-                        .iter()
-                        .flat_map(|item| item.takes(facts, dry_run)),
-                );
-            for take in takes {
-                applicable.rules.push(&limits.rule);
-                applicable.takes.push(take);
+            let mut wanted = Wanted::default();
+            if let Some((quota, name)) = &limits.global {
+                quota.want(name, dry_run, &mut wanted);
             }
+            for item in &limits.items {
+                item.want(facts, dry_run, &mut wanted);
+            }
+            let rule = &limits.rule;
+            applicable
+                .take_rules
+                .extend(wanted.takes.iter().map(|_| rule));
+            applicable
+                .hold_rules
+                .extend(wanted.holds.iter().map(|_| rule));
+            applicable.takes.extend(wanted.takes);
+            applicable.holds.extend(wanted.holds);
         }
         applicable
     }
@@ -125,17 +132,20 @@ impl Rule {
 }
 
 /// What one request has to take, and from which rules.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Applicable<'r> {
     /// Of each take, its rule.
-    rules: Vec<&'r Rule>,
+    take_rules: Vec<&'r Rule>,
     takes: Vec<Take>,
+    /// Of each hold, its rule.
+    hold_rules: Vec<&'r Rule>,
+    holds: Vec<Hold>,
 }
 
 impl<'r> Applicable<'r> {
     /// Whether no rule holds for the request, so that nothing needs to be asked.
     pub fn is_empty(&self) -> bool {
-        self.takes.is_empty()
+        self.takes.is_empty() && self.holds.is_empty()
     }
 
     /// For the store, all in one call.
@@ -143,18 +153,30 @@ impl<'r> Applicable<'r> {
         &self.takes
     }
 
+    /// For the store, in the same call: the places to keep while the request is under way.
+    pub fn holds(&self) -> &[Hold] {
+        &self.holds
+    }
+
     /// What happens to the request if the store gives no answer: it is refused if a rule that is no dry run says so.
     pub fn when_state_fails(&self) -> OnError {
-        if self.rules.iter().any(|rule| rule.denies_on_error()) {
+        let mut rules = self.take_rules.iter().chain(&self.hold_rules);
+        if rules.any(|rule| rule.denies_on_error()) {
             OnError::Deny
         } else {
             OnError::Allow
         }
     }
 
-    /// What the store's answer to [`Applicable::takes`] means.
+    /// What the store's answer to [`Applicable::takes`] and [`Applicable::holds`] means.
     pub fn verdict(&self, taken: &Taken) -> Verdict<'r> {
-        let rules = self.rules.iter().copied();
-        Verdict::new(taken.passes, rules.zip(&self.takes).zip(&taken.counts))
+        let takes = self.takes.iter().zip(&taken.counts);
+        let takes = self.take_rules.iter().zip(takes);
+        let holds = self.holds.iter().zip(&taken.holds);
+        let holds = self.hold_rules.iter().zip(holds);
+        let places = takes
+            .map(|(rule, (take, count))| Place::in_window(rule, take, count))
+            .chain(holds.map(|(rule, (hold, count))| Place::under_way(rule, hold, count)));
+        Verdict::new(taken.passes, places)
     }
 }

@@ -1,6 +1,6 @@
 //! What the counts mean for a request.
 
-use spillway_store::{Count, Take};
+use spillway_store::{Count, Hold, HoldCount, Take};
 
 use crate::Rule;
 
@@ -45,25 +45,58 @@ impl Outcome {
 pub struct Standing<'r> {
     /// The rule.
     pub rule: &'r Rule,
-    /// How many requests may pass in any window.
+    /// How many requests may pass in any window, or be under way.
     pub limit: u32,
-    /// The window in seconds.
-    pub window_s: u64,
+    /// The window in seconds; `None` for a limit on what is under way.
+    pub window_s: Option<u64>,
     /// How many more may pass now.
     pub remaining: u64,
-    /// Seconds until more may, rounded up; at least 1.
+    /// Seconds until more may, rounded up; at least 1. When one of those under way ends nobody knows: 1 then.
     pub reset_s: u64,
 }
 
+/// One place that a request needs, and how it stands.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'r> {
+    rule: &'r Rule,
+    limit: u32,
+    window_ms: Option<u64>,
+    remaining: u64,
+    reset_ms: u64,
+    full: bool,
+}
+
+impl<'r> Place<'r> {
+    pub fn in_window(rule: &'r Rule, take: &Take, count: &Count) -> Self {
+        Self {
+            rule,
+            limit: take.limit,
+            window_ms: Some(take.window_ms),
+            remaining: count.remaining,
+            reset_ms: count.reset_ms,
+            full: count.full,
+        }
+    }
+
+    pub fn under_way(rule: &'r Rule, hold: &Hold, count: &HoldCount) -> Self {
+        Self {
+            rule,
+            limit: hold.limit,
+            window_ms: None,
+            remaining: u64::from(hold.limit).saturating_sub(count.under_way),
+            reset_ms: 0,
+            full: count.full,
+        }
+    }
+}
+
 impl<'r> Verdict<'r> {
-    pub(crate) fn new<'a>(
-        passes: bool,
-        counts: impl Iterator<Item = ((&'r Rule, &'a Take), &'a Count)>,
-    ) -> Self {
-        let mut tightest: Option<(&'r Rule, &Take, &Count)> = None;
+    pub(crate) fn new(passes: bool, places: impl Iterator<Item = Place<'r>>) -> Self {
+        let mut tightest: Option<Place<'r>> = None;
         let mut outcomes: Vec<(&'r str, Outcome)> = Vec::new();
-        for ((rule, take), count) in counts {
-            let outcome = match (count.full, rule.dry_run) {
+        for place in places {
+            let rule = place.rule;
+            let outcome = match (place.full, rule.dry_run) {
                 (true, false) => Some(Outcome::Refused),
                 (true, true) => Some(Outcome::WouldRefuse),
                 (false, _) => passes.then_some(Outcome::Passed),
@@ -74,22 +107,22 @@ impl<'r> Verdict<'r> {
                     None => outcomes.push((&rule.name, outcome)),
                 }
             }
-            let is_told = !rule.dry_run && if passes { rule.shows_quota } else { count.full };
-            let is_tighter = tightest.is_none_or(|(_, _, other)| {
-                (count.remaining, other.reset_ms) < (other.remaining, count.reset_ms)
+            let is_told = !rule.dry_run && if passes { rule.shows_quota } else { place.full };
+            let is_tighter = tightest.is_none_or(|other| {
+                (place.remaining, other.reset_ms) < (other.remaining, place.reset_ms)
             });
             if is_told && is_tighter {
-                tightest = Some((rule, take, count));
+                tightest = Some(place);
             }
         }
         Self {
             passes,
-            standing: tightest.map(|(rule, take, count)| Standing {
-                rule,
-                limit: take.limit,
-                window_s: take.window_ms.div_ceil(1000),
-                remaining: count.remaining,
-                reset_s: count.reset_ms.div_ceil(1000).max(1),
+            standing: tightest.map(|place| Standing {
+                rule: place.rule,
+                limit: place.limit,
+                window_s: place.window_ms.map(|window| window.div_ceil(1000)),
+                remaining: place.remaining,
+                reset_s: place.reset_ms.div_ceil(1000).max(1),
             }),
             outcomes,
         }
@@ -106,10 +139,13 @@ impl Standing<'_> {
             reset_s,
             ..
         } = self;
-        rule.rejected_msg.clone().unwrap_or_else(|| {
-            format!(
+        rule.rejected_msg.clone().unwrap_or_else(|| match window_s {
+            Some(window_s) => format!(
                 "Too many requests: {limit} may pass in {window_s} s. Try again in {reset_s} s."
-            )
+            ),
+            None => format!(
+                "Too many requests at once: {limit} may be under way. Try again when one has ended."
+            ),
         })
     }
 }

@@ -58,7 +58,6 @@ impl Request {
 
     fn takes(&self, rules: &Rules) -> Vec<Take> {
         let facts = RequestFacts {
-            headers: &self.headers,
             query: Some(&self.query)
                 .filter(|query| !query.is_empty())
                 .map(String::as_str),
@@ -66,6 +65,7 @@ impl Request {
             consumer: self.consumer,
             model: self.model,
             dify_app: self.dify_app.as_ref(),
+            ..RequestFacts::of(&self.headers)
         };
         rules.applicable(&facts).takes().to_vec()
     }

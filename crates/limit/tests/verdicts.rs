@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use spillway_config::{OnError, RateLimit, parse_normal_form};
 use spillway_limit::{DigestKey, Outcome, RequestFacts, Rules, Verdict};
 use spillway_platform::Headers;
-use spillway_store::MemoryStore;
+use spillway_store::{LeaseName, MemoryStore};
 
 fn limits(json: &str) -> Vec<RateLimit> {
     let gateway = format!(
@@ -24,14 +24,7 @@ fn app(name: &str) -> Headers {
 }
 
 fn facts(headers: &Headers) -> RequestFacts<'_> {
-    RequestFacts {
-        headers,
-        query: None,
-        client: None,
-        consumer: None,
-        model: None,
-        dify_app: None,
-    }
+    RequestFacts::of(headers)
 }
 
 fn ask<'r>(store: &mut MemoryStore, rules: &'r Rules, now_ms: u64, name: &str) -> Verdict<'r> {
@@ -112,7 +105,7 @@ fn the_tightest_rule_is_told() {
             standing.remaining,
             standing.reset_s
         ),
-        ("wide", 3600, 2, 4200)
+        ("wide", Some(3600), 2, 4200)
     );
     assert_eq!(
         first.outcomes,
@@ -151,7 +144,7 @@ fn of_several_that_refuse_the_longest_wait_is_told() {
     let standing = refused.standing.unwrap();
     assert_eq!(
         (standing.window_s, standing.rule.rejected_code),
-        (3600, 503)
+        (Some(3600), 503)
     );
     assert_eq!(standing.message(), "slow down");
     assert_eq!(refused.outcomes, [("a", Outcome::Refused)]);
@@ -220,4 +213,51 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn what_is_under_way_is_limited_until_it_ends() {
+    let rules = rules(
+        r#"[{ "rule_name": "at_once", "rule_items": [
+            { "limit_by_per_header": "x-app-id", "limit_keys": [{ "key": "*", "concurrency": 1, "query_per_minute": 9 }] }] }]"#,
+        OnError::Allow,
+    );
+    let mut store = MemoryStore::default();
+    let mut ask = |name: &str, lease: &str| {
+        let headers = app(name);
+        let applicable = rules.applicable(&facts(&headers));
+        let lease = LeaseName(lease.to_owned());
+        let (takes, holds) = (applicable.takes(), applicable.holds());
+        applicable.verdict(&store.take_and_hold(0, takes, holds, &lease))
+    };
+    assert!(ask("a", "1").passes);
+    let refused = ask("a", "2");
+    assert!(!refused.passes);
+    let standing = refused.standing.unwrap();
+    assert_eq!(
+        standing.message(),
+        "Too many requests at once: 1 may be under way. Try again when one has ended."
+    );
+    let headers = refused.headers();
+    assert_eq!(header(&headers, "retry-after"), "1");
+    assert_eq!(
+        header(&headers, "ratelimit-policy"),
+        "\"at_once\";q=1;qu=\"concurrent-requests\""
+    );
+    assert!(ask("b", "3").passes, "another app is free");
+    let headers = app("a");
+    let applicable = rules.applicable(&facts(&headers));
+    store.release(applicable.holds(), &LeaseName("1".to_owned()));
+    let taken = store.take_and_hold(
+        0,
+        applicable.takes(),
+        applicable.holds(),
+        &LeaseName("4".to_owned()),
+    );
+    assert!(taken.passes);
+    assert_eq!(
+        taken.counts.first().map(|count| count.used),
+        Some(2),
+        "the refused one took nothing"
+    );
 }

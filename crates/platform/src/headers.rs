@@ -78,6 +78,15 @@ impl Headers {
         self.0.retain(|(name, _)| keep(name));
     }
 
+    /// Puts what `change` gives in the place of a field's value; `None` leaves it as it is.
+    pub fn edit(&mut self, mut change: impl FnMut(&str, &[u8]) -> Option<Vec<u8>>) {
+        for (name, value) in &mut self.0 {
+            if let Some(changed) = change(name, value) {
+                *value = changed;
+            }
+        }
+    }
+
     /// The section's size as the runtime counts it: name, value and 64 bytes a field.
     pub fn size(&self) -> usize {
         self.0.iter().fold(0, |sum, (name, value)| {

@@ -9,7 +9,7 @@ mod ports;
 pub mod spin;
 
 pub use headers::{Headers, MAX_SECTION_BYTES};
-pub use message::{RequestHead, SendError, Timeouts, Upstream};
+pub use message::{ForwardError, RequestHead, SendError, Timeouts, Upstream};
 pub use ports::{
     ClientLeft, Clock, InboundResponse, IncomingBody, OutboundRequest, OutgoingBody, Sender,
 };

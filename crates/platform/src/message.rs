@@ -35,6 +35,11 @@ impl RequestHead {
         self.path_and_query.split_once('?').map(|(_, query)| query)
     }
 
+    /// The length of the body, where it is told.
+    pub fn content_length(&self) -> Option<u64> {
+        self.headers.text("content-length")?.trim().parse().ok()
+    }
+
     /// Whether a body follows, by RFC 9112 §6.3: either length header announces one. `content-length: 0` is none.
     pub fn has_body(&self) -> bool {
         self.headers.contains("transfer-encoding")
@@ -43,6 +48,23 @@ impl RequestHead {
                 .first("content-length")
                 .is_some_and(|length| length != b"0")
     }
+}
+
+/// Why a forwarded request got no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ForwardError {
+    /// The upstream's side.
+    #[error(transparent)]
+    Send(#[from] SendError),
+    /// The client's body went past the limit.
+    #[error("the request body is larger than {limit} bytes")]
+    BodyTooLarge {
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The client's body broke off.
+    #[error("the request body broke off")]
+    ClientBrokeOff,
 }
 
 /// How long one sent request may take in each of its phases.

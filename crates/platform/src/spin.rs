@@ -14,7 +14,7 @@ mod send;
 mod variables;
 
 pub use clock::SpinClock;
-pub use forward::{Forwarded, forward, with_headers};
+pub use forward::{Answered, Forwarded, ForwardedBody, forward};
 pub use key_value::{Error as KeyValueError, KeyValue};
 pub use receive::{ReceiveError, read_body, request_head};
 pub use redis::{Error as RedisError, Parameter, Redis, Reply};
@@ -29,6 +29,12 @@ pub fn random_number() -> u32 {
     let [first, second, third, fourth, ..] =
         spin_sdk::wasip3::random::insecure::get_insecure_random_u64().to_le_bytes();
     u32::from_le_bytes([first, second, third, fourth])
+}
+
+/// A number that no other call anywhere gets, good for names and for nothing that must be secret.
+pub fn random_name() -> u128 {
+    let half = || u128::from(spin_sdk::wasip3::random::insecure::get_insecure_random_u64());
+    half() << 64 | half()
 }
 
 /// Writes one line to the component's log.

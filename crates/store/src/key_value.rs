@@ -158,6 +158,7 @@ impl<'a, S: Increment> Attempt<'a, S> {
         Taken {
             passes,
             counts: counts.collect(),
+            holds: Vec::new(),
         }
     }
 }

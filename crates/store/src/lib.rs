@@ -8,6 +8,7 @@ mod breaker;
 mod error;
 mod explain;
 mod key_value;
+mod lease;
 mod limit_take;
 mod memory;
 mod sub_windows;
@@ -16,9 +17,12 @@ pub use breaker::{Breaker, Transition};
 pub use error::Error;
 pub use explain::explain_redis_error;
 pub use key_value::{Increment, number_expires_ms, take_from_numbers};
+pub use lease::{
+    LEASE_MS, LEASE_RELEASE_V1, LEASE_RENEW_V1, lease_release_arguments, lease_renew_arguments,
+};
 pub use limit_take::{
-    Count, LIMIT_KEY_PREFIX, LIMIT_TAKE_V1, LIMIT_TAKE_V1_SHA1, Take, Taken, limit_take_arguments,
-    read_limit_take,
+    Count, Hold, HoldCount, LIMIT_KEY_PREFIX, LIMIT_TAKE_V2, LIMIT_TAKE_V2_SHA1, LeaseName, Take,
+    Taken, limit_take_arguments, read_limit_take,
 };
 pub use memory::MemoryStore;
 

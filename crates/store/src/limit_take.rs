@@ -1,6 +1,7 @@
 //! Taking a request's place from its rules, all in one step.
 
 use crate::Error;
+use crate::lease::LEASE_MS;
 
 /// Names of all keys of request limits begin so. They share a hash tag, because all rules of a request go into one
 /// script call.
@@ -10,11 +11,11 @@ pub const LIMIT_KEY_PREFIX: &str = "spillway:{limit}:v1:";
 ///
 /// What follows the script (or its digest) in `EVAL` (or `EVALSHA`) is [`limit_take_arguments`]'; the answer,
 /// integers only, is read by [`read_limit_take`]. The one error it can raise by itself is Redis' `WRONGTYPE`.
-/// Refused requests write nothing.
-pub const LIMIT_TAKE_V1: &str = include_str!("limit_take_v1.lua");
+/// Refused requests write nothing. Its first version knew windows alone and counted them as this one does.
+pub const LIMIT_TAKE_V2: &str = include_str!("limit_take_v2.lua");
 
-/// The SHA-1 of [`LIMIT_TAKE_V1`], for `EVALSHA`.
-pub const LIMIT_TAKE_V1_SHA1: &str = "383d05d25a6db990e74b1ce00e8381dd79d46a38";
+/// The SHA-1 of [`LIMIT_TAKE_V2`], for `EVALSHA`.
+pub const LIMIT_TAKE_V2_SHA1: &str = "1f5a57cfbe33c5d815d3eb66ec02425accfc4124";
 
 /// One rule that a request has to pass.
 ///
@@ -35,6 +36,22 @@ pub struct Take {
     pub dry_run: bool,
 }
 
+/// A rule on how many requests are under way at once. Like a [`Take`], but a place is kept until it is given up
+/// ([`crate::LEASE_RELEASE_V1`]) or not renewed in time ([`crate::LEASE_RENEW_V1`]), as when its holder died.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// Whose requests are counted together: [`LIMIT_KEY_PREFIX`] and what tells it from others.
+    pub key: String,
+    /// How many may be under way.
+    pub limit: u32,
+    /// Whether it only counts.
+    pub dry_run: bool,
+}
+
+/// The name under which a request's places are held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseName(pub String);
+
 /// What came of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Taken {
@@ -42,6 +59,17 @@ pub struct Taken {
     pub passes: bool,
     /// Of each rule, in the order of the [`Take`]s.
     pub counts: Vec<Count>,
+    /// Of each rule on what is under way, in the order of the [`Hold`]s.
+    pub holds: Vec<HoldCount>,
+}
+
+/// Where a rule on what is under way stands after a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HoldCount {
+    /// How many are under way, this one included where it passed.
+    pub under_way: u64,
+    /// Whether there was no room for this request.
+    pub full: bool,
 }
 
 /// Where a rule stands after a request.
@@ -59,34 +87,55 @@ pub struct Count {
 
 /// What `EVAL` or `EVALSHA` gets after the script: the number of keys, the keys, and the arguments.
 ///
-/// `now_ms` is for tests; `None` has the script ask Redis for the time.
-pub fn limit_take_arguments(takes: &[Take], now_ms: Option<u64>) -> Vec<String> {
-    let mut arguments = Vec::with_capacity(takes.len().saturating_mul(4).saturating_add(2));
-    arguments.push(takes.len().to_string());
+/// `lease` is what the holds are taken under, and lasts [`crate::LEASE_MS`]. `now_ms` is for tests; `None` has the
+/// script ask Redis for the time.
+pub fn limit_take_arguments(
+    takes: &[Take],
+    holds: &[Hold],
+    lease: &LeaseName,
+    now_ms: Option<u64>,
+) -> Vec<String> {
+    let room = takes.len().saturating_add(holds.len()).saturating_mul(4);
+    let mut arguments = Vec::with_capacity(room.saturating_add(5));
+    arguments.push(takes.len().saturating_add(holds.len()).to_string());
     arguments.extend(takes.iter().map(|take| take.key.clone()));
+    arguments.extend(holds.iter().map(|hold| hold.key.clone()));
     arguments.push(now_ms.map_or_else(String::new, |now_ms| now_ms.to_string()));
+    arguments.push(takes.len().to_string());
+    arguments.push(lease.0.clone());
+    arguments.push(LEASE_MS.to_string());
     for take in takes {
         arguments.push(take.limit.to_string());
         arguments.push(take.window_ms.to_string());
         arguments.push(u8::from(take.dry_run).to_string());
     }
+    for hold in holds {
+        arguments.push(hold.limit.to_string());
+        arguments.push(u8::from(hold.dry_run).to_string());
+    }
     arguments
 }
 
-/// Reads the script's answer for this many [`Take`]s.
+/// Reads the script's answer for this many [`Take`]s and [`Hold`]s.
 ///
 /// # Errors
 /// [`Error::Answer`] where it is not what the script answers.
-pub fn read_limit_take(answer: &[i64], takes: usize) -> Result<Taken, Error> {
-    let (passes, counts) = match answer.split_first() {
-        Some((0, counts)) => (false, counts),
-        Some((1, counts)) => (true, counts),
+pub fn read_limit_take(answer: &[i64], takes: usize, holds: usize) -> Result<Taken, Error> {
+    let (passes, numbers) = match answer.split_first() {
+        Some((0, numbers)) => (false, numbers),
+        Some((1, numbers)) => (true, numbers),
         _ => return Err(Error::Answer),
     };
+    let (counts, held) = numbers
+        .split_at_checked(takes.saturating_mul(4))
+        .ok_or(Error::Answer)?;
     let (counts, []) = counts.as_chunks::<4>() else {
         return Err(Error::Answer);
     };
-    if counts.len() != takes {
+    let (held, []) = held.as_chunks::<2>() else {
+        return Err(Error::Answer);
+    };
+    if held.len() != holds {
         return Err(Error::Answer);
     }
     let counts = counts.iter().map(|[used, remaining, reset_ms, full]| {
@@ -97,9 +146,16 @@ pub fn read_limit_take(answer: &[i64], takes: usize) -> Result<Taken, Error> {
             full: *full == 1,
         })
     });
+    let held = held.iter().map(|[under_way, full]| {
+        Ok(HoldCount {
+            under_way: natural(*under_way)?,
+            full: *full == 1,
+        })
+    });
     Ok(Taken {
         passes,
         counts: counts.collect::<Result<_, _>>()?,
+        holds: held.collect::<Result<_, _>>()?,
     })
 }
 
@@ -119,32 +175,44 @@ mod tests {
             window_ms,
             dry_run,
         };
+        let hold = Hold {
+            key: "c".to_owned(),
+            limit: 3,
+            dry_run: true,
+        };
+        let takes = [take("a", 1, 1_000, false), take("b", 20, 60_000, true)];
+        let lease = LeaseName("l".to_owned());
         assert_eq!(
-            limit_take_arguments(
-                &[take("a", 1, 1_000, false), take("b", 20, 60_000, true)],
-                None
-            ),
-            ["2", "a", "b", "", "1", "1000", "0", "20", "60000", "1"]
+            limit_take_arguments(&takes, &[hold], &lease, None),
+            [
+                "3", "a", "b", "c", "", "2", "l", "30000", "1", "1000", "0", "20", "60000", "1",
+                "3", "1"
+            ]
         );
-        assert_eq!(limit_take_arguments(&[], Some(5)), ["0", "5"]);
+        assert_eq!(
+            limit_take_arguments(&[], &[], &lease, Some(5)),
+            ["0", "5", "0", "l", "30000"]
+        );
     }
 
     #[test]
     fn an_answer_of_another_shape_is_refused() {
-        let taken = read_limit_take(&[1, 1, 0, 70_000, 0, 5, 0, 9, 1], 2).unwrap();
+        let taken = read_limit_take(&[1, 1, 0, 70_000, 0, 5, 0, 9, 1, 2, 0], 2, 1).unwrap();
         assert!(taken.passes);
         assert_eq!(
             (taken.counts[0].reset_ms, taken.counts[1].full),
             (70_000, true)
         );
+        assert_eq!((taken.holds[0].under_way, taken.holds[0].full), (2, false));
         for answer in [
             &[][..],
             &[2],
             &[1, 1, 0, 70_000],
             &[1, 1, 0, 70_000, 0, 1],
+            &[1, 1, 0, 70_000, 0, 1, 0],
             &[1, -1, 0, 70_000, 0],
         ] {
-            assert!(read_limit_take(answer, 1).is_err(), "{answer:?}");
+            assert!(read_limit_take(answer, 1, 0).is_err(), "{answer:?}");
         }
     }
 }

@@ -4,19 +4,32 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 use crate::sub_windows::{self, SUB_WINDOWS, SubWindows};
-use crate::{Take, Taken};
+use crate::{Hold, HoldCount, LEASE_MS, LeaseName, Take, Taken};
 
-/// Does what [`LIMIT_TAKE_V1`](crate::LIMIT_TAKE_V1) does, with a clock that is given to it. For tests: nothing
+/// Does what [`LIMIT_TAKE_V2`](crate::LIMIT_TAKE_V2) does, with a clock that is given to it. For tests: nothing
 /// expires here, and another process knows nothing of it.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryStore {
     /// By key and sub-window.
     counts: BTreeMap<String, BTreeMap<u64, u64>>,
+    /// By key and lease: when it ends.
+    leases: BTreeMap<String, BTreeMap<String, u64>>,
 }
 
 impl MemoryStore {
     /// Takes one request's place from every rule, or from none.
     pub fn take(&mut self, now_ms: u64, takes: &[Take]) -> Taken {
+        self.take_and_hold(now_ms, takes, &[], &LeaseName(String::new()))
+    }
+
+    /// Takes one request's place from every rule, those on what is under way among them, or from none.
+    pub fn take_and_hold(
+        &mut self,
+        now_ms: u64,
+        takes: &[Take],
+        holds: &[Hold],
+        lease: &LeaseName,
+    ) -> Taken {
         let read: Vec<(SubWindows, bool)> = takes
             .iter()
             .map(|take| {
@@ -25,10 +38,22 @@ impl MemoryStore {
                 (windows, full)
             })
             .collect();
-        let passes = takes
+        let under_way: Vec<(u64, bool)> = holds
+            .iter()
+            .map(|hold| {
+                let under_way = self.under_way(now_ms, &hold.key);
+                (under_way, under_way >= u64::from(hold.limit))
+            })
+            .collect();
+        let windows_pass = takes
             .iter()
             .zip(&read)
             .all(|(take, (_, full))| take.dry_run || !full);
+        let holds_pass = holds
+            .iter()
+            .zip(&under_way)
+            .all(|(hold, (_, full))| hold.dry_run || !full);
+        let passes = windows_pass && holds_pass;
         let counts = takes.iter().zip(read).map(|(take, (mut windows, full))| {
             if passes && !full {
                 let count = windows.current_count().saturating_add(1);
@@ -38,7 +63,52 @@ impl MemoryStore {
             windows.count(now_ms, take.limit, full)
         });
         let counts = counts.collect();
-        Taken { passes, counts }
+        let held = holds.iter().zip(under_way).map(|(hold, (count, full))| {
+            let mut count = count;
+            if passes && !full {
+                count = count.saturating_add(1);
+                self.hold(now_ms, &hold.key, lease);
+            }
+            HoldCount {
+                under_way: count,
+                full,
+            }
+        });
+        let holds = held.collect();
+        Taken {
+            passes,
+            counts,
+            holds,
+        }
+    }
+
+    /// Renews a lease.
+    pub fn renew(&mut self, now_ms: u64, holds: &[Hold], lease: &LeaseName) {
+        for hold in holds {
+            self.hold(now_ms, &hold.key, lease);
+        }
+    }
+
+    /// Gives a lease up.
+    pub fn release(&mut self, holds: &[Hold], lease: &LeaseName) {
+        for hold in holds {
+            if let Some(leases) = self.leases.get_mut(&hold.key) {
+                leases.remove(&lease.0);
+            }
+        }
+    }
+
+    fn under_way(&self, now_ms: u64, key: &str) -> u64 {
+        let leases = self.leases.get(key).into_iter().flat_map(BTreeMap::values);
+        let running = leases.filter(|until| **until > now_ms).count();
+        u64::try_from(running).unwrap_or(u64::MAX)
+    }
+
+    fn hold(&mut self, now_ms: u64, key: &str, lease: &LeaseName) {
+        self.leases
+            .entry(key.to_owned())
+            .or_default()
+            .insert(lease.0.clone(), now_ms.saturating_add(LEASE_MS));
     }
 
     /// How many sub-windows a key has. Never more than seven, however long it is used.

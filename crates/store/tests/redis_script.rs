@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use redis::Connection;
 use redis_server::RedisServer;
 use spillway_store::{
-    LIMIT_TAKE_V1, LIMIT_TAKE_V1_SHA1, MemoryStore, Take, Taken, limit_take_arguments,
+    LIMIT_TAKE_V2, LIMIT_TAKE_V2_SHA1, LeaseName, MemoryStore, Take, Taken, limit_take_arguments,
     read_limit_take,
 };
 
@@ -31,13 +31,18 @@ fn take(key: &str, limit: u32, window_ms: u64) -> Take {
     }
 }
 
+/// Nothing is held where there is no rule on what is under way.
+fn no_lease() -> LeaseName {
+    LeaseName(String::new())
+}
+
 fn call(connection: &mut Connection, takes: &[Take], now_ms: Option<u64>) -> Taken {
     let answer: Vec<i64> = redis::cmd("EVAL")
-        .arg(LIMIT_TAKE_V1)
-        .arg(limit_take_arguments(takes, now_ms))
+        .arg(LIMIT_TAKE_V2)
+        .arg(limit_take_arguments(takes, &[], &no_lease(), now_ms))
         .query(connection)
         .unwrap();
-    read_limit_take(&answer, takes.len()).unwrap()
+    read_limit_take(&answer, takes.len(), 0).unwrap()
 }
 
 fn milliseconds_left(connection: &mut Connection, key: &str) -> i64 {
@@ -54,17 +59,17 @@ fn the_digest_is_the_scripts() {
     let mut connection = server.connect();
     let digest: String = redis::cmd("SCRIPT")
         .arg("LOAD")
-        .arg(LIMIT_TAKE_V1)
+        .arg(LIMIT_TAKE_V2)
         .query(&mut connection)
         .unwrap();
-    assert_eq!(digest, LIMIT_TAKE_V1_SHA1);
+    assert_eq!(digest, LIMIT_TAKE_V2_SHA1);
     let takes = [take("a", 1, 60_000)];
     let answer: Vec<i64> = redis::cmd("EVALSHA")
-        .arg(LIMIT_TAKE_V1_SHA1)
-        .arg(limit_take_arguments(&takes, None))
+        .arg(LIMIT_TAKE_V2_SHA1)
+        .arg(limit_take_arguments(&takes, &[], &no_lease(), None))
         .query(&mut connection)
         .unwrap();
-    assert!(read_limit_take(&answer, 1).unwrap().passes);
+    assert!(read_limit_take(&answer, 1, 0).unwrap().passes);
 }
 
 #[test]
@@ -131,8 +136,8 @@ fn a_full_redis_leaves_no_rule_half_taken() {
         .unwrap();
     // In another sub-window, so that old fields would be removed first.
     let error = redis::cmd("EVAL")
-        .arg(LIMIT_TAKE_V1)
-        .arg(limit_take_arguments(&takes, Some(75_000)))
+        .arg(LIMIT_TAKE_V2)
+        .arg(limit_take_arguments(&takes, &[], &no_lease(), Some(75_000)))
         .query::<Vec<i64>>(&mut connection)
         .unwrap_err();
     assert!(error.to_string().contains("OOM"), "{error}");

@@ -70,6 +70,33 @@ pub struct KnowledgeCall<'a> {
     pub backend: &'a str,
 }
 
+/// The labels of a run of a Dify app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AgentRun<'a> {
+    /// The agent API's name.
+    pub name: &'a str,
+    /// The app's digest; empty where Dify did not take the key, as those have no end.
+    pub app: &'a str,
+    /// `blocking` or `streaming`.
+    pub mode: &'a str,
+    /// How it ended, from a closed list.
+    pub outcome: &'a str,
+}
+
+/// Tokens that a run of a Dify app took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AgentTokens {
+    /// Told apart.
+    Split {
+        /// Of prompts.
+        input: u64,
+        /// Of completions.
+        output: u64,
+    },
+    /// Only the sum is known.
+    Total(u64),
+}
+
 /// Sums by series. Keys are Prometheus series (`name{labels}`), values only grow; durations are microseconds.
 ///
 /// The text form is one `series value` line each, which is how deltas travel and totals are stored.
@@ -166,6 +193,33 @@ impl Counters {
             label(outcome)
         );
         self.add(&series, 1);
+    }
+
+    /// Counts one run of a Dify app, and the tokens it told.
+    pub fn agent_run(&mut self, run: AgentRun<'_>, tokens: Option<AgentTokens>) {
+        let labels = format!("name=\"{}\",app=\"{}\"", label(run.name), label(run.app));
+        self.add(
+            &format!(
+                "spillway_agent_runs_total{{{labels},mode=\"{}\",outcome=\"{}\"}}",
+                label(run.mode),
+                label(run.outcome)
+            ),
+            1,
+        );
+        let mut add = |kind: &str, count| {
+            self.add(
+                &format!("spillway_agent_tokens_total{{{labels},kind=\"{kind}\"}}"),
+                count,
+            );
+        };
+        match tokens {
+            None => {}
+            Some(AgentTokens::Split { input, output }) => {
+                add(TokenKind::Input.as_str(), input);
+                add(TokenKind::Output.as_str(), output);
+            }
+            Some(AgentTokens::Total(total)) => add("unsplit", total),
+        }
     }
 
     /// Counts one request to a knowledge API and how it ended.

@@ -5,6 +5,6 @@ mod counters;
 mod prometheus;
 mod reason;
 
-pub use counters::{Api, Counters, KnowledgeCall, ModelCall, TokenKind};
+pub use counters::{AgentRun, AgentTokens, Api, Counters, KnowledgeCall, ModelCall, TokenKind};
 pub use prometheus::render;
 pub use reason::Reason;

@@ -7,7 +7,17 @@ use crate::Counters;
 use crate::counters::{DURATION_BUCKETS_MS, seconds};
 
 /// Family name, type and help. Families that are not here are given out as untyped.
-const FAMILIES: [(&str, &str, &str); 8] = [
+const FAMILIES: [(&str, &str, &str); 10] = [
+    (
+        "spillway_agent_runs_total",
+        "counter",
+        "Runs of Dify apps, by how they ended.",
+    ),
+    (
+        "spillway_agent_tokens_total",
+        "counter",
+        "Tokens that runs took, as Dify told them.",
+    ),
     (
         "spillway_knowledge_requests_total",
         "counter",
@@ -36,7 +46,7 @@ const FAMILIES: [(&str, &str, &str); 8] = [
     (
         "spillway_request_duration_seconds",
         "histogram",
-        "From a request's arrival to its answer's head (ingress) or end (models).",
+        "From a request's arrival to its answer's head (ingress, unless the answer is read along) or end.",
     ),
     (
         "spillway_requests_total",

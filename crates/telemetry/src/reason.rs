@@ -19,6 +19,8 @@ pub enum Reason {
     RateLimited,
     /// A policy that denies without its state could not reach it.
     StateUnavailable,
+    /// Sent to the same place by `https`.
+    Redirected,
     /// The request itself is wrong.
     InvalidRequest,
     /// Body or header section above the limit.
@@ -54,6 +56,7 @@ impl Reason {
             Self::Unauthorized => "unauthorized",
             Self::RateLimited => "rate_limited",
             Self::StateUnavailable => "state_unavailable",
+            Self::Redirected => "redirected",
             Self::InvalidRequest => "invalid_request",
             Self::TooLarge => "too_large",
             Self::UpstreamRefused => "upstream_refused",

@@ -122,7 +122,7 @@ fn an_upload_that_breaks_off_breaks_off_upstream() -> Result<()> {
         let mut connection = ingress.gateway.connect().await?;
         connection
             .write(
-                b"POST /v1/files/upload HTTP/1.1\r\nHost: dify\r\nContent-Length: 1000\r\n\r\nabc",
+                b"POST /v1/files/upload HTTP/1.1\r\nHost: dify\r\nContent-Length: 100000\r\n\r\nabc",
             )
             .await?;
         ingress.dify.api.wait_for_body_bytes(3).await?;

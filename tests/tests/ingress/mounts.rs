@@ -29,7 +29,7 @@ fn a_base_path_is_removed_before_forwarding() -> Result<()> {
             ("/dify/", "/", Service::Web),
             ("/dify", "/", Service::Web),
             ("/dify?x=1", "/?x=1", Service::Web),
-            ("/dify//v1", "//v1", Service::Web),
+            ("/dify//v1", "//v1", Service::Api),
             ("/dify/dify/v1", "/dify/v1", Service::Web),
         ] {
             let (seen, _) = ingress.forwarded(Request::get(sent)).await?;

@@ -2,6 +2,7 @@
 
 mod agents;
 mod consumers;
+mod cors;
 mod knowledge;
 mod models;
 mod names;

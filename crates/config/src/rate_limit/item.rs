@@ -36,10 +36,16 @@ pub enum LimitBy {
     Model,
     /// The Dify application, told by the key that its API is called with.
     DifyApp,
+    /// The end user, as the application that calls Dify names them.
+    EndUser,
+    /// The route's name: the operator's own, or the prefix of Dify's table.
+    Route,
+    /// The service that gets the request.
+    Service,
 }
 
 /// The forms of a property that an item can be written with.
-const KEYS: [[&str; 2]; 7] = [
+const KEYS: [[&str; 2]; 10] = [
     ["limit_by_header", "limit_by_per_header"],
     ["limit_by_param", "limit_by_per_param"],
     ["limit_by_cookie", "limit_by_per_cookie"],
@@ -47,12 +53,26 @@ const KEYS: [[&str; 2]; 7] = [
     ["limit_by_ip", "limit_by_per_ip"],
     ["limit_by_model", "limit_by_per_model"],
     ["limit_by_dify_app", "limit_by_per_dify_app"],
+    ["limit_by_end_user", "limit_by_per_end_user"],
+    ["limit_by_route", "limit_by_per_route"],
+    ["limit_by_service", "limit_by_per_service"],
 ];
 
 impl RuleItem {
     /// The key that says by which property, such as `limit_by_per_header`.
     pub const fn dimension(&self) -> &'static str {
-        let [header, param, cookie, consumer, address, model, dify_app] = KEYS;
+        let [
+            header,
+            param,
+            cookie,
+            consumer,
+            address,
+            model,
+            dify_app,
+            end_user,
+            route,
+            service,
+        ] = KEYS;
         let [shared, per_value] = match self.by {
             LimitBy::Header(_) => header,
             LimitBy::Param(_) => param,
@@ -61,6 +81,9 @@ impl RuleItem {
             LimitBy::Address(_) => address,
             LimitBy::Model => model,
             LimitBy::DifyApp => dify_app,
+            LimitBy::EndUser => end_user,
+            LimitBy::Route => route,
+            LimitBy::Service => service,
         };
         if self.per_value { per_value } else { shared }
     }
@@ -75,7 +98,10 @@ impl RuleItem {
             | LimitBy::Param(_)
             | LimitBy::Cookie(_)
             | LimitBy::Consumer
-            | LimitBy::Model => Ok(KeyPattern::of_text(&key.key)),
+            | LimitBy::Model
+            | LimitBy::EndUser
+            | LimitBy::Route
+            | LimitBy::Service => Ok(KeyPattern::of_text(&key.key)),
             LimitBy::Address(_) => KeyPattern::of_addresses(&key.key),
             LimitBy::DifyApp => match KeyPattern::of_text(&key.key) {
                 pattern @ (KeyPattern::Exact(_) | KeyPattern::Any) => Ok(pattern),
@@ -119,6 +145,15 @@ struct RuleItemFields {
     /// By the Dify application, which the key of its API tells; the value means nothing, `''` will do.
     #[serde(skip_serializing_if = "Option::is_none")]
     limit_by_dify_app: Option<String>,
+    /// By the end user that a request to Dify's service API names (`user`); the value means nothing, `''` will do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit_by_end_user: Option<String>,
+    /// By the route's name, or the prefix of Dify's table; the value means nothing, `''` will do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit_by_route: Option<String>,
+    /// By the service that gets the request: `api`, `web`, `plugin_daemon`; the value means nothing, `''` will do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit_by_service: Option<String>,
     /// As `limit_by_header`, each value for itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     limit_by_per_header: Option<String>,
@@ -141,6 +176,15 @@ struct RuleItemFields {
     /// As `limit_by_dify_app`, each application for itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     limit_by_per_dify_app: Option<String>,
+    /// As `limit_by_end_user`, each user for themselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit_by_per_end_user: Option<String>,
+    /// As `limit_by_route`, each route for itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit_by_per_route: Option<String>,
+    /// As `limit_by_service`, each service for itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit_by_per_service: Option<String>,
     /// Values and their quotas.
     limit_keys: Vec<LimitKey>,
 }
@@ -178,6 +222,18 @@ impl TryFrom<RuleItemFields> for RuleItem {
             [
                 fields.limit_by_dify_app.map(|_| LimitBy::DifyApp),
                 fields.limit_by_per_dify_app.map(|_| LimitBy::DifyApp),
+            ],
+            [
+                fields.limit_by_end_user.map(|_| LimitBy::EndUser),
+                fields.limit_by_per_end_user.map(|_| LimitBy::EndUser),
+            ],
+            [
+                fields.limit_by_route.map(|_| LimitBy::Route),
+                fields.limit_by_per_route.map(|_| LimitBy::Route),
+            ],
+            [
+                fields.limit_by_service.map(|_| LimitBy::Service),
+                fields.limit_by_per_service.map(|_| LimitBy::Service),
             ],
         ];
         let given: Vec<_> = given
@@ -226,6 +282,12 @@ impl From<RuleItem> for RuleItemFields {
             (LimitBy::Model, true) => fields.limit_by_per_model = Some(nothing()),
             (LimitBy::DifyApp, false) => fields.limit_by_dify_app = Some(nothing()),
             (LimitBy::DifyApp, true) => fields.limit_by_per_dify_app = Some(nothing()),
+            (LimitBy::EndUser, false) => fields.limit_by_end_user = Some(nothing()),
+            (LimitBy::EndUser, true) => fields.limit_by_per_end_user = Some(nothing()),
+            (LimitBy::Route, false) => fields.limit_by_route = Some(nothing()),
+            (LimitBy::Route, true) => fields.limit_by_per_route = Some(nothing()),
+            (LimitBy::Service, false) => fields.limit_by_service = Some(nothing()),
+            (LimitBy::Service, true) => fields.limit_by_per_service = Some(nothing()),
         }
         fields
     }

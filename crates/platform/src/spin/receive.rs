@@ -7,7 +7,7 @@ use spin_sdk::wasip3::wit_future;
 
 use crate::{Headers, RequestHead};
 
-const PIECE_BYTES: usize = 16 * 1024;
+pub(super) const PIECE_BYTES: usize = 16 * 1024;
 
 /// A body that could not be read whole.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

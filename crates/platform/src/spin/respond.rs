@@ -93,9 +93,16 @@ pub struct ResponseWriter {
 impl ResponseWriter {
     /// Ends the body cleanly.
     pub async fn finish(self) {
+        self.finish_with(None).await;
+    }
+
+    /// Ends the body cleanly, with trailers where there are some.
+    pub async fn finish_with(self, trailers: Option<Headers>) {
         drop(self.stream);
+        // Fields that may not be sent are left out: the body is complete all the same.
+        let trailers = trailers.and_then(|trailers| fields(&trailers).ok());
         // A client that left needs nothing more.
-        let _ = self.result.write(Ok(None)).await;
+        let _ = self.result.write(Ok(trailers)).await;
     }
 }
 

@@ -23,7 +23,24 @@ use crate::{Headers, InboundResponse, IncomingBody, OutboundRequest, SendError, 
 pub struct SpinSender;
 
 /// An answer's body. Dropping it closes the upstream's connection.
-pub struct SpinBody(IncomingResponseBody);
+pub struct SpinBody {
+    body: IncomingResponseBody,
+    trailers: Option<Headers>,
+}
+
+impl SpinBody {
+    pub(super) fn new(body: IncomingResponseBody) -> Self {
+        Self {
+            body,
+            trailers: None,
+        }
+    }
+
+    /// The trailers that came after the body, once it has ended.
+    pub fn take_trailers(&mut self) -> Option<Headers> {
+        self.trailers.take()
+    }
+}
 
 impl std::fmt::Debug for SpinBody {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -79,7 +96,7 @@ impl Sender for SpinSender {
         Ok(InboundResponse {
             status,
             headers,
-            body: SpinBody(body),
+            body: SpinBody::new(body),
         })
     }
 }
@@ -88,14 +105,24 @@ impl IncomingBody for SpinBody {
     async fn next(&mut self) -> Result<Option<Bytes>, SendError> {
         loop {
             // The read under way lives in the body, not in this future: dropping the future loses nothing.
-            match poll_fn(|context| Pin::new(&mut self.0).poll_frame(context)).await {
+            match poll_fn(|context| Pin::new(&mut self.body).poll_frame(context)).await {
                 None => return Ok(None),
                 Some(Err(code)) => return Err(within_body(&code)),
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) if data.is_empty() => {}
                     Ok(data) => return Ok(Some(data)),
                     // Trailers: the end follows.
-                    Err(_) => {}
+                    Err(frame) => {
+                        let list = frame.into_trailers().ok().map(|trailers| {
+                            trailers
+                                .iter()
+                                .map(|(name, value)| {
+                                    (name.as_str().to_owned(), value.as_bytes().to_vec())
+                                })
+                                .collect()
+                        });
+                        self.trailers = list.map(Headers::from_list);
+                    }
                 },
             }
         }

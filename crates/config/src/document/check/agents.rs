@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::urls::{self, Rest};
-use super::{duration, names, paths, rate_limits};
+use super::{cors, duration, names, paths, rate_limits};
 use crate::document::node::Path;
 use crate::document::report::Findings;
 use crate::error::shortened;
 use crate::rate_limit::is_token;
-use crate::{AgentApi, AgentRoute, DifyService, Gateway, PathMatch, template};
+use crate::{AgentApi, AgentProtocol, AgentRoute, DifyService, Gateway, PathMatch, ValueMatch};
+use crate::{AgentTimeouts, TimeSpan, template};
 
 pub(super) fn check(gateway: &Gateway, path: &Path, findings: &mut Findings<'_>) {
     let apis = || {
@@ -29,8 +30,17 @@ pub(super) fn check(gateway: &Gateway, path: &Path, findings: &mut Findings<'_>)
         for (index, domain) in api.domains.iter().enumerate() {
             check_domain(domain, &at.key("domains").index(index), findings);
         }
-        check_services(api, &at.key("services"), findings);
+        check_back_end(api, &at, findings);
         check_routes(api, &at, findings);
+        if api.max_body_size.bytes() == 0 {
+            findings.error(
+                &at.key("max_body_size"),
+                "a size of zero would let no body through: write a larger one",
+            );
+        }
+        if let Some(cors) = &api.policies.cors {
+            cors::check(cors, &at.key("policies").key("cors"), findings);
+        }
         rate_limits::check(
             gateway,
             rate_limits::Traffic::Agent,
@@ -38,14 +48,7 @@ pub(super) fn check(gateway: &Gateway, path: &Path, findings: &mut Findings<'_>)
             &at.key("policies").key("rate_limits"),
             findings,
         );
-        let timeouts = at.key("timeouts");
-        duration(api.timeouts.connect, &timeouts.key("connect"), findings);
-        duration(
-            api.timeouts.first_byte,
-            &timeouts.key("first_byte"),
-            findings,
-        );
-        duration(api.timeouts.idle, &timeouts.key("idle"), findings);
+        check_timeouts(&api.timeouts, &at.key("timeouts"), findings);
     }
     check_places(apis(), findings);
 }
@@ -89,38 +92,57 @@ fn check_domain(domain: &str, path: &Path, findings: &mut Findings<'_>) {
     );
 }
 
-fn check_services(api: &AgentApi, path: &Path, findings: &mut Findings<'_>) {
-    let services = [
-        DifyService::Api,
-        DifyService::Web,
-        DifyService::PluginDaemon,
+fn check_timeouts(timeouts: &AgentTimeouts, path: &Path, findings: &mut Findings<'_>) {
+    let all: [(TimeSpan, &'static str); 6] = [
+        (timeouts.connect, "connect"),
+        (timeouts.first_byte, "first_byte"),
+        (timeouts.run_first_byte, "run_first_byte"),
+        (timeouts.idle, "idle"),
+        (timeouts.stream_idle, "stream_idle"),
+        (timeouts.ceiling, "ceiling"),
     ];
-    for service in services {
-        if let Some(url) = api.services.url(service) {
-            urls::http(
-                url,
-                Rest::Nothing,
-                &path.key(service_key(service)),
-                findings,
+    for (span, key) in all {
+        duration(span, &path.key(key), findings);
+    }
+}
+
+fn check_back_end(api: &AgentApi, at: &Path, findings: &mut Findings<'_>) {
+    let services = at.key("services");
+    match (api.protocol, &api.url) {
+        (AgentProtocol::Dify, Some(_)) => {
+            findings.error(
+                &at.key("url"),
+                "`url` is for `protocol: http`: write where Dify's services are under `services`",
             );
         }
+        (AgentProtocol::Dify, None) => check_services(api, &services, findings),
+        (AgentProtocol::Http, _) if !api.services.is_empty() => {
+            findings.error(
+                &services,
+                "`services` are Dify's: with `protocol: http` write `url`",
+            );
+        }
+        (AgentProtocol::Http, Some(url)) => {
+            urls::http(url, Rest::Nothing, &at.key("url"), findings);
+        }
+        (AgentProtocol::Http, None) => findings.error(
+            at,
+            "there is no `url`: say where this API's back end is, such as `http://backend:8080`",
+        ),
     }
-    if services
-        .iter()
-        .all(|service| api.services.url(*service).is_none())
-    {
+}
+
+fn check_services(api: &AgentApi, path: &Path, findings: &mut Findings<'_>) {
+    for service in DifyService::ALL {
+        if let Some(url) = api.services.url(service) {
+            urls::http(url, Rest::Nothing, &path.key(service.as_str()), findings);
+        }
+    }
+    if api.services.is_empty() {
         findings.warning(
             path,
             "no service is named, so every request gets 404: add `api`, `web` or `plugin_daemon`",
         );
-    }
-}
-
-const fn service_key(service: DifyService) -> &'static str {
-    match service {
-        DifyService::Api => "api",
-        DifyService::Web => "web",
-        DifyService::PluginDaemon => "plugin_daemon",
     }
 }
 
@@ -139,25 +161,53 @@ fn check_routes(api: &AgentApi, at: &Path, findings: &mut Findings<'_>) {
     );
     for (route, at) in all() {
         names::name(&route.name, &at.key("name"), findings);
-        let (text, path) = match &route.path {
-            PathMatch::Prefix(text) => (text, at.key("path")),
-            PathMatch::Exact { exact } => (exact, at.key("path").key("exact")),
-        };
-        paths::route_path(text, &path, findings);
-        if let Some(mount) = paths::mount_of(text).filter(|_| api.base_path == "/") {
-            findings.warning(
-                &path,
-                format!("no request comes here: `{mount}` belongs to another part of the gateway"),
-            );
-        }
-        if api.services.url(route.service).is_none() {
-            let key = service_key(route.service);
-            findings.error(
+        check_route_path(api, &route.path, &at.key("path"), findings);
+        match (api.protocol, route.service) {
+            (AgentProtocol::Dify, Some(service)) if api.services.url(service).is_none() => {
+                let key = service.as_str();
+                findings.error(
+                    &at.key("service"),
+                    format!("`services` has no `{key}`: add it there, or send this elsewhere"),
+                );
+            }
+            (AgentProtocol::Http, Some(_)) => findings.error(
                 &at.key("service"),
-                format!("`services` has no `{key}`: add it there, or send this elsewhere"),
-            );
+                "with `protocol: http` all routes go to `url`: remove this",
+            ),
+            _ => {}
         }
         check_conditions(route, &at, findings);
+    }
+}
+
+fn check_route_path(
+    api: &AgentApi,
+    path_match: &PathMatch,
+    at: &Path,
+    findings: &mut Findings<'_>,
+) {
+    let (text, path) = match path_match {
+        PathMatch::Prefix(text) => (text, at.clone()),
+        PathMatch::Exact { exact } => (exact, at.key("exact")),
+        PathMatch::Regex { regex } => {
+            check_regex(regex, &at.key("regex"), findings);
+            return;
+        }
+    };
+    paths::route_path(text, &path, findings);
+    if let Some(mount) = paths::mount_of(text).filter(|_| api.base_path == "/") {
+        findings.warning(
+            &path,
+            format!("no request comes here: `{mount}` belongs to another part of the gateway"),
+        );
+    }
+}
+
+fn check_regex(text: &str, path: &Path, findings: &mut Findings<'_>) {
+    if text.is_empty() {
+        findings.error(path, "an empty regular expression: leave the condition out");
+    } else if let Err(error) = regex_lite::Regex::new(text) {
+        findings.error(path, format!("this is no regular expression: {error}"));
     }
 }
 
@@ -196,6 +246,17 @@ fn check_conditions(route: &AgentRoute, at: &Path, findings: &mut Findings<'_>) 
                     shortened(name)
                 ),
             );
+        }
+    }
+    for (key, conditions) in [
+        ("headers", &route.conditions.headers),
+        ("query", &route.conditions.query),
+    ] {
+        for (name, condition) in conditions {
+            if let ValueMatch::Regex { regex } = condition {
+                let path = at.key("match").key(key).key(name).key("regex");
+                check_regex(regex, &path, findings);
+            }
         }
     }
     for name in route.conditions.query.keys().filter(|name| name.is_empty()) {

@@ -49,6 +49,8 @@ pub(super) fn route_path(text: &str, path: &Path, findings: &mut Findings<'_>) {
         "a path has no query: conditions on it belong under `match.query`"
     } else if text.contains(|letter: char| letter.is_whitespace() || letter.is_control()) {
         "a path has no spaces"
+    } else if text.contains('%') {
+        "a path is compared with the decoded path of the request: write the letter itself instead of `%…`"
     } else {
         return;
     };

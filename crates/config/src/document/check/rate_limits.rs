@@ -48,6 +48,7 @@ pub(super) fn check(
             };
             findings.warning(&at.key("redis"), message);
         }
+        check_concurrency(gateway, traffic, limit, &at, findings);
         match (&limit.global_threshold, limit.rule_items.as_slice()) {
             (None, []) => findings.error(
                 &at,
@@ -74,11 +75,55 @@ fn check_rejection(limit: &RateLimit, at: &Path, findings: &mut Findings<'_>) {
     }
 }
 
+/// A place is held while a request is under way, and given up if its holder dies: only Redis can do both.
+fn check_concurrency(
+    gateway: &Gateway,
+    traffic: Traffic,
+    limit: &RateLimit,
+    at: &Path,
+    findings: &mut Findings<'_>,
+) {
+    let in_keys = limit
+        .rule_items
+        .iter()
+        .enumerate()
+        .flat_map(|(index, item)| {
+            let keys = at.key("rule_items").index(index).key("limit_keys");
+            let quotas = item.limit_keys.iter().enumerate();
+            quotas.map(move |(index, key)| (key.quota, keys.index(index)))
+        });
+    let global = limit.global_threshold;
+    let all = global
+        .map(|quota| (quota, at.key("global_threshold")))
+        .into_iter()
+        .chain(in_keys);
+    for (_, path) in all.filter(|(quota, _)| quota.concurrency.is_some()) {
+        let path = path.key("concurrency");
+        if traffic != Traffic::Agent {
+            findings.error(
+                &path,
+                "only agent APIs count what is under way: write `query_per_second` or one of its kind",
+            );
+        } else if gateway.state.redis.is_empty() {
+            findings.error(
+                &path,
+                "what is under way can be counted in a Redis alone: set `state.redis`, or write `query_per_second` instead",
+            );
+        }
+    }
+}
+
 fn check_quota(quota: RequestQuota, path: &Path, findings: &mut Findings<'_>) {
-    if quota.windows().next().is_none() {
+    if quota.windows().next().is_none() && quota.concurrency.is_none() {
         findings.error(
             path,
-            "no quota: add `query_per_second`, `query_per_minute`, `query_per_hour` or `query_per_day`",
+            "no quota: add `query_per_second`, `query_per_minute`, `query_per_hour`, `query_per_day` or `concurrency`",
+        );
+    }
+    if quota.concurrency == Some(0) {
+        findings.error(
+            &path.key("concurrency"),
+            "a quota of zero would let nothing through: write a larger one",
         );
     }
     for (window, limit) in quota.windows() {
@@ -122,7 +167,12 @@ fn name_of(by: &LimitBy) -> String {
     match by {
         LimitBy::Header(name) | LimitBy::Param(name) | LimitBy::Cookie(name) => name.clone(),
         LimitBy::Address(source) => source.to_string(),
-        LimitBy::Consumer | LimitBy::Model | LimitBy::DifyApp => String::new(),
+        LimitBy::Consumer
+        | LimitBy::Model
+        | LimitBy::DifyApp
+        | LimitBy::EndUser
+        | LimitBy::Route
+        | LimitBy::Service => String::new(),
     }
 }
 
@@ -152,13 +202,24 @@ fn check_dimension(traffic: Traffic, item: &RuleItem, at: &Path, findings: &mut 
             &path,
             "Dify's own calls do not tell the app that they are made for, so this limits nothing: count by something else",
         ),
+        LimitBy::EndUser if traffic != Traffic::Agent => findings.warning(
+            &path,
+            "only requests to Dify name an end user, so this limits nothing: count by something else",
+        ),
+        LimitBy::Route | LimitBy::Service if traffic != Traffic::Agent => findings.warning(
+            &path,
+            "only agent APIs count by it, so this limits nothing: count by something else",
+        ),
         LimitBy::Header(_)
         | LimitBy::Param(_)
         | LimitBy::Cookie(_)
         | LimitBy::Consumer
         | LimitBy::Address(_)
         | LimitBy::Model
-        | LimitBy::DifyApp => {}
+        | LimitBy::DifyApp
+        | LimitBy::EndUser
+        | LimitBy::Route
+        | LimitBy::Service => {}
     }
 }
 

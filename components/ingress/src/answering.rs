@@ -1,0 +1,302 @@
+//! The service's answer on its way to the client: past the component, or read along.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::{Either, select};
+use http::{Method, StatusCode};
+use spillway_dify::{AnswerReader, Form, Mode, Outcome, error_event};
+use spillway_forward::{
+    Class, Destination, drop_internal_headers, is_event_stream, keep_events_moving, media_type,
+    mend_places,
+};
+use spillway_instance::Lease;
+use spillway_platform::spin::{
+    self, Answered, ErrorCode, Response, ResponseWriter, SpinBody, SpinClock,
+};
+use spillway_platform::{ClientLeft, Clock, Headers, IncomingBody, OutgoingBody, SendError};
+use spillway_telemetry::Reason;
+
+use crate::exchange::Exchange;
+use crate::run::RunRecord;
+
+/// How long a head waits for its first bytes: on Spin the two leave in one segment then, and the client's delayed
+/// acknowledgement of the first does not hold back the second.
+const TOGETHER: Duration = Duration::from_millis(20);
+
+/// Sends the answer. `quota` tells the client of its limits; the lease is held until the answer's end.
+pub(crate) async fn answer(
+    exchange: Exchange,
+    destination: Destination<'static>,
+    mut answered: Answered,
+    quota: Vec<(&'static str, String)>,
+    lease: Option<Lease>,
+    end_user: Option<String>,
+) -> Result<Response, ErrorCode> {
+    let mut headers = std::mem::take(&mut answered.headers);
+    mend_places(
+        &mut headers,
+        destination.upstream,
+        &exchange.claims,
+        destination.stripped,
+    );
+    keep_events_moving(&mut headers);
+    drop_internal_headers(&mut headers);
+    if let Some(cors) = &destination.rules.cors {
+        cors.apply(&exchange.head, &mut headers);
+    }
+    for (name, value) in quota {
+        headers.set(name, value);
+    }
+    exchange.name(&mut headers);
+    let status = answered.status;
+    let has_body = exchange.head.method != Method::HEAD
+        && !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let form = readable_form(destination.class, status, &headers);
+    let mut run = (destination.class == Class::Run).then(|| {
+        let mode = form.map_or(Mode::Blocking, Form::mode);
+        RunRecord::new(&exchange, &destination, status, mode, end_user)
+    });
+    if !has_body || (form.is_none() && lease.is_none()) {
+        let reason = reason_of(status);
+        exchange.count(destination.api, destination.route, status, reason);
+        if let Some(run) = &mut run {
+            run.settle_unread();
+        }
+        return answered.splice(&headers);
+    }
+    let body = match answered.read() {
+        Ok(body) => body,
+        Err(error) => return Err(ErrorCode::InternalError(Some(error.to_string()))),
+    };
+    let timeouts = &destination.rules.timeouts;
+    let idle = if form == Some(Form::Events) {
+        timeouts.stream_idle
+    } else {
+        timeouts.idle
+    };
+    let mut reading = Reading {
+        body,
+        reader: form.map(AnswerReader::new),
+        is_event_stream: is_event_stream(&headers),
+        watch: Watch::new(
+            idle.duration(),
+            exchange.arrived.saturating_add(timeouts.ceiling.duration()),
+        ),
+        _lease: lease,
+    };
+    let first = {
+        let next = std::pin::pin!(reading.body.next());
+        match select(next, std::pin::pin!(SpinClock.sleep(TOGETHER))).await {
+            Either::Left((first, _)) => Some(first),
+            Either::Right(_) => None,
+        }
+    };
+    let (writer, reader) = spin::response_stream();
+    spin::spawn(async move {
+        let (end, told) = reading.pass_on(first, writer).await;
+        let reason = match end {
+            End::Complete => reason_of(status),
+            End::Broken => Reason::StreamBroken,
+            End::ClientLeft => Reason::ClientLeft,
+        };
+        exchange.count(destination.api, destination.route, status, reason);
+        if let Some(run) = &mut run {
+            run.settle(told, end);
+        }
+    });
+    spin::respond_with_stream(status, &headers, reader).await
+}
+
+/// What to read the answer as; `None` where nothing is to be learnt from it.
+fn readable_form(class: Class, status: StatusCode, headers: &Headers) -> Option<Form> {
+    let is_plain = headers
+        .text("content-encoding")
+        .is_none_or(|coding| coding.eq_ignore_ascii_case("identity"));
+    (class == Class::Run && status.is_success() && is_plain)
+        .then(|| Form::of(&media_type(headers)))
+        .flatten()
+}
+
+fn reason_of(status: StatusCode) -> Reason {
+    if status.is_server_error() {
+        Reason::UpstreamStatus
+    } else {
+        Reason::Ok
+    }
+}
+
+/// How passing an answer on ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    Complete,
+    /// The service broke off, or stopped for too long.
+    Broken,
+    ClientLeft,
+}
+
+/// An answer being passed on.
+struct Reading {
+    body: SpinBody,
+    reader: Option<AnswerReader>,
+    is_event_stream: bool,
+    watch: Watch,
+    /// Given up when the answer has ended.
+    _lease: Option<Lease>,
+}
+
+type Piece = Result<Option<Bytes>, SendError>;
+
+impl Reading {
+    async fn pass_on(
+        mut self,
+        first: Option<Piece>,
+        mut writer: ResponseWriter,
+    ) -> (End, Option<spillway_dify::Run>) {
+        let mut next = first;
+        let end = loop {
+            let piece = match next.take() {
+                Some(piece) => Ok(piece),
+                None => self.watch.over(self.body.next()).await,
+            };
+            match piece {
+                Ok(Ok(Some(piece))) => {
+                    // Written before it is read, so that reading delays nothing.
+                    if writer.write(piece.to_vec()).await.is_err() {
+                        break End::ClientLeft;
+                    }
+                    self.watch.stirred();
+                    if let Some(reader) = &mut self.reader {
+                        reader.push(&piece);
+                    }
+                }
+                Ok(Ok(None)) => {
+                    writer.finish_with(self.body.take_trailers()).await;
+                    break End::Complete;
+                }
+                Ok(Err(error)) => {
+                    break self.break_off(writer, &Cut::Failed(error)).await;
+                }
+                Err(cut) => break self.break_off(writer, &cut).await,
+            }
+        };
+        (end, self.reader.map(AnswerReader::finish))
+    }
+
+    /// Tells an event stream's client what happened; any other answer is cut, so that it does not look complete.
+    async fn break_off(&self, mut writer: ResponseWriter, cut: &Cut) -> End {
+        let is_closed = self.reader.as_ref().is_some_and(AnswerReader::is_closed);
+        if is_closed {
+            // Everything has been said; only the connection's end is missing.
+            writer.finish().await;
+            return End::Complete;
+        }
+        if self.is_event_stream {
+            let (code, message, status) = cut.told();
+            if let Err(ClientLeft) = writer.write(error_event(code, &message, status)).await {
+                return End::ClientLeft;
+            }
+            writer.finish().await;
+        }
+        End::Broken
+    }
+}
+
+/// Why an answer that has begun is not passed on to its end.
+#[derive(Debug)]
+enum Cut {
+    Failed(SendError),
+    Idle(Duration),
+    Ceiling,
+}
+
+impl Cut {
+    /// Code, message and status of Dify's `error` event.
+    fn told(&self) -> (&'static str, String, u16) {
+        match self {
+            Self::Failed(SendError::BetweenBytesTimeout) => (
+                "gateway_timeout",
+                "Dify sent nothing more for too long, so the gateway ended this stream. The run may still be going on.".to_owned(),
+                504,
+            ),
+            Self::Failed(_) => (
+                "bad_gateway",
+                "The connection to Dify broke off in the middle of this stream. The run may still be going on.".to_owned(),
+                502,
+            ),
+            Self::Idle(idle) => (
+                "gateway_timeout",
+                format!(
+                    "Dify sent nothing for {} s, so the gateway ended this stream. The run may still be going on.",
+                    idle.as_secs_f32()
+                ),
+                504,
+            ),
+            Self::Ceiling => (
+                "gateway_timeout",
+                "This stream has lasted as long as the gateway lets one last. The run may still be going on.".to_owned(),
+                504,
+            ),
+        }
+    }
+}
+
+/// Watches over an answer's time with one timer, however many pieces come.
+struct Watch {
+    idle: Duration,
+    until: Duration,
+    last: Duration,
+    timer: Pin<Box<dyn Future<Output = ()>>>,
+}
+
+impl Watch {
+    fn new(idle: Duration, until: Duration) -> Self {
+        let now = SpinClock.now();
+        let rest = until.saturating_sub(now);
+        Self {
+            idle,
+            until,
+            last: now,
+            timer: Box::pin(SpinClock.sleep(idle.min(rest))),
+        }
+    }
+
+    fn stirred(&mut self) {
+        self.last = SpinClock.now();
+    }
+
+    /// Waits for the future, as long as there is time.
+    async fn over<T>(&mut self, future: impl Future<Output = T>) -> Result<T, Cut> {
+        let mut future = std::pin::pin!(future);
+        loop {
+            match select(future.as_mut(), self.timer.as_mut()).await {
+                Either::Left((output, _)) => return Ok(output),
+                Either::Right(((), _)) => {
+                    let now = SpinClock.now();
+                    if now >= self.until {
+                        return Err(Cut::Ceiling);
+                    }
+                    let quiet_until = self.last.saturating_add(self.idle);
+                    if now >= quiet_until {
+                        return Err(Cut::Idle(self.idle));
+                    }
+                    let next = quiet_until.min(self.until).saturating_sub(now);
+                    self.timer = Box::pin(SpinClock.sleep(next));
+                }
+            }
+        }
+    }
+}
+
+impl End {
+    /// The run's outcome where its answer does not tell it.
+    pub fn outcome(self, told: Outcome) -> Outcome {
+        match self {
+            Self::Complete => told,
+            Self::Broken => Outcome::Broken,
+            Self::ClientLeft => Outcome::ClientLeft,
+        }
+    }
+}

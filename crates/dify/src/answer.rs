@@ -1,0 +1,257 @@
+//! A run's answer, read while it goes by.
+
+use std::borrow::Cow;
+
+use memchr::memmem;
+use serde::Deserialize;
+use spillway_sse::Reader;
+
+use crate::{Mode, Outcome, Run, Tokens};
+
+/// The largest event, or blocking answer, that is read: far above any text, below what an instance has. What is
+/// larger goes by unread.
+const MOST_BYTES: usize = 4 * 1024 * 1024;
+
+/// What one of these events says is kept; all others are only counted. A text that mentions one is read for nothing.
+const TOLD_EVENTS: [&str; 5] = [
+    "message_end",
+    "workflow_finished",
+    "workflow_paused",
+    "human_input_required",
+    "\"error\"",
+];
+
+/// What an answer is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// `text/event-stream`.
+    Events,
+    /// `application/json`.
+    Json,
+}
+
+impl Form {
+    /// By the media type, in lower case; `None` for one that no run is told in.
+    pub fn of(media_type: &str) -> Option<Self> {
+        match media_type {
+            "text/event-stream" => Some(Self::Events),
+            "application/json" => Some(Self::Json),
+            _ => None,
+        }
+    }
+
+    /// The mode that answers so.
+    pub const fn mode(self) -> Mode {
+        match self {
+            Self::Events => Mode::Streaming,
+            Self::Json => Mode::Blocking,
+        }
+    }
+}
+
+/// Reads a run's answer piece by piece. What comes out depends on the bytes alone, never on how they were cut.
+#[derive(Debug)]
+pub struct AnswerReader {
+    run: Run,
+    /// Whether `message_end` told the tokens: then a workflow's sum is the same tokens again.
+    has_split: bool,
+    body: Body,
+}
+
+#[derive(Debug)]
+enum Body {
+    Events(Reader),
+    Json(Vec<u8>),
+    /// Too large.
+    Unread,
+}
+
+/// An event, or a blocking answer, as far as it is of interest.
+#[derive(Debug, Deserialize)]
+struct Told<'a> {
+    #[serde(borrow, default)]
+    event: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    conversation_id: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    workflow_run_id: Option<Cow<'a, str>>,
+    #[serde(default)]
+    metadata: Option<Metadata>,
+    #[serde(borrow, default)]
+    data: Option<Data<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Metadata {
+    #[serde(default)]
+    usage: Option<Usage>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Usage {
+    #[serde(default)]
+    prompt_tokens: Option<u64>,
+    #[serde(default)]
+    completion_tokens: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Data<'a> {
+    #[serde(borrow, default)]
+    status: Option<Cow<'a, str>>,
+    #[serde(default)]
+    total_tokens: Option<u64>,
+}
+
+impl AnswerReader {
+    /// Reads an answer of this form.
+    pub fn new(form: Form) -> Self {
+        Self {
+            run: Run::default(),
+            has_split: false,
+            body: match form {
+                Form::Events => Body::Events(Reader::with_limit(MOST_BYTES)),
+                Form::Json => Body::Json(Vec::new()),
+            },
+        }
+    }
+
+    /// Reads the next piece.
+    pub fn push(&mut self, piece: &[u8]) {
+        match &mut self.body {
+            Body::Events(reader) => {
+                let fits = reader.push(piece).is_ok();
+                self.read_events();
+                if !fits {
+                    self.body = Body::Unread;
+                }
+            }
+            Body::Json(whole) if whole.len().saturating_add(piece.len()) <= MOST_BYTES => {
+                whole.extend_from_slice(piece);
+            }
+            Body::Json(_) => self.body = Body::Unread,
+            Body::Unread => {}
+        }
+    }
+
+    /// Whether the event that closes the stream has come.
+    pub fn is_closed(&self) -> bool {
+        self.run.outcome.is_an_end()
+    }
+
+    /// Says that the answer ended, or broke off.
+    pub fn finish(mut self) -> Run {
+        match &mut self.body {
+            Body::Events(reader) => {
+                if reader.finish().is_ok() {
+                    self.read_events();
+                }
+            }
+            Body::Json(whole) => {
+                let whole = std::mem::take(whole);
+                self.read_answer(&whole);
+            }
+            Body::Unread => {}
+        }
+        if matches!(self.body, Body::Unread) && !self.run.outcome.is_an_end() {
+            self.run.outcome = Outcome::Unread;
+        }
+        self.run
+    }
+
+    fn read_events(&mut self) {
+        loop {
+            let Body::Events(reader) = &mut self.body else {
+                return;
+            };
+            let Some(event) = reader.next_event() else {
+                return;
+            };
+            let is_first = self.run.events == 0;
+            self.run.events = self.run.events.saturating_add(1);
+            let is_told = || {
+                TOLD_EVENTS
+                    .iter()
+                    .any(|name| memmem::find(&event.data, name.as_bytes()).is_some())
+            };
+            if is_first || is_told() {
+                self.read_told(&event.data);
+            }
+        }
+    }
+
+    fn read_answer(&mut self, body: &[u8]) {
+        let Ok(told) = serde_json::from_slice::<Told<'_>>(body) else {
+            self.run.outcome = Outcome::Unread;
+            return;
+        };
+        self.keep_names(&told);
+        self.keep_tokens(&told);
+        self.run.outcome = match told.data.as_ref().and_then(|data| data.status.as_deref()) {
+            Some(status) => workflow_outcome(status),
+            None => Outcome::Succeeded,
+        };
+    }
+
+    fn read_told(&mut self, data: &[u8]) {
+        let Ok(told) = serde_json::from_slice::<Told<'_>>(data) else {
+            return;
+        };
+        self.keep_names(&told);
+        let outcome = match told.event.as_deref() {
+            Some("message_end") => Outcome::Succeeded,
+            Some("workflow_finished") => {
+                let status = told.data.as_ref().and_then(|data| data.status.as_deref());
+                workflow_outcome(status.unwrap_or("succeeded"))
+            }
+            Some("workflow_paused" | "human_input_required") => Outcome::Paused,
+            Some("error") => Outcome::Error,
+            _ => return,
+        };
+        self.keep_tokens(&told);
+        // A chat flow ends twice: its workflow, then its message. The first failure stands.
+        let stands = matches!(self.run.outcome, Outcome::Failed | Outcome::Error);
+        if !stands {
+            self.run.outcome = outcome;
+        }
+    }
+
+    fn keep_names(&mut self, told: &Told<'_>) {
+        let keep = |kept: &mut Option<String>, name: Option<&str>| {
+            if kept.is_none() {
+                *kept = name.filter(|name| !name.is_empty()).map(str::to_owned);
+            }
+        };
+        keep(&mut self.run.conversation, told.conversation_id.as_deref());
+        keep(&mut self.run.workflow_run, told.workflow_run_id.as_deref());
+    }
+
+    fn keep_tokens(&mut self, told: &Told<'_>) {
+        let usage = told.metadata.as_ref().and_then(|meta| meta.usage.as_ref());
+        if let Some(Usage {
+            prompt_tokens: Some(input),
+            completion_tokens: Some(output),
+        }) = usage
+        {
+            self.has_split = true;
+            self.run.tokens = Some(Tokens::Split {
+                input: *input,
+                output: *output,
+            });
+        } else if let Some(total) = told.data.as_ref().and_then(|data| data.total_tokens)
+            && !self.has_split
+        {
+            self.run.tokens = Some(Tokens::Total(total));
+        }
+    }
+}
+
+fn workflow_outcome(status: &str) -> Outcome {
+    match status {
+        "failed" => Outcome::Failed,
+        "stopped" => Outcome::Stopped,
+        "paused" => Outcome::Paused,
+        // `succeeded`, `partial-succeeded`, and what a later release may call it.
+        _ => Outcome::Succeeded,
+    }
+}

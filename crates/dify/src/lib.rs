@@ -1,0 +1,15 @@
+//! Dify's runs, read along while their bytes go by: who asked, how the run ended, which tokens it took.
+//! Must not know how bytes travel, nor change or hold back any of them.
+//!
+//! Source of the wire format: Dify's service API (`/v1/chat-messages`, `/v1/completion-messages`, `/v1/workflows/run`)
+//! as of 1.17.
+
+mod answer;
+mod error_event;
+mod outcome;
+mod request;
+
+pub use answer::{AnswerReader, Form};
+pub use error_event::error_event;
+pub use outcome::{Mode, Outcome, Run, Tokens};
+pub use request::end_user;

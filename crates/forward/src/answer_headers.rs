@@ -1,0 +1,203 @@
+//! What an upstream's answer must say differently because a gateway stands before it.
+
+use spillway_platform::{Headers, Upstream};
+
+use crate::ForwardedHeaders;
+
+/// Mends the places that an upstream names in its answer.
+///
+/// The upstream knows itself by its own address alone, as nobody can tell it another one (a component cannot set
+/// `Host`), and knows nothing of a base path that was cut off. `Location` and `Content-Location` that name its own
+/// address name the gateway's instead, and get the base path back, as does the `Path` of its cookies; with `stripped`
+/// only. A relative reference and another host's are left alone.
+pub fn mend_places(
+    headers: &mut Headers,
+    upstream: &Upstream,
+    asked: &ForwardedHeaders,
+    stripped: Option<&str>,
+) {
+    let base = stripped.unwrap_or_default();
+    headers.edit(|name, value| match name {
+        "location" | "content-location" => mended_place(value, upstream, asked, base),
+        "set-cookie" if !base.is_empty() => mended_cookie(value, base),
+        _ => None,
+    });
+}
+
+/// Says to whatever proxies stand before the gateway that an event stream must not be held back.
+pub fn keep_events_moving(headers: &mut Headers) {
+    if !is_event_stream(headers) {
+        return;
+    }
+    if !headers.contains("x-accel-buffering") {
+        headers.append("x-accel-buffering", "no");
+    }
+    if !headers.contains("cache-control") {
+        headers.append("cache-control", "no-cache");
+    }
+}
+
+/// Whether an answer is an event stream.
+pub fn is_event_stream(headers: &Headers) -> bool {
+    media_type(headers) == "text/event-stream"
+}
+
+/// The media type in lower case, without parameters; empty where there is none.
+pub fn media_type(headers: &Headers) -> String {
+    let value = headers.text("content-type").unwrap_or_default();
+    let media_type = value.split_once(';').map_or(value, |(first, _)| first);
+    media_type.trim().to_ascii_lowercase()
+}
+
+fn mended_place(
+    value: &[u8],
+    upstream: &Upstream,
+    asked: &ForwardedHeaders,
+    base: &str,
+) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(value).ok()?;
+    let (origin, path) = match text.split_once("://") {
+        Some((scheme, rest)) if matches!(scheme, "http" | "https") => {
+            let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+            let (authority, path) = rest.split_at_checked(end)?;
+            if !authority.eq_ignore_ascii_case(&upstream.authority) || asked.host.is_empty() {
+                return None;
+            }
+            (format!("{}://{}", asked.proto, asked.host), path)
+        }
+        // Not `//host/path`, which names another host.
+        _ if text.starts_with('/') && !text.starts_with("//") && !base.is_empty() => {
+            (String::new(), text)
+        }
+        _ => return None,
+    };
+    Some(format!("{origin}{base}{path}").into_bytes())
+}
+
+/// Puts `base` before the value of `Path`.
+fn mended_cookie(value: &[u8], base: &str) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(value).ok()?;
+    let mut mended = false;
+    let parts: Vec<String> = text
+        .split(';')
+        .enumerate()
+        .map(|(index, part)| {
+            let path = part.trim_start().split_once('=').and_then(|(name, path)| {
+                let is_path = index > 0 && name.trim_end().eq_ignore_ascii_case("path");
+                is_path.then_some(path.trim())
+            });
+            match path {
+                Some(path) if path.starts_with('/') => {
+                    mended = true;
+                    let path = path.strip_suffix('/').unwrap_or(path);
+                    format!(" Path={base}{path}")
+                }
+                _ => part.to_owned(),
+            }
+        })
+        .collect();
+    mended.then(|| parts.join(";").into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::PeerTrust;
+    use spillway_platform::RequestHead;
+
+    fn mended(name: &str, value: &str, stripped: Option<&str>) -> String {
+        let asked = ForwardedHeaders::of(
+            &RequestHead {
+                method: http::Method::GET,
+                scheme: "https".to_owned(),
+                authority: "dify.example.com:8443".to_owned(),
+                path_and_query: "/".to_owned(),
+                headers: Headers::default(),
+                peer: None,
+            },
+            &PeerTrust::default(),
+        );
+        let upstream = Upstream::parse("http://api:5001").unwrap();
+        let mut headers = Headers::default();
+        headers.append(name, value);
+        mend_places(&mut headers, &upstream, &asked, stripped);
+        headers.text(name).unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_place_of_the_upstreams_own_becomes_the_gateways() {
+        for (value, plain, stripped) in [
+            ("/x?a=/b", "/x?a=/b", "/base/x?a=/b"),
+            (
+                "http://api:5001/x",
+                "https://dify.example.com:8443/x",
+                "https://dify.example.com:8443/base/x",
+            ),
+            (
+                "http://API:5001?q",
+                "https://dify.example.com:8443?q",
+                "https://dify.example.com:8443/base?q",
+            ),
+            (
+                "http://api:5002/x",
+                "http://api:5002/x",
+                "http://api:5002/x",
+            ),
+            (
+                "https://idp.example/x",
+                "https://idp.example/x",
+                "https://idp.example/x",
+            ),
+            ("//other/x", "//other/x", "//other/x"),
+            ("x/y", "x/y", "x/y"),
+            ("", "", ""),
+        ] {
+            assert_eq!(mended("location", value, None), plain, "{value}");
+            assert_eq!(
+                mended("location", value, Some("/base")),
+                stripped,
+                "{value}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_cookies_path_gets_the_base_path_back() {
+        for (value, expected) in [
+            ("a=1; Path=/; HttpOnly", "a=1; Path=/base; HttpOnly"),
+            ("a=1;path=/x/", "a=1; Path=/base/x"),
+            ("path=/; HttpOnly", "path=/; HttpOnly"),
+            ("a=1; HttpOnly", "a=1; HttpOnly"),
+            (
+                "a=b=c; PATH = /x; Max-Age=1",
+                "a=b=c; Path=/base/x; Max-Age=1",
+            ),
+        ] {
+            assert_eq!(mended("set-cookie", value, Some("/base")), expected);
+            assert_eq!(mended("set-cookie", value, None), value);
+        }
+    }
+
+    #[test]
+    fn event_streams_and_only_they_are_kept_moving() {
+        let keep = |fields: &[(&str, &str)]| {
+            let mut headers = Headers::default();
+            for (name, value) in fields {
+                headers.append(name, *value);
+            }
+            keep_events_moving(&mut headers);
+            let value = |name| headers.text(name).map(str::to_owned);
+            (value("x-accel-buffering"), value("cache-control"))
+        };
+        let events = ("content-type", "Text/Event-Stream; charset=utf-8");
+        assert_eq!(
+            keep(&[events]),
+            (Some("no".to_owned()), Some("no-cache".to_owned()))
+        );
+        assert_eq!(
+            keep(&[events, ("cache-control", "no-store")]),
+            (Some("no".to_owned()), Some("no-store".to_owned()))
+        );
+        assert_eq!(keep(&[("content-type", "application/json")]), (None, None));
+    }
+}

@@ -1,0 +1,184 @@
+//! One agent API: its services, its routes, and Dify's own table.
+
+use spillway_config::{AgentApi, AgentProtocol, DifyService};
+use spillway_platform::{RequestHead, Upstream};
+
+use super::domain::{Domain, Fit};
+use super::route::Route;
+use super::{ApiRules, Destination, Error, RoutingFailure, Service};
+use crate::dify::{self, Target};
+use crate::{Class, Cors, Surface, path};
+
+/// One agent API, ready to be asked.
+#[derive(Debug)]
+pub(super) struct Api {
+    name: String,
+    domains: Vec<Domain>,
+    pub base_path: String,
+    strip: bool,
+    back_end: BackEnd,
+    routes: Vec<Route>,
+    rules: ApiRules,
+}
+
+#[derive(Debug)]
+enum BackEnd {
+    /// By service, as far as they are there.
+    Dify(Vec<(DifyService, Upstream)>),
+    /// One for everything; `None` where a template resolved to nothing.
+    Http(Option<Upstream>),
+}
+
+impl Api {
+    pub fn new(config: &AgentApi) -> Result<Self, Error> {
+        // A template may have resolved to nothing: the service is not there then.
+        let upstream = |url: Option<&str>| match url {
+            None | Some("") => Ok(None),
+            Some(url) => Upstream::parse(url)
+                .map(Some)
+                .ok_or_else(|| Error::ServiceUrl {
+                    api: config.name.clone(),
+                    url: url.to_owned(),
+                }),
+        };
+        let back_end = match config.protocol {
+            AgentProtocol::Http => BackEnd::Http(upstream(config.url.as_deref())?),
+            AgentProtocol::Dify => {
+                let mut services = Vec::new();
+                for service in DifyService::ALL {
+                    if let Some(upstream) = upstream(config.services.url(service))? {
+                        services.push((service, upstream));
+                    }
+                }
+                BackEnd::Dify(services)
+            }
+        };
+        let routes = config.routes.iter();
+        Ok(Self {
+            name: config.name.clone(),
+            domains: config
+                .domains
+                .iter()
+                .map(|domain| Domain::new(domain))
+                .collect(),
+            base_path: config.base_path.trim_end_matches('/').to_owned(),
+            strip: config.strip_base_path,
+            back_end,
+            routes: routes
+                .map(|route| Route::new(&config.name, route))
+                .collect::<Result<_, _>>()?,
+            rules: ApiRules {
+                redirect_to_https: config.redirect_to_https,
+                max_body_bytes: config.max_body_size.bytes(),
+                cors: config.policies.cors.as_ref().map(Cors::new),
+                timeouts: config.timeouts.clone(),
+            },
+        })
+    }
+
+    pub fn fit(&self, host: &str) -> Option<Fit> {
+        if self.domains.is_empty() {
+            return Some(Fit::Any);
+        }
+        self.domains
+            .iter()
+            .filter_map(|domain| domain.fit(host))
+            .max()
+    }
+
+    /// `path` is the request's, normalized, and at or below the base path.
+    pub fn route(
+        &self,
+        request: &RequestHead,
+        path: &str,
+    ) -> Result<Destination<'_>, RoutingFailure<'_>> {
+        let below = path::strip_base(path, &self.base_path).ok_or(RoutingFailure::NoApi)?;
+        let own = self
+            .routes
+            .iter()
+            .rev()
+            .filter_map(|route| route.rank(&below, request).map(|rank| (rank, route)))
+            // The last of equals wins, which is the first in the file.
+            .max_by_key(|(rank, _)| *rank);
+        let (route, service, upstream, class) = match &self.back_end {
+            BackEnd::Http(upstream) => {
+                let upstream = upstream.as_ref().ok_or(RoutingFailure::NoApi)?;
+                let route = own.map_or("/", |(_, route)| route.name.as_str());
+                (route, Service::BackEnd, upstream, Class::Other)
+            }
+            BackEnd::Dify(services) => {
+                let entry = dify::entry(&below).ok_or(RoutingFailure::NoApi)?;
+                let own = own
+                    .filter(|(rank, _)| rank.beats_prefix_of(entry.prefix.len()))
+                    .map(|(_, route)| route);
+                let route = own.map_or(entry.prefix, |route| route.name.as_str());
+                let service = match (own.and_then(|route| route.service), entry.target) {
+                    (Some(service), _) | (None, Target::Service(service)) => service,
+                    (None, Target::SocketIo) if dify::is_polling(request) => DifyService::SocketIo,
+                    (None, Target::SocketIo) => {
+                        return Err(RoutingFailure::WebSocket { api: &self.name });
+                    }
+                };
+                let upstream = services
+                    .iter()
+                    .find_map(|(known, upstream)| (*known == service).then_some(upstream));
+                let upstream = match (upstream, service) {
+                    (Some(upstream), _) => upstream,
+                    (None, DifyService::SocketIo) => {
+                        return Err(RoutingFailure::WebSocket { api: &self.name });
+                    }
+                    (None, service) => {
+                        return Err(RoutingFailure::NoService {
+                            api: &self.name,
+                            service,
+                        });
+                    }
+                };
+                let class = dify::class(&request.method, &below);
+                (route, Service::Dify(service), upstream, class)
+            }
+        };
+        Ok(Destination {
+            api: &self.name,
+            route,
+            surface: surface_of(service, request),
+            upstream,
+            service,
+            path_and_query: format!("{}{}", upstream.base_path, self.forwarded(request, below)),
+            rules: &self.rules,
+            class,
+            stripped: Some(self.base_path.as_str()).filter(|base| self.strip && !base.is_empty()),
+        })
+    }
+
+    /// Path and query as they came, but for the base path where it is removed.
+    fn forwarded(&self, request: &RequestHead, below: String) -> String {
+        if !self.strip || self.base_path.is_empty() {
+            return request.path_and_query.clone();
+        }
+        if let Some(stripped) = path::strip_base(&request.path_and_query, &self.base_path) {
+            return stripped;
+        }
+        // The base path was written in another way, so what is below it is sent as it was understood.
+        let mut forwarded = path::encoded(&below);
+        if let Some(query) = request.query() {
+            forwarded.push('?');
+            forwarded.push_str(query);
+        }
+        forwarded
+    }
+}
+
+/// Browsers asking the front end, or a back end that is not Dify's, get a page; everybody else Dify's JSON.
+fn surface_of(service: Service, request: &RequestHead) -> Surface {
+    let wants_page = request
+        .headers
+        .text("accept")
+        .is_some_and(|accept| accept.contains("text/html"));
+    let may_be_a_page = matches!(service, Service::Dify(DifyService::Web) | Service::BackEnd);
+    if may_be_a_page && wants_page {
+        Surface::Page
+    } else {
+        Surface::Dify
+    }
+}

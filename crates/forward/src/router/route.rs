@@ -1,0 +1,91 @@
+//! A route of the operator's own, ready to be asked.
+
+use regex_lite::Regex;
+use spillway_config::{AgentRoute, DifyService, PathMatch};
+use spillway_platform::RequestHead;
+
+use super::Error;
+use crate::condition::Conditions;
+use crate::is_below;
+
+/// A route of the operator's own.
+#[derive(Debug)]
+pub(super) struct Route {
+    pub name: String,
+    /// `None`: the one that Dify's table gives.
+    pub service: Option<DifyService>,
+    path: PathRule,
+    methods: Vec<String>,
+    conditions: Conditions,
+}
+
+#[derive(Debug)]
+enum PathRule {
+    Prefix(String),
+    Regex(Regex),
+    Exact(String),
+}
+
+/// What makes one matching route win over another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Rank {
+    kind: Kind,
+    prefix_length: usize,
+    conditions: usize,
+}
+
+/// As nginx has it: an exact path before an expression before a prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Prefix,
+    Regex,
+    Exact,
+}
+
+impl Rank {
+    /// Whether it comes before a prefix so long of Dify's own table.
+    pub fn beats_prefix_of(self, length: usize) -> bool {
+        self.kind != Kind::Prefix || self.prefix_length >= length
+    }
+}
+
+impl Route {
+    pub fn new(api: &str, config: &AgentRoute) -> Result<Self, Error> {
+        let regex = |expression: &str| {
+            Regex::new(expression).map_err(|source| Error::Regex {
+                api: api.to_owned(),
+                route: config.name.clone(),
+                source,
+            })
+        };
+        let path = match &config.path {
+            PathMatch::Prefix(prefix) => PathRule::Prefix(prefix.clone()),
+            PathMatch::Exact { exact } => PathRule::Exact(exact.clone()),
+            PathMatch::Regex { regex: expression } => PathRule::Regex(regex(expression)?),
+        };
+        Ok(Self {
+            name: config.name.clone(),
+            service: config.service,
+            path,
+            methods: config.methods.clone(),
+            conditions: Conditions::new(&config.conditions, regex)?,
+        })
+    }
+
+    /// `None` where it does not take the request. `path` is normalized and below the API's base path.
+    pub fn rank(&self, path: &str, request: &RequestHead) -> Option<Rank> {
+        let (kind, prefix_length, matches) = match &self.path {
+            PathRule::Prefix(prefix) => (Kind::Prefix, prefix.len(), is_below(path, prefix)),
+            PathRule::Regex(expression) => (Kind::Regex, 0, expression.is_match(path)),
+            PathRule::Exact(exact) => (Kind::Exact, 0, path == exact),
+        };
+        let method = request.method.as_str();
+        let takes_method =
+            self.methods.is_empty() || self.methods.iter().any(|known| known == method);
+        (matches && takes_method && self.conditions.hold(request)).then(|| Rank {
+            kind,
+            prefix_length,
+            conditions: self.conditions.count(),
+        })
+    }
+}

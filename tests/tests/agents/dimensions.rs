@@ -1,0 +1,97 @@
+//! Limits by end user, route and service.
+
+use anyhow::Result;
+use serde_json::json;
+use spillway_tests::{assert_dify_error, client::Request, run};
+
+use crate::Published;
+
+fn rule(dimension: &str, key: &str) -> String {
+    format!(
+        "policies:\n  rate_limits:\n    - rule_name: few\n      rule_items: [{{ {dimension}: '', limit_keys: [{{ key: '{key}', query_per_hour: 1 }}] }}]\nroutes: [{{ name: bot, path: /v1/chat-messages }}]"
+    )
+}
+
+#[test]
+fn each_end_user_has_a_quota_of_their_own() -> Result<()> {
+    run(async {
+        let published = Published::start("", &rule("limit_by_per_end_user", "*")).await?;
+        let asks = |user: &str| {
+            let body =
+                json!({"inputs": {}, "query": "q", "response_mode": "blocking", "user": user});
+            Request::json("/v1/chat-messages", &body).bearer("app-1")
+        };
+        for user in ["ann", "bob", "\u{e9}ve"] {
+            let answer = published.call(&asks(user)).await?;
+            assert_eq!(answer.status(), 200, "{user}: {}", answer.text());
+            assert_dify_error(&published.call(&asks(user)).await?, 429);
+        }
+        let seen = published.dify.api.requests();
+        assert_eq!(seen.len(), 3);
+        assert!(
+            seen.iter().all(|seen| seen.json()["query"] == "q"),
+            "the body goes on as it came"
+        );
+        // Requests without a body name the user in the query.
+        let lists = |user: &str| Request::get(&format!("/v1/messages?user={user}")).bearer("app-1");
+        assert_dify_error(&published.call(&lists("ann")).await?, 429);
+        assert_eq!(published.call(&lists("cid")).await?.status(), 200);
+        assert_eq!(
+            published
+                .call(&Request::get("/v1/info").bearer("app-1"))
+                .await?
+                .status(),
+            200
+        );
+        let log = published.gateway.log();
+        assert!(log.contains("end_user=\"ann\""), "{log}");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_body_too_large_to_look_for_the_user_is_refused() -> Result<()> {
+    run(async {
+        let published = Published::start("", &rule("limit_by_per_end_user", "*")).await?;
+        let body = json!({"user": "ann", "query": "x".repeat(9 << 20)});
+        let answer = published
+            .call(&Request::json("/v1/chat-messages", &body).bearer("app-1"))
+            .await?;
+        assert_dify_error(&answer, 413);
+        assert!(answer.text().contains("end user"), "{}", answer.text());
+        Ok(())
+    })
+}
+
+#[test]
+fn a_route_and_a_service_have_quotas() -> Result<()> {
+    run(async {
+        for (dimension, key) in [("limit_by_route", "bot"), ("limit_by_per_route", "*")] {
+            let published = Published::start("", &rule(dimension, key)).await?;
+            let bot = || Request::get("/v1/chat-messages").bearer("app-1");
+            assert_eq!(published.call(&bot()).await?.status(), 200);
+            assert_dify_error(&published.call(&bot()).await?, 429);
+            // Written in another way it is the same route.
+            let disguised = Request::get("/v1/chat%2Dmessages").bearer("app-1");
+            assert_dify_error(&published.call(&disguised).await?, 429);
+            assert_eq!(
+                published
+                    .call(&Request::get("/v1/info").bearer("app-1"))
+                    .await?
+                    .status(),
+                200
+            );
+        }
+        let published = Published::start("", &rule("limit_by_service", "web")).await?;
+        assert_eq!(published.call(&Request::get("/apps")).await?.status(), 200);
+        assert_dify_error(&published.call(&Request::get("/explore")).await?, 429);
+        assert_eq!(
+            published
+                .call(&Request::get("/v1/info").bearer("app-1"))
+                .await?
+                .status(),
+            200
+        );
+        Ok(())
+    })
+}
