@@ -104,6 +104,16 @@ pub(crate) fn chunk(bytes: &[u8]) -> Vec<u8> {
 /// The chunk that ends a body.
 pub(crate) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
+/// The chunk that ends a body, with trailers.
+pub(crate) fn last_chunk(trailers: &[(String, String)]) -> Vec<u8> {
+    let mut text = "0\r\n".to_owned();
+    for (name, value) in trailers {
+        text.push_str(&format!("{name}: {value}\r\n"));
+    }
+    text.push_str("\r\n");
+    text.into_bytes()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -104,6 +104,7 @@ impl Surface for Api {
                 .body(binary(4096))
                 .chunked(1000),
             ("GET" | "HEAD", path) if path.starts_with("/files") => file(request),
+            ("GET" | "HEAD", "/v1") => with_slash(request),
             ("OPTIONS", _) => Reply::new(200)
                 .header("Allow", "GET, PUT, POST, DELETE, OPTIONS, PATCH")
                 .header("Access-Control-Allow-Origin", "*"),
@@ -156,6 +157,15 @@ fn is_refused(request: &RecordedRequest) -> bool {
         .header("authorization")
         .is_some_and(|value| value.starts_with("Bearer "));
     request.path().starts_with("/v1/") && request.method != "OPTIONS" && !bearer
+}
+
+/// The index of the service API is `/v1/`. Dify's framework sends whoever left the slash out there, by the host
+/// that it was asked by.
+fn with_slash(request: &RecordedRequest) -> Reply {
+    let host = request.header("host").unwrap_or_default();
+    let query = request.target.strip_prefix("/v1").unwrap_or_default();
+    let place = format!("http://{host}/v1/{query}");
+    Reply::html(308, "<!doctype html><title>Redirecting...</title>").header("Location", &place)
 }
 
 /// `GET /v1/workflow/{task_id}/events`, a stream without a body asking for it.

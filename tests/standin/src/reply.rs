@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::{
     RecordedRequest, Step,
-    chunked::{LAST_CHUNK, chunk},
+    chunked::{chunk, last_chunk},
 };
 
 /// A whole answer: status, headers, body.
@@ -19,6 +19,8 @@ pub struct Reply {
     pub body: Bytes,
     /// Sends the body chunked, so many bytes a chunk, rather than with a length.
     pub chunk_size: Option<usize>,
+    /// Trailers after a chunked body.
+    pub trailers: Vec<(String, String)>,
 }
 
 impl Reply {
@@ -29,6 +31,7 @@ impl Reply {
             headers: Vec::new(),
             body: Bytes::new(),
             chunk_size: None,
+            trailers: Vec::new(),
         }
     }
 
@@ -67,6 +70,13 @@ impl Reply {
         self
     }
 
+    /// Adds a trailer. Only a chunked body has room for it.
+    #[must_use]
+    pub fn trailer(mut self, name: &str, value: &str) -> Self {
+        self.trailers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     fn has(&self, name: &str) -> bool {
         self.headers
             .iter()
@@ -102,7 +112,7 @@ impl Reply {
                     .chunks(size)
                     .map(|part| Step::Write(chunk(part).into()));
                 steps.extend(chunks);
-                steps.push(Step::Write(Bytes::from_static(LAST_CHUNK)));
+                steps.push(Step::Write(last_chunk(&self.trailers).into()));
             }
             None => steps.push(Step::Write(self.body.clone())),
         }

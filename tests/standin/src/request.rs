@@ -68,6 +68,8 @@ pub struct RecordedRequest {
     pub body_sha256: String,
     /// Whether the body arrived to its end.
     pub body_complete: bool,
+    /// Trailers after a chunked body, in order, names as sent.
+    pub trailers: Vec<(String, String)>,
 }
 
 impl RecordedRequest {
@@ -146,6 +148,7 @@ pub(crate) async fn read_request(
         BodyFraming::Chunked => body.read_chunked(stream, buffer, recorder).await,
     };
     request.body = body.kept.freeze();
+    request.trailers = body.trailers;
     request.body_length = body.length;
     request.body_sha256 = body
         .hash
@@ -184,6 +187,7 @@ fn parse_head(
         body_length: 0,
         body_sha256: String::new(),
         body_complete: false,
+        trailers: Vec::new(),
     };
     let length_header = request
         .header("content-length")
@@ -203,6 +207,7 @@ struct Body {
     kept: BytesMut,
     length: u64,
     hash: Sha256,
+    trailers: Vec<(String, String)>,
 }
 
 impl Body {
@@ -251,7 +256,10 @@ impl Body {
         loop {
             match decoder.decode(buffer) {
                 Ok(Some(ChunkedPiece::Data(bytes))) => self.take(&bytes, recorder),
-                Ok(Some(ChunkedPiece::End(_))) => return true,
+                Ok(Some(ChunkedPiece::End(trailers))) => {
+                    self.trailers = trailers;
+                    return true;
+                }
                 Ok(None) => {
                     buffer.reserve(READ_SIZE);
                     if !matches!(stream.read_buf(buffer).await, Ok(1..)) {

@@ -35,6 +35,26 @@ async fn a_reserved_port_refuses_until_somebody_listens_there() -> Result<()> {
 }
 
 #[tokio::test]
+async fn trailers_are_recorded_and_given() -> Result<()> {
+    let dify = StandinDify::start()?;
+    let trailers = vec![("X-Sum".to_owned(), "1, 2".to_owned())];
+    let request = Request::new("POST", "/api/x")
+        .body(Body::Trailed(vec![Bytes::from("hello")], trailers.clone()));
+    let reply = Reply::new(200)
+        .body("hello")
+        .chunked(2)
+        .trailer("X-Sum", "1, 2");
+    dify.api.next(Behaviour::Reply(reply));
+    let answer = call(&dify.api, &request).await?;
+    assert_eq!(
+        (answer.text().as_str(), &answer.trailers),
+        ("hello", &trailers)
+    );
+    assert_eq!(dify.api.requests()[0].trailers, trailers);
+    Ok(())
+}
+
+#[tokio::test]
 async fn records_a_request_as_it_was_sent() -> Result<()> {
     let dify = StandinDify::start()?;
     let request = Request::new("PATCH", "/api/a%2fb//c?x=1&x=2&q=%E4%BD%A0")

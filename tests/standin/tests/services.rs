@@ -163,6 +163,12 @@ async fn dify_answers_blocking_runs_files_login_and_pages() -> Result<()> {
 
     let login = call(&dify.api, Request::new("POST", "/console/api/login")).await?;
     assert_eq!(login.head.header_values("set-cookie").len(), 3);
+    let index = call(&dify.api, Request::get("/v1?a=b").header("Host", "public")).await?;
+    assert_eq!(index.status(), 308);
+    assert_eq!(
+        index.header("location").as_deref(),
+        Some("http://public/v1/?a=b")
+    );
     let file = call(&dify.api, Request::get("/files/1")).await?;
     assert_eq!(file.body.len(), 1024);
     let part = call(

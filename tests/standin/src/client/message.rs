@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::{
     StandinError,
-    chunked::{LAST_CHUNK, chunk},
+    chunked::{chunk, last_chunk},
 };
 
 /// A request to send.
@@ -30,6 +30,8 @@ pub enum Body {
     Length(Bytes),
     /// With `Transfer-Encoding: chunked`, one chunk a part.
     Chunked(Vec<Bytes>),
+    /// The same with trailers after it.
+    Trailed(Vec<Bytes>, Vec<(String, String)>),
     /// As it is, without any header about it.
     Raw(Bytes),
 }
@@ -102,15 +104,19 @@ impl Request {
                 head.push_str(&format!("Content-Length: {}\r\n", bytes.len()));
                 vec![bytes.clone()]
             }
-            Body::Chunked(parts) => {
-                head.push_str("Transfer-Encoding: chunked\r\n");
-                let chunks = parts.iter().map(|part| Bytes::from(chunk(part)));
-                chunks.chain([Bytes::from_static(LAST_CHUNK)]).collect()
-            }
+            Body::Chunked(parts) => chunked(&mut head, parts, &[]),
+            Body::Trailed(parts, trailers) => chunked(&mut head, parts, trailers),
         };
         head.push_str("\r\n");
         (head.into_bytes(), body)
     }
+}
+
+/// Says in the head that the body is chunked, and gives the chunks.
+fn chunked(head: &mut String, parts: &[Bytes], trailers: &[(String, String)]) -> Vec<Bytes> {
+    head.push_str("Transfer-Encoding: chunked\r\n");
+    let chunks = parts.iter().map(|part| Bytes::from(chunk(part)));
+    chunks.chain([last_chunk(trailers).into()]).collect()
 }
 
 /// The head of an answer.
