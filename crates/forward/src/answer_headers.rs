@@ -57,7 +57,7 @@ fn mended_place(
 ) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(value).ok()?;
     let (origin, path) = match text.split_once("://") {
-        Some((scheme, rest)) if matches!(scheme, "http" | "https") => {
+        Some(("http" | "https", rest)) => {
             let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
             let (authority, path) = rest.split_at_checked(end)?;
             if !authority.eq_ignore_ascii_case(&upstream.authority) || asked.host.is_empty() {

@@ -82,12 +82,16 @@ pub(super) const JUSTIFIED: &[Justified] = &[
             "arrived: header http2-settings",
             "arrived: header proxy-authorization",
             "arrived: header proxy-connection",
-            "arrived: header trailer",
             "answer: header proxy-authenticate",
             "answer: header upgrade",
         ],
         fits: Difference::only_by_nginx,
         why: "Fields of one hop, which nginx does not know as such and Spin does not let a component send.",
+    },
+    Justified {
+        places: &["arrived: trailers"],
+        fits: |it| it.nginx == ["[]"] && it.case == "body: chunked, with a trailer",
+        why: "nginx loses trailers of requests; the gateway keeps them.",
     },
     Justified {
         places: &["arrived: header x!~", "arrived: header x.dot"],
