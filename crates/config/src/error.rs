@@ -55,9 +55,17 @@ pub enum Error {
     /// A text that is no fallback condition.
     #[error(
         "`{found}` is no fallback condition: allowed are connect_error, timeout, first_token_timeout, \
-         reset, truncated, a status from \"400\" to \"599\", \"4xx\" and \"5xx\""
+         reset, truncated, context_length, content_filter, gateway_refusal, a status from \"400\" to \"599\", \"4xx\" and \"5xx\""
     )]
     FallbackCondition {
+        /// What was found, shortened.
+        found: String,
+    },
+    /// A text that is no moment.
+    #[error(
+        "`{found}` is no moment: write `2026-12-01T00:00:00Z` (UTC, ending in Z), or a day such as `2026-12-01`"
+    )]
+    Moment {
         /// What was found, shortened.
         found: String,
     },

@@ -9,12 +9,15 @@ use crate::error::shortened;
 use crate::{Error, FallbackCondition, StatusPattern};
 
 /// The conditions that are words.
-const WORDS: [(&str, FallbackCondition); 5] = [
+const WORDS: [(&str, FallbackCondition); 8] = [
     ("connect_error", FallbackCondition::ConnectError),
     ("timeout", FallbackCondition::Timeout),
     ("first_token_timeout", FallbackCondition::FirstTokenTimeout),
     ("reset", FallbackCondition::Reset),
     ("truncated", FallbackCondition::Truncated),
+    ("context_length", FallbackCondition::ContextLength),
+    ("content_filter", FallbackCondition::ContentFilter),
+    ("gateway_refusal", FallbackCondition::GatewayRefusal),
 ];
 
 impl FromStr for FallbackCondition {
@@ -66,6 +69,9 @@ impl fmt::Display for FallbackCondition {
             Self::FirstTokenTimeout => "first_token_timeout",
             Self::Reset => "reset",
             Self::Truncated => "truncated",
+            Self::ContextLength => "context_length",
+            Self::ContentFilter => "content_filter",
+            Self::GatewayRefusal => "gateway_refusal",
             Self::Status(pattern) => return pattern.fmt(formatter),
         })
     }

@@ -1,9 +1,9 @@
 //! The whole document, and what belongs to no single API.
 
 use ipnet::IpNet;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
-use crate::{AgentApi, KnowledgeApi, ModelApi, OnError, Provider};
+use crate::{AgentApi, KnowledgeApi, ModelApi, OnError, Provider, TimeSpan};
 
 /// `gateway.yaml`. The normal form (`gateway.json`) is this type written as JSON, every default spelt out.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -51,6 +51,10 @@ pub struct Consumer {
     pub name: String,
     /// Any one of them identifies the consumer.
     pub credentials: Vec<Credential>,
+    /// Models that the consumer may use, by the names that clients ask for; `*` and `?` as in routes, `regexp:…` too.
+    /// Left out: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub models: Option<Vec<String>>,
 }
 
 /// One way for a consumer to show who it is.
@@ -60,6 +64,26 @@ pub struct Consumer {
 pub enum Credential {
     /// A secret sent as `Authorization: Bearer …`, `x-api-key` or `api-key`.
     ApiKey(String),
+    /// A key pair whose secret signs requests, as Dify's plugin *Higress* does in its mode HMAC.
+    Hmac(HmacCredential),
+}
+
+/// A key pair whose secret signs requests.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "document", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct HmacCredential {
+    /// Sent in `x-ca-key`.
+    pub access_key: String,
+    /// Signs, and is never sent.
+    pub secret_key: String,
+    /// How far the client's clock may be off, and so how long a signature is good for. 5 m.
+    #[serde(default = "clock_skew")]
+    pub clock_skew: TimeSpan,
+}
+
+fn clock_skew() -> TimeSpan {
+    TimeSpan::from_secs(300)
 }
 
 /// The kinds side by side. Read as a struct, a secret that stands where its kind belongs is not taken for the
@@ -67,12 +91,24 @@ pub enum Credential {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CredentialKinds {
-    api_key: String,
+    api_key: Option<String>,
+    hmac: Option<HmacCredential>,
 }
 
 impl<'de> Deserialize<'de> for Credential {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let CredentialKinds { api_key } = CredentialKinds::deserialize(deserializer)?;
-        Ok(Self::ApiKey(api_key))
+        match CredentialKinds::deserialize(deserializer)? {
+            CredentialKinds {
+                api_key: Some(key),
+                hmac: None,
+            } => Ok(Self::ApiKey(key)),
+            CredentialKinds {
+                api_key: None,
+                hmac: Some(pair),
+            } => Ok(Self::Hmac(pair)),
+            CredentialKinds { .. } => Err(de::Error::custom(
+                "write either `api_key` or `hmac` here, and nothing else",
+            )),
+        }
     }
 }

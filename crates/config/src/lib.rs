@@ -5,13 +5,16 @@
 mod agent;
 mod cors;
 mod error;
+mod fallback;
 mod fallback_condition;
 mod gateway;
 mod knowledge;
 mod matching;
 mod model;
+mod moment;
 mod networks;
 mod normal_form;
+mod provider;
 mod rate_limit;
 pub mod template;
 mod units;
@@ -30,16 +33,16 @@ pub use agent::{
 };
 pub use cors::Cors;
 pub use error::Error;
-pub use gateway::{Consumer, Credential, Gateway, State};
+pub use fallback::{Fallback, FallbackCondition, StatusPattern};
+pub use gateway::{Consumer, Credential, Gateway, HmacCredential, State};
 pub use knowledge::{
     DifyCompatibleBackend, KnowledgeApi, KnowledgeBackend, KnowledgePolicies, RagflowBackend,
 };
 pub use matching::{PathMatch, RequestMatch, ValueMatch};
-pub use model::{
-    Fallback, FallbackCondition, ModelApi, ModelMatch, ModelPolicies, ModelRoute, Provider,
-    ProviderType, StatusPattern, Target,
-};
+pub use model::{ModelApi, ModelMatch, ModelPolicies, ModelRoute, Parameters, Target};
+pub use moment::Moment;
 pub use normal_form::parse_normal_form;
+pub use provider::{CircuitBreaker, Provider, ProviderKey, ProviderType};
 pub use rate_limit::{
     AddressSource, HigressRedis, KeyPattern, LimitBy, LimitKey, OnError, QuotaWindow, RateLimit,
     RequestQuota, RuleItem,

@@ -1,8 +1,11 @@
-//! Model APIs and the providers behind them.
+//! Model APIs, their routes and targets.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Number, Value};
 
-use crate::{ByteSize, RateLimit, TimeSpan};
+use crate::{ByteSize, Fallback, PathMatch, RateLimit, TimeSpan, ValueMatch};
 
 /// An OpenAI-compatible API offered to Dify and other clients.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,6 +35,10 @@ pub struct ModelPolicies {
     /// Names of the consumers who may call. Left out: anyone who can reach the gateway.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth: Option<Vec<String>>,
+    /// Name of a query parameter in which a consumer's key may come, for clients that cannot set a header. URLs end
+    /// up in logs: left out, keys are taken from headers alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_key_query: Option<String>,
     /// How many requests may pass in which time.
     pub rate_limits: Vec<RateLimit>,
 }
@@ -47,8 +54,14 @@ pub struct ModelRoute {
     /// Which calls. Left out: all.
     #[serde(default, rename = "match")]
     pub conditions: ModelMatch,
-    /// Tried in this order.
+    /// Names of the consumers who may use it, of those whom `policies.auth` lets in. Left out: all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<Vec<String>>,
+    /// Tried in this order. Where some have a `weight`, the first is drawn among those.
     pub targets: Vec<Target>,
+    /// What the gateway sees to in a request's parameters.
+    #[serde(default)]
+    pub parameters: Parameters,
     /// When the next target is tried.
     #[serde(default)]
     pub fallback: Fallback,
@@ -59,8 +72,33 @@ pub struct ModelRoute {
 #[cfg_attr(feature = "document", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelMatch {
-    /// Model names; `*` stands for any text. Empty: every model.
+    /// Model names; `*` stands for any text, `?` for one character, `regexp:…` is a regular expression. Empty:
+    /// every model, and calls that name none (files, batches).
     pub model: Vec<String>,
+    /// The endpoint, from its version on: `/v1/embeddings`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathMatch>,
+    /// By header name, in any case; all must hold.
+    pub headers: BTreeMap<String, ValueMatch>,
+    /// Names of consumers. Empty: whoever calls.
+    pub consumers: Vec<String>,
+}
+
+/// What the gateway sees to in a request's parameters, whatever the model's provider calls its own.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "document", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Parameters {
+    /// Put in where the client sent none.
+    #[cfg_attr(feature = "document", schemars(with = "BTreeMap<String, Value>"))]
+    pub defaults: BTreeMap<String, Value>,
+    /// The most that a number may be; a larger one, and one that is missing, becomes this. `max_tokens` and
+    /// `max_completion_tokens` are one here.
+    #[cfg_attr(feature = "document", schemars(with = "BTreeMap<String, f64>"))]
+    pub caps: BTreeMap<String, Number>,
+    /// Put in whatever the client sent. A `null` takes the parameter out.
+    #[cfg_attr(feature = "document", schemars(with = "BTreeMap<String, Value>"))]
+    pub forced: BTreeMap<String, Value>,
 }
 
 /// One place a call can be sent to.
@@ -73,101 +111,19 @@ pub struct Target {
     /// The model's name there. Left out: as the client asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// Names there by names asked for, instead of `model`: a name itself before a pattern with `*` or `?`, a longer
+    /// pattern before a shorter. A name that nothing here fits stays.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub models: BTreeMap<String, String>,
+    /// Its share of the calls that begin with it. Targets without one serve when others fail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u32>,
     /// For an answer that is not streamed: until it is complete. For a stream: between two of its pieces. 300 s.
     #[serde(default = "target_timeout")]
     pub timeout: TimeSpan,
     /// For a stream: until its first content. Left out: `timeout`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_token_timeout: Option<TimeSpan>,
-}
-
-/// When the next target is tried.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "document", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
-pub struct Fallback {
-    /// Failures that lead on to the next target; others go to the client as they are.
-    pub on: Vec<FallbackCondition>,
-    /// How many targets are tried at most. Left out (0): all.
-    pub max_attempts: u32,
-    /// From the call's arrival until no further target is tried. 280 s, below the 300 s that Dify waits.
-    pub deadline: TimeSpan,
-    /// How long a stream's head is held back while no content has come; then it goes out and comments keep the
-    /// client waiting. 15 s.
-    pub keep_alive: TimeSpan,
-}
-
-impl Default for Fallback {
-    fn default() -> Self {
-        Self {
-            on: vec![
-                FallbackCondition::ConnectError,
-                FallbackCondition::Timeout,
-                FallbackCondition::FirstTokenTimeout,
-                FallbackCondition::Reset,
-                FallbackCondition::Truncated,
-                FallbackCondition::Status(StatusPattern::Exact(429)),
-                FallbackCondition::Status(StatusPattern::Class(5)),
-            ],
-            max_attempts: 0,
-            deadline: TimeSpan::from_secs(280),
-            keep_alive: TimeSpan::from_secs(15),
-        }
-    }
-}
-
-/// A kind of failure. Written `connect_error`, `timeout`, `first_token_timeout`, `reset`, `truncated`, or a
-/// status: `"429"`, `"5xx"`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum FallbackCondition {
-    /// Refused, no such name, or no connection in time.
-    ConnectError,
-    /// No head, or no further byte, in time.
-    Timeout,
-    /// A stream without content in time.
-    FirstTokenTimeout,
-    /// The connection broke, or what came was no HTTP or no JSON.
-    Reset,
-    /// The answer ended before it was complete, or was empty.
-    Truncated,
-    /// The provider's status.
-    Status(StatusPattern),
-}
-
-/// An HTTP status or a class of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum StatusPattern {
-    /// One status, such as 429.
-    Exact(u16),
-    /// A hundred of them, by the first digit: 5 for 500 to 599.
-    Class(u16),
-}
-
-/// A model vendor or a self-hosted engine.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "document", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Provider {
-    /// Unique; targets name it.
-    pub name: String,
-    /// What it speaks.
-    #[serde(default, rename = "type")]
-    pub provider_type: ProviderType,
-    /// Its URL up to and with the version: `https://api.openai.com/v1`.
-    pub base_url: String,
-    /// Sent as `Authorization: Bearer …`; several are used in turn. Empty: none is sent.
-    #[serde(default)]
-    pub api_keys: Vec<String>,
-}
-
-/// What a provider speaks.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ProviderType {
-    /// OpenAI's API, or any engine that speaks it (vLLM, SGLang, Ollama, llama.cpp, LiteLLM, …).
-    #[default]
-    #[serde(alias = "openai")]
-    OpenaiCompatible,
 }
 
 fn model_base_path() -> String {

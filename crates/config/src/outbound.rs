@@ -28,7 +28,9 @@ pub fn outbound_hosts(gateway: &Gateway) -> BTreeMap<&'static str, BTreeSet<Stri
         add(INGRESS, api.url.as_deref().unwrap_or_default());
     }
     for provider in &gateway.providers {
-        add(MODEL, &provider.base_url);
+        for url in provider.urls() {
+            add(MODEL, url);
+        }
     }
     for api in &gateway.knowledge {
         add(RAG, api.backend.base_url());

@@ -8,7 +8,8 @@ use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 
-use crate::{ByteSize, FallbackCondition, Gateway, ProviderType, TimeSpan};
+use crate::provider::ProviderKeyMapping;
+use crate::{ByteSize, FallbackCondition, Gateway, Moment, ProviderKey, ProviderType, TimeSpan};
 
 /// The schema (draft 2020-12), indented, ending in a line break; the same each time.
 pub fn json_schema() -> String {
@@ -122,9 +123,39 @@ impl JsonSchema for FallbackCondition {
                 { "const": "first_token_timeout", "description": "A stream without content in time." },
                 { "const": "reset", "description": "The connection broke, or what came was no HTTP or no JSON." },
                 { "const": "truncated", "description": "The answer ended before it was complete, or was empty." },
+                { "const": "context_length", "description": "The request is longer than the model takes." },
+                { "const": "content_filter", "description": "The provider's content filter stopped the request or the whole answer." },
+                { "const": "gateway_refusal", "description": "One of the gateway's own limits refused the call: it goes to the second target instead." },
                 { "type": "string", "pattern": "^[45]([0-9][0-9]|xx)$" },
                 { "type": "integer", "minimum": 400, "maximum": 599 },
             ],
+        })
+    }
+}
+
+impl JsonSchema for Moment {
+    fn schema_name() -> Cow<'static, str> {
+        "Moment".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "A moment in UTC, `2026-12-01T00:00:00Z`, or a day, `2026-12-01`.",
+            "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)?$",
+        })
+    }
+}
+
+impl JsonSchema for ProviderKey {
+    fn schema_name() -> Cow<'static, str> {
+        "ProviderKey".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A key alone, or with its share of the calls and its time.",
+            "anyOf": [{ "type": "string" }, generator.subschema_for::<ProviderKeyMapping>()],
         })
     }
 }

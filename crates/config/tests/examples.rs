@@ -7,7 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use spillway_config::{
-    AllowedHosts, Checked, Gateway, missing_hosts, normal_form, parse_normal_form, read, template,
+    AllowedHosts, Checked, Gateway, ProviderKey, missing_hosts, normal_form, parse_normal_form,
+    read, template,
 };
 
 const STARTER_BEGIN: &str = "# --- first configuration: from here ---\n";
@@ -65,7 +66,7 @@ fn the_starter_works_when_uncommented() {
     let resolved = parse_normal_form(&resolved).unwrap();
     assert_eq!(
         resolved.providers.first().unwrap().api_keys,
-        ["value of openai_key"]
+        [ProviderKey::plain("value of openai_key")]
     );
 }
 

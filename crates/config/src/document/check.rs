@@ -1,9 +1,11 @@
 //! What the types alone cannot tell: names that must be known, URLs, paths, secrets, routes that nothing reaches.
 
 mod agents;
+mod conditions;
 mod consumers;
 mod cors;
 mod knowledge;
+mod model_routes;
 mod models;
 mod names;
 mod paths;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{AgentApi, AgentRoute, Gateway, KnowledgeBackend, ModelRoute};
+use crate::{AgentApi, AgentRoute, Gateway, KnowledgeBackend, ModelRoute, ValueMatch};
 
 /// Names nameless routes, writes domains and header names in lower case, and ends no URL with a slash. Leaves out
 /// what was read for its writer's sake alone.
@@ -14,6 +14,8 @@ pub(super) fn normalise(mut gateway: Gateway) -> Gateway {
         if route.name.is_empty() {
             route.name = route_name(route);
         }
+        let headers = std::mem::take(&mut route.conditions.headers);
+        route.conditions.headers = in_lower_case(headers);
     }
     let of_agents = gateway
         .agents
@@ -33,6 +35,7 @@ pub(super) fn normalise(mut gateway: Gateway) -> Gateway {
     }
     for provider in &mut gateway.providers {
         trim_slashes(&mut provider.base_url);
+        provider.endpoints.iter_mut().for_each(trim_slashes);
     }
     for api in &mut gateway.knowledge {
         trim_slashes(match &mut api.backend {
@@ -70,11 +73,15 @@ fn normalise_agent(api: &mut AgentApi) {
     }
     for AgentRoute { conditions, .. } in &mut api.routes {
         let headers = std::mem::take(&mut conditions.headers);
-        conditions.headers = headers
-            .into_iter()
-            .map(|(name, value)| (name.to_ascii_lowercase(), value))
-            .collect::<BTreeMap<_, _>>();
+        conditions.headers = in_lower_case(headers);
     }
+}
+
+fn in_lower_case(headers: BTreeMap<String, ValueMatch>) -> BTreeMap<String, ValueMatch> {
+    headers
+        .into_iter()
+        .map(|(name, value)| (name.to_ascii_lowercase(), value))
+        .collect()
 }
 
 fn trim_slashes(url: &mut String) {

@@ -1,14 +1,14 @@
 //! Agent APIs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::urls::{self, Rest};
-use super::{cors, duration, names, paths, rate_limits};
+use super::{conditions, cors, duration, names, paths, rate_limits};
 use crate::document::node::Path;
 use crate::document::report::Findings;
 use crate::error::shortened;
 use crate::rate_limit::is_token;
-use crate::{AgentApi, AgentProtocol, AgentRoute, DifyService, Gateway, PathMatch, ValueMatch};
+use crate::{AgentApi, AgentProtocol, AgentRoute, DifyService, Gateway, PathMatch};
 use crate::{AgentTimeouts, TimeSpan, template};
 
 pub(super) fn check(gateway: &Gateway, path: &Path, findings: &mut Findings<'_>) {
@@ -190,7 +190,7 @@ fn check_route_path(
         PathMatch::Prefix(text) => (text, at.clone()),
         PathMatch::Exact { exact } => (exact, at.key("exact")),
         PathMatch::Regex { regex } => {
-            check_regex(regex, &at.key("regex"), findings);
+            conditions::regex(regex, &at.key("regex"), findings);
             return;
         }
     };
@@ -200,14 +200,6 @@ fn check_route_path(
             &path,
             format!("no request comes here: `{mount}` belongs to another part of the gateway"),
         );
-    }
-}
-
-fn check_regex(text: &str, path: &Path, findings: &mut Findings<'_>) {
-    if text.is_empty() {
-        findings.error(path, "an empty regular expression: leave the condition out");
-    } else if let Err(error) = regex_lite::Regex::new(text) {
-        findings.error(path, format!("this is no regular expression: {error}"));
     }
 }
 
@@ -230,41 +222,9 @@ fn check_conditions(route: &AgentRoute, at: &Path, findings: &mut Findings<'_>) 
             );
         }
     }
-    let headers = at.key("match").key("headers");
-    let mut seen = BTreeSet::new();
-    for name in route.conditions.headers.keys() {
-        if !is_token(name) {
-            findings.error_at_key(
-                &headers.key(name),
-                format!("`{}` is no header name", shortened(name)),
-            );
-        } else if !seen.insert(name.to_ascii_lowercase()) {
-            findings.error_at_key(
-                &headers.key(name),
-                format!(
-                    "the header `{}` is here twice: letter case makes no difference",
-                    shortened(name)
-                ),
-            );
-        }
-    }
-    for (key, conditions) in [
-        ("headers", &route.conditions.headers),
-        ("query", &route.conditions.query),
-    ] {
-        for (name, condition) in conditions {
-            if let ValueMatch::Regex { regex } = condition {
-                let path = at.key("match").key(key).key(name).key("regex");
-                check_regex(regex, &path, findings);
-            }
-        }
-    }
-    for name in route.conditions.query.keys().filter(|name| name.is_empty()) {
-        findings.error_at_key(
-            &at.key("match").key("query").key(name),
-            "an empty parameter name",
-        );
-    }
+    let path = at.key("match");
+    conditions::headers(&route.conditions.headers, &path.key("headers"), findings);
+    conditions::query(&route.conditions.query, &path.key("query"), findings);
 }
 
 /// No two APIs may be published at one place.

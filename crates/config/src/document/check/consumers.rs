@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{names, secret};
+use super::{conditions, duration, names, secret};
 use crate::document::node::Path;
 use crate::document::report::Findings;
 use crate::{Credential, Gateway};
@@ -31,21 +31,49 @@ pub(super) fn check(gateway: &Gateway, path: &Path, findings: &mut Findings<'_>)
                 "no credentials, so nobody is this consumer: add one such as `api_key`",
             );
         }
+        for (index, pattern) in consumer.models.iter().flatten().enumerate() {
+            conditions::model(pattern, &at.key("models").index(index), findings);
+        }
+        if consumer.models.as_ref().is_some_and(Vec::is_empty) {
+            findings.warning(
+                &at.key("models"),
+                "the list is empty, so this consumer may use no model: name some, or leave the key out for all",
+            );
+        }
         for (index, credential) in consumer.credentials.iter().enumerate() {
-            let Credential::ApiKey(key) = credential;
-            let at = credentials.index(index).key("api_key");
-            secret(key, &at, findings);
-            // Which of the two calls could not be told. Equal templates have equal values.
-            match owners.insert(key.as_str(), consumer.name.as_str()) {
-                Some(owner) if owner == consumer.name => {
-                    findings.error(&at, "this consumer has the same key twice: remove one");
+            let at = credentials.index(index);
+            // What calls name: two consumers with the same could not be told apart. Equal templates have equal values.
+            let (name, at) = match credential {
+                Credential::ApiKey(key) => {
+                    let at = at.key("api_key");
+                    secret(key, &at, findings);
+                    (("key", key.as_str()), at)
                 }
-                Some(owner) => {
-                    findings.error(
-                        &at,
-                        format!("the consumer `{owner}` has the same key: give each its own"),
-                    );
+                Credential::Hmac(pair) => {
+                    let at = at.key("hmac");
+                    secret(&pair.secret_key, &at.key("secret_key"), findings);
+                    duration(pair.clock_skew, &at.key("clock_skew"), findings);
+                    if pair.access_key.is_empty() {
+                        findings.error(&at.key("access_key"), "an empty access key: write one");
+                    }
+                    (
+                        ("access key", pair.access_key.as_str()),
+                        at.key("access_key"),
+                    )
                 }
+            };
+            match owners.insert(name, consumer.name.as_str()) {
+                Some(owner) if owner == consumer.name => findings.error(
+                    &at,
+                    format!("this consumer has the same {} twice: remove one", name.0),
+                ),
+                Some(owner) => findings.error(
+                    &at,
+                    format!(
+                        "the consumer `{owner}` has the same {}: give each its own",
+                        name.0
+                    ),
+                ),
                 None => {}
             }
         }

@@ -1,12 +1,19 @@
 //! Model vendors and engines.
 
 use std::collections::BTreeSet;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::urls::{self, Rest};
-use super::{names, secret};
-use crate::Gateway;
+use super::{duration, names, secret};
 use crate::document::node::Path;
 use crate::document::report::Findings;
+use crate::{CircuitBreaker, Gateway, Provider, ProviderKey};
+
+/// How long before a key runs out `check` begins to warn: two weeks.
+const WARN_BEFORE_SECONDS: u64 = 14 * 24 * 60 * 60;
+
+/// How many outcomes a breaker keeps of an endpoint at most.
+const MOST_OUTCOMES: u32 = 100;
 
 pub(super) fn check(gateway: &Gateway, path: &Path, findings: &mut Findings<'_>) {
     let providers = || {
@@ -24,16 +31,138 @@ pub(super) fn check(gateway: &Gateway, path: &Path, findings: &mut Findings<'_>)
 
     for (provider, at) in providers() {
         names::name(&provider.name, &at.key("name"), findings);
-        urls::http(
-            &provider.base_url,
-            Rest::Path,
-            &at.key("base_url"),
-            findings,
-        );
-        for (index, key) in provider.api_keys.iter().enumerate() {
-            secret(key, &at.key("api_keys").index(index), findings);
+        check_urls(provider, &at, findings);
+        check_keys(&provider.api_keys, &at.key("api_keys"), findings);
+        check_breaker(provider.breaker, &at.key("breaker"), findings);
+    }
+}
+
+fn check_urls(provider: &Provider, at: &Path, findings: &mut Findings<'_>) {
+    match (provider.base_url.is_empty(), provider.endpoints.is_empty()) {
+        (true, true) => findings.error(
+            at,
+            "no URL, so there is nowhere to send a call: add `base_url`, or `endpoints` for several machines",
+        ),
+        (false, false) => findings.error(
+            &at.key("endpoints"),
+            "`base_url` is one endpoint already: write all of them under `endpoints`, and remove `base_url`",
+        ),
+        (false, true) => {
+            urls::http(&provider.base_url, Rest::Path, &at.key("base_url"), findings);
+        }
+        (true, false) => {
+            let mut seen = BTreeSet::new();
+            for (index, url) in provider.endpoints.iter().enumerate() {
+                let at = at.key("endpoints").index(index);
+                urls::http(url, Rest::Path, &at, findings);
+                if !seen.insert(url.trim_end_matches('/')) {
+                    findings.error(&at, "this endpoint is here twice: remove one");
+                }
+            }
         }
     }
+}
+
+fn check_keys(keys: &[ProviderKey], at: &Path, findings: &mut Findings<'_>) {
+    let mut seen = BTreeSet::new();
+    for (index, key) in keys.iter().enumerate() {
+        let at = at.index(index);
+        // A key written alone is the item itself.
+        let is_plain = *key == ProviderKey::plain(key.key.as_str());
+        let text_at = if is_plain { at.clone() } else { at.key("key") };
+        secret(&key.key, &text_at, findings);
+        if !seen.insert(key.key.as_str()) {
+            findings.error(&text_at, "this key is here twice: remove one");
+        }
+        if key.weight == 0 {
+            findings.warning(
+                &at.key("weight"),
+                "a key of weight 0 is used when no other can be",
+            );
+        }
+        if let (Some(from), Some(until)) = (key.not_before, key.expires)
+            && from >= until
+        {
+            findings.error(
+                &at.key("expires"),
+                format!(
+                    "the key would be good from {from} and no longer from {until}: swap the two"
+                ),
+            );
+        }
+    }
+    check_rotation(keys, at, findings);
+}
+
+/// Tells of keys that run out, and of times without any key.
+fn check_rotation(keys: &[ProviderKey], at: &Path, findings: &mut Findings<'_>) {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
+    if keys.is_empty() {
+        return;
+    }
+    let good_at = |second: u64| {
+        keys.iter().any(|key| {
+            key.not_before
+                .is_none_or(|from| from.unix_seconds() <= second)
+                && key
+                    .expires
+                    .is_none_or(|until| second < until.unix_seconds())
+        })
+    };
+    if !good_at(now) {
+        findings.warning(
+            at,
+            "none of these keys is good now: add one, or mend `not_before` and `expires`",
+        );
+    }
+    for (index, key) in keys.iter().enumerate() {
+        let Some(expires) = key.expires else {
+            continue;
+        };
+        let at = at.index(index).key("expires");
+        let end = expires.unix_seconds();
+        if end <= now {
+            findings.warning(
+                &at,
+                format!("this key has not been used since {expires}: remove it"),
+            );
+        } else if end.saturating_sub(now) < WARN_BEFORE_SECONDS {
+            let advice = if good_at(end) {
+                format!("this key runs out on {expires}: the others take over then")
+            } else {
+                format!(
+                    "from {expires} on there is no key: add one whose `not_before` is earlier, so that they overlap"
+                )
+            };
+            findings.warning(&at, advice);
+        }
+    }
+}
+
+fn check_breaker(breaker: CircuitBreaker, at: &Path, findings: &mut Findings<'_>) {
+    if breaker.failures == 0 {
+        findings.error(
+            &at.key("failures"),
+            "with 0 failures no endpoint would ever be used: write at least 1",
+        );
+    }
+    if breaker.of > MOST_OUTCOMES {
+        findings.error(
+            &at.key("of"),
+            format!("more than {MOST_OUTCOMES} calls are not looked back at: write less"),
+        );
+    } else if breaker.failures > breaker.of {
+        findings.error(
+            &at.key("failures"),
+            format!(
+                "among the last {} calls there are never {} failures: write at most {0}",
+                breaker.of, breaker.failures
+            ),
+        );
+    }
+    duration(breaker.open_for, &at.key("open_for"), findings);
 }
 
 /// Tells of providers that no target names.

@@ -1,18 +1,20 @@
 //! The normal form says the same as what it was made of, whoever reads it.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+mod models;
+
+use models::{consumers, models, providers};
 use proptest::prelude::*;
 use spillway_config::{
     AddressSource, AgentApi, AgentPolicies, AgentProtocol, AgentRoute, AgentTimeouts, ByteSize,
-    Consumer, Cors, Credential, DifyCompatibleBackend, DifyService, DifyServices, Fallback,
-    FallbackCondition, Gateway, HigressRedis, KnowledgeApi, KnowledgeBackend, KnowledgePolicies,
-    LimitBy, LimitKey, ModelApi, ModelMatch, ModelPolicies, ModelRoute, OnError, PathMatch,
-    Provider, ProviderType, RagflowBackend, RateLimit, RequestMatch, RequestQuota, RuleItem, State,
-    StatusPattern, Target, TimeSpan, ValueMatch, normal_form, parse_normal_form, read,
+    Cors, DifyCompatibleBackend, DifyService, DifyServices, Gateway, HigressRedis, KnowledgeApi,
+    KnowledgeBackend, KnowledgePolicies, LimitBy, LimitKey, OnError, PathMatch, RagflowBackend,
+    RateLimit, RequestMatch, RequestQuota, RuleItem, State, TimeSpan, ValueMatch, normal_form,
+    parse_normal_form, read,
 };
 
 /// Everything that a document can have.
-const VALID: &str = include_str!("documents/everything.yaml");
+const VALID: &str = include_str!("../documents/everything.yaml");
 
 #[test]
 fn everything_that_a_document_can_have_is_read() {
@@ -84,12 +86,16 @@ fn value_matches() -> impl Strategy<Value = ValueMatch> {
     ]
 }
 
-fn agent_routes() -> impl Strategy<Value = AgentRoute> {
-    let path = prop_oneof![
+fn path_matches() -> impl Strategy<Value = PathMatch> {
+    prop_oneof![
         any::<String>().prop_map(PathMatch::Prefix),
         any::<String>().prop_map(|exact| PathMatch::Exact { exact }),
         any::<String>().prop_map(|regex| PathMatch::Regex { regex }),
-    ];
+    ]
+}
+
+fn agent_routes() -> impl Strategy<Value = AgentRoute> {
+    let path = path_matches();
     let values = || prop::collection::btree_map(any::<String>(), value_matches(), 0..3);
     let services = prop::option::of(prop::sample::select(DifyService::ALL.to_vec()));
     let methods = prop::collection::vec(any::<String>(), 0..2);
@@ -265,76 +271,6 @@ fn agents() -> impl Strategy<Value = AgentApi> {
         )
 }
 
-fn fallbacks() -> impl Strategy<Value = Fallback> {
-    let condition = prop_oneof![
-        prop::sample::select(vec![
-            FallbackCondition::ConnectError,
-            FallbackCondition::Timeout,
-            FallbackCondition::FirstTokenTimeout,
-            FallbackCondition::Reset,
-            FallbackCondition::Truncated,
-        ]),
-        (400..=599_u16).prop_map(|status| FallbackCondition::Status(StatusPattern::Exact(status))),
-        (4..=5_u16).prop_map(|class| FallbackCondition::Status(StatusPattern::Class(class))),
-    ];
-    (
-        prop::collection::vec(condition, 0..4),
-        any::<u32>(),
-        time_spans(),
-        time_spans(),
-    )
-        .prop_map(|(on, max_attempts, deadline, keep_alive)| Fallback {
-            on,
-            max_attempts,
-            deadline,
-            keep_alive,
-        })
-}
-
-fn models() -> impl Strategy<Value = ModelApi> {
-    let texts = || prop::collection::vec(any::<String>(), 0..3);
-    let target = (
-        any::<String>(),
-        prop::option::of(any::<String>()),
-        time_spans(),
-        prop::option::of(time_spans()),
-    )
-        .prop_map(|(provider, model, timeout, first_token_timeout)| Target {
-            provider,
-            model,
-            timeout,
-            first_token_timeout,
-        });
-    let targets = prop::collection::vec(target, 0..3);
-    let route = (any::<String>(), texts(), targets, fallbacks()).prop_map(
-        |(name, model, targets, fallback)| ModelRoute {
-            name,
-            conditions: ModelMatch { model },
-            targets,
-            fallback,
-        },
-    );
-    let size = any::<u64>().prop_map(ByteSize::from_bytes);
-    let routes = prop::collection::vec(route, 0..3);
-    (
-        any::<String>(),
-        any::<String>(),
-        size,
-        prop::option::of(texts()),
-        prop::collection::vec(rate_limits(), 0..2),
-        routes,
-    )
-        .prop_map(
-            |(name, base_path, max_body_size, auth, rate_limits, routes)| ModelApi {
-                name,
-                base_path,
-                max_body_size,
-                policies: ModelPolicies { auth, rate_limits },
-                routes,
-            },
-        )
-}
-
 fn knowledge() -> impl Strategy<Value = KnowledgeApi> {
     let texts = || prop::collection::vec(any::<String>(), 0..3);
     let share = || (0..=1000_u32).prop_map(|thousandths| f64::from(thousandths) / 1000.0);
@@ -387,20 +323,6 @@ fn knowledge() -> impl Strategy<Value = KnowledgeApi> {
 }
 
 fn gateways() -> impl Strategy<Value = Gateway> {
-    let texts = || prop::collection::vec(any::<String>(), 0..3);
-    let consumer = (any::<String>(), texts()).prop_map(|(name, keys)| Consumer {
-        name,
-        credentials: keys.into_iter().map(Credential::ApiKey).collect(),
-    });
-    let provider =
-        (any::<String>(), any::<String>(), texts()).prop_map(|(name, base_url, api_keys)| {
-            Provider {
-                name,
-                provider_type: ProviderType::OpenaiCompatible,
-                base_url,
-                api_keys,
-            }
-        });
     let network = (any::<std::net::IpAddr>(), 0..=32_u8)
         .prop_map(|(address, length)| ipnet::IpNet::new(address, length).unwrap());
     (
@@ -409,10 +331,10 @@ fn gateways() -> impl Strategy<Value = Gateway> {
             prop::sample::select(vec![OnError::Allow, OnError::Deny]),
         ),
         prop::collection::vec(network, 0..3),
-        prop::collection::vec(consumer, 0..3),
+        prop::collection::vec(consumers(), 0..3),
         prop::collection::vec(agents(), 0..3),
         prop::collection::vec(models(), 0..3),
-        prop::collection::vec(provider, 0..3),
+        prop::collection::vec(providers(), 0..3),
         prop::collection::vec(knowledge(), 0..3),
     )
         .prop_map(

@@ -1,0 +1,297 @@
+//! Routes of model APIs and their targets.
+
+use std::collections::BTreeSet;
+
+use super::conditions::{self, REGEXP};
+use super::{duration, names};
+use crate::document::node::Path;
+use crate::document::normalise::route_name;
+use crate::document::report::Findings;
+use crate::error::shortened;
+use crate::{FallbackCondition, Gateway, ModelApi, ModelRoute, Parameters, PathMatch};
+
+/// The names that routes may refer to.
+pub(super) struct Names<'g> {
+    pub consumers: BTreeSet<&'g str>,
+    providers: BTreeSet<&'g str>,
+}
+
+impl<'g> Names<'g> {
+    pub fn of(gateway: &'g Gateway) -> Self {
+        let consumers = gateway.consumers.iter();
+        let providers = gateway.providers.iter();
+        Self {
+            consumers: consumers.map(|consumer| consumer.name.as_str()).collect(),
+            providers: providers.map(|provider| provider.name.as_str()).collect(),
+        }
+    }
+}
+
+pub(super) fn check(known: &Names<'_>, api: &ModelApi, routes: &Path, findings: &mut Findings<'_>) {
+    if api.routes.is_empty() {
+        findings.error(
+            routes,
+            "no routes, so every call gets 404: add one with `targets`",
+        );
+    }
+    let all = || {
+        api.routes
+            .iter()
+            .enumerate()
+            .map(|(index, route)| (route, routes.index(index)))
+    };
+    names::unique(
+        "route",
+        all().map(|(route, at)| (route.name.as_str(), at.key("name"))),
+        findings,
+    );
+    for (route, at) in all() {
+        // A normal form has the names of nameless routes written out, which may be any model pattern.
+        if !route.name.is_empty() && route.name != route_name(route) {
+            names::name(&route.name, &at.key("name"), findings);
+        }
+        check_conditions(known, route, &at, findings);
+        check_targets(&known.providers, route, &at, findings);
+        check_parameters(&route.parameters, &at.key("parameters"), findings);
+        check_fallback(route, &at.key("fallback"), findings);
+    }
+    check_reach(api, routes, findings);
+}
+
+fn check_conditions(known: &Names<'_>, route: &ModelRoute, at: &Path, findings: &mut Findings<'_>) {
+    let path = at.key("match");
+    for (index, pattern) in route.conditions.model.iter().enumerate() {
+        conditions::model(pattern, &path.key("model").index(index), findings);
+    }
+    match &route.conditions.path {
+        None => {}
+        Some(PathMatch::Regex { regex }) => {
+            conditions::regex(regex, &path.key("path").key("regex"), findings);
+        }
+        Some(PathMatch::Prefix(text) | PathMatch::Exact { exact: text }) => {
+            if !text.starts_with("/v1/") {
+                findings.error(
+                    &path.key("path"),
+                    "an endpoint is written from its version on, such as `/v1/embeddings`",
+                );
+            }
+        }
+    }
+    conditions::headers(&route.conditions.headers, &path.key("headers"), findings);
+    let may_use = route.auth.iter().flatten().map(|name| (name, "auth"));
+    for (path, name, index) in route
+        .conditions
+        .consumers
+        .iter()
+        .enumerate()
+        .map(|(index, name)| (path.key("consumers"), name, index))
+        .chain(
+            may_use
+                .enumerate()
+                .map(|(index, (name, key))| (at.key(key), name, index)),
+        )
+    {
+        names::known(
+            "consumer",
+            name,
+            &known.consumers,
+            "consumers",
+            &path.index(index),
+            findings,
+        );
+    }
+}
+
+fn check_targets(
+    providers: &BTreeSet<&str>,
+    route: &ModelRoute,
+    at: &Path,
+    findings: &mut Findings<'_>,
+) {
+    let targets = at.key("targets");
+    if route.targets.is_empty() {
+        findings.error(
+            &targets,
+            "no targets, so there is nowhere to send a call: add one with `provider`",
+        );
+    }
+    for (index, target) in route.targets.iter().enumerate() {
+        let at = targets.index(index);
+        names::known(
+            "provider",
+            &target.provider,
+            providers,
+            "providers",
+            &at.key("provider"),
+            findings,
+        );
+        if target.model.as_ref().is_some_and(String::is_empty) {
+            findings.error(
+                &at.key("model"),
+                "an empty model name: leave `model` out to ask for the same one",
+            );
+        }
+        for (pattern, name) in &target.models {
+            if pattern.is_empty() || name.is_empty() {
+                findings.error_at_key(&at.key("models").key(pattern), "an empty model name");
+            }
+        }
+        if target.model.is_some() && !target.models.is_empty() {
+            findings.error(
+                &at.key("models"),
+                "`model` is the name for all calls already: write one or the other",
+            );
+        }
+        duration(target.timeout, &at.key("timeout"), findings);
+        if let Some(timeout) = target.first_token_timeout {
+            duration(timeout, &at.key("first_token_timeout"), findings);
+        }
+    }
+    let weights = || route.targets.iter().filter_map(|target| target.weight);
+    if weights().count() > 0 && weights().all(|weight| weight == 0) {
+        findings.error(
+            &targets,
+            "all weights are 0, so no target could begin: give one of them more, or remove them",
+        );
+    }
+}
+
+fn check_parameters(parameters: &Parameters, at: &Path, findings: &mut Findings<'_>) {
+    /// What the gateway itself sees to.
+    const OWN: [&str; 4] = ["model", "stream", "stream_options", "messages"];
+    let keys = [
+        ("defaults", parameters.defaults.keys()),
+        ("forced", parameters.forced.keys()),
+    ];
+    for (key, names) in keys {
+        for name in names.filter(|name| OWN.contains(&name.as_str())) {
+            findings.error_at_key(
+                &at.key(key).key(name),
+                format!("`{name}` cannot be set here: it is the client's, or the target's"),
+            );
+        }
+    }
+    for name in parameters.caps.keys() {
+        if parameters.forced.contains_key(name) {
+            findings.warning(
+                &at.key("caps").key(name),
+                "`forced` sets this one whatever comes: the cap does nothing",
+            );
+        }
+    }
+}
+
+fn check_fallback(route: &ModelRoute, at: &Path, findings: &mut Findings<'_>) {
+    if route
+        .fallback
+        .on
+        .contains(&FallbackCondition::GatewayRefusal)
+        && route.targets.len() < 2
+    {
+        findings.warning(
+            &at.key("on"),
+            "`gateway_refusal` leads to the second target, and there is none: add one, or remove it",
+        );
+    }
+    duration(route.fallback.deadline, &at.key("deadline"), findings);
+    duration(route.fallback.keep_alive, &at.key("keep_alive"), findings);
+    duration(route.fallback.back_off, &at.key("back_off"), findings);
+}
+
+/// Tells of routes all of whose models go to routes before them.
+fn check_reach(api: &ModelApi, routes: &Path, findings: &mut Findings<'_>) {
+    /// Each later pattern is held against them, so their number is bounded.
+    const MOST_WILDCARDS: usize = 200;
+    let mut exact: BTreeSet<&str> = BTreeSet::new();
+    let mut wildcards: Vec<&str> = Vec::new();
+    for (index, route) in api.routes.iter().enumerate() {
+        let patterns = patterns(route);
+        let taker = |pattern: &&str| {
+            let wildcard = || {
+                wildcards
+                    .iter()
+                    .find(|taker| covers(taker, pattern))
+                    .copied()
+            };
+            exact.get(*pattern).copied().or_else(wildcard)
+        };
+        let takers: Option<Vec<&str>> = patterns.iter().map(taker).collect();
+        if let Some(taker) = takers.as_ref().and_then(|takers| takers.first()) {
+            let message = format!(
+                "no call comes here, as `{}` in a route above takes them all: move this route before it",
+                shortened(taker)
+            );
+            findings.warning(&routes.index(index), message);
+        }
+        let others = &route.conditions;
+        if others.path.is_some() || !others.headers.is_empty() || !others.consumers.is_empty() {
+            // It leaves calls to later routes.
+            continue;
+        }
+        for pattern in patterns {
+            if !pattern.contains('*') || pattern.starts_with(REGEXP) {
+                exact.insert(pattern);
+            } else if wildcards.len() < MOST_WILDCARDS {
+                wildcards.push(pattern);
+            }
+        }
+    }
+}
+
+fn patterns(route: &ModelRoute) -> Vec<&str> {
+    if route.conditions.model.is_empty() {
+        return vec!["*"];
+    }
+    route.conditions.model.iter().map(String::as_str).collect()
+}
+
+/// Whether every model that `pattern` takes is one that `taker` takes. A star of `pattern` is met by stars only.
+fn covers(taker: &str, pattern: &str) -> bool {
+    let mut parts = taker.split('*');
+    let Some(mut rest) = parts
+        .next()
+        .and_then(|beginning| pattern.strip_prefix(beginning))
+    else {
+        return false;
+    };
+    let mut parts = parts.peekable();
+    if parts.peek().is_none() {
+        return rest.is_empty();
+    }
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return rest.ends_with(part);
+        }
+        match rest.split_once(part) {
+            Some((_, after)) => rest = after,
+            None => return false,
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_covers_what_it_takes_whole() {
+        for (taker, pattern, expected) in [
+            ("*", "gpt-4o", true),
+            ("*", "*", true),
+            ("gpt-*", "gpt-4o*", true),
+            ("gpt-*", "*", false),
+            ("gpt-4o", "gpt-4o", true),
+            ("gpt-4o", "gpt-4o*", false),
+            ("*-mini", "gpt-*-mini", true),
+            ("*-mini", "gpt-*", false),
+            ("a*b*c", "axbyc", true),
+            ("a*b*c", "ac", false),
+            ("a*a", "a", false),
+            ("", "", true),
+            ("", "a", false),
+        ] {
+            assert_eq!(covers(taker, pattern), expected, "{taker} over {pattern}");
+        }
+    }
+}

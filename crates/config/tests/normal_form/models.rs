@@ -1,0 +1,201 @@
+//! Strategies for model APIs, providers and consumers.
+
+use proptest::prelude::*;
+use spillway_config::{
+    ByteSize, CircuitBreaker, Consumer, Credential, Fallback, FallbackCondition, HmacCredential,
+    ModelApi, ModelMatch, ModelPolicies, ModelRoute, Moment, Parameters, Provider, ProviderKey,
+    ProviderType, StatusPattern, Target,
+};
+
+use crate::{path_matches, rate_limits, time_spans, value_matches};
+
+fn texts() -> impl Strategy<Value = Vec<String>> {
+    prop::collection::vec(any::<String>(), 0..3)
+}
+
+fn fallbacks() -> impl Strategy<Value = Fallback> {
+    let condition = prop_oneof![
+        prop::sample::select(vec![
+            FallbackCondition::ConnectError,
+            FallbackCondition::Timeout,
+            FallbackCondition::FirstTokenTimeout,
+            FallbackCondition::Reset,
+            FallbackCondition::Truncated,
+            FallbackCondition::ContextLength,
+            FallbackCondition::ContentFilter,
+            FallbackCondition::GatewayRefusal,
+        ]),
+        (400..=599_u16).prop_map(|status| FallbackCondition::Status(StatusPattern::Exact(status))),
+        (4..=5_u16).prop_map(|class| FallbackCondition::Status(StatusPattern::Class(class))),
+    ];
+    (
+        prop::collection::vec(condition, 0..4),
+        any::<u32>(),
+        time_spans(),
+        time_spans(),
+        time_spans(),
+    )
+        .prop_map(
+            |(on, max_attempts, deadline, back_off, keep_alive)| Fallback {
+                on,
+                max_attempts,
+                deadline,
+                back_off,
+                keep_alive,
+            },
+        )
+}
+
+pub fn models() -> impl Strategy<Value = ModelApi> {
+    let target = (
+        any::<String>(),
+        prop::option::of(any::<String>()),
+        prop::collection::btree_map(any::<String>(), any::<String>(), 0..2),
+        prop::option::of(any::<u32>()),
+        time_spans(),
+        prop::option::of(time_spans()),
+    )
+        .prop_map(
+            |(provider, model, models, weight, timeout, first_token_timeout)| Target {
+                provider,
+                model,
+                models,
+                weight,
+                timeout,
+                first_token_timeout,
+            },
+        );
+    let targets = prop::collection::vec(target, 0..3);
+    let number = || any::<u32>().prop_map(serde_json::Number::from);
+    let values = || {
+        let value = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(Into::into),
+            any::<i64>().prop_map(Into::into),
+            any::<String>().prop_map(Into::into),
+        ];
+        prop::collection::btree_map(any::<String>(), value, 0..3)
+    };
+    let caps = prop::collection::btree_map(any::<String>(), number(), 0..3);
+    let parameters = (values(), caps, values()).prop_map(|(defaults, caps, forced)| Parameters {
+        defaults,
+        caps,
+        forced,
+    });
+    let conditions = (
+        texts(),
+        prop::option::of(path_matches()),
+        prop::collection::btree_map(any::<String>(), value_matches(), 0..2),
+        texts(),
+    )
+        .prop_map(|(model, path, headers, consumers)| ModelMatch {
+            model,
+            path,
+            headers,
+            consumers,
+        });
+    let auth = prop::option::of(texts());
+    let route = (
+        any::<String>(),
+        conditions,
+        auth,
+        targets,
+        parameters,
+        fallbacks(),
+    )
+        .prop_map(
+            |(name, conditions, auth, targets, parameters, fallback)| ModelRoute {
+                name,
+                conditions,
+                auth,
+                targets,
+                parameters,
+                fallback,
+            },
+        );
+    let size = any::<u64>().prop_map(ByteSize::from_bytes);
+    let routes = prop::collection::vec(route, 0..3);
+    (
+        any::<String>(),
+        any::<String>(),
+        size,
+        (
+            prop::option::of(texts()),
+            prop::option::of(any::<String>()),
+            prop::collection::vec(rate_limits(), 0..2),
+        )
+            .prop_map(|(auth, api_key_query, rate_limits)| ModelPolicies {
+                auth,
+                api_key_query,
+                rate_limits,
+            }),
+        routes,
+    )
+        .prop_map(
+            |(name, base_path, max_body_size, policies, routes)| ModelApi {
+                name,
+                base_path,
+                max_body_size,
+                policies,
+                routes,
+            },
+        )
+}
+
+pub fn consumers() -> impl Strategy<Value = Consumer> {
+    let credential = prop_oneof![
+        any::<String>().prop_map(Credential::ApiKey),
+        (any::<String>(), any::<String>(), time_spans()).prop_map(
+            |(access_key, secret_key, clock_skew)| Credential::Hmac(HmacCredential {
+                access_key,
+                secret_key,
+                clock_skew,
+            })
+        ),
+    ];
+    (
+        any::<String>(),
+        prop::collection::vec(credential, 0..3),
+        prop::option::of(texts()),
+    )
+        .prop_map(|(name, credentials, models)| Consumer {
+            name,
+            credentials,
+            models,
+        })
+}
+
+pub fn providers() -> impl Strategy<Value = Provider> {
+    let moment = || prop::option::of((0..4_000_000_000_u64).prop_map(Moment::from_unix_seconds));
+    let key = (any::<String>(), any::<u32>(), moment(), moment()).prop_map(
+        |(key, weight, not_before, expires)| ProviderKey {
+            key,
+            weight,
+            not_before,
+            expires,
+        },
+    );
+    let breaker =
+        (any::<u32>(), any::<u32>(), time_spans()).prop_map(|(failures, of, open_for)| {
+            CircuitBreaker {
+                failures,
+                of,
+                open_for,
+            }
+        });
+    (
+        any::<String>(),
+        any::<String>(),
+        texts(),
+        prop::collection::vec(key, 0..3),
+        breaker,
+    )
+        .prop_map(|(name, base_url, endpoints, api_keys, breaker)| Provider {
+            name,
+            provider_type: ProviderType::OpenaiCompatible,
+            base_url,
+            endpoints,
+            api_keys,
+            breaker,
+        })
+}

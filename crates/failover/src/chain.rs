@@ -1,0 +1,284 @@
+//! One call's way through its targets.
+
+use std::time::Duration;
+
+use spillway_config::Fallback;
+
+use crate::{Budget, Failure, Pool, Tried, Way};
+
+/// However long a back-off grows, no longer than this.
+const LONGEST_BACK_OFF: Duration = Duration::from_secs(8);
+
+/// What the call does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// It is sent to this target on this way.
+    Try {
+        /// The target's place in its route.
+        target: usize,
+        /// The endpoint and the key.
+        way: Way,
+    },
+    /// It waits so long, and asks again.
+    Wait(Duration),
+    /// It has failed.
+    Stop(Stop),
+}
+
+/// Why a call is not sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// Every way that it may take has been tried.
+    Exhausted,
+    /// `max_attempts` is reached.
+    Attempts,
+    /// The deadline has passed, or would pass while it waits.
+    Deadline,
+    /// The retry budget is used up.
+    Budget,
+    /// Nothing was sent: every key is cooling, for so much longer.
+    Cooling(Duration),
+    /// Nothing was sent: no key is within its time.
+    NoKey,
+}
+
+/// One call's way through its targets.
+#[derive(Debug)]
+pub struct Chain<'a> {
+    fallback: &'a Fallback,
+    budget: &'a Budget,
+    targets: Vec<Target<'a>>,
+    /// Differs from call to call.
+    turn: u32,
+    attempts: u32,
+    rounds: u32,
+    /// The place in `targets` of the one that is being tried.
+    current: usize,
+    failed: Option<Failed>,
+    /// A wait was asked for, and a new round begins after it.
+    begins_anew: bool,
+}
+
+#[derive(Debug)]
+struct Target<'a> {
+    index: usize,
+    pool: &'a Pool,
+    tried: Tried,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Failed {
+    failure: Failure,
+    retry_after: Option<Duration>,
+    /// Somebody of the target is at fault, so that another way to it may be better.
+    has_culprit: bool,
+}
+
+impl<'a> Chain<'a> {
+    /// A call that may be sent to these targets, in this order: each its place in the route, and its provider's pool.
+    pub fn new(
+        targets: impl IntoIterator<Item = (usize, &'a Pool)>,
+        fallback: &'a Fallback,
+        budget: &'a Budget,
+        turn: u32,
+    ) -> Self {
+        budget.pay_in();
+        let targets = targets.into_iter().map(|(index, pool)| Target {
+            index,
+            pool,
+            tried: Tried::default(),
+        });
+        Self {
+            fallback,
+            budget,
+            targets: targets.collect(),
+            turn,
+            attempts: 0,
+            rounds: 0,
+            current: 0,
+            failed: None,
+            begins_anew: false,
+        }
+    }
+
+    /// How often the call has been sent.
+    pub fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// Notes that the last attempt has failed; with the time that the provider asked to be left alone for.
+    pub fn failed(&mut self, way: Way, failure: Failure, retry_after: Option<Duration>) {
+        let target = self.targets.get_mut(self.current);
+        let has_culprit = target.is_some_and(|target| target.tried.note(way, failure.blame()));
+        self.failed = Some(Failed {
+            failure,
+            retry_after,
+            has_culprit,
+        });
+    }
+
+    /// What to do next. `elapsed` is the time since the call's arrival; `now` is what pools go by.
+    pub fn next(&mut self, now: Duration, unix_seconds: u64, elapsed: Duration) -> Step {
+        let Some(failed) = self.failed else {
+            return self.first(now, unix_seconds, elapsed);
+        };
+        if elapsed >= self.fallback.deadline.duration() {
+            return Step::Stop(Stop::Deadline);
+        }
+        if self.fallback.max_attempts > 0 && self.attempts >= self.fallback.max_attempts {
+            return Step::Stop(Stop::Attempts);
+        }
+        if std::mem::take(&mut self.begins_anew) {
+            for target in &mut self.targets {
+                target.tried = Tried::default();
+            }
+            self.current = 0;
+            return match self.choose_from(0, now, unix_seconds) {
+                Some(found) => self.again(found),
+                None => Step::Stop(Stop::Exhausted),
+            };
+        }
+        if failed.has_culprit
+            && let Some(found) = self.choose_at(self.current, now, unix_seconds)
+        {
+            return self.again(found);
+        }
+        if !self.leads_on(failed.failure) {
+            return Step::Stop(Stop::Exhausted);
+        }
+        let next = self.current.saturating_add(1);
+        if let Some(found) = self.choose_from(next, now, unix_seconds) {
+            return self.again(found);
+        }
+        self.round_again(failed, now, unix_seconds, elapsed)
+    }
+
+    /// The first attempt: never refused for want of time or budget, and if need be sent where things look bad.
+    fn first(&mut self, now: Duration, unix_seconds: u64, elapsed: Duration) -> Step {
+        if let Some(found) = self.choose_from(0, now, unix_seconds) {
+            return self.go(found);
+        }
+        let in_need =
+            |target: &Target<'_>| target.pool.choose_in_need(now, unix_seconds, self.turn);
+        if let Some(found) = self.find(in_need) {
+            return self.go(found);
+        }
+        let cooling = self
+            .targets
+            .iter()
+            .filter_map(|target| target.pool.cools_for(now, unix_seconds))
+            .min();
+        if let Some(rest) = cooling {
+            let fits = elapsed.saturating_add(rest) < self.fallback.deadline.duration();
+            return if fits {
+                Step::Wait(rest.max(Duration::from_millis(1)))
+            } else {
+                Step::Stop(Stop::Cooling(rest))
+            };
+        }
+        let out = |target: &Target<'_>| {
+            target
+                .pool
+                .choose_out_of_service(now, unix_seconds, self.turn)
+        };
+        match self.find(out) {
+            Some(found) => self.go(found),
+            None => Step::Stop(Stop::NoKey),
+        }
+    }
+
+    fn find(&self, choose: impl Fn(&Target<'_>) -> Option<Way>) -> Option<(usize, Way)> {
+        self.targets
+            .iter()
+            .enumerate()
+            .find_map(|(place, target)| Some((place, choose(target)?)))
+    }
+
+    /// Everything has been tried. Where more attempts are allowed the targets are tried once more, after a while.
+    fn round_again(
+        &mut self,
+        failed: Failed,
+        now: Duration,
+        unix_seconds: u64,
+        elapsed: Duration,
+    ) -> Step {
+        let ways = self
+            .targets
+            .iter()
+            .fold(0_usize, |sum, target| sum.saturating_add(target.pool.len()));
+        // Left to itself, a call whose only way has failed takes it once more.
+        let is_allowed = self.fallback.max_attempts > 0 || (ways == 1 && self.attempts == 1);
+        if !is_allowed || !failed.failure.may_pass() {
+            return Step::Stop(Stop::Exhausted);
+        }
+        let back_off = self.back_off();
+        let cooling = self
+            .targets
+            .iter()
+            .filter_map(|target| target.pool.cools_for(now, unix_seconds))
+            .min();
+        let wait = back_off
+            .max(failed.retry_after.unwrap_or_default())
+            .max(cooling.unwrap_or_default());
+        if elapsed.saturating_add(wait) >= self.fallback.deadline.duration() {
+            return Step::Stop(Stop::Deadline);
+        }
+        self.begins_anew = true;
+        self.rounds = self.rounds.saturating_add(1);
+        Step::Wait(wait)
+    }
+
+    /// Doubled each round, and up to a half of it taken off, so that calls which failed together do not come back
+    /// together.
+    fn back_off(&self) -> Duration {
+        let whole = self
+            .fallback
+            .back_off
+            .duration()
+            .saturating_mul(1_u32.checked_shl(self.rounds).unwrap_or(u32::MAX))
+            .min(LONGEST_BACK_OFF);
+        let share = self.turn.wrapping_mul(0x9E37_79B9) >> 24;
+        let off = whole.saturating_mul(share) / 512;
+        whole.saturating_sub(off)
+    }
+
+    fn leads_on(&self, failure: Failure) -> bool {
+        self.fallback
+            .on
+            .iter()
+            .any(|condition| failure.meets(*condition))
+    }
+
+    fn choose_from(&self, place: usize, now: Duration, unix_seconds: u64) -> Option<(usize, Way)> {
+        (place..self.targets.len()).find_map(|place| self.choose_at(place, now, unix_seconds))
+    }
+
+    fn choose_at(&self, place: usize, now: Duration, unix_seconds: u64) -> Option<(usize, Way)> {
+        let target = self.targets.get(place)?;
+        // The next key and endpoint in turn, for a second attempt as for a second call.
+        let turn = self.turn.wrapping_add(self.attempts);
+        let way = target.pool.choose(now, unix_seconds, turn, &target.tried)?;
+        Some((place, way))
+    }
+
+    /// A further attempt, if the budget has one.
+    fn again(&mut self, found: (usize, Way)) -> Step {
+        if self.budget.draw() {
+            return self.go(found);
+        }
+        if let (Some(target), (_, way)) = (self.targets.get(found.0), found) {
+            // The way was taken, but is not gone.
+            target
+                .pool
+                .report(Duration::ZERO, way, crate::Outcome::Unknown);
+        }
+        Step::Stop(Stop::Budget)
+    }
+
+    fn go(&mut self, (place, way): (usize, Way)) -> Step {
+        self.attempts = self.attempts.saturating_add(1);
+        self.current = place;
+        let target = self.targets.get(place).map_or(place, |target| target.index);
+        Step::Try { target, way }
+    }
+}

@@ -1,0 +1,209 @@
+//! One of a provider's keys, and when it is not used.
+
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use spillway_config::ProviderKey;
+
+/// A key that the provider did not take is out for so long, unless a probe finds that it is taken again: 30 days, more
+/// than anybody leaves a dead key in a configuration.
+const OUT_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// How long a key is left alone that the provider limited without saying for how long.
+const COOL_FOR: Duration = Duration::from_secs(2);
+
+/// How long a key without credit (402) is left alone: somebody has to pay first.
+const UNPAID_FOR: Duration = Duration::from_secs(60);
+
+/// No `Retry-After` is believed beyond an hour.
+const LONGEST_COOLING: Duration = Duration::from_secs(60 * 60);
+
+/// So long after a probe that the provider takes the key, its 403 is about what was asked, not about the key.
+const VOUCHED_FOR: Duration = Duration::from_secs(5 * 60);
+
+/// How often it is tried whether a key that is out is taken again.
+const PROBE_EVERY: Duration = Duration::from_secs(5 * 60);
+
+/// A key, its secret with it.
+#[derive(Clone)]
+pub struct Key {
+    /// What is sent.
+    pub secret: String,
+    /// What stands in logs, metrics and the store: the beginning of its SHA-256.
+    pub digest: String,
+    pub(crate) weight: u32,
+    not_before: Option<u64>,
+    expires: Option<u64>,
+}
+
+/// What a provider said against a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyFault {
+    /// 401: it is not one.
+    Unknown,
+    /// 403: it may not do this, or nothing.
+    Forbidden,
+    /// 402: nothing is left on its account.
+    Unpaid,
+    /// 429: too many calls, for so long where it said.
+    Limited(Option<Duration>),
+}
+
+/// What is known of a key.
+#[derive(Debug, Default)]
+pub(crate) struct KeyState {
+    aside: Option<Aside>,
+    vouched_until: Option<Duration>,
+    probe_at: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Aside {
+    is_out: bool,
+    until: Duration,
+    /// Since when other instances know of it.
+    shared_since: Option<Duration>,
+}
+
+impl Key {
+    pub(crate) fn new(config: &ProviderKey) -> Self {
+        Self {
+            secret: config.key.clone(),
+            digest: digest(&config.key),
+            weight: config.weight,
+            not_before: config.not_before.map(spillway_config::Moment::unix_seconds),
+            expires: config.expires.map(spillway_config::Moment::unix_seconds),
+        }
+    }
+
+    /// Whether it is within its time.
+    pub(crate) fn is_valid(&self, unix_seconds: u64) -> bool {
+        self.not_before.is_none_or(|from| from <= unix_seconds)
+            && self.expires.is_none_or(|until| unix_seconds < until)
+    }
+}
+
+// The secret stays out.
+impl std::fmt::Debug for Key {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Key")
+            .field("digest", &self.digest)
+            .finish_non_exhaustive()
+    }
+}
+
+fn digest(secret: &str) -> String {
+    Sha256::digest(secret.as_bytes())
+        .iter()
+        .take(6)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+impl KeyState {
+    pub fn is_usable(&self, now: Duration) -> bool {
+        self.aside.is_none_or(|aside| now >= aside.until)
+    }
+
+    /// How much longer it cools; `None` for one that is out.
+    pub fn cools_for(&self, now: Duration) -> Option<Duration> {
+        let aside = self.aside?;
+        (!aside.is_out).then(|| aside.until.saturating_sub(now))
+    }
+
+    pub fn is_out(&self, now: Duration) -> bool {
+        self.aside
+            .is_some_and(|aside| aside.is_out && now < aside.until)
+    }
+
+    /// Sets the key aside; `None` where that says nothing new.
+    pub fn blame(&mut self, now: Duration, fault: KeyFault) -> Option<(bool, Duration)> {
+        let (is_out, time) = match fault {
+            KeyFault::Unknown => (true, OUT_FOR),
+            KeyFault::Forbidden if self.vouched_until.is_some_and(|until| now < until) => {
+                return None;
+            }
+            KeyFault::Forbidden => (true, OUT_FOR),
+            KeyFault::Unpaid => (false, UNPAID_FOR),
+            KeyFault::Limited(told) => (
+                false,
+                told.unwrap_or(COOL_FOR)
+                    .clamp(Duration::from_secs(1), LONGEST_COOLING),
+            ),
+        };
+        let until = now.saturating_add(time);
+        if self.is_out(now) {
+            return None;
+        }
+        let extends = self.aside.is_none_or(|aside| is_out || aside.until < until);
+        if !extends {
+            return None;
+        }
+        self.aside = Some(Aside {
+            is_out,
+            until,
+            shared_since: None,
+        });
+        // Whether a 403 is about the key a probe tells at once; what a 401 says of it is plain.
+        let first_probe = if fault == KeyFault::Forbidden {
+            Duration::ZERO
+        } else {
+            PROBE_EVERY
+        };
+        self.probe_at = is_out.then(|| now.saturating_add(first_probe));
+        Some((is_out, time))
+    }
+
+    /// Whether it should be tried now if the provider takes it again; the next time is later.
+    pub fn take_probe(&mut self, now: Duration) -> bool {
+        let is_due = self.is_out(now) && self.probe_at.is_some_and(|at| now >= at);
+        if is_due {
+            self.probe_at = Some(now.saturating_add(PROBE_EVERY));
+        }
+        is_due
+    }
+
+    /// A probe found that the provider takes it. `true` where it was out.
+    pub fn vouch(&mut self, now: Duration) -> bool {
+        let was_out = self.is_out(now);
+        self.vouched_until = Some(now.saturating_add(VOUCHED_FOR));
+        if was_out {
+            self.aside = None;
+            self.probe_at = None;
+        }
+        was_out
+    }
+
+    pub fn shared(&mut self, now: Duration) {
+        if let Some(aside) = &mut self.aside {
+            aside.shared_since.get_or_insert(now);
+        }
+    }
+
+    /// As [`crate::Breaker::merge`].
+    pub fn merge(&mut self, now: Duration, read_began: Duration, told: Option<(bool, Duration)>) {
+        match (told, self.aside) {
+            (Some((is_out, rest)), aside) => {
+                let until = now.saturating_add(rest);
+                if aside.is_none_or(|aside| aside.until < until || now >= aside.until) {
+                    self.aside = Some(Aside {
+                        is_out,
+                        until,
+                        shared_since: Some(now),
+                    });
+                    if is_out {
+                        self.probe_at.get_or_insert(now.saturating_add(PROBE_EVERY));
+                    }
+                }
+            }
+            (None, Some(aside))
+                if now < aside.until
+                    && aside.shared_since.is_some_and(|since| since < read_began) =>
+            {
+                self.aside = None;
+            }
+            (None, _) => {}
+        }
+    }
+}

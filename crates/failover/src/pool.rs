@@ -1,0 +1,409 @@
+//! A provider's endpoints and keys, and which of them are set aside.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use spillway_config::Provider;
+use spillway_platform::Upstream;
+
+use crate::breaker::{Breaker, Change};
+use crate::key::{Key, KeyFault, KeyState};
+use crate::order::rendezvous_score;
+use crate::{Blame, Failure, SharedEntry, SharedState, Subject, Transition};
+
+/// A provider's endpoints and keys.
+#[derive(Debug)]
+pub struct Pool {
+    provider: String,
+    endpoints: Vec<(String, Upstream)>,
+    keys: Vec<Key>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    endpoints: Vec<Breaker>,
+    keys: Vec<KeyState>,
+}
+
+/// One way to a provider: an endpoint, and a key where the provider has some. By their places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Way {
+    /// The endpoint's place.
+    pub endpoint: usize,
+    /// The key's place; `None`: none is sent.
+    pub key: Option<usize>,
+}
+
+/// What a call has found to be at fault already.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tried {
+    endpoints: Vec<usize>,
+    keys: Vec<usize>,
+}
+
+/// How a call on a way went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It served.
+    Served,
+    /// It failed; with the time that the provider asked to be left alone for.
+    Failed(Failure, Option<Duration>),
+    /// It tells nothing: the client left first.
+    Unknown,
+}
+
+impl Tried {
+    /// Notes who is to blame. `false` where nobody is, so that another way would be no better.
+    pub fn note(&mut self, way: Way, blame: Blame) -> bool {
+        match (blame, way.key) {
+            (Blame::Endpoint, _) => self.endpoints.push(way.endpoint),
+            (Blame::Key, Some(key)) => self.keys.push(key),
+            (Blame::Key | Blame::Nobody, _) => return false,
+        }
+        true
+    }
+}
+
+impl Pool {
+    /// A provider's pool; the URL that is none, as the error. Empty keys, such as a template without a value, are left
+    /// out.
+    ///
+    /// # Errors
+    /// A URL that is no `http` or `https` one.
+    pub fn new(config: &Provider) -> Result<Self, String> {
+        let endpoints = config
+            .urls()
+            .map(|url| match Upstream::parse(url) {
+                Some(upstream) => Ok((url.to_owned(), upstream)),
+                None => Err(url.to_owned()),
+            })
+            .collect::<Result<Vec<_>, String>>()?;
+        let keys: Vec<Key> = config
+            .api_keys
+            .iter()
+            .filter(|key| !key.key.is_empty())
+            .map(Key::new)
+            .collect();
+        let state = State {
+            endpoints: endpoints
+                .iter()
+                .map(|_| Breaker::new(config.breaker))
+                .collect(),
+            keys: keys.iter().map(|_| KeyState::default()).collect(),
+        };
+        Ok(Self {
+            provider: config.name.clone(),
+            endpoints,
+            keys,
+            state: Mutex::new(state),
+        })
+    }
+
+    /// The provider's name.
+    pub fn provider(&self) -> &str {
+        &self.provider
+    }
+
+    /// Where an endpoint is.
+    pub fn upstream(&self, way: Way) -> Option<&Upstream> {
+        self.endpoints
+            .get(way.endpoint)
+            .map(|(_, upstream)| upstream)
+    }
+
+    /// A way's key.
+    pub fn key(&self, way: Way) -> Option<&Key> {
+        self.keys.get(way.key?)
+    }
+
+    /// All keys.
+    pub fn keys(&self) -> &[Key] {
+        &self.keys
+    }
+
+    /// Everything that must not be told to a client: keys, and where endpoints are.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        let keys = self.keys.iter().map(|key| key.secret.as_str());
+        let places = self
+            .endpoints
+            .iter()
+            .map(|(_, upstream)| upstream.authority.as_str());
+        keys.chain(places)
+    }
+
+    /// How many ways there are that a call may take one after the other.
+    pub fn len(&self) -> usize {
+        self.endpoints
+            .len()
+            .saturating_add(self.keys.len().saturating_sub(1))
+    }
+
+    /// Whether there is no endpoint.
+    pub fn is_empty(&self) -> bool {
+        self.endpoints.is_empty()
+    }
+
+    /// A way of which nothing is set aside, in turn, without what was tried. The one who asks will go it.
+    pub fn choose(
+        &self,
+        now: Duration,
+        unix_seconds: u64,
+        turn: u32,
+        tried: &Tried,
+    ) -> Option<Way> {
+        let mut state = self.state.lock().ok()?;
+        let key = self.choose_key(&state, now, unix_seconds, turn, tried)?;
+        let allowed = |index: &usize| {
+            !tried.endpoints.contains(index)
+                && state
+                    .endpoints
+                    .get(*index)
+                    .is_some_and(|breaker| breaker.allows(now))
+        };
+        let endpoint = in_turn(self.endpoints.len(), turn).find(allowed)?;
+        if let Some(breaker) = state.endpoints.get_mut(endpoint) {
+            breaker.enter(now);
+        }
+        Some(Way { endpoint, key })
+    }
+
+    /// A way although its endpoint is left alone: for a call that has no other. Its key is none that is set aside.
+    pub fn choose_in_need(&self, now: Duration, unix_seconds: u64, turn: u32) -> Option<Way> {
+        let state = self.state.lock().ok()?;
+        let key = self.choose_key(&state, now, unix_seconds, turn, &Tried::default())?;
+        let endpoint = in_turn(self.endpoints.len(), turn).next()?;
+        Some(Way { endpoint, key })
+    }
+
+    /// A key that is out, for a call that would have no key else: the provider's own words say more than the
+    /// gateway's.
+    pub fn choose_out_of_service(
+        &self,
+        now: Duration,
+        unix_seconds: u64,
+        turn: u32,
+    ) -> Option<Way> {
+        let state = self.state.lock().ok()?;
+        let is_out = |index: &usize| {
+            let known = self.keys.get(*index).zip(state.keys.get(*index));
+            known.is_some_and(|(key, state)| key.is_valid(unix_seconds) && state.is_out(now))
+        };
+        let key = in_turn(self.keys.len(), turn).find(is_out)?;
+        let endpoint = in_turn(self.endpoints.len(), turn).next()?;
+        Some(Way {
+            endpoint,
+            key: Some(key),
+        })
+    }
+
+    /// Always the same way for the same `affinity`, as long as its key is one: for what a provider keeps by key.
+    pub fn choose_by_affinity(
+        &self,
+        now: Duration,
+        unix_seconds: u64,
+        affinity: &str,
+    ) -> Option<Way> {
+        let state = self.state.lock().ok()?;
+        let score = |name: &str| rendezvous_score(affinity, name);
+        let key = self
+            .keys
+            .iter()
+            .zip(&state.keys)
+            .enumerate()
+            .filter(|(_, (key, state))| key.is_valid(unix_seconds) && !state.is_out(now))
+            .max_by_key(|(_, (key, _))| score(&key.digest))
+            .map(|(index, _)| index);
+        if key.is_none() && !self.keys.is_empty() {
+            return None;
+        }
+        let endpoints = self.endpoints.iter().enumerate();
+        let endpoint = endpoints
+            .max_by_key(|(_, (url, _))| score(url))
+            .map(|(index, _)| index)?;
+        Some(Way { endpoint, key })
+    }
+
+    /// How long until a key has cooled, where all that could be used are cooling.
+    pub fn cools_for(&self, now: Duration, unix_seconds: u64) -> Option<Duration> {
+        let state = self.state.lock().ok()?;
+        self.keys
+            .iter()
+            .zip(&state.keys)
+            .filter(|(key, _)| key.is_valid(unix_seconds))
+            .filter_map(|(_, state)| state.cools_for(now))
+            .min()
+    }
+
+    fn choose_key(
+        &self,
+        state: &State,
+        now: Duration,
+        unix_seconds: u64,
+        turn: u32,
+        tried: &Tried,
+    ) -> Option<Option<usize>> {
+        if self.keys.is_empty() {
+            return Some(None);
+        }
+        let usable: Vec<(usize, u32)> = self
+            .keys
+            .iter()
+            .zip(&state.keys)
+            .enumerate()
+            .filter(|(index, (key, state))| {
+                !tried.keys.contains(index) && key.is_valid(unix_seconds) && state.is_usable(now)
+            })
+            .map(|(index, (key, _))| (index, key.weight))
+            .collect();
+        let total: u64 = usable.iter().map(|(_, weight)| u64::from(*weight)).sum();
+        let mut drawn = u64::from(turn).checked_rem(total).unwrap_or_default();
+        for (index, weight) in &usable {
+            if drawn < u64::from(*weight) {
+                return Some(Some(*index));
+            }
+            drawn = drawn.saturating_sub(u64::from(*weight));
+        }
+        // All that are left have weight 0.
+        usable.first().map(|(index, _)| Some(*index))
+    }
+
+    /// Says how a call on a way went. What other instances should know comes back.
+    pub fn report(&self, now: Duration, way: Way, outcome: Outcome) -> Vec<Transition> {
+        let Ok(mut state) = self.state.lock() else {
+            return Vec::new();
+        };
+        let State { endpoints, keys } = &mut *state;
+        let Some(breaker) = endpoints.get_mut(way.endpoint) else {
+            return Vec::new();
+        };
+        let key = way.key.and_then(|place| keys.get_mut(place));
+        let (of_endpoint, of_key) = match outcome {
+            Outcome::Unknown => {
+                breaker.forget();
+                (None, None)
+            }
+            Outcome::Served => {
+                // A key of last resort that serves is one again.
+                let was_out = key.is_some_and(|key| key.is_out(now) && key.vouch(now));
+                (breaker.succeeded(), was_out.then_some(None))
+            }
+            Outcome::Failed(failure, retry_after) => match failure.blame() {
+                Blame::Endpoint => (breaker.failed(now), None),
+                Blame::Nobody => {
+                    breaker.forget();
+                    (None, None)
+                }
+                Blame::Key => {
+                    let fault = key_fault(failure, retry_after);
+                    let told = key.and_then(|key| key.blame(now, fault));
+                    // Whoever turns a key away serves.
+                    (breaker.succeeded(), told.map(Some))
+                }
+            },
+        };
+        let open_for = breaker.open_for();
+        let of_endpoint = of_endpoint.and_then(|change| {
+            let (url, _) = self.endpoints.get(way.endpoint)?;
+            let to = match change {
+                Change::Opened => Some((SharedState::Open, open_for)),
+                Change::Closed => None,
+            };
+            Some(self.transition(Subject::Endpoint(url.clone()), to))
+        });
+        let of_key = of_key.and_then(|told| {
+            let subject = Subject::Key(self.key(way)?.digest.clone());
+            let to = told.map(|(is_out, time)| {
+                let state = if is_out {
+                    SharedState::Out
+                } else {
+                    SharedState::Cooling
+                };
+                (state, time)
+            });
+            Some(self.transition(subject, to))
+        });
+        of_endpoint.into_iter().chain(of_key).collect()
+    }
+
+    /// A key whose time to be probed has come, by its place.
+    pub fn take_probe(&self, now: Duration) -> Option<usize> {
+        let mut state = self.state.lock().ok()?;
+        state.keys.iter_mut().position(|key| key.take_probe(now))
+    }
+
+    /// A probe found that the provider takes this key.
+    pub fn vouch(&self, now: Duration, key: usize) -> Option<Transition> {
+        let mut state = self.state.lock().ok()?;
+        let was_out = state.keys.get_mut(key)?.vouch(now);
+        let subject = Subject::Key(self.keys.get(key)?.digest.clone());
+        was_out.then(|| self.transition(subject, None))
+    }
+
+    /// Says that the store has an entry by now.
+    pub fn shared(&self, now: Duration, subject: &Subject) {
+        let Ok(mut state) = self.state.lock() else {
+            return;
+        };
+        match subject {
+            Subject::Endpoint(url) => {
+                let place = self.endpoints.iter().position(|(own, _)| own == url);
+                if let Some(breaker) = place.and_then(|place| state.endpoints.get_mut(place)) {
+                    breaker.shared(now);
+                }
+            }
+            Subject::Key(digest) => {
+                let place = self.keys.iter().position(|key| key.digest == *digest);
+                if let Some(key) = place.and_then(|place| state.keys.get_mut(place)) {
+                    key.shared(now);
+                }
+            }
+        }
+    }
+
+    /// Takes over what the store has, all of it, read from `read_began` to `now`.
+    pub fn merge(&self, now: Duration, read_began: Duration, entries: &[SharedEntry]) {
+        let Ok(mut state) = self.state.lock() else {
+            return;
+        };
+        let found = |wanted: &Subject| {
+            entries
+                .iter()
+                .find(|entry| entry.subject == *wanted)
+                .map(|entry| (entry.state == SharedState::Out, entry.rest))
+        };
+        for ((url, _), breaker) in self.endpoints.iter().zip(&mut state.endpoints) {
+            let told = found(&Subject::Endpoint(url.clone()));
+            breaker.merge(now, read_began, told.map(|(_, rest)| rest));
+        }
+        for (key, known) in self.keys.iter().zip(&mut state.keys) {
+            known.merge(now, read_began, found(&Subject::Key(key.digest.clone())));
+        }
+    }
+
+    fn transition(&self, subject: Subject, to: Option<(SharedState, Duration)>) -> Transition {
+        Transition {
+            provider: self.provider.clone(),
+            subject,
+            to,
+        }
+    }
+}
+
+/// All places, beginning with the one whose turn it is.
+fn in_turn(count: usize, turn: u32) -> impl Iterator<Item = usize> {
+    let first = usize::try_from(turn)
+        .unwrap_or_default()
+        .checked_rem(count)
+        .unwrap_or_default();
+    (first..count).chain(0..first)
+}
+
+fn key_fault(failure: Failure, retry_after: Option<Duration>) -> KeyFault {
+    match failure {
+        Failure::Status(401) => KeyFault::Unknown,
+        Failure::Status(402) => KeyFault::Unpaid,
+        Failure::Status(403) => KeyFault::Forbidden,
+        _ => KeyFault::Limited(retry_after),
+    }
+}
