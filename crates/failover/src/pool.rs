@@ -122,14 +122,11 @@ impl Pool {
         &self.keys
     }
 
-    /// Everything that must not be told to a client: keys, and where endpoints are.
-    pub fn secrets(&self) -> impl Iterator<Item = &str> {
-        let keys = self.keys.iter().map(|key| key.secret.as_str());
-        let places = self
-            .endpoints
+    /// Hosts and ports of all endpoints.
+    pub fn authorities(&self) -> impl Iterator<Item = &str> {
+        self.endpoints
             .iter()
-            .map(|(_, upstream)| upstream.authority.as_str());
-        keys.chain(places)
+            .map(|(_, upstream)| upstream.authority.as_str())
     }
 
     /// How many ways there are that a call may take one after the other.

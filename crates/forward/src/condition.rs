@@ -6,7 +6,7 @@ use spillway_platform::RequestHead;
 
 /// Conditions, ready to be asked; all must hold.
 #[derive(Debug)]
-pub(crate) struct Conditions {
+pub struct Conditions {
     /// By name in lower case.
     headers: Vec<(String, Condition)>,
     query: Vec<(String, Condition)>,
@@ -22,6 +22,9 @@ enum Condition {
 
 impl Conditions {
     /// Prepares them; `regex` compiles an expression.
+    ///
+    /// # Errors
+    /// What `regex` says of an expression that is none.
     pub fn new<E>(
         config: &RequestMatch,
         regex: impl Fn(&str) -> Result<Regex, E>,

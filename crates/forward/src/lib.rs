@@ -13,6 +13,7 @@ mod router;
 
 pub use answer::{Answer, Surface, openai_error};
 pub use answer_headers::{is_event_stream, keep_events_moving, media_type, mend_places};
+pub use condition::Conditions;
 pub use cors::Cors;
 pub use dify::Class;
 pub use hygiene::{

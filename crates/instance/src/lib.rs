@@ -5,11 +5,15 @@
 mod lease;
 mod limits;
 mod meter;
+mod pools;
+mod replay;
 mod settings;
 mod totals;
 
 pub use lease::Lease;
 pub use limits::{Admission, Limits, Passage, Refusal};
 pub use meter::Meter;
+pub use pools::PoolStates;
+pub use replay::{Replay, ReplayGuard, since_1970};
 pub use settings::{SettingsError, read_settings};
 pub use totals::Totals;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use spillway_config::{Gateway, OnError, RateLimit};
+use spillway_config::{Credential, Gateway, OnError, RateLimit};
 use spillway_limit::{Applicable, DifyApp, DigestKey, RequestFacts, Rules, Verdict};
 use spillway_platform::spin::{
     self, KeyValue, KeyValueError, Parameter, Redis, RedisError, Reply, SpinClock,
@@ -108,6 +108,14 @@ impl Limits {
             store,
             breaker: Mutex::default(),
         })
+    }
+
+    /// The Redis that requests are counted in, for whatever else shares it.
+    pub fn redis(&self) -> Option<Arc<Redis>> {
+        match &self.store {
+            Store::Redis(redis) => Some(Arc::clone(redis)),
+            Store::KeyValue => None,
+        }
     }
 
     /// Whether an API has rules at all: most have none, and their requests need no facts gathered.
@@ -316,15 +324,18 @@ fn milliseconds_since_1970() -> u64 {
 fn digest_secret(gateway: &Gateway) -> String {
     let mut secret = gateway.state.redis.clone();
     for consumer in &gateway.consumers {
-        for spillway_config::Credential::ApiKey(key) in &consumer.credentials {
+        for credential in &consumer.credentials {
             secret.push('\n');
-            secret.push_str(key);
+            secret.push_str(match credential {
+                Credential::ApiKey(key) => key,
+                Credential::Hmac(pair) => &pair.secret_key,
+            });
         }
     }
     for provider in &gateway.providers {
         for key in &provider.api_keys {
             secret.push('\n');
-            secret.push_str(key);
+            secret.push_str(&key.key);
         }
     }
     secret

@@ -1,13 +1,15 @@
 //! What a call comes to.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::StatusCode;
-use spillway_failover::Failure;
+use spillway_failover::{Failure, Pool, Stop};
 use spillway_forward::openai_error;
-use spillway_platform::{Headers, SendError};
+use spillway_platform::{Headers, SendError, Upstream};
 use spillway_telemetry::Reason;
 
-use crate::TargetPlace;
+use crate::redaction::redact;
 
 /// Provider's answer headers that reach the client. The rest speak of the connection or of the gateway's own
 /// account with the provider.
@@ -30,8 +32,14 @@ pub struct Served {
 /// One attempt and how it ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
-    /// The target's place in its route.
-    pub target: usize,
+    /// The provider's name.
+    pub provider: String,
+    /// The model as the configuration names it, `as_asked` where it does not.
+    pub model: String,
+    /// The endpoint: scheme, host and port. For the operator alone.
+    pub endpoint: String,
+    /// The key's digest; `None`: none was sent.
+    pub key: Option<String>,
     /// `None`: it served.
     pub failure: Option<Failure>,
     /// How long it took, in milliseconds.
@@ -59,6 +67,8 @@ pub(crate) struct AttemptFailure {
     pub failure: Failure,
     pub told: Told,
     pub detail: Option<String>,
+    /// How long the provider asked to be left alone.
+    pub retry_after: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -83,38 +93,40 @@ impl AttemptFailure {
             failure,
             told,
             detail: None,
+            retry_after: None,
         }
     }
 
     pub(crate) fn bare(failure: Failure) -> Self {
-        Self {
-            failure,
-            told: Told::Nothing,
-            detail: None,
-        }
+        Self::told(failure, Told::Nothing)
     }
 
-    pub(crate) fn of_send(error: &SendError, place: &TargetPlace) -> Self {
+    pub(crate) fn of_send(error: &SendError, upstream: &Upstream) -> Self {
         let told = match error {
-            SendError::HostNotAllowed => Told::HostNotAllowed(place.upstream.origin()),
+            SendError::HostNotAllowed => Told::HostNotAllowed(upstream.origin()),
             _ => Told::Nothing,
         };
         Self {
-            failure: error.into(),
-            told,
             detail: Some(error.to_string()),
+            ..Self::told(error.into(), told)
         }
     }
 
     /// The answer, should no further target be tried. `trail` says what was tried.
-    pub(crate) fn into_answer(self, trail: &str, keys: &[String]) -> CallAnswer {
+    pub(crate) fn into_answer(self, trail: &str, pool: &Pool) -> CallAnswer {
         let (status, reason) = match self.failure {
-            Failure::ConnectError => (StatusCode::BAD_GATEWAY, Reason::UpstreamRefused),
+            Failure::ConnectError | Failure::HostNotAllowed => {
+                (StatusCode::BAD_GATEWAY, Reason::UpstreamRefused)
+            }
             Failure::Timeout | Failure::FirstTokenTimeout => {
                 (StatusCode::GATEWAY_TIMEOUT, Reason::UpstreamTimeout)
             }
             Failure::Reset | Failure::Truncated => (StatusCode::BAD_GATEWAY, Reason::UpstreamError),
-            Failure::Status(status) => (
+            // A filter that emptied an answer of 200 refused what was asked.
+            Failure::ContentFilter(200) => (StatusCode::BAD_REQUEST, Reason::UpstreamStatus),
+            Failure::Status(status)
+            | Failure::ContextLength(status)
+            | Failure::ContentFilter(status) => (
                 StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY),
                 Reason::UpstreamStatus,
             ),
@@ -124,9 +136,9 @@ impl AttemptFailure {
                 status,
                 headers,
                 body,
-            } => passed_error(status, &headers, &body, keys),
+            } => passed_error(status, &headers, &body, pool),
             Told::Object(error) => {
-                let body = redact(&format!("{{\"error\":{error}}}"), keys);
+                let body = redact(&format!("{{\"error\":{error}}}"), pool);
                 CallAnswer {
                     status,
                     reason,
@@ -151,6 +163,36 @@ impl AttemptFailure {
 }
 
 impl CallAnswer {
+    /// The answer to a call that could be sent nowhere.
+    pub(crate) fn not_sent(stop: Option<Stop>, providers: &str) -> Self {
+        match stop {
+            Some(Stop::Cooling(rest)) => {
+                let seconds = rest.as_secs().saturating_add(1);
+                let mut answer = Self::error(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    Reason::UpstreamStatus,
+                    &format!(
+                        "The model's providers ({providers}) take no more calls for now. Try again in {seconds} s."
+                    ),
+                );
+                answer.headers.append("retry-after", seconds.to_string());
+                answer
+            }
+            Some(Stop::NoKey) => Self::error(
+                StatusCode::SERVICE_UNAVAILABLE,
+                Reason::Misconfigured,
+                &format!(
+                    "None of the providers ({providers}) has a key that is good now. `spillway check gateway.yaml` shows which have run out."
+                ),
+            ),
+            _ => Self::error(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                Reason::Misconfigured,
+                "The route has no targets. `spillway check gateway.yaml` shows where.",
+            ),
+        }
+    }
+
     /// The gateway's own error, in OpenAI's form.
     pub fn error(status: StatusCode, reason: Reason, message: &str) -> Self {
         let body = error_document(status, reason, message).into();
@@ -178,13 +220,9 @@ pub fn error_document(status: StatusCode, reason: Reason, message: &str) -> Stri
     openai_error(status, reason.as_str(), message).to_string()
 }
 
-/// A provider's error as it is where it has OpenAI's form, else wrapped into it; without the gateway's keys.
-fn passed_error(
-    status: StatusCode,
-    headers: &Headers,
-    body: &Bytes,
-    keys: &[String],
-) -> CallAnswer {
+/// A provider's error as it is where it has OpenAI's form, else wrapped into it; without what
+/// clients must not see.
+fn passed_error(status: StatusCode, headers: &Headers, body: &Bytes, pool: &Pool) -> CallAnswer {
     #[derive(serde::Deserialize)]
     struct ErrorBody {
         #[serde(rename = "error")]
@@ -192,7 +230,7 @@ fn passed_error(
     }
     let text = String::from_utf8_lossy(body);
     let body = if serde_json::from_str::<ErrorBody>(&text).is_ok() {
-        redact(&text, keys)
+        redact(&text, pool)
     } else {
         let excerpt: String = text.trim().chars().take(500).collect();
         let message = if excerpt.is_empty() {
@@ -202,7 +240,7 @@ fn passed_error(
         };
         redact(
             &error_document(status, Reason::UpstreamStatus, &message),
-            keys,
+            pool,
         )
     };
     CallAnswer {
@@ -211,15 +249,6 @@ fn passed_error(
         headers: passed_headers(headers),
         body: body.into(),
     }
-}
-
-/// Some providers repeat the key they were sent in their errors.
-pub(crate) fn redact(text: &str, keys: &[String]) -> String {
-    keys.iter()
-        .filter(|key| key.len() >= 4)
-        .fold(text.to_owned(), |text, key| {
-            text.replace(key.as_str(), "***")
-        })
 }
 
 fn json_headers() -> Headers {

@@ -7,16 +7,19 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::future::{Either, select};
-use spillway_failover::{Chain, Failure};
+use spillway_failover::{Budget, Failure, Stop};
 use spillway_platform::{
     Clock, Headers, InboundResponse, IncomingBody, OutboundRequest, SendError, Sender, Timeouts,
+    Upstream,
 };
-use spillway_telemetry::Reason;
 
 use crate::answer::{AttemptFailure, Told};
+use crate::refusal::{failure_of, is_emptied_by_filter};
+use crate::retry_after::retry_after;
+use crate::tries::{Attempting, Next, Tries};
 use crate::{
-    Attempt, CallAnswer, Inspected, ModelRequest, Operation, Route, Served, TargetPlace, Usage,
-    inspect,
+    Attempt, CallAnswer, Inspected, ModelRequest, Operation, PoolWatch, Route, Served, TargetPlace,
+    Usage, as_document, inspect,
 };
 
 /// The longest answer that is read whole: 64 MiB, above any batch of embeddings.
@@ -27,11 +30,15 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A client's call, its route found.
 #[derive(Debug)]
-pub struct Call<'a, S, C> {
+pub struct Call<'a, S, C, W> {
     /// How to send.
     pub sender: &'a S,
     /// What time it is.
     pub clock: &'a C,
+    /// Who is told of endpoints and keys that are set aside.
+    pub watch: &'a W,
+    /// How much may be tried again.
+    pub budget: &'a Budget,
     /// The route that serves.
     pub route: &'a Route,
     /// The endpoint.
@@ -42,8 +49,10 @@ pub struct Call<'a, S, C> {
     pub headers: &'a Headers,
     /// When the call arrived, by `clock`.
     pub arrived: Duration,
-    /// The call's number: the next call's is one higher, so that a provider's keys are used in turn.
+    /// The call's number: the next call's is one higher, so that keys and endpoints are used in turn.
     pub number: u32,
+    /// The gateway's own limits refused the first target.
+    pub skips_first: bool,
 }
 
 /// How a complete (not streamed) call went.
@@ -57,16 +66,25 @@ pub struct Completed {
     pub attempts: Vec<Attempt>,
     /// Tokens as reported.
     pub usage: Option<Usage>,
+    /// Why nothing more was tried, where nobody served.
+    pub stop: Option<Stop>,
 }
 
-impl<S: Sender, C: Clock> Call<'_, S, C> {
+impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
     /// Serves a call whose answer comes in one piece.
     pub async fn complete(&self) -> Completed {
-        let mut progress = Tries::new(self);
-        while let Some((index, place)) = progress.next() {
-            let began = self.clock.now();
-            let attempt = self.attempt_complete(place, index);
-            let deadline = self.clock.sleep(place.timeout);
+        let mut tries = Tries::new(self);
+        loop {
+            let attempting = match tries.next() {
+                Next::Try(attempting) => attempting,
+                Next::Wait(time) => {
+                    self.clock.sleep(time).await;
+                    continue;
+                }
+                Next::Stop => break,
+            };
+            let attempt = self.attempt_complete(&attempting);
+            let deadline = self.clock.sleep(attempting.limit(attempting.place.timeout));
             // The deadline first: on Spin, whatever is done between a send and the next turn of the event loop
             // makes it likelier that head and body leave apart.
             let outcome = match select(std::pin::pin!(deadline), std::pin::pin!(attempt)).await {
@@ -75,45 +93,58 @@ impl<S: Sender, C: Clock> Call<'_, S, C> {
             };
             match outcome {
                 Ok((headers, body, usage)) => {
-                    progress.record(index, None, began);
-                    let answer = CallAnswer::served(progress.served_reason(), &headers, body);
+                    tries.served(&attempting);
                     return Completed {
-                        answer,
-                        served: Some(self.served(place)),
-                        attempts: progress.attempts,
+                        answer: CallAnswer::served(tries.served_reason(), &headers, body),
+                        served: Some(self.served(attempting.place)),
+                        attempts: tries.attempts,
                         usage,
+                        stop: None,
                     };
                 }
-                Err(failure) => {
-                    if !progress.fail(index, place, failure, began) {
-                        break;
-                    }
-                }
+                Err(failure) => tries.failed(&attempting, failure),
             }
         }
-        let served = progress.last_place().map(|place| self.served(place));
-        let (answer, attempts) = progress.give_up();
+        let served = tries.last_served();
+        let (answer, attempts, stop) = tries.give_up();
         Completed {
             answer,
             served,
             attempts,
             usage: None,
+            stop,
         }
     }
 
     async fn attempt_complete(
         &self,
-        place: &TargetPlace,
-        index: usize,
+        attempting: &Attempting<'_>,
     ) -> Result<(Headers, Bytes, Option<Usage>), AttemptFailure> {
+        let time = attempting.limit(attempting.place.timeout);
         let timeouts = Timeouts {
-            connect: CONNECT_TIMEOUT.min(place.timeout),
-            first_byte: place.timeout,
-            between_bytes: place.timeout,
+            connect: CONNECT_TIMEOUT.min(time),
+            first_byte: time,
+            between_bytes: time,
         };
-        let response = self.send(place, index, timeouts).await?;
-        let (headers, body) = self.read_success(place, response).await?;
+        let response = self.send(attempting, timeouts).await?;
+        let (headers, body) = self.read_success(attempting.upstream, response).await?;
+        // Some providers stream whatever is asked of them.
+        let body = if is_stream(&headers, &body) {
+            as_document(&body).map_err(|error| {
+                AttemptFailure::told(
+                    error.failure,
+                    error.error.map_or(Told::Nothing, Told::Object),
+                )
+            })?
+        } else {
+            body
+        };
         match inspect(&body) {
+            Inspected::Answer(_)
+                if self.route.minds_content_filter() && is_emptied_by_filter(&body) =>
+            {
+                Err(AttemptFailure::bare(Failure::ContentFilter(200)))
+            }
             Inspected::Answer(usage) => Ok((headers, body, usage)),
             Inspected::Failed(failure, error) => Err(AttemptFailure::told(
                 failure,
@@ -124,58 +155,61 @@ impl<S: Sender, C: Clock> Call<'_, S, C> {
 
     pub(crate) async fn send(
         &self,
-        place: &TargetPlace,
-        index: usize,
+        attempting: &Attempting<'_>,
         timeouts: Timeouts,
     ) -> Result<InboundResponse<S::Body>, AttemptFailure> {
         self.sender
-            .send(self.outbound(place, index, timeouts))
+            .send(self.outbound(attempting, timeouts))
             .await
-            .map_err(|error| AttemptFailure::of_send(&error, place))
+            .map_err(|error| AttemptFailure::of_send(&error, attempting.upstream))
     }
 
     /// Reads the body of a success; turns any other status into a failure with its body.
     pub(crate) async fn read_success(
         &self,
-        place: &TargetPlace,
+        upstream: &Upstream,
         mut response: InboundResponse<S::Body>,
     ) -> Result<(Headers, Bytes), AttemptFailure> {
         let read = read_whole(&mut response.body).await;
         if response.status.is_success() {
-            let body = read.map_err(|error| AttemptFailure::of_send(&error, place))?;
+            let body = read.map_err(|error| AttemptFailure::of_send(&error, upstream))?;
             return Ok((response.headers, body));
         }
-        if !(400..=599).contains(&response.status.as_u16()) {
+        let status = response.status.as_u16();
+        if !(400..=599).contains(&status) {
             // Nothing that a client of this API could make sense of: a redirect, an upgrade, no status at all.
             return Err(AttemptFailure::bare(Failure::Reset));
         }
-        let told = Told::Answer {
-            status: response.status,
-            headers: response.headers,
-            // An error is an error even if its text broke off.
-            body: read.unwrap_or_default(),
-        };
-        Err(AttemptFailure::told(
-            Failure::Status(response.status.as_u16()),
-            told,
-        ))
+        // An error is an error even if its text broke off.
+        let body = read.unwrap_or_default();
+        Err(AttemptFailure {
+            retry_after: retry_after(&response.headers, self.clock.since_1970()),
+            ..AttemptFailure::told(
+                failure_of(status, &body),
+                Told::Answer {
+                    status: response.status,
+                    headers: response.headers,
+                    body,
+                },
+            )
+        })
     }
 
     /// Reads on where the beginning is in hand.
     pub(crate) async fn read_rest(
         &self,
-        place: &TargetPlace,
+        upstream: &Upstream,
         beginning: Bytes,
         mut response: InboundResponse<S::Body>,
     ) -> Result<Bytes, AttemptFailure> {
         let mut whole = BytesMut::from(beginning);
         let rest = read_whole(&mut response.body).await;
-        let rest = rest.map_err(|error| AttemptFailure::of_send(&error, place))?;
+        let rest = rest.map_err(|error| AttemptFailure::of_send(&error, upstream))?;
         whole.extend_from_slice(&rest);
         Ok(whole.freeze())
     }
 
-    fn outbound(&self, place: &TargetPlace, index: usize, timeouts: Timeouts) -> OutboundRequest {
+    fn outbound(&self, attempting: &Attempting<'_>, timeouts: Timeouts) -> OutboundRequest {
         let mut headers = self.headers.clone();
         headers.append("content-type", "application/json");
         let accept = if self.request.stream {
@@ -186,46 +220,56 @@ impl<S: Sender, C: Clock> Call<'_, S, C> {
         headers.append("accept", accept);
         // The gateway reads what comes back, so it must not be compressed.
         headers.append("accept-encoding", "identity");
-        let turn = usize::try_from(self.number)
-            .unwrap_or_default()
-            .wrapping_add(index);
-        let turn = turn.checked_rem(place.api_keys.len()).unwrap_or_default();
-        if let Some(key) = place.api_keys.get(turn) {
-            headers.append("authorization", format!("Bearer {key}"));
+        if let Some(secret) = attempting.secret() {
+            headers.append("authorization", format!("Bearer {secret}"));
         }
+        let upstream = attempting.upstream;
+        let model = attempting.place.model_for(self.asked_model());
         OutboundRequest {
             method: http::Method::POST,
-            scheme: place.upstream.scheme.clone(),
-            authority: place.upstream.authority.clone(),
-            path_and_query: format!("{}{}", place.upstream.base_path, self.operation.path()),
+            scheme: upstream.scheme.clone(),
+            authority: upstream.authority.clone(),
+            path_and_query: format!("{}{}", upstream.base_path, self.operation.path()),
             headers,
-            body: self.request.body_for(self.model(place)).into(),
+            body: self.request.body_for(model).into(),
             timeouts,
         }
     }
 
-    pub(crate) fn timeouts_of_stream(&self, place: &TargetPlace) -> Timeouts {
+    pub(crate) fn timeouts_of_stream(attempting: &Attempting<'_>) -> Timeouts {
+        let first = attempting.limit(attempting.place.first_token_timeout);
         Timeouts {
-            connect: CONNECT_TIMEOUT.min(place.first_token_timeout),
-            first_byte: place.first_token_timeout,
-            between_bytes: place.timeout,
+            connect: CONNECT_TIMEOUT.min(first),
+            first_byte: first,
+            between_bytes: attempting.place.timeout,
         }
     }
 
-    fn model<'p>(&'p self, place: &'p TargetPlace) -> &'p str {
-        place.model.as_deref().unwrap_or(&self.request.model)
+    pub(crate) fn asked_model(&self) -> &str {
+        &self.request.model
     }
 
     pub(crate) fn served(&self, place: &TargetPlace) -> Served {
         Served {
-            provider: place.provider.clone(),
-            model: self.model(place).to_owned(),
+            provider: place.provider().to_owned(),
+            model: place.model_for(self.asked_model()).to_owned(),
         }
     }
 
     pub(crate) fn elapsed(&self) -> Duration {
         self.clock.now().saturating_sub(self.arrived)
     }
+}
+
+/// Whether an answer in one piece is an event stream all the same.
+fn is_stream(headers: &Headers, body: &[u8]) -> bool {
+    let says_so = headers.text("content-type").is_some_and(|kind| {
+        kind.trim_start()
+            .to_ascii_lowercase()
+            .starts_with("text/event-stream")
+    });
+    let begins_so = body.trim_ascii_start().starts_with(b"data:");
+    begins_so || (says_so && body.trim_ascii_start().first() != Some(&b'{'))
 }
 
 async fn read_whole<B: IncomingBody>(body: &mut B) -> Result<Bytes, SendError> {
@@ -246,101 +290,4 @@ async fn read_whole<B: IncomingBody>(body: &mut B) -> Result<Bytes, SendError> {
         whole.extend_from_slice(&piece);
     }
     Ok(whole.freeze())
-}
-
-/// What has been tried so far.
-pub(crate) struct Tries<'c, 'a, S, C> {
-    call: &'c Call<'a, S, C>,
-    chain: Chain<'c>,
-    last: Option<(&'c TargetPlace, AttemptFailure)>,
-    pub attempts: Vec<Attempt>,
-}
-
-impl<'c, 'a, S: Sender, C: Clock> Tries<'c, 'a, S, C> {
-    pub fn new(call: &'c Call<'a, S, C>) -> Self {
-        let chain = Chain::new(call.route.targets.len(), &call.route.fallback);
-        Self {
-            call,
-            chain,
-            last: None,
-            attempts: Vec::new(),
-        }
-    }
-
-    pub fn next(&mut self) -> Option<(usize, &'c TargetPlace)> {
-        let index = self.chain.next(self.call.elapsed())?;
-        self.call
-            .route
-            .targets
-            .get(index)
-            .map(|place| (index, place))
-    }
-
-    pub fn record(&mut self, target: usize, failure: Option<Failure>, began: Duration) {
-        self.record_with(target, failure, began, None);
-    }
-
-    fn record_with(
-        &mut self,
-        target: usize,
-        failure: Option<Failure>,
-        began: Duration,
-        detail: Option<String>,
-    ) {
-        let took = self.call.clock.now().saturating_sub(began);
-        let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        self.attempts.push(Attempt {
-            target,
-            failure,
-            milliseconds,
-            detail,
-        });
-    }
-
-    /// Notes a failure; says whether it leads on.
-    pub fn fail(
-        &mut self,
-        target: usize,
-        place: &'c TargetPlace,
-        failed: AttemptFailure,
-        began: Duration,
-    ) -> bool {
-        self.record_with(target, Some(failed.failure), began, failed.detail.clone());
-        let leads_on = self.chain.leads_on(failed.failure);
-        self.last = Some((place, failed));
-        leads_on
-    }
-
-    pub fn served_reason(&self) -> Reason {
-        if self.chain.attempts() > 1 {
-            Reason::Fallback
-        } else {
-            Reason::Ok
-        }
-    }
-
-    pub fn last_place(&self) -> Option<&'c TargetPlace> {
-        self.last.as_ref().map(|(place, _)| *place)
-    }
-
-    /// The answer when nobody served.
-    pub fn give_up(self) -> (CallAnswer, Vec<Attempt>) {
-        let trail: Vec<String> = self
-            .attempts
-            .iter()
-            .filter_map(|attempt| {
-                let place = self.call.route.targets.get(attempt.target)?;
-                Some(format!("{}: {}", place.provider, attempt.failure?.label()))
-            })
-            .collect();
-        let answer = match self.last {
-            Some((place, failed)) => failed.into_answer(&trail.join(", "), &place.api_keys),
-            None => CallAnswer::error(
-                http::StatusCode::INTERNAL_SERVER_ERROR,
-                Reason::Misconfigured,
-                "The route has no targets. `spillway check gateway.yaml` shows where.",
-            ),
-        };
-        (answer, self.attempts)
-    }
 }

@@ -1,11 +1,12 @@
-//! Which route serves a model, and which models there are.
+//! Which route serves a call, and which models there are.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::sync::Arc;
 
-use spillway_config::{Fallback, Gateway, ModelApi, Provider};
-use spillway_platform::Upstream;
-use wildmatch::WildMatch;
+use spillway_config::{Gateway, ModelApi};
+use spillway_failover::Pool;
+
+use crate::{Asked, ModelPattern, Route, TargetPlace};
 
 /// A configuration that cannot be served by. `spillway check` refuses it before.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +27,9 @@ pub enum Error {
         /// The URL as resolved.
         url: String,
     },
+    /// A text that is no regular expression.
+    #[error("`{0}` is no regular expression")]
+    Regexp(String),
 }
 
 /// All model APIs, ready to be asked.
@@ -45,43 +49,20 @@ pub struct Api {
     pub max_body_bytes: u64,
     /// Names of the consumers who may call; `None`: anyone.
     pub auth: Option<Vec<String>>,
+    /// The query parameter in which a key may come.
+    pub api_key_query: Option<String>,
     routes: Vec<Route>,
+    /// The models that consumers may use, where that is not all of them.
+    may_use: BTreeMap<String, Vec<ModelPattern>>,
 }
 
-/// One route of a model API.
-#[derive(Debug)]
-pub struct Route {
-    /// Its name, for metrics.
-    pub name: String,
-    /// Where it sends, in order.
-    pub targets: Vec<TargetPlace>,
-    /// When the next target is tried.
-    pub fallback: Fallback,
-    patterns: Vec<String>,
-}
-
-/// A target with its provider looked up.
-#[derive(Debug)]
-pub struct TargetPlace {
-    /// The provider's name.
-    pub provider: String,
-    /// The provider's place.
-    pub upstream: Upstream,
-    /// Its keys; empty where it wants none.
-    pub api_keys: Vec<String>,
-    /// The model's name there; `None`: as the client asked.
-    pub model: Option<String>,
-    /// Until an unstreamed answer is complete, or between two pieces of a stream.
-    pub timeout: Duration,
-    /// Until a stream's first content.
-    pub first_token_timeout: Duration,
-}
-
-impl TargetPlace {
-    /// The model's name in metrics: never a client's own text, which would have no end.
-    pub fn model_label(&self) -> &str {
-        self.model.as_deref().unwrap_or("as_asked")
-    }
+/// Why no route serves a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoRoute {
+    /// None takes it.
+    Unknown,
+    /// The one that does, or the model, is not for this caller.
+    Forbidden,
 }
 
 impl Catalogue {
@@ -90,15 +71,28 @@ impl Catalogue {
     /// # Errors
     /// [`Error`].
     pub fn new(gateway: &Gateway) -> Result<Self, Error> {
-        let providers: BTreeMap<&str, &Provider> = gateway
-            .providers
-            .iter()
-            .map(|provider| (provider.name.as_str(), provider))
-            .collect();
+        let mut pools: BTreeMap<&str, Arc<Pool>> = BTreeMap::new();
+        for provider in &gateway.providers {
+            let pool = Pool::new(provider).map_err(|url| Error::ProviderUrl {
+                provider: provider.name.clone(),
+                url,
+            })?;
+            pools.insert(&provider.name, Arc::new(pool));
+        }
+        let mut may_use = BTreeMap::new();
+        for consumer in &gateway.consumers {
+            if let Some(models) = &consumer.models {
+                let patterns = models
+                    .iter()
+                    .map(|pattern| ModelPattern::parse(pattern).map_err(Error::Regexp))
+                    .collect::<Result<Vec<_>, _>>()?;
+                may_use.insert(consumer.name.clone(), patterns);
+            }
+        }
         let apis = gateway
             .models
             .iter()
-            .map(|api| Api::new(api, &providers))
+            .map(|api| Api::new(api, &pools, &may_use))
             .collect::<Result<_, _>>()?;
         Ok(Self { apis })
     }
@@ -116,37 +110,27 @@ impl Catalogue {
 }
 
 impl Api {
-    fn new(config: &ModelApi, providers: &BTreeMap<&str, &Provider>) -> Result<Self, Error> {
+    fn new(
+        config: &ModelApi,
+        pools: &BTreeMap<&str, Arc<Pool>>,
+        may_use: &BTreeMap<String, Vec<ModelPattern>>,
+    ) -> Result<Self, Error> {
+        let place = |target: &spillway_config::Target| {
+            let pool =
+                pools
+                    .get(target.provider.as_str())
+                    .ok_or_else(|| Error::UnknownProvider {
+                        api: config.name.clone(),
+                        provider: target.provider.clone(),
+                    })?;
+            TargetPlace::new(target, Arc::clone(pool))
+        };
         let routes = config
             .routes
             .iter()
             .map(|route| {
-                let targets = route
-                    .targets
-                    .iter()
-                    .map(|target| {
-                        let provider =
-                            providers.get(target.provider.as_str()).ok_or_else(|| {
-                                Error::UnknownProvider {
-                                    api: config.name.clone(),
-                                    provider: target.provider.clone(),
-                                }
-                            })?;
-                        TargetPlace::new(target, provider)
-                    })
-                    .collect::<Result<_, _>>()?;
-                let patterns = route.conditions.model.clone();
-                let name = match (route.name.as_str(), patterns.first()) {
-                    ("", Some(pattern)) => pattern.clone(),
-                    ("", None) => "default".to_owned(),
-                    (name, _) => name.to_owned(),
-                };
-                Ok(Route {
-                    name,
-                    targets,
-                    fallback: route.fallback.clone(),
-                    patterns,
-                })
+                let targets = route.targets.iter().map(place).collect::<Result<_, _>>()?;
+                Route::new(route, targets)
             })
             .collect::<Result<_, Error>>()?;
         Ok(Self {
@@ -154,93 +138,77 @@ impl Api {
             base_path: config.base_path.trim_end_matches('/').to_owned(),
             max_body_bytes: config.max_body_size.bytes(),
             auth: config.policies.auth.clone(),
+            api_key_query: config.policies.api_key_query.clone(),
             routes,
+            may_use: may_use.clone(),
         })
     }
 
-    /// The first route, in the file's order, that takes the model.
-    pub fn route(&self, model: &str) -> Option<&Route> {
-        self.routes.iter().find(|route| {
-            route.patterns.is_empty()
-                || route.patterns.iter().any(|pattern| matches(pattern, model))
-        })
+    /// The first route, in the file's order, that takes the call.
+    ///
+    /// # Errors
+    /// [`NoRoute`].
+    pub fn route(&self, asked: &Asked<'_>) -> Result<&Route, NoRoute> {
+        let route = self
+            .routes
+            .iter()
+            .find(|route| route.takes(asked))
+            .ok_or(NoRoute::Unknown)?;
+        let may_use = asked
+            .model
+            .is_none_or(|model| self.may_use(asked.consumer, model));
+        if may_use && route.lets_in(asked.consumer) {
+            Ok(route)
+        } else {
+            Err(NoRoute::Forbidden)
+        }
     }
 
-    /// The models that can be named for certain, with the provider of their first target: patterns without `*`,
-    /// and for the others the targets' models that the pattern itself takes. In the file's order, each once.
-    pub fn models(&self) -> Vec<(&str, &str)> {
+    fn may_use(&self, consumer: Option<&str>, model: &str) -> bool {
+        consumer
+            .and_then(|name| self.may_use.get(name))
+            .is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(model)))
+    }
+
+    /// The models that this caller may use and that can be named for certain, with the provider of their first target:
+    /// the names among the patterns of routes, and the names of targets that the route itself takes. In the file's
+    /// order, each once. What a route asks of headers and paths is left out of account.
+    pub fn models(&self, consumer: Option<&str>) -> Vec<(&str, &str)> {
         let mut models: Vec<(&str, &str)> = Vec::new();
         for route in &self.routes {
             let Some(first) = route.targets.first() else {
                 continue;
             };
-            let plain = route
-                .patterns
-                .iter()
-                .filter(|pattern| !is_glob(pattern))
-                .map(String::as_str);
-            let of_targets = route
-                .targets
-                .iter()
-                .filter_map(|target| target.model.as_deref());
+            if !route.lets_in(consumer) || !route.is_for(consumer) {
+                continue;
+            }
+            let plain = route.patterns.iter().filter_map(ModelPattern::name);
+            let of_targets = route.targets.iter().flat_map(TargetPlace::known_names);
             for model in plain.chain(of_targets) {
-                let serves = self
-                    .route(model)
-                    .is_some_and(|found| std::ptr::eq(found, route));
-                if serves && !models.iter().any(|(known, _)| *known == model) {
-                    models.push((model, first.provider.as_str()));
+                let mut before = self
+                    .routes
+                    .iter()
+                    .take_while(|other| !std::ptr::eq(*other, route));
+                let serves = route.takes_model(model)
+                    && !before.any(|other| other.takes_all_of(model, consumer));
+                let is_new = !models.iter().any(|(known, _)| *known == model);
+                if serves && is_new && self.may_use(consumer, model) {
+                    models.push((model, first.provider()));
                 }
             }
         }
         models
     }
 
-    /// Up to three known models whose names are near to `model`, nearest first.
-    pub fn near(&self, model: &str) -> Vec<&str> {
+    /// Up to three models of this caller whose names are near to `model`, nearest first.
+    pub fn near(&self, consumer: Option<&str>, model: &str) -> Vec<&str> {
         let mut near: Vec<(f64, &str)> = self
-            .models()
+            .models(consumer)
             .into_iter()
             .map(|(known, _)| (strsim::jaro_winkler(known, model), known))
             .filter(|(likeness, _)| *likeness >= 0.75)
             .collect();
         near.sort_by(|left, right| right.0.total_cmp(&left.0));
         near.into_iter().take(3).map(|(_, known)| known).collect()
-    }
-}
-
-impl TargetPlace {
-    fn new(target: &spillway_config::Target, provider: &Provider) -> Result<Self, Error> {
-        let upstream = Upstream::parse(&provider.base_url).ok_or_else(|| Error::ProviderUrl {
-            provider: provider.name.clone(),
-            url: provider.base_url.clone(),
-        })?;
-        let timeout = target.timeout.duration();
-        Ok(Self {
-            provider: provider.name.clone(),
-            upstream,
-            api_keys: provider
-                .api_keys
-                .iter()
-                .filter(|key| !key.is_empty())
-                .cloned()
-                .collect(),
-            model: target.model.clone(),
-            timeout,
-            first_token_timeout: target
-                .first_token_timeout
-                .map_or(timeout, |span| span.duration()),
-        })
-    }
-}
-
-fn is_glob(pattern: &str) -> bool {
-    pattern.contains(['*', '?'])
-}
-
-fn matches(pattern: &str, model: &str) -> bool {
-    if is_glob(pattern) {
-        WildMatch::new(pattern).matches(model)
-    } else {
-        pattern == model
     }
 }

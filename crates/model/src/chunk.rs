@@ -24,6 +24,7 @@ const MAX_CHOICES: usize = 1024;
 pub struct ChunkReader {
     reader: Reader,
     wants_usage: bool,
+    minds_content_filter: bool,
     out: Vec<u8>,
     has_content: bool,
     /// Choices that have begun and not ended, and those that have ended.
@@ -101,6 +102,7 @@ impl ChunkReader {
         Self {
             reader: Reader::default(),
             wants_usage,
+            minds_content_filter: false,
             out: Vec::new(),
             has_content: false,
             open_choices: BTreeSet::new(),
@@ -110,6 +112,13 @@ impl ChunkReader {
             usage_chunk: None,
             identity: ChunkIdentity::default(),
         }
+    }
+
+    /// Whether a stream that a content filter ends before it said anything has failed.
+    #[must_use]
+    pub fn minding_content_filter(mut self, minds: bool) -> Self {
+        self.minds_content_filter = minds;
+        self
     }
 
     /// Takes the next piece of the provider's stream.
@@ -244,6 +253,12 @@ impl ChunkReader {
             self.remember(chunk);
         }
         if !self.has_content {
+            if self.minds_content_filter && choices.iter().any(Choice::is_filtered) {
+                return Progress::Failed(ProviderError {
+                    failure: Failure::ContentFilter(200),
+                    error: None,
+                });
+            }
             self.has_content = choices.iter().any(Choice::has_content);
         }
         for choice in choices {
@@ -323,6 +338,11 @@ impl Choice<'_> {
 
     fn is_finished(&self) -> bool {
         self.finish_reason.is_some_and(is_filled)
+    }
+
+    fn is_filtered(&self) -> bool {
+        self.finish_reason
+            .is_some_and(|reason| reason.get() == "\"content_filter\"")
     }
 }
 

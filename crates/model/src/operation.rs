@@ -13,6 +13,8 @@ pub enum Operation {
     Embeddings,
     /// `GET /models` and `GET /models/{id}`.
     Models,
+    /// Files, batches and responses, whatever the method: what a provider keeps under the key that made it.
+    Stateful,
 }
 
 /// What a method and path mean.
@@ -41,6 +43,7 @@ impl Operation {
             "/models" => (Self::Models, None),
             _ => match path.strip_prefix("/models/") {
                 Some(id) => (Self::Models, Some(id)),
+                None if is_stateful(path) => return OperationMatch::Found(Self::Stateful, None),
                 None => return OperationMatch::Unknown,
             },
         };
@@ -56,19 +59,39 @@ impl Operation {
         }
     }
 
-    /// The path below a provider's base URL.
+    /// The path below a provider's base URL; empty where it is the client's own.
     pub const fn path(self) -> &'static str {
         match self {
             Self::ChatCompletions => "/chat/completions",
             Self::Completions => "/completions",
             Self::Embeddings => "/embeddings",
             Self::Models => "/models",
+            Self::Stateful => "",
         }
     }
 
     /// Whether it can be streamed.
     pub const fn streams(self) -> bool {
         matches!(self, Self::ChatCompletions | Self::Completions)
+    }
+}
+
+/// What providers keep for whoever made it.
+const STATEFUL: [&str; 3] = ["/files", "/batches", "/responses"];
+
+fn is_stateful(path: &str) -> bool {
+    STATEFUL.iter().any(|root| {
+        path.strip_prefix(root)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    })
+}
+
+/// An endpoint's path from its version on, whether the client wrote that or not.
+pub fn versioned(path: &str) -> String {
+    if path.starts_with("/v1/") {
+        path.to_owned()
+    } else {
+        format!("/v1{path}")
     }
 }
 
@@ -85,6 +108,17 @@ mod tests {
         ] {
             let found = OperationMatch::Found(Operation::ChatCompletions, None);
             assert_eq!(Operation::of(&Method::POST, path), found, "{path}");
+        }
+        for path in [
+            "/v1/files",
+            "/files/f-1/content",
+            "/v1/responses/r-1/cancel",
+            "/batches",
+        ] {
+            for method in [Method::GET, Method::POST, Method::DELETE] {
+                let found = OperationMatch::Found(Operation::Stateful, None);
+                assert_eq!(Operation::of(&method, path), found, "{method} {path}");
+            }
         }
         let model = OperationMatch::Found(Operation::Models, Some("org/name"));
         assert_eq!(Operation::of(&Method::GET, "/v1/models/org/name"), model);

@@ -1,12 +1,13 @@
 //! A client's request: read where the gateway must, left to the byte elsewhere.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
+use serde_json::{Number, Value};
+use spillway_config::Parameters;
 
 use crate::Operation;
+use crate::members::Members;
 
 /// A body that cannot be served. The text is for the client.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,7 +23,7 @@ pub struct RequestError {
 /// that fields nobody here has heard of reach the provider.
 #[derive(Debug)]
 pub struct ModelRequest<'a> {
-    members: Vec<(Cow<'a, str>, &'a RawValue)>,
+    members: Vec<(Cow<'a, str>, Cow<'a, RawValue>)>,
     /// The model asked for.
     pub model: String,
     /// Whether the answer is to be streamed.
@@ -34,6 +35,9 @@ pub struct ModelRequest<'a> {
 /// The members that the gateway may rewrite. Doubled ones are sent once, with the value that was read, so that
 /// gateway and provider cannot read the request differently.
 const READ_MEMBERS: [&str; 3] = ["model", "stream", "stream_options"];
+
+/// Two names of one thing: the older, and the one that reasoning models want.
+const MAX_TOKENS: [&str; 2] = ["max_tokens", "max_completion_tokens"];
 
 impl<'a> ModelRequest<'a> {
     /// Reads a body.
@@ -50,19 +54,13 @@ impl<'a> ModelRequest<'a> {
             param: None,
         })?;
         for name in READ_MEMBERS {
-            let last = members.iter().rposition(|(key, _)| key == name);
-            let mut index: usize = 0;
-            members.retain(|(key, _)| {
-                let keep = key != name || Some(index) == last;
-                index = index.saturating_add(1);
-                keep
-            });
+            keep_last(&mut members, name);
         }
         let member = |name: &str| {
             members
                 .iter()
                 .find(|(key, _)| key == name)
-                .map(|(_, value)| *value)
+                .map(|(_, value)| value.as_ref())
         };
         let model = match member("model").map(|value| serde_json::from_str::<String>(value.get())) {
             Some(Ok(model)) if !model.is_empty() => model,
@@ -107,6 +105,72 @@ impl<'a> ModelRequest<'a> {
         })
     }
 
+    /// Puts in what a route wants of the parameters.
+    pub fn apply(&mut self, parameters: &Parameters) {
+        for (name, value) in &parameters.defaults {
+            if self.member(name).is_none() {
+                self.set(name, value);
+            }
+        }
+        for (name, cap) in &parameters.caps {
+            self.cap(name, cap);
+        }
+        for (name, value) in &parameters.forced {
+            if value.is_null() {
+                self.members.retain(|(key, _)| key != name);
+            } else {
+                self.set(name, value);
+            }
+        }
+    }
+
+    fn cap(&mut self, name: &str, cap: &Number) {
+        let limit = cap.as_f64().unwrap_or(f64::MAX);
+        let is_within = |value: &RawValue| {
+            serde_json::from_str::<f64>(value.get()).is_ok_and(|number| number <= limit)
+        };
+        let names: &[&str] = if MAX_TOKENS.contains(&name) {
+            &MAX_TOKENS
+        } else {
+            &[name]
+        };
+        let mut is_there = false;
+        for name in names {
+            keep_last(&mut self.members, name);
+            if let Some(value) = self.member(name) {
+                is_there = true;
+                if !is_within(value) {
+                    self.set(name, &Value::Number(cap.clone()));
+                }
+            }
+        }
+        if !is_there {
+            self.set(name, &Value::Number(cap.clone()));
+        }
+    }
+
+    fn member(&self, name: &str) -> Option<&RawValue> {
+        self.members
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_ref())
+    }
+
+    /// In the place of the first of its name, or at the end.
+    fn set(&mut self, name: &str, value: &Value) {
+        // A value that was read from JSON can be written as it.
+        let Ok(value) = serde_json::value::to_raw_value(value) else {
+            return;
+        };
+        keep_last(&mut self.members, name);
+        match self.members.iter_mut().find(|(key, _)| key == name) {
+            Some((_, old)) => *old = Cow::Owned(value),
+            None => self
+                .members
+                .push((Cow::Owned(name.to_owned()), Cow::Owned(value))),
+        }
+    }
+
     /// The body to send: the target's model name, and for a stream the usage chunk asked for.
     pub fn body_for(&self, model: &str) -> Vec<u8> {
         let length = self.members.iter().fold(64, |sum: usize, (key, value)| {
@@ -120,7 +184,7 @@ impl<'a> ModelRequest<'a> {
         for (key, value) in &self.members {
             match key.as_ref() {
                 "model" => push_member(&mut body, key, json_string(model).as_bytes()),
-                "stream_options" if self.stream => options = Some(Some(*value)),
+                "stream_options" if self.stream => options = Some(Some(value.as_ref())),
                 _ => push_member(&mut body, key, value.get().as_bytes()),
             }
         }
@@ -130,6 +194,17 @@ impl<'a> ModelRequest<'a> {
         body.push(b'}');
         body
     }
+}
+
+/// Of several members of one name the last one is what readers take.
+fn keep_last(members: &mut Vec<(Cow<'_, str>, Cow<'_, RawValue>)>, name: &str) {
+    let last = members.iter().rposition(|(key, _)| key == name);
+    let mut index: usize = 0;
+    members.retain(|(key, _)| {
+        let keep = key != name || Some(index) == last;
+        index = index.saturating_add(1);
+        keep
+    });
 }
 
 #[derive(serde::Deserialize)]
@@ -143,7 +218,7 @@ fn with_usage(options: Option<&RawValue>) -> String {
         .and_then(|options| serde_json::from_str::<serde_json::Map<_, _>>(options.get()).ok())
         .unwrap_or_default();
     members.insert("include_usage".to_owned(), true.into());
-    serde_json::Value::Object(members).to_string()
+    Value::Object(members).to_string()
 }
 
 fn push_member(body: &mut Vec<u8>, key: &str, value: &[u8]) {
@@ -156,62 +231,12 @@ fn push_member(body: &mut Vec<u8>, key: &str, value: &[u8]) {
 }
 
 fn json_string(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    Value::from(text).to_string()
 }
 
 fn wrong(param: &'static str, message: &str) -> RequestError {
     RequestError {
         message: message.to_owned(),
         param: Some(param),
-    }
-}
-
-/// A JSON object's members in order, values unread.
-struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'de> serde::Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-        impl<'de> Visitor<'de> for Object {
-            type Value = Members<'de>;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object")
-            }
-
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
-                let mut members = Vec::new();
-                while let Some((Key(key), value)) = map.next_entry()? {
-                    members.push((key, value));
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(Object)
-    }
-}
-
-/// A member's name, borrowed where it holds no escapes (serde's own `Cow` never borrows).
-struct Key<'a>(Cow<'a, str>);
-
-impl<'de> serde::Deserialize<'de> for Key<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl<'de> Visitor<'de> for Text {
-            type Value = Key<'de>;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a member name")
-            }
-
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Key(Cow::Borrowed(text)))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Key(Cow::Owned(text.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(Text)
     }
 }

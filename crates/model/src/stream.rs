@@ -1,32 +1,25 @@
 //! A call whose answer is streamed.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
-use spillway_failover::Failure;
-use spillway_platform::{ClientLeft, Clock, InboundResponse, IncomingBody, OutgoingBody, Sender};
-use spillway_sse::{write_comment, write_event};
+use spillway_failover::{Failure, Pool, Stop};
+use spillway_platform::{ClientLeft, Clock, InboundResponse, IncomingBody, Sender};
 use spillway_telemetry::Reason;
 
-use crate::answer::{AttemptFailure, Told, redact};
-use crate::call::Tries;
-use crate::chunk::{ProviderError, one_line};
+use crate::answer::{AttemptFailure, Told};
+use crate::chunk::ProviderError;
 use crate::complete::as_stream;
+use crate::redaction::redact;
+use crate::refusal::is_emptied_by_filter;
+use crate::tries::{Attempting, Next, Tries};
+use crate::waiter::{Interrupt, Waiter};
 use crate::{
-    Attempt, Call, CallAnswer, ChunkReader, Inspected, Progress, Served, TargetPlace, Usage,
-    inspect,
+    Attempt, Call, CallAnswer, ChunkReader, Inspected, PoolWatch, Progress, Served, StreamOutput,
+    Usage, inspect,
 };
 
 /// How long usage and `[DONE]` may take once every choice has ended.
 const AFTER_THE_END: Duration = Duration::from_secs(5);
-
-/// Where a stream goes. Nothing is written before [`StreamOutput::open`].
-pub trait StreamOutput: OutgoingBody {
-    /// Sends the head: 200, an event stream, served by this one after so many attempts.
-    fn open(&mut self, served: Served, attempts: usize, reason: Reason);
-}
 
 /// How a streamed call went.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +34,8 @@ pub struct StreamSummary {
     pub usage: Option<Usage>,
     /// From the call's arrival to its first content.
     pub first_content: Option<Duration>,
+    /// Why nothing more was tried, where nobody served.
+    pub stop: Option<Stop>,
 }
 
 /// The end of a streamed call.
@@ -56,11 +51,6 @@ pub enum StreamEnd {
     Refused(CallAnswer),
 }
 
-enum Interrupt {
-    Deadline,
-    ClientLeft,
-}
-
 enum AttemptEnd {
     Complete,
     /// Before any content: another target may serve.
@@ -70,64 +60,63 @@ enum AttemptEnd {
     ClientLeft,
 }
 
-/// Waits for the provider while keeping the client waiting.
-struct Waiter<'o, O, C> {
-    out: &'o mut O,
-    clock: &'o C,
-    keep_alive: Duration,
-    is_open: bool,
-    last_write: Duration,
-    timer: Pin<Box<dyn Future<Output = ()>>>,
-    timer_at: Duration,
-    /// The head to send should the client have to wait for long.
-    head: Option<(Served, usize, Reason)>,
-}
-
-impl<S: Sender, C: Clock> Call<'_, S, C> {
+impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
     /// Serves a call whose answer is streamed into `out`.
     pub async fn stream<O: StreamOutput>(&self, out: &mut O) -> StreamSummary {
         let mut waiter = Waiter::new(out, self.clock, self.route.fallback.keep_alive.duration());
         let mut tries = Tries::new(self);
         let mut summary = Partial::default();
-        while let Some((index, place)) = tries.next() {
-            let began = self.clock.now();
+        // Should the call have to wait before its first attempt.
+        waiter.head = tries
+            .first_place()
+            .map(|place| (self.served(place), 0, tries.served_reason()));
+        loop {
+            let attempting = match tries.next() {
+                Next::Try(attempting) => attempting,
+                Next::Wait(time) => {
+                    if let Err(Interrupt::ClientLeft) =
+                        waiter.wait(self.clock.sleep(time), None).await
+                    {
+                        return summary.into_summary(StreamEnd::ClientLeft, tries.attempts, None);
+                    }
+                    continue;
+                }
+                Next::Stop => break,
+            };
+            let served = self.served(attempting.place);
             let attempts = tries.attempts.len().saturating_add(1);
-            waiter.head = Some((self.served(place), attempts, tries.served_reason()));
-            summary.served = Some(self.served(place));
+            waiter.head = Some((served.clone(), attempts, tries.served_reason()));
+            summary.served = Some(served);
             match self
-                .attempt_stream(place, index, &mut waiter, &mut summary)
+                .attempt_stream(&attempting, &mut waiter, &mut summary)
                 .await
             {
                 AttemptEnd::Complete => {
-                    tries.record(index, None, began);
-                    let reason = tries.served_reason();
-                    return summary.into_summary(StreamEnd::Complete(reason), tries.attempts);
+                    tries.served(&attempting);
+                    let end = StreamEnd::Complete(tries.served_reason());
+                    return summary.into_summary(end, tries.attempts, None);
                 }
                 AttemptEnd::ClientLeft => {
-                    tries.record(index, None, began);
-                    return summary.into_summary(StreamEnd::ClientLeft, tries.attempts);
+                    tries.left(&attempting);
+                    return summary.into_summary(StreamEnd::ClientLeft, tries.attempts, None);
                 }
                 AttemptEnd::Broken(error) => {
-                    tries.record(index, Some(error.failure), began);
+                    tries.broke(&attempting, error.failure);
                     let end = waiter
-                        .tell(&broken_event(&error, &place.api_keys))
+                        .tell(&broken_event(&error, &attempting.place.pool))
                         .await
                         .map_or_else(
                             |ClientLeft| StreamEnd::ClientLeft,
                             |()| StreamEnd::Broken(error.failure),
                         );
-                    return summary.into_summary(end, tries.attempts);
+                    return summary.into_summary(end, tries.attempts, None);
                 }
-                AttemptEnd::Failed(failure) => {
-                    if !tries.fail(index, place, failure, began) {
-                        break;
-                    }
-                }
+                AttemptEnd::Failed(failure) => tries.failed(&attempting, failure),
             }
         }
-        let (answer, attempts) = tries.give_up();
+        let (answer, attempts, stop) = tries.give_up();
         if !waiter.is_open {
-            return summary.into_summary(StreamEnd::Refused(answer), attempts);
+            return summary.into_summary(StreamEnd::Refused(answer), attempts, stop);
         }
         let failure = attempts
             .last()
@@ -137,18 +126,18 @@ impl<S: Sender, C: Clock> Call<'_, S, C> {
             Ok(()) => StreamEnd::Broken(failure),
             Err(ClientLeft) => StreamEnd::ClientLeft,
         };
-        summary.into_summary(end, attempts)
+        summary.into_summary(end, attempts, stop)
     }
 
     async fn attempt_stream<O: StreamOutput>(
         &self,
-        place: &TargetPlace,
-        index: usize,
+        attempting: &Attempting<'_>,
         waiter: &mut Waiter<'_, O, C>,
         summary: &mut Partial,
     ) -> AttemptEnd {
-        let deadline = self.clock.now().saturating_add(place.first_token_timeout);
-        let sending = self.send(place, index, self.timeouts_of_stream(place));
+        let time = attempting.limit(attempting.place.first_token_timeout);
+        let deadline = self.clock.now().saturating_add(time);
+        let sending = self.send(attempting, Self::timeouts_of_stream(attempting));
         let mut response = match waiter.wait(sending, Some(deadline)).await {
             Ok(Ok(response)) => response,
             Ok(Err(failure)) => return AttemptEnd::Failed(failure),
@@ -156,10 +145,11 @@ impl<S: Sender, C: Clock> Call<'_, S, C> {
         };
         if !response.status.is_success() || !is_event_stream(&response) {
             return self
-                .attempt_unstreamed(place, response, deadline, waiter, summary)
+                .attempt_unstreamed(attempting, response, deadline, waiter, summary)
                 .await;
         }
-        let mut chunks = ChunkReader::new(self.request.wants_usage);
+        let mut chunks = ChunkReader::new(self.request.wants_usage)
+            .minding_content_filter(self.route.minds_content_filter());
         let mut is_first = true;
         let mut ended_at = None;
         loop {
@@ -175,7 +165,7 @@ impl<S: Sender, C: Clock> Call<'_, S, C> {
                     if is_first && bytes.trim_ascii_start().first() == Some(&b'{') =>
                 {
                     // One JSON document, whatever the content type says.
-                    let reading = self.read_rest(place, bytes, response);
+                    let reading = self.read_rest(attempting.upstream, bytes, response);
                     return match waiter.wait(reading, Some(deadline)).await {
                         Ok(Ok(body)) => self.stream_document(&body, waiter, summary).await,
                         Ok(Err(failure)) => AttemptEnd::Failed(failure),
@@ -231,14 +221,17 @@ impl<S: Sender, C: Clock> Call<'_, S, C> {
     /// An error status, or a provider that answers a stream request in one piece.
     async fn attempt_unstreamed<O: StreamOutput>(
         &self,
-        place: &TargetPlace,
+        attempting: &Attempting<'_>,
         response: InboundResponse<S::Body>,
         deadline: Duration,
         waiter: &mut Waiter<'_, O, C>,
         summary: &mut Partial,
     ) -> AttemptEnd {
         let body = match waiter
-            .wait(self.read_success(place, response), Some(deadline))
+            .wait(
+                self.read_success(attempting.upstream, response),
+                Some(deadline),
+            )
             .await
         {
             Ok(Ok((_, body))) => body,
@@ -257,6 +250,11 @@ impl<S: Sender, C: Clock> Call<'_, S, C> {
     ) -> AttemptEnd {
         let failed = |failure, told| AttemptEnd::Failed(AttemptFailure::told(failure, told));
         let usage = match inspect(body) {
+            Inspected::Answer(_)
+                if self.route.minds_content_filter() && is_emptied_by_filter(body) =>
+            {
+                return failed(Failure::ContentFilter(200), Told::Nothing);
+            }
             Inspected::Answer(usage) => usage,
             Inspected::Failed(failure, error) => {
                 return failed(failure, error.map_or(Told::Nothing, Told::Object));
@@ -271,84 +269,6 @@ impl<S: Sender, C: Clock> Call<'_, S, C> {
             Ok(()) => AttemptEnd::Complete,
             Err(ClientLeft) => AttemptEnd::ClientLeft,
         }
-    }
-}
-
-impl<'o, O: StreamOutput, C: Clock> Waiter<'o, O, C> {
-    fn new(out: &'o mut O, clock: &'o C, keep_alive: Duration) -> Self {
-        let now = clock.now();
-        Self {
-            out,
-            clock,
-            keep_alive,
-            is_open: false,
-            last_write: now,
-            timer: Box::pin(clock.sleep(keep_alive)),
-            timer_at: now.saturating_add(keep_alive),
-            head: None,
-        }
-    }
-
-    /// Waits for `future` until `deadline`, sending a comment whenever `keep_alive` has passed in silence. One
-    /// timer serves a whole stream: it is looked at when it fires, not set anew for every piece.
-    async fn wait<F: Future>(
-        &mut self,
-        future: F,
-        deadline: Option<Duration>,
-    ) -> Result<F::Output, Interrupt> {
-        let mut future = std::pin::pin!(future);
-        if deadline.is_some_and(|deadline| deadline < self.timer_at) {
-            self.set_timer(self.clock.now(), deadline);
-        }
-        loop {
-            match select(future.as_mut(), self.timer.as_mut()).await {
-                Either::Left((output, _)) => return Ok(output),
-                Either::Right(((), _)) => {
-                    let now = self.clock.now();
-                    if deadline.is_some_and(|deadline| now >= deadline) {
-                        self.set_timer(now, None);
-                        return Err(Interrupt::Deadline);
-                    }
-                    if now.saturating_sub(self.last_write) >= self.keep_alive {
-                        let mut comment = Vec::new();
-                        write_comment(&mut comment, "keep-alive");
-                        self.write(comment)
-                            .await
-                            .map_err(|ClientLeft| Interrupt::ClientLeft)?;
-                    }
-                    self.set_timer(now, deadline);
-                }
-            }
-        }
-    }
-
-    async fn write(&mut self, bytes: Vec<u8>) -> Result<(), ClientLeft> {
-        if !self.is_open {
-            self.is_open = true;
-            if let Some((served, attempts, reason)) = self.head.take() {
-                self.out.open(served, attempts, reason);
-            }
-        }
-        self.out.write(bytes).await?;
-        self.last_write = self.clock.now();
-        Ok(())
-    }
-
-    /// Writes an error document as the stream's last event.
-    async fn tell(&mut self, document: &[u8]) -> Result<(), ClientLeft> {
-        let mut event = Vec::new();
-        write_event(&mut event, None, &one_line(document));
-        self.write(event).await
-    }
-
-    fn set_timer(&mut self, now: Duration, deadline: Option<Duration>) {
-        let silent_until = self.last_write.saturating_add(self.keep_alive);
-        // At least a millisecond, so that rounding cannot make this loop spin.
-        let at = deadline
-            .map_or(silent_until, |deadline| deadline.min(silent_until))
-            .max(now.saturating_add(Duration::from_millis(1)));
-        self.timer = Box::pin(self.clock.sleep(at.saturating_sub(now)));
-        self.timer_at = at;
     }
 }
 
@@ -369,13 +289,19 @@ struct Partial {
 }
 
 impl Partial {
-    fn into_summary(self, end: StreamEnd, attempts: Vec<Attempt>) -> StreamSummary {
+    fn into_summary(
+        self,
+        end: StreamEnd,
+        attempts: Vec<Attempt>,
+        stop: Option<Stop>,
+    ) -> StreamSummary {
         StreamSummary {
             end,
             served: self.served,
             attempts,
             usage: self.usage,
             first_content: self.first_content,
+            stop,
         }
     }
 }
@@ -390,9 +316,9 @@ fn is_event_stream<B>(response: &InboundResponse<B>) -> bool {
 }
 
 /// The provider's own error object, else ours.
-fn broken_event(error: &ProviderError, keys: &[String]) -> Vec<u8> {
+fn broken_event(error: &ProviderError, pool: &Pool) -> Vec<u8> {
     match &error.error {
-        Some(object) => redact(&format!("{{\"error\":{object}}}"), keys).into_bytes(),
+        Some(object) => redact(&format!("{{\"error\":{object}}}"), pool).into_bytes(),
         None => {
             let message = match error.failure {
                 Failure::Timeout | Failure::FirstTokenTimeout => {

@@ -1,9 +1,9 @@
-//! Requests, routes and model lists.
+//! Requests: what is read, what is refused, and what is sent on.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use proptest::prelude::*;
-use spillway_config::Gateway;
-use spillway_model::{Catalogue, ModelRequest, Operation};
+use spillway_config::Parameters;
+use spillway_model::{ModelRequest, Operation};
 
 fn parse(body: &str) -> Result<ModelRequest<'_>, spillway_model::RequestError> {
     ModelRequest::parse(body.as_bytes(), Operation::ChatCompletions)
@@ -100,44 +100,41 @@ fn mistakes_are_named() {
     }
 }
 
-fn catalogue() -> Catalogue {
-    let document = r#"{"models":[
-        {"name":"deep","base_path":"/llm/team","routes":[{"targets":[{"provider":"p"}]}]},
-        {"name":"llm","routes":[
-            {"match":{"model":["gpt-4o","gpt-4o-*"]},"targets":[{"provider":"p","model":"gpt-4o-mini"},{"provider":"p","model":"qwen-plus"}]},
-            {"name":"embed","match":{"model":["text-*"]},"targets":[{"provider":"p","model":"text-embedding-3-small"}]}]}],
-        "providers":[{"name":"p","base_url":"http://p"}]}"#;
-    Catalogue::new(&serde_json::from_str::<Gateway>(document).unwrap()).unwrap()
-}
-
 #[test]
-fn apis_are_found_by_the_longest_base_path_of_whole_segments() {
-    let catalogue = catalogue();
-    let found = |path: &'static str| {
-        catalogue
-            .api(path)
-            .map(|(api, rest)| (api.name.as_str(), rest))
+fn parameters_are_defaulted_capped_and_forced() {
+    let parameters: Parameters = serde_json::from_str(
+        r#"{"defaults":{"temperature":0.7,"tags":["a"]},"caps":{"max_tokens":100,"n":2},"forced":{"store":false,"user":null}}"#,
+    )
+    .unwrap();
+    let sent = |body: &str| {
+        let mut request = parse(body).unwrap();
+        request.apply(&parameters);
+        String::from_utf8(request.body_for("m")).unwrap()
     };
-    assert_eq!(found("/llm/v1/models"), Some(("llm", "/v1/models")));
-    assert_eq!(found("/llm/team/v1/models"), Some(("deep", "/v1/models")));
-    assert_eq!(found("/llm"), Some(("llm", "")));
-    assert_eq!(found("/llmx/v1"), None);
-}
-
-#[test]
-fn models_are_routed_listed_and_suggested() {
-    let catalogue = catalogue();
-    let (api, _) = catalogue.api("/llm/").unwrap();
-    let route = |model: &str| api.route(model).map(|route| route.name.as_str());
-    assert_eq!(route("gpt-4o"), Some("gpt-4o"));
-    assert_eq!(route("gpt-4o-2024"), Some("gpt-4o"));
-    assert_eq!(route("text-x"), Some("embed"));
-    assert_eq!(route("gpt-4"), None);
-    // `qwen-plus` is a target, but no client may ask for it.
-    let models: Vec<&str> = api.models().into_iter().map(|(model, _)| model).collect();
-    assert_eq!(models, ["gpt-4o", "gpt-4o-mini", "text-embedding-3-small"]);
-    assert_eq!(api.near("gtp-4o"), ["gpt-4o", "gpt-4o-mini"]);
-    assert_eq!(api.near("zzz"), Vec::<&str>::new());
+    for (body, expected) in [
+        (
+            r#"{"model":"m","x":1.50}"#,
+            r#"{"model":"m","x":1.50,"tags":["a"],"temperature":0.7,"max_tokens":100,"n":2,"store":false}"#,
+        ),
+        (
+            r#"{"model":"m","temperature":0,"tags":null,"max_tokens":50,"n":1,"user":"u","store":true}"#,
+            r#"{"model":"m","temperature":0,"tags":null,"max_tokens":50,"n":1,"store":false}"#,
+        ),
+        (
+            r#"{"model":"m","max_completion_tokens":500,"n":9,"tags":[],"temperature":1}"#,
+            r#"{"model":"m","max_completion_tokens":100,"n":2,"tags":[],"temperature":1,"store":false}"#,
+        ),
+        (
+            r#"{"model":"m","max_tokens":1,"max_tokens":1e9,"n":"many","tags":0,"temperature":1}"#,
+            r#"{"model":"m","max_tokens":100,"n":2,"tags":0,"temperature":1,"store":false}"#,
+        ),
+        (
+            r#"{"model":"m","max_tokens":null,"n":1,"tags":0,"temperature":1}"#,
+            r#"{"model":"m","max_tokens":100,"n":1,"tags":0,"temperature":1,"store":false}"#,
+        ),
+    ] {
+        assert_eq!(sent(body), expected, "{body}");
+    }
 }
 
 proptest! {

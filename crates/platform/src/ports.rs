@@ -56,10 +56,13 @@ pub trait Sender {
     ) -> impl Future<Output = Result<InboundResponse<Self::Body>, SendError>>;
 }
 
-/// Time that only goes forward.
+/// What time it is.
 pub trait Clock {
-    /// Since some fixed moment.
+    /// Since some fixed moment; only goes forward.
     fn now(&self) -> Duration;
+
+    /// Since 1970, by the machine's clock, which may be set.
+    fn since_1970(&self) -> Duration;
 
     /// Waits so long.
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + 'static;

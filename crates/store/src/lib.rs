@@ -11,6 +11,8 @@ mod key_value;
 mod lease;
 mod limit_take;
 mod memory;
+mod nonce;
+mod pool;
 mod sub_windows;
 
 pub use breaker::{Breaker, Transition};
@@ -25,6 +27,11 @@ pub use limit_take::{
     Taken, limit_take_arguments, read_limit_take,
 };
 pub use memory::MemoryStore;
+pub use nonce::{nonce_claim_arguments, nonce_number_key};
+pub use pool::{
+    POOL_READ_V1, POOL_WRITE_V1, PROBE_CLAIM_MS, PoolEntry, pool_read_arguments,
+    pool_write_arguments, probe_claim_arguments, read_pool,
+};
 
 /// Totals of all counters, a Redis hash or a key-value entry of `series value` lines.
 pub const METRICS_KEY: &str = "spillway:{metrics}:v1";

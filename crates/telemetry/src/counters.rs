@@ -195,6 +195,27 @@ impl Counters {
         self.add(&series, 1);
     }
 
+    /// Counts an endpoint or a key of a provider (`kind`) that was set aside, or is used again.
+    pub fn provider_transition(&mut self, provider: &str, kind: &str, to: &str) {
+        let series = format!(
+            "spillway_provider_transitions_total{{provider=\"{}\",kind=\"{}\",to=\"{}\"}}",
+            label(provider),
+            label(kind),
+            label(to)
+        );
+        self.add(&series, 1);
+    }
+
+    /// Counts a call that was not sent again although it might have been, and why.
+    pub fn retry_refused(&mut self, name: &str, why: &str) {
+        let series = format!(
+            "spillway_model_retries_refused_total{{name=\"{}\",reason=\"{}\"}}",
+            label(name),
+            label(why)
+        );
+        self.add(&series, 1);
+    }
+
     /// Counts one run of a Dify app, and the tokens it told.
     pub fn agent_run(&mut self, run: AgentRun<'_>, tokens: Option<AgentTokens>) {
         let labels = format!("name=\"{}\",app=\"{}\"", label(run.name), label(run.app));

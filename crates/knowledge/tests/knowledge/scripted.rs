@@ -52,6 +52,10 @@ impl Clock for ScriptedClock {
         self.now.get()
     }
 
+    fn since_1970(&self) -> Duration {
+        Duration::from_secs(1_800_000_000)
+    }
+
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + 'static {
         Sleep {
             clock: self.clone(),

@@ -11,21 +11,44 @@ mod complete;
 mod scripted;
 mod streams;
 
+use std::cell::RefCell;
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
 use scripted::{Client, ScriptedSender, Step, run};
 use spillway_config::Gateway;
-use spillway_failover::Failure;
+use spillway_failover::{Budget, Failure, Pool, Transition};
 use spillway_model::{
-    Call, Catalogue, Completed, ModelRequest, Operation, StreamEnd, StreamSummary,
+    Asked, Call, Catalogue, Completed, ModelRequest, Operation, PoolWatch, StreamEnd, StreamSummary,
 };
-use spillway_platform::{Clock, Headers, SendError};
+use spillway_platform::{Clock, Headers, RequestHead, SendError};
 use spillway_telemetry::Reason;
 
 const JSON: &str = "application/json";
 const SSE: &str = "text/event-stream";
 const ANSWER: &str = r#"{"id":"1","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}"#;
+
+/// Keeps what it is told.
+#[derive(Debug, Default)]
+struct Watch(RefCell<Vec<Transition>>);
+
+impl PoolWatch for Watch {
+    fn changed(&self, _: &Arc<Pool>, transition: Transition) {
+        self.0.borrow_mut().push(transition);
+    }
+}
+
+fn head() -> RequestHead {
+    RequestHead {
+        method: http::Method::POST,
+        scheme: "http".to_owned(),
+        authority: "gateway".to_owned(),
+        path_and_query: "/llm/v1/chat/completions".to_owned(),
+        headers: Headers::default(),
+        peer: None,
+    }
+}
 
 fn catalogue(extra_route: &str) -> Catalogue {
     let document = format!(
@@ -43,23 +66,33 @@ fn with_call<T>(
     extra_route: &str,
     body: &str,
     operation: Operation,
-    serve: impl FnOnce(Call<'_, ScriptedSender, scripted::ScriptedClock>) -> T,
+    serve: impl FnOnce(Call<'_, ScriptedSender, scripted::ScriptedClock, Watch>) -> T,
 ) -> T {
     let catalogue = catalogue(extra_route);
     let (api, _) = catalogue.api("/llm/v1").unwrap();
     let request = ModelRequest::parse(body.as_bytes(), operation).unwrap();
-    let route = api.route(&request.model).unwrap();
+    let head = head();
+    let asked = Asked {
+        model: Some(&request.model),
+        path: "/v1/chat/completions",
+        head: &head,
+        consumer: None,
+    };
+    let route = api.route(&asked).unwrap();
     let mut headers = Headers::default();
     headers.append("user-agent", "test");
     serve(Call {
         sender,
         clock: &sender.clock,
+        watch: &Watch::default(),
+        budget: &Budget::default(),
         route,
         operation,
         request: &request,
         headers: &headers,
         arrived: sender.clock.now(),
         number: 0,
+        skips_first: false,
     })
 }
 
@@ -143,7 +176,7 @@ fn failures(kind: &'static str) -> Vec<(Vec<Step>, Failure)> {
             Failure::ConnectError,
         ),
         (fail(SendError::ConnectTimeout), Failure::ConnectError),
-        (fail(SendError::HostNotAllowed), Failure::ConnectError),
+        (fail(SendError::HostNotAllowed), Failure::HostNotAllowed),
         (fail(SendError::FirstByteTimeout), Failure::Timeout),
         (fail(SendError::Reset("garbage".to_owned())), Failure::Reset),
         (
@@ -161,7 +194,7 @@ fn failures(kind: &'static str) -> Vec<(Vec<Step>, Failure)> {
             Failure::Status(502),
         ),
     ];
-    for status in [429, 500, 502, 503, 529] {
+    for status in [401, 402, 403, 408, 429, 500, 502, 503, 529] {
         failures.push((
             vec![Step::Head(status, JSON), text("{}")],
             Failure::Status(status),

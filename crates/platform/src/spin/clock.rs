@@ -1,4 +1,4 @@
-//! The runtime's monotonic clock.
+//! The runtime's clocks.
 
 use std::future::Future;
 use std::time::Duration;
@@ -14,6 +14,12 @@ pub struct SpinClock;
 impl Clock for SpinClock {
     fn now(&self) -> Duration {
         Duration::from_nanos(monotonic_clock::now())
+    }
+
+    fn since_1970(&self) -> Duration {
+        std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default()
     }
 
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + 'static {

@@ -1,0 +1,152 @@
+//! Which calls a route takes.
+
+use regex_lite::Regex;
+use spillway_config::{
+    Fallback, FallbackCondition, ModelMatch, ModelRoute, Parameters, PathMatch, RequestMatch,
+};
+use spillway_forward::Conditions;
+use spillway_platform::RequestHead;
+
+use crate::{Error, ModelPattern, TargetPlace};
+
+/// One route of a model API.
+#[derive(Debug)]
+pub struct Route {
+    /// Its name, for metrics.
+    pub name: String,
+    /// Where it sends, in order.
+    pub targets: Vec<TargetPlace>,
+    /// When the next target is tried.
+    pub fallback: Fallback,
+    /// What the gateway sees to in a request's parameters.
+    pub parameters: Parameters,
+    pub(crate) patterns: Vec<ModelPattern>,
+    path: Option<PathPattern>,
+    conditions: Conditions,
+    consumers: Vec<String>,
+    auth: Option<Vec<String>>,
+}
+
+#[derive(Debug)]
+enum PathPattern {
+    Exact(String),
+    Prefix(String),
+    Regexp(Regex),
+}
+
+/// A call, as far as routes look at it.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The model; `None` where the call names none.
+    pub model: Option<&'a str>,
+    /// The endpoint below the API's base path, from its version on: `/v1/embeddings`.
+    pub path: &'a str,
+    /// The request.
+    pub head: &'a RequestHead,
+    /// Who calls.
+    pub consumer: Option<&'a str>,
+}
+
+impl Route {
+    pub(crate) fn new(config: &ModelRoute, targets: Vec<TargetPlace>) -> Result<Self, Error> {
+        let regexp = |text: &str| Regex::new(text).map_err(|_| Error::Regexp(text.to_owned()));
+        let ModelMatch {
+            model,
+            path,
+            headers,
+            consumers,
+        } = &config.conditions;
+        let path = match path {
+            None => None,
+            Some(PathMatch::Exact { exact }) => Some(PathPattern::Exact(exact.clone())),
+            Some(PathMatch::Prefix(prefix)) => {
+                Some(PathPattern::Prefix(prefix.trim_end_matches('/').to_owned()))
+            }
+            Some(PathMatch::Regex { regex }) => Some(PathPattern::Regexp(regexp(regex)?)),
+        };
+        let by_headers = RequestMatch {
+            headers: headers.clone(),
+            ..RequestMatch::default()
+        };
+        let name = match (config.name.as_str(), model.first()) {
+            ("", Some(pattern)) => pattern.clone(),
+            ("", None) => "default".to_owned(),
+            (name, _) => name.to_owned(),
+        };
+        Ok(Self {
+            name,
+            targets,
+            fallback: config.fallback.clone(),
+            parameters: config.parameters.clone(),
+            patterns: model
+                .iter()
+                .map(|pattern| ModelPattern::parse(pattern).map_err(Error::Regexp))
+                .collect::<Result<_, _>>()?,
+            path,
+            conditions: Conditions::new(&by_headers, regexp)?,
+            consumers: consumers.clone(),
+            auth: config.auth.clone(),
+        })
+    }
+
+    /// Whether it takes the call.
+    pub(crate) fn takes(&self, asked: &Asked<'_>) -> bool {
+        let takes_model = match asked.model {
+            Some(model) => self.takes_model(model),
+            None => self.patterns.is_empty(),
+        };
+        takes_model
+            && self.is_for(asked.consumer)
+            && self.path.as_ref().is_none_or(|path| path.takes(asked.path))
+            && self.conditions.hold(asked.head)
+    }
+
+    pub(crate) fn takes_model(&self, model: &str) -> bool {
+        self.patterns.is_empty() || self.patterns.iter().any(|pattern| pattern.matches(model))
+    }
+
+    /// Whether it leaves no call of this caller for this model to later routes.
+    pub(crate) fn takes_all_of(&self, model: &str, consumer: Option<&str>) -> bool {
+        let is_conditional = self.path.is_some() || self.conditions.count() > 0;
+        !is_conditional && self.takes_model(model) && self.is_for(consumer)
+    }
+
+    /// Whether its `match.consumers` has the caller.
+    pub(crate) fn is_for(&self, consumer: Option<&str>) -> bool {
+        self.consumers.is_empty()
+            || consumer.is_some_and(|name| self.consumers.iter().any(|own| own == name))
+    }
+
+    /// Whether its `auth` lets the caller in.
+    pub fn lets_in(&self, consumer: Option<&str>) -> bool {
+        self.auth
+            .as_ref()
+            .is_none_or(|names| consumer.is_some_and(|name| names.iter().any(|own| own == name)))
+    }
+
+    /// Whether a call that the gateway's own limits refused goes to its second target.
+    pub fn serves_refused(&self) -> bool {
+        self.targets.len() > 1
+            && self
+                .fallback
+                .on
+                .contains(&FallbackCondition::GatewayRefusal)
+    }
+
+    /// Whether an answer that a content filter emptied counts as a failure.
+    pub(crate) fn minds_content_filter(&self) -> bool {
+        self.fallback.on.contains(&FallbackCondition::ContentFilter)
+    }
+}
+
+impl PathPattern {
+    fn takes(&self, path: &str) -> bool {
+        match self {
+            Self::Exact(exact) => path == exact,
+            Self::Prefix(prefix) => path
+                .strip_prefix(prefix.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+            Self::Regexp(expression) => expression.is_match(path),
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! What one call has tried, and what it tries next.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use spillway_failover::{Chain, Failure, Outcome, Pool, Step, Stop, Transition, Way, target_order};
+use spillway_platform::{Clock, Sender, Upstream};
+use spillway_telemetry::Reason;
+
+use crate::answer::AttemptFailure;
+use crate::{Attempt, Call, CallAnswer, Served, TargetPlace};
+
+/// Is told when a provider's endpoint or key is set aside, or used again.
+pub trait PoolWatch {
+    /// Something has changed that other instances should know of.
+    fn changed(&self, pool: &Arc<Pool>, transition: Transition);
+}
+
+/// What has been tried so far.
+pub(crate) struct Tries<'c, 'a, S, C, W> {
+    call: &'c Call<'a, S, C, W>,
+    chain: Chain<'c>,
+    last: Option<(&'c TargetPlace, AttemptFailure)>,
+    stop: Option<Stop>,
+    first_target: Option<usize>,
+    pub attempts: Vec<Attempt>,
+}
+
+/// An attempt that is about to be made.
+#[derive(Clone, Copy)]
+pub(crate) struct Attempting<'c> {
+    pub place: &'c TargetPlace,
+    pub upstream: &'c Upstream,
+    way: Way,
+    began: Duration,
+    /// Until the call's deadline.
+    time_left: Duration,
+}
+
+pub(crate) enum Next<'c> {
+    Try(Attempting<'c>),
+    Wait(Duration),
+    Stop,
+}
+
+impl Attempting<'_> {
+    /// As long as the target may take, but for what the deadline leaves.
+    pub fn limit(&self, time: Duration) -> Duration {
+        time.min(self.time_left)
+    }
+
+    /// The secret to send.
+    pub fn secret(&self) -> Option<&str> {
+        self.place.pool.key(self.way).map(|key| key.secret.as_str())
+    }
+}
+
+impl<'c, 'a, S: Sender, C: Clock, W: PoolWatch> Tries<'c, 'a, S, C, W> {
+    pub fn new(call: &'c Call<'a, S, C, W>) -> Self {
+        let targets = &call.route.targets;
+        let weights: Vec<Option<u32>> = targets.iter().map(|target| target.weight).collect();
+        let mut order = target_order(&weights, call.number);
+        if call.skips_first && !order.is_empty() {
+            order.remove(0);
+        }
+        let first_target = order.first().copied();
+        let pools = order.into_iter().filter_map(|index| {
+            let place = targets.get(index)?;
+            Some((index, &*place.pool))
+        });
+        let chain = Chain::new(pools, &call.route.fallback, call.budget, call.number);
+        Self {
+            call,
+            chain,
+            last: None,
+            stop: None,
+            first_target,
+            attempts: Vec::new(),
+        }
+    }
+
+    /// The target that the call begins with.
+    pub fn first_place(&self) -> Option<&'c TargetPlace> {
+        self.call.route.targets.get(self.first_target?)
+    }
+
+    pub fn next(&mut self) -> Next<'c> {
+        let call = self.call;
+        let elapsed = call.elapsed();
+        let unix_seconds = call.clock.since_1970().as_secs();
+        let step = self.chain.next(call.clock.now(), unix_seconds, elapsed);
+        match step {
+            Step::Wait(time) => Next::Wait(time),
+            Step::Stop(stop) => {
+                self.stop = Some(stop);
+                Next::Stop
+            }
+            Step::Try { target, way } => {
+                let place = call.route.targets.get(target);
+                let upstream = place.and_then(|place| place.pool.upstream(way));
+                let (Some(place), Some(upstream)) = (place, upstream) else {
+                    return Next::Stop;
+                };
+                Next::Try(Attempting {
+                    place,
+                    upstream,
+                    way,
+                    began: call.clock.now(),
+                    time_left: call
+                        .route
+                        .fallback
+                        .deadline
+                        .duration()
+                        .saturating_sub(elapsed)
+                        .max(Duration::from_millis(1)),
+                })
+            }
+        }
+    }
+
+    /// Notes that an attempt has served.
+    pub fn served(&mut self, attempting: &Attempting<'c>) {
+        self.record(attempting, None, None);
+        self.report(attempting, Outcome::Served);
+    }
+
+    /// Notes that the client left during an attempt.
+    pub fn left(&mut self, attempting: &Attempting<'c>) {
+        self.record(attempting, None, None);
+        self.report(attempting, Outcome::Unknown);
+    }
+
+    /// Notes that an attempt broke off after content had gone out.
+    pub fn broke(&mut self, attempting: &Attempting<'c>, failure: Failure) {
+        self.record(attempting, Some(failure), None);
+        self.report(attempting, Outcome::Failed(failure, None));
+    }
+
+    /// Notes that an attempt has failed before any content.
+    pub fn failed(&mut self, attempting: &Attempting<'c>, failed: AttemptFailure) {
+        let failure = failed.failure;
+        self.record(attempting, Some(failure), failed.detail.clone());
+        let place = attempting.place;
+        let own_limit = match failure {
+            Failure::Timeout => place.timeout,
+            Failure::FirstTokenTimeout => place.first_token_timeout,
+            _ => Duration::ZERO,
+        };
+        // One that the call's own deadline cut short says nothing of the endpoint.
+        let outcome = if attempting.time_left < own_limit {
+            Outcome::Unknown
+        } else {
+            Outcome::Failed(failure, failed.retry_after)
+        };
+        self.report(attempting, outcome);
+        self.chain
+            .failed(attempting.way, failure, failed.retry_after);
+        self.last = Some((place, failed));
+    }
+
+    fn report(&self, attempting: &Attempting<'c>, outcome: Outcome) {
+        let pool = &attempting.place.pool;
+        for transition in pool.report(self.call.clock.now(), attempting.way, outcome) {
+            self.call.watch.changed(pool, transition);
+        }
+    }
+
+    fn record(
+        &mut self,
+        attempting: &Attempting<'c>,
+        failure: Option<Failure>,
+        detail: Option<String>,
+    ) {
+        let Attempting {
+            place,
+            upstream,
+            way,
+            began,
+            ..
+        } = *attempting;
+        let took = self.call.clock.now().saturating_sub(began);
+        self.attempts.push(Attempt {
+            provider: place.provider().to_owned(),
+            model: place.model_label(self.call.asked_model()).to_owned(),
+            endpoint: upstream.origin(),
+            key: place.pool.key(way).map(|key| key.digest.clone()),
+            failure,
+            milliseconds: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            detail,
+        });
+    }
+
+    pub fn served_reason(&self) -> Reason {
+        if self.chain.attempts() > 1 || self.call.skips_first {
+            Reason::Fallback
+        } else {
+            Reason::Ok
+        }
+    }
+
+    pub fn last_served(&self) -> Option<Served> {
+        let (place, _) = self.last.as_ref()?;
+        Some(self.call.served(place))
+    }
+
+    /// The answer when nobody served, and why nothing more was tried.
+    pub fn give_up(self) -> (CallAnswer, Vec<Attempt>, Option<Stop>) {
+        let trail: Vec<String> = self
+            .attempts
+            .iter()
+            .filter_map(|attempt| {
+                let failure = attempt.failure?;
+                Some(format!("{}: {}", attempt.provider, failure.label()))
+            })
+            .collect();
+        let answer = match self.last {
+            Some((place, failed)) => failed.into_answer(&trail.join(", "), &place.pool),
+            None => {
+                let mut providers: Vec<&str> = self
+                    .call
+                    .route
+                    .targets
+                    .iter()
+                    .map(TargetPlace::provider)
+                    .collect();
+                providers.dedup();
+                CallAnswer::not_sent(self.stop, &providers.join(", "))
+            }
+        };
+        (answer, self.attempts, self.stop)
+    }
+}
