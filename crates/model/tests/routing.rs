@@ -146,7 +146,7 @@ fn everybody_sees_the_models_that_they_may_use() {
     let catalogue = conditional();
     let (api, _) = catalogue.api("/llm").unwrap();
     for (consumer, expected) in [
-        (None, &["qwen2", "small", "large"][..]),
+        (None, &["large", "qwen2", "small"][..]),
         (Some("a"), &["large", "secret", "qwen2", "small"]),
         (Some("b"), &["qwen2", "small"]),
         (Some("c"), &[]),
