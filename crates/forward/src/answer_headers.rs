@@ -44,7 +44,12 @@ pub fn is_event_stream(headers: &Headers) -> bool {
 
 /// The media type in lower case, without parameters; empty where there is none.
 pub fn media_type(headers: &Headers) -> String {
-    let value = headers.text("content-type").unwrap_or_default();
+    media_type_of(headers.first("content-type").unwrap_or_default())
+}
+
+/// As [`media_type`], of one field's value.
+pub(crate) fn media_type_of(value: &[u8]) -> String {
+    let value = std::str::from_utf8(value).unwrap_or_default();
     let media_type = value.split_once(';').map_or(value, |(first, _)| first);
     media_type.trim().to_ascii_lowercase()
 }

@@ -4,7 +4,7 @@ use spillway_config::{AgentApi, DifyService};
 use spillway_platform::{RequestHead, Timeouts, Upstream};
 
 use crate::hygiene::split_port;
-use crate::{Class, Cors, Surface, is_below, path};
+use crate::{Class, Cors, Surface, UserPlace, is_below, path};
 
 mod api;
 mod domain;
@@ -85,6 +85,8 @@ pub struct Destination<'a> {
     pub rules: &'a ApiRules,
     /// What the request is to Dify.
     pub class: Class,
+    /// Where it says who its end user is, if Dify goes by that.
+    pub user_place: Option<UserPlace>,
     /// The base path that was cut off, where there was one.
     pub stripped: Option<&'a str>,
     /// The form of the gateway's own answers here.
