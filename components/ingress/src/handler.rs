@@ -35,7 +35,9 @@ pub(crate) async fn handle(
     };
     let head = &exchange.head;
     if head.headers.is_too_large() {
-        return exchange.not_routed("", answers::headers_too_large()).await;
+        return exchange
+            .not_routed("", answers::headers_too_large(surface_of(head)))
+            .await;
     }
     if let Some(words) = ambiguity(&head.headers) {
         return exchange
