@@ -110,7 +110,7 @@ pub(crate) fn not_routed(failure: RoutingFailure<'_>, surface: Surface, no_apis:
         ),
         RoutingFailure::WebSocket { .. } => (
             StatusCode::NOT_IMPLEMENTED,
-            Reason::NotFound,
+            Reason::NotImplemented,
             "Dify's collaboration WebSocket cannot pass through this gateway. Route /socket.io/ past it.".to_owned(),
         ),
     };
