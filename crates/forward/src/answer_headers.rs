@@ -39,7 +39,7 @@ pub fn keep_events_moving(headers: &mut Headers) {
 }
 
 /// Whether an answer is an event stream.
-pub fn is_event_stream(headers: &Headers) -> bool {
+fn is_event_stream(headers: &Headers) -> bool {
     media_type(headers) == "text/event-stream"
 }
 

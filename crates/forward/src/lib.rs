@@ -13,7 +13,7 @@ mod request_id;
 mod router;
 
 pub use answer::{Answer, Surface, openai_error};
-pub use answer_headers::{is_event_stream, keep_events_moving, media_type, mend_places};
+pub use answer_headers::{keep_events_moving, media_type, mend_places};
 pub use cors::Cors;
 pub use dify::Class;
 pub use end_user::{UserPlace, may_be_json};

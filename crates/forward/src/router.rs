@@ -1,5 +1,7 @@
 //! From a request to the service that gets it.
 
+use std::time::Duration;
+
 use spillway_config::{AgentApi, DifyService};
 use spillway_platform::{RequestHead, Timeouts, Upstream};
 
@@ -104,7 +106,21 @@ impl Destination<'_> {
         Timeouts {
             connect: timeouts.connect.duration(),
             first_byte: first_byte.duration().min(timeouts.ceiling.duration()),
-            between_bytes: timeouts.idle.duration(),
+            // Both kinds of answer may come to a run: whoever reads it along knows which.
+            between_bytes: self.silence(true).max(self.silence(false)),
+        }
+    }
+
+    /// How long an answer may be silent; `of_events`: it is an event stream.
+    ///
+    /// Dify's runs give signs of life in theirs. What plugins and MCP servers stream gives none, and a run of twenty
+    /// minutes may stand behind it: it gets what nginx gives everything, an hour.
+    pub fn silence(&self, of_events: bool) -> Duration {
+        let timeouts = &self.rules.timeouts;
+        match self.class {
+            Class::Run if of_events => timeouts.stream_idle.duration(),
+            Class::Waits => timeouts.ceiling.duration(),
+            Class::Run | Class::Other => timeouts.idle.duration(),
         }
     }
 }
