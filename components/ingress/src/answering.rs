@@ -54,7 +54,7 @@ pub(crate) async fn answer(
         && !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let form = readable_form(destination.class, status, &headers);
     let mut run = (destination.class == Class::Run).then(|| {
-        let mode = form.map_or(Mode::Blocking, Form::mode);
+        let mode = form.map_or(Mode::Unknown, Form::mode);
         RunRecord::new(&exchange, &destination, status, mode, end_user)
     });
     if !has_body || (form.is_none() && lease.is_none()) {
