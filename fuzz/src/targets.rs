@@ -130,6 +130,7 @@ fn path(input: &[u8]) {
 }
 
 fn body(input: &[u8]) {
+    spillway_dify::end_user(input);
     let _ = inspect(input);
     if let Ok(request) = ModelRequest::parse(input, Operation::ChatCompletions) {
         // What is passed on unread may be JSON that serde_json itself would not read: then it came so.

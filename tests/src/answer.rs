@@ -14,6 +14,8 @@ pub enum Reason {
     NotFound,
     /// The path takes another method.
     MethodNotAllowed,
+    /// What is asked for cannot pass here.
+    NotImplemented,
     /// No valid credential.
     Unauthorized,
     /// The request cannot be understood.
@@ -40,6 +42,7 @@ impl Reason {
             Self::Fallback => "fallback",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
+            Self::NotImplemented => "not_implemented",
             Self::Unauthorized => "unauthorized",
             Self::InvalidRequest => "invalid_request",
             Self::TooLarge => "too_large",

@@ -1,7 +1,5 @@
 //! The service's answer on its way to the client: past the component, or read along.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,8 +7,7 @@ use futures_util::future::{Either, select};
 use http::{Method, StatusCode};
 use spillway_dify::{AnswerReader, Form, Mode, Outcome, error_event};
 use spillway_forward::{
-    Class, Destination, drop_internal_headers, is_event_stream, keep_events_moving, media_type,
-    mend_places,
+    Class, Destination, drop_internal_headers, keep_events_moving, media_type, mend_places,
 };
 use spillway_instance::Lease;
 use spillway_platform::spin::{
@@ -21,6 +18,7 @@ use spillway_telemetry::Reason;
 
 use crate::exchange::Exchange;
 use crate::run::RunRecord;
+use crate::watch::{Cut, Watch};
 
 /// How long a head waits for its first bytes: on Spin the two leave in one segment then, and the client's delayed
 /// acknowledgement of the first does not hold back the second.
@@ -56,7 +54,7 @@ pub(crate) async fn answer(
         && !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let form = readable_form(destination.class, status, &headers);
     let mut run = (destination.class == Class::Run).then(|| {
-        let mode = form.map_or(Mode::Blocking, Form::mode);
+        let mode = form.map_or(Mode::Unknown, Form::mode);
         RunRecord::new(&exchange, &destination, status, mode, end_user)
     });
     if !has_body || (form.is_none() && lease.is_none()) {
@@ -72,17 +70,12 @@ pub(crate) async fn answer(
         Err(error) => return Err(ErrorCode::InternalError(Some(error.to_string()))),
     };
     let timeouts = &destination.rules.timeouts;
-    let idle = if form == Some(Form::Events) {
-        timeouts.stream_idle
-    } else {
-        timeouts.idle
-    };
     let mut reading = Reading {
         body,
         reader: form.map(AnswerReader::new),
-        is_event_stream: is_event_stream(&headers),
+        tells_why: form == Some(Form::Events),
         watch: Watch::new(
-            idle.duration(),
+            destination.silence(form == Some(Form::Events)),
             exchange.arrived.saturating_add(timeouts.ceiling.duration()),
         ),
         _lease: lease,
@@ -141,7 +134,8 @@ pub(crate) enum End {
 struct Reading {
     body: SpinBody,
     reader: Option<AnswerReader>,
-    is_event_stream: bool,
+    /// Whether it is a stream of Dify's own events, in which there is one for what goes wrong.
+    tells_why: bool,
     watch: Watch,
     /// Given up when the answer has ended.
     _lease: Option<Lease>,
@@ -185,7 +179,7 @@ impl Reading {
         (end, self.reader.map(AnswerReader::finish))
     }
 
-    /// Tells an event stream's client what happened; any other answer is cut, so that it does not look complete.
+    /// Tells a run's client what happened in its event stream; any other answer is cut, so that it does not look complete.
     async fn break_off(&self, mut writer: ResponseWriter, cut: &Cut) -> End {
         let is_closed = self.reader.as_ref().is_some_and(AnswerReader::is_closed);
         if is_closed {
@@ -193,7 +187,7 @@ impl Reading {
             writer.finish().await;
             return End::Complete;
         }
-        if self.is_event_stream {
+        if self.tells_why {
             let (code, message, status) = cut.told();
             if let Err(ClientLeft) = writer.write(error_event(code, &message, status)).await {
                 return End::ClientLeft;
@@ -201,92 +195,6 @@ impl Reading {
             writer.finish().await;
         }
         End::Broken
-    }
-}
-
-/// Why an answer that has begun is not passed on to its end.
-#[derive(Debug)]
-enum Cut {
-    Failed(SendError),
-    Idle(Duration),
-    Ceiling,
-}
-
-impl Cut {
-    /// Code, message and status of Dify's `error` event.
-    fn told(&self) -> (&'static str, String, u16) {
-        match self {
-            Self::Failed(SendError::BetweenBytesTimeout) => (
-                "gateway_timeout",
-                "Dify sent nothing more for too long, so the gateway ended this stream. The run may still be going on.".to_owned(),
-                504,
-            ),
-            Self::Failed(_) => (
-                "bad_gateway",
-                "The connection to Dify broke off in the middle of this stream. The run may still be going on.".to_owned(),
-                502,
-            ),
-            Self::Idle(idle) => (
-                "gateway_timeout",
-                format!(
-                    "Dify sent nothing for {} s, so the gateway ended this stream. The run may still be going on.",
-                    idle.as_secs_f32()
-                ),
-                504,
-            ),
-            Self::Ceiling => (
-                "gateway_timeout",
-                "This stream has lasted as long as the gateway lets one last. The run may still be going on.".to_owned(),
-                504,
-            ),
-        }
-    }
-}
-
-/// Watches over an answer's time with one timer, however many pieces come.
-struct Watch {
-    idle: Duration,
-    until: Duration,
-    last: Duration,
-    timer: Pin<Box<dyn Future<Output = ()>>>,
-}
-
-impl Watch {
-    fn new(idle: Duration, until: Duration) -> Self {
-        let now = SpinClock.now();
-        let rest = until.saturating_sub(now);
-        Self {
-            idle,
-            until,
-            last: now,
-            timer: Box::pin(SpinClock.sleep(idle.min(rest))),
-        }
-    }
-
-    fn stirred(&mut self) {
-        self.last = SpinClock.now();
-    }
-
-    /// Waits for the future, as long as there is time.
-    async fn over<T>(&mut self, future: impl Future<Output = T>) -> Result<T, Cut> {
-        let mut future = std::pin::pin!(future);
-        loop {
-            match select(future.as_mut(), self.timer.as_mut()).await {
-                Either::Left((output, _)) => return Ok(output),
-                Either::Right(((), _)) => {
-                    let now = SpinClock.now();
-                    if now >= self.until {
-                        return Err(Cut::Ceiling);
-                    }
-                    let quiet_until = self.last.saturating_add(self.idle);
-                    if now >= quiet_until {
-                        return Err(Cut::Idle(self.idle));
-                    }
-                    let next = quiet_until.min(self.until).saturating_sub(now);
-                    self.timer = Box::pin(SpinClock.sleep(next));
-                }
-            }
-        }
     }
 }
 

@@ -77,13 +77,13 @@ pub(crate) fn client_broke_off(destination: &Destination<'_>) -> Answer {
     )
 }
 
-pub(crate) fn headers_too_large() -> Answer {
+pub(crate) fn headers_too_large(surface: Surface) -> Answer {
     let text = format!(
         "The request's header section is larger than {} KiB.",
         MAX_SECTION_BYTES / 1024
     );
     Answer::error(
-        Surface::Dify,
+        surface,
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         Reason::TooLarge,
         &text,
@@ -110,7 +110,7 @@ pub(crate) fn not_routed(failure: RoutingFailure<'_>, surface: Surface, no_apis:
         ),
         RoutingFailure::WebSocket { .. } => (
             StatusCode::NOT_IMPLEMENTED,
-            Reason::NotFound,
+            Reason::NotImplemented,
             "Dify's collaboration WebSocket cannot pass through this gateway. Route /socket.io/ past it.".to_owned(),
         ),
     };

@@ -1,10 +1,9 @@
 //! One request: route, admit, forward, answer.
 
 use http::{Method, StatusCode};
-use spillway_config::DifyService;
 use spillway_forward::{
-    Answer, Destination, ForwardedHeaders, RoutingFailure, Service, Surface, ambiguity, media_type,
-    request_id,
+    Answer, Destination, ForwardedHeaders, RoutingFailure, Surface, UserPlace, ambiguity,
+    may_be_json, request_id,
 };
 use spillway_instance::{Admission, Passage, Refusal};
 use spillway_limit::RequestFacts;
@@ -36,7 +35,9 @@ pub(crate) async fn handle(
     };
     let head = &exchange.head;
     if head.headers.is_too_large() {
-        return exchange.not_routed("", answers::headers_too_large()).await;
+        return exchange
+            .not_routed("", answers::headers_too_large(surface_of(head)))
+            .await;
     }
     if let Some(words) = ambiguity(&head.headers) {
         return exchange
@@ -132,8 +133,8 @@ async fn take_in_hand(
     }
     let limits = &exchange.instance.limits;
     let is_read = limits.counts_by_end_user(destination.api)
-        && destination.service == Service::Dify(DifyService::Api)
-        && media_type(&head.headers) == "application/json";
+        && destination.user_place == Some(UserPlace::Body)
+        && may_be_json(&head.headers);
     let length = head.content_length();
     // A body of unknown length does not leave the runtime under these methods.
     let needs_length = matches!(head.method, Method::GET | Method::HEAD);
@@ -174,16 +175,16 @@ async fn admit(
     }
     let head = &exchange.head;
     let dify_app = instance.limits.dify_app(&head.headers);
-    let asked_by = match &body.end_user {
-        Some(user) => Some(user.clone()),
-        // Requests without a body name the user in the query.
-        None => head.query().and_then(user_of_query),
+    let named = match destination.user_place {
+        Some(UserPlace::Query) => head.query().and_then(user_of_query),
+        Some(UserPlace::Body) => body.end_user.clone(),
+        None => None,
     };
     let facts = RequestFacts {
         query: head.query(),
         client: exchange.claims.client,
         dify_app: dify_app.as_ref(),
-        end_user: asked_by.as_deref(),
+        end_user: destination.counted_user(named.as_deref()),
         route: Some(destination.route),
         service: Some(destination.service.as_str()),
         ..RequestFacts::of(&head.headers)

@@ -7,6 +7,7 @@ mod exchange;
 mod forwarding;
 mod handler;
 mod run;
+mod watch;
 
 use std::sync::OnceLock;
 

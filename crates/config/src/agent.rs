@@ -23,8 +23,8 @@ pub struct AgentApi {
     /// Whether `base_path` is removed before forwarding ("remove when forwarding to the backend service").
     #[serde(default = "enabled")]
     pub strip_base_path: bool,
-    /// Whether a request by `http` is sent to the same place by `https`. What the client used says the listener,
-    /// or a trusted proxy's `X-Forwarded-Proto`.
+    /// Whether a request by `http` is sent to the same place by `https`, on port 443. What the client used says the
+    /// listener, or a trusted proxy's `X-Forwarded-Proto`.
     #[serde(default)]
     pub redirect_to_https: bool,
     /// Where Dify's services are. With `protocol: dify`.
@@ -173,11 +173,12 @@ pub struct AgentTimeouts {
     /// The same for what runs an app: runs, calls of published MCP servers, triggers and plugin endpoints. 1200 s,
     /// as long as Dify lets a run take.
     pub run_first_byte: TimeSpan,
-    /// Between two pieces of an answer. 600 s.
+    /// Between two pieces of an answer, but of one of a published MCP server, trigger or plugin endpoint, which may
+    /// be silent for as long as `ceiling`. 600 s.
     pub idle: TimeSpan,
     /// Between two pieces of a run's event stream, in which Dify sends a sign of life every 10 s. 60 s.
     pub stream_idle: TimeSpan,
-    /// From sending the request to the end of an answer that is read along (see `docs/ingress.md`). 3600 s.
+    /// From a request's arrival to the end of an answer that is read along (see `docs/ingress.md`). 3600 s.
     pub ceiling: TimeSpan,
 }
 

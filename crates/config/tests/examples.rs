@@ -1,5 +1,5 @@
-//! What the repository shows of `gateway.yaml` can be used as it stands: the starter, and every fenced block of
-//! the documentation that begins with the line `# gateway.yaml`.
+//! What the repository shows of `gateway.yaml` can be used as it stands: the starter, the one of the compose overlay,
+//! and every fenced block of the documentation that begins with the line `# gateway.yaml`.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 use std::collections::BTreeMap;
@@ -96,10 +96,31 @@ fn the_starter_needs_no_more_hosts_than_it_says() {
 }
 
 #[test]
+fn the_compose_overlay_works_and_allows_the_hosts_that_it_needs() {
+    let folder = root().join("deploy/compose");
+    let text = fs::read_to_string(folder.join("gateway.yaml")).unwrap();
+    let checked = load(&text, "deploy/compose/gateway.yaml");
+    assert!(checked.warnings.is_empty(), "{:?}", checked.warnings);
+    let manifest = fs::read_to_string(folder.join("spin.toml")).unwrap();
+    for (component, entry) in missing_hosts(&checked.gateway, &BTreeMap::new()) {
+        let (_, table) = manifest
+            .split_once(&format!("[component.{component}]"))
+            .unwrap();
+        let (table, _) = table.split_once("[component.").unwrap();
+        assert!(
+            table.contains(&format!("\"{entry}\"")),
+            "{component}: {entry}"
+        );
+    }
+}
+
+#[test]
 fn the_documentation_shows_nothing_that_fails() {
     let mut pages = vec![root().join("README.md")];
-    if let Ok(entries) = fs::read_dir(root().join("docs")) {
-        pages.extend(entries.map(|entry| entry.unwrap().path()));
+    for folder in ["docs", "deploy/compose"] {
+        if let Ok(entries) = fs::read_dir(root().join(folder)) {
+            pages.extend(entries.map(|entry| entry.unwrap().path()));
+        }
     }
     pages.retain(|page| page.extension().is_some_and(|extension| extension == "md"));
     for page in pages {

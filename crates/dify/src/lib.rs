@@ -7,6 +7,7 @@
 mod answer;
 mod error_event;
 mod outcome;
+mod python_json;
 mod request;
 
 pub use answer::{AnswerReader, Form};

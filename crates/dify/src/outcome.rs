@@ -7,14 +7,17 @@ pub enum Mode {
     Blocking,
     /// As a stream of events.
     Streaming,
+    /// The answer was not read, so it does not say.
+    Unknown,
 }
 
 impl Mode {
-    /// The name that Dify's `response_mode` has for it.
+    /// The name that Dify's `response_mode` has for it, where it has one.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Blocking => "blocking",
             Self::Streaming => "streaming",
+            Self::Unknown => "unknown",
         }
     }
 }

@@ -123,3 +123,29 @@ fn page(status: StatusCode, message: &str) -> String {
         code = status.as_u16(),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_in_difys_form_fits_the_status() {
+        for (status, reason, code) in [
+            (404, Reason::NotFound, "not_found"),
+            (413, Reason::TooLarge, "file_too_large"),
+            (429, Reason::RateLimited, "too_many_requests"),
+            (431, Reason::TooLarge, "too_large"),
+            (501, Reason::NotImplemented, "not_implemented"),
+            (503, Reason::StateUnavailable, "state_unavailable"),
+            (504, Reason::UpstreamTimeout, "gateway_timeout"),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            let answer = Answer::error(Surface::Dify, status, reason, "m");
+            let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+            assert_eq!(
+                body,
+                json!({ "code": code, "message": "m", "status": status.as_u16() })
+            );
+        }
+    }
+}

@@ -2,7 +2,8 @@
 
 use spillway_platform::{Headers, Upstream};
 
-use crate::ForwardedHeaders;
+use crate::hygiene::split_port;
+use crate::{ForwardedHeaders, is_below};
 
 /// Mends the places that an upstream names in its answer.
 ///
@@ -38,13 +39,18 @@ pub fn keep_events_moving(headers: &mut Headers) {
 }
 
 /// Whether an answer is an event stream.
-pub fn is_event_stream(headers: &Headers) -> bool {
+fn is_event_stream(headers: &Headers) -> bool {
     media_type(headers) == "text/event-stream"
 }
 
 /// The media type in lower case, without parameters; empty where there is none.
 pub fn media_type(headers: &Headers) -> String {
-    let value = headers.text("content-type").unwrap_or_default();
+    media_type_of(headers.first("content-type").unwrap_or_default())
+}
+
+/// As [`media_type`], of one field's value.
+pub(crate) fn media_type_of(value: &[u8]) -> String {
+    let value = std::str::from_utf8(value).unwrap_or_default();
     let media_type = value.split_once(';').map_or(value, |(first, _)| first);
     media_type.trim().to_ascii_lowercase()
 }
@@ -56,22 +62,36 @@ fn mended_place(
     base: &str,
 ) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(value).ok()?;
-    let (origin, path) = match text.split_once("://") {
+    match text.split_once("://") {
         Some(("http" | "https", rest)) => {
             let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
             let (authority, path) = rest.split_at_checked(end)?;
-            if !authority.eq_ignore_ascii_case(&upstream.authority) || asked.host.is_empty() {
+            if !is_own(authority, upstream, asked) || asked.host.is_empty() {
                 return None;
             }
-            (format!("{}://{}", asked.proto, asked.host), path)
+            // Where both have one name, it may have meant the gateway, by Dify's variables.
+            let is_public = authority.eq_ignore_ascii_case(&asked.host) && is_below(path, base);
+            let base = if is_public { "" } else { base };
+            Some(format!("{}://{}{base}{path}", asked.proto, asked.host).into_bytes())
         }
         // Not `//host/path`, which names another host.
         _ if text.starts_with('/') && !text.starts_with("//") && !base.is_empty() => {
-            (String::new(), text)
+            Some(format!("{base}{text}").into_bytes())
         }
-        _ => return None,
-    };
-    Some(format!("{origin}{base}{path}").into_bytes())
+        _ => None,
+    }
+}
+
+/// Whether an upstream means itself by this authority. One that believes `X-Forwarded-Port` and `-Proto`, as Dify
+/// does with `RESPECT_XFORWARD_HEADERS_ENABLED`, names its own host with the client's port, or with none where that is
+/// the scheme's standard one.
+fn is_own(authority: &str, upstream: &Upstream, asked: &ForwardedHeaders) -> bool {
+    if authority.eq_ignore_ascii_case(&upstream.authority) {
+        return true;
+    }
+    let (name, port) = split_port(authority);
+    let (own_name, _) = split_port(&upstream.authority);
+    name.eq_ignore_ascii_case(own_name) && port.is_none_or(|port| port == asked.port)
 }
 
 /// Puts `base` before the value of `Path`.
@@ -105,18 +125,22 @@ mod tests {
     use crate::PeerTrust;
     use spillway_platform::RequestHead;
 
-    fn mended(name: &str, value: &str, stripped: Option<&str>) -> String {
-        let asked = ForwardedHeaders::of(
+    fn asked(authority: &str) -> ForwardedHeaders {
+        ForwardedHeaders::of(
             &RequestHead {
                 method: http::Method::GET,
                 scheme: "https".to_owned(),
-                authority: "dify.example.com:8443".to_owned(),
+                authority: authority.to_owned(),
                 path_and_query: "/".to_owned(),
                 headers: Headers::default(),
                 peer: None,
             },
             &PeerTrust::default(),
-        );
+        )
+    }
+
+    fn mended(name: &str, value: &str, stripped: Option<&str>) -> String {
+        let asked = asked("dify.example.com:8443");
         let upstream = Upstream::parse("http://api:5001").unwrap();
         let mut headers = Headers::default();
         headers.append(name, value);
@@ -143,6 +167,22 @@ mod tests {
                 "http://api:5002/x",
                 "http://api:5002/x",
             ),
+            // Of a Dify that believes the forwarded port and scheme.
+            (
+                "https://api:8443/x",
+                "https://dify.example.com:8443/x",
+                "https://dify.example.com:8443/base/x",
+            ),
+            (
+                "https://api/x",
+                "https://dify.example.com:8443/x",
+                "https://dify.example.com:8443/base/x",
+            ),
+            (
+                "https://api.example/x",
+                "https://api.example/x",
+                "https://api.example/x",
+            ),
             (
                 "https://idp.example/x",
                 "https://idp.example/x",
@@ -158,6 +198,29 @@ mod tests {
                 stripped,
                 "{value}"
             );
+        }
+    }
+
+    #[test]
+    fn of_a_service_and_a_gateway_of_one_name_the_public_place_stays() {
+        let of_one_name = |value: &str| {
+            let asked = asked("localhost:8080");
+            let upstream = Upstream::parse("http://localhost:5001").unwrap();
+            let mut headers = Headers::default();
+            headers.append("location", value);
+            mend_places(&mut headers, &upstream, &asked, Some("/base"));
+            headers.text("location").unwrap().to_owned()
+        };
+        for (value, expected) in [
+            (
+                "https://localhost:8080/base/x",
+                "https://localhost:8080/base/x",
+            ),
+            ("https://localhost:8080/x", "https://localhost:8080/base/x"),
+            ("http://localhost:5001/x", "https://localhost:8080/base/x"),
+            ("http://localhost:3000/x", "http://localhost:3000/x"),
+        ] {
+            assert_eq!(of_one_name(value), expected);
         }
     }
 

@@ -91,7 +91,8 @@ pub struct ForwardedHeaders {
     /// Host and port, as the client used.
     pub host: String,
     forwarded_for: Option<String>,
-    port: String,
+    /// As the client used it.
+    pub(crate) port: String,
 }
 
 impl ForwardedHeaders {

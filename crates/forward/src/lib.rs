@@ -6,16 +6,18 @@ mod answer_headers;
 mod condition;
 mod cors;
 mod dify;
+mod end_user;
 mod hygiene;
 mod path;
 mod request_id;
 mod router;
 
 pub use answer::{Answer, Surface, openai_error};
-pub use answer_headers::{is_event_stream, keep_events_moving, media_type, mend_places};
+pub use answer_headers::{keep_events_moving, media_type, mend_places};
 pub use condition::Conditions;
 pub use cors::Cors;
 pub use dify::Class;
+pub use end_user::{UserPlace, may_be_json};
 pub use hygiene::{
     ForwardedHeaders, PeerTrust, ambiguity, drop_internal_headers, drop_unforwardable_headers,
 };

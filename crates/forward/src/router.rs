@@ -1,10 +1,12 @@
 //! From a request to the service that gets it.
 
+use std::time::Duration;
+
 use spillway_config::{AgentApi, DifyService};
 use spillway_platform::{RequestHead, Timeouts, Upstream};
 
 use crate::hygiene::split_port;
-use crate::{Class, Cors, Surface, is_below, path};
+use crate::{Class, Cors, Surface, UserPlace, is_below, path};
 
 mod api;
 mod domain;
@@ -85,6 +87,8 @@ pub struct Destination<'a> {
     pub rules: &'a ApiRules,
     /// What the request is to Dify.
     pub class: Class,
+    /// Where it says who its end user is, if Dify goes by that.
+    pub user_place: Option<UserPlace>,
     /// The base path that was cut off, where there was one.
     pub stripped: Option<&'a str>,
     /// The form of the gateway's own answers here.
@@ -102,7 +106,21 @@ impl Destination<'_> {
         Timeouts {
             connect: timeouts.connect.duration(),
             first_byte: first_byte.duration().min(timeouts.ceiling.duration()),
-            between_bytes: timeouts.idle.duration(),
+            // Both kinds of answer may come to a run: whoever reads it along knows which.
+            between_bytes: self.silence(true).max(self.silence(false)),
+        }
+    }
+
+    /// How long an answer may be silent; `of_events`: it is an event stream.
+    ///
+    /// Dify's runs give signs of life in theirs. What plugins and MCP servers stream gives none, and a run of twenty
+    /// minutes may stand behind it: it gets what nginx gives everything, an hour.
+    pub fn silence(&self, of_events: bool) -> Duration {
+        let timeouts = &self.rules.timeouts;
+        match self.class {
+            Class::Run if of_events => timeouts.stream_idle.duration(),
+            Class::Waits => timeouts.ceiling.duration(),
+            Class::Run | Class::Other => timeouts.idle.duration(),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use spillway_config::{Credential, Gateway, OnError, RateLimit};
+use spillway_config::{Credential, Gateway, KnowledgeBackend, OnError, RateLimit};
 use spillway_limit::{Applicable, DifyApp, DigestKey, RequestFacts, Rules, Verdict};
 use spillway_platform::spin::{
     self, KeyValue, KeyValueError, Parameter, Redis, RedisError, Reply, SpinClock,
@@ -336,6 +336,16 @@ fn digest_secret(gateway: &Gateway) -> String {
         for key in &provider.api_keys {
             secret.push('\n');
             secret.push_str(&key.key);
+        }
+    }
+    for api in &gateway.knowledge {
+        let engine = match &api.backend {
+            KnowledgeBackend::Ragflow(engine) => &engine.api_key,
+            KnowledgeBackend::DifyCompatible(engine) => &engine.api_key,
+        };
+        for key in api.api_keys.iter().chain([engine]) {
+            secret.push('\n');
+            secret.push_str(key);
         }
     }
     secret

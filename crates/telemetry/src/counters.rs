@@ -77,7 +77,7 @@ pub struct AgentRun<'a> {
     pub name: &'a str,
     /// The app's digest; empty where Dify did not take the key, as those have no end.
     pub app: &'a str,
-    /// `blocking` or `streaming`.
+    /// `blocking`, `streaming` or `unknown`.
     pub mode: &'a str,
     /// How it ended, from a closed list.
     pub outcome: &'a str,

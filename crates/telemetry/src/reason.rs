@@ -13,6 +13,8 @@ pub enum Reason {
     NotFound,
     /// The path exists, the method does not.
     MethodNotAllowed,
+    /// What is asked for cannot pass here at all: a WebSocket.
+    NotImplemented,
     /// No credential, or one that nobody has or may use here.
     Unauthorized,
     /// A limit is reached.
@@ -53,6 +55,7 @@ impl Reason {
             Self::Fallback => "fallback",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
+            Self::NotImplemented => "not_implemented",
             Self::Unauthorized => "unauthorized",
             Self::RateLimited => "rate_limited",
             Self::StateUnavailable => "state_unavailable",

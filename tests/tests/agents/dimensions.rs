@@ -49,6 +49,87 @@ fn each_end_user_has_a_quota_of_their_own() -> Result<()> {
     })
 }
 
+/// Each of these runs is Ann's to Dify, or nobody's: a second of the kind is too many.
+#[test]
+fn an_end_users_quota_is_not_got_around_by_writing_the_user_in_another_way() -> Result<()> {
+    run(async {
+        let utf16: Vec<u8> = r#"{"inputs":{},"query":"q","user":"ann"}"#
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        let json = "application/json";
+        let plain = r#"{"inputs":{},"query":"q","user":"ann"}"#;
+        for (content_type, body) in [
+            ("application/vnd.x+json", plain.as_bytes()),
+            (
+                json,
+                br#"{"inputs":{},"query":"q","user":"a","user":"ann"}"#,
+            ),
+            (
+                json,
+                br#"{"inputs":{"x":NaN,"y":-Infinity},"query":"q","user":"ann"}"#,
+            ),
+            (json, br#"{"inputs":{},"query":"\ud800","user":"ann"}"#),
+            (json, utf16.as_slice()),
+            (
+                json,
+                b"\xef\xbb\xbf{\"inputs\":{},\"query\":\"q\",\"user\":\"ann\"}",
+            ),
+        ] {
+            let published = Published::start("", &rule("limit_by_per_end_user", "*")).await?;
+            let asks = |content_type: &str, body: &[u8]| {
+                Request::post("/v1/chat-messages", content_type, body.to_vec()).bearer("app-1")
+            };
+            let first = published.call(&asks(content_type, body)).await?;
+            assert_ne!(first.status(), 429, "{content_type} {body:?}");
+            let second = published.call(&asks(json, plain.as_bytes())).await?;
+            assert_eq!(second.status(), 429, "{content_type} {body:?}");
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn runs_of_which_no_user_is_known_share_a_quota_and_web_apps_have_none() -> Result<()> {
+    run(async {
+        let published = Published::start("", &rule("limit_by_per_end_user", "*")).await?;
+        let asks = |path: &str, content_type: &str, body: &'static str| {
+            Request::post(path, content_type, body).bearer("app-1")
+        };
+        let json = "application/json";
+        let seven = r#"{"inputs":{},"query":"q","user":7}"#;
+        for (at, (content_type, body)) in [
+            (json, r#"{"inputs":{},"query":"q"}"#),
+            (json, r#"{"inputs":{},"query":"q","user":["ann"]}"#),
+            (json, "{"),
+            ("text/plain", r#"{"inputs":{},"query":"q","user":"ann"}"#),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            // The query names nobody: Dify does not look there.
+            let path = format!("/v1/chat-messages?user=u{at}");
+            let answer = published.call(&asks(&path, content_type, body)).await?;
+            assert_eq!(answer.status() == 429, at > 0, "{body}: {}", answer.text());
+        }
+        for at in 0..2 {
+            let answer = published
+                .call(&asks("/v1/chat-messages", json, seven))
+                .await?;
+            assert_eq!(answer.status() == 429, at > 0, "{}", answer.text());
+            let answer = published
+                .call(&asks("/api/chat-messages", json, r#"{"query":"q"}"#))
+                .await?;
+            assert_ne!(answer.status(), 429, "Dify knows a web app's users itself");
+            let answer = published
+                .call(&Request::get("/v1/info").bearer("app-1"))
+                .await?;
+            assert_eq!(answer.status(), 200);
+        }
+        Ok(())
+    })
+}
+
 #[test]
 fn a_body_too_large_to_look_for_the_user_is_refused() -> Result<()> {
     run(async {

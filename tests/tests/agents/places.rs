@@ -79,6 +79,19 @@ fn places_that_a_stripped_service_names_are_mended_and_others_are_not() -> Resul
                 Some(format!("http://dify.example.com{base}/next")),
                 "the service's own address leads nowhere"
             );
+            // A Dify that believes `X-Forwarded-Port` and `-Proto` names its host with the client's port.
+            for own in ["https://127.0.0.1/next", "http://127.0.0.1:8080/next"] {
+                let reply = Reply::new(302).header("Location", own);
+                published.dify.web.next(Behaviour::Reply(reply));
+                let answer = published
+                    .call(&Request::get(target).header("Host", "dify.example.com:8080"))
+                    .await?;
+                assert_eq!(
+                    answer.header("location"),
+                    Some(format!("http://dify.example.com:8080{base}/next")),
+                    "{own}"
+                );
+            }
         }
         Ok(())
     })

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use spillway_tests::{
-    Gateway, Options, assert_dify_error, client::Request, run, standin::StandinDify,
+    Gateway, Options, Reason, assert_dify_error, client::Request, reason, run, standin::StandinDify,
 };
 
 use crate::Published;
@@ -91,6 +91,8 @@ fn polling_of_the_collaboration_mode_passes_and_its_websocket_does_not() -> Resu
         ] {
             let answer = gateway.call(&websocket).await?;
             assert_dify_error(&answer, 501);
+            assert_eq!(answer.json()["code"], "not_implemented");
+            reason(&answer.head, Reason::NotImplemented);
             assert!(answer.text().contains("/socket.io/"), "{}", answer.text());
         }
         let without = Gateway::start(&yaml(""), Options::default()).await?;

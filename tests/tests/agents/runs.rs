@@ -92,6 +92,13 @@ fn a_run_is_counted_as_what_it_is() -> Result<()> {
                 .await?;
             let unknown = total(&samples, RUNS, &[("outcome", outcome), ("app", "")]);
             assert_eq!(unknown, if app { 0.0 } else { 1.0 }, "{outcome}");
+            // Streams were asked for; what is not read does not say what it would have been.
+            let mode = match outcome {
+                "refused" | "unread" => "unknown",
+                _ => "streaming",
+            };
+            let labels = [("outcome", outcome), ("mode", mode)];
+            assert_eq!(total(&samples, RUNS, &labels), 1.0, "{outcome}");
         }
         Ok(())
     })

@@ -44,6 +44,21 @@ fn a_body_above_the_limit_is_refused_whether_its_length_is_told_or_not() -> Resu
 }
 
 #[test]
+fn too_many_headers_are_refused_in_a_form_for_whoever_sent_them() -> Result<()> {
+    run(async {
+        let published = Published::start("", "").await?;
+        let request = Request::get("/apps").header("Cookie", &"c".repeat(70 << 10));
+        assert_dify_error(&published.call(&request).await?, 431);
+        let browser = request.header("Accept", "text/html,*/*;q=0.8");
+        let answer = published.call(&browser).await?;
+        assert_eq!(answer.status(), 431);
+        let content_type = answer.header("content-type").unwrap_or_default();
+        assert!(content_type.starts_with("text/html"), "{content_type}");
+        Ok(())
+    })
+}
+
+#[test]
 fn of_two_lengths_of_one_body_only_one_can_reach_dify() -> Result<()> {
     run(async {
         let published = Published::start("", "").await?;

@@ -57,6 +57,11 @@ fn a_stream_that_stops_ends_with_difys_error_event() -> Result<()> {
     run(async {
         for (settings, words) in [
             ("timeouts: { stream_idle: 300ms }", "sent nothing for 0.3 s"),
+            // Above `idle` it holds as well.
+            (
+                "timeouts: { idle: 50ms, stream_idle: 900ms }",
+                "sent nothing",
+            ),
             ("timeouts: { ceiling: 700ms }", "lasted as long"),
         ] {
             let published = Published::start("", settings).await?;
@@ -82,6 +87,45 @@ fn a_stream_that_stops_ends_with_difys_error_event() -> Result<()> {
             );
             assert!(last.contains(words), "{last}");
             published.dify.api.wait_for_disconnects(1).await?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn what_plugins_and_mcp_servers_stream_may_be_silent_for_longer() -> Result<()> {
+    run(async {
+        let published =
+            Published::start("", "timeouts: { idle: 100ms, stream_idle: 100ms }").await?;
+        for path in ["/mcp/server/x/mcp", "/e/hook"] {
+            let service = match path {
+                "/e/hook" => &published.dify.plugin_daemon,
+                _ => &published.dify.api,
+            };
+            let gate = Gate::new();
+            service.next(Behaviour::Raw(vec![
+                Step::text(
+                    "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n",
+                ),
+                Step::text("9\r\ndata: 1\n\n\r\n"),
+                Step::release(&gate),
+                Step::text("9\r\ndata: 2\n\n\r\n0\r\n\r\n"),
+            ]));
+            let mut incoming = published.gateway.begin(&Request::get(path)).await?;
+            assert_eq!(incoming.next_block().await?.as_deref(), Some("data: 1"));
+            // What is not so is given up meanwhile.
+            published.dify.api.next(Behaviour::Raw(vec![
+                Step::text("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx"),
+                Step::Hold,
+            ]));
+            let other = Request::get("/v1/info").bearer("app-1");
+            let mut other = published.gateway.begin(&other).await?;
+            while other.next_piece().await.is_ok_and(|piece| piece.is_some()) {}
+            assert_ne!(other.end(), Some(&End::Clean));
+            gate.release();
+            assert_eq!(incoming.next_block().await?.as_deref(), Some("data: 2"));
+            assert_eq!(incoming.next_block().await?, None);
+            assert_eq!(incoming.end(), Some(&End::Clean), "{path}");
         }
         Ok(())
     })

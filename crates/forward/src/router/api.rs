@@ -7,6 +7,7 @@ use super::domain::{Domain, Fit};
 use super::route::Route;
 use super::{ApiRules, Destination, Error, RoutingFailure, Service};
 use crate::dify::{self, Target};
+use crate::end_user::user_place;
 use crate::{Class, Cors, Surface, path};
 
 /// One agent API, ready to be asked.
@@ -100,11 +101,11 @@ impl Api {
             .filter_map(|route| route.rank(&below, request).map(|rank| (rank, route)))
             // The last of equals wins, which is the first in the file.
             .max_by_key(|(rank, _)| *rank);
-        let (route, service, upstream, class) = match &self.back_end {
+        let (route, service, upstream, class, user_place) = match &self.back_end {
             BackEnd::Http(upstream) => {
                 let upstream = upstream.as_ref().ok_or(RoutingFailure::NoApi)?;
                 let route = own.map_or("/", |(_, route)| route.name.as_str());
-                (route, Service::BackEnd, upstream, Class::Other)
+                (route, Service::BackEnd, upstream, Class::Other, None)
             }
             BackEnd::Dify(services) => {
                 let entry = dify::entry(&below).ok_or(RoutingFailure::NoApi)?;
@@ -135,7 +136,10 @@ impl Api {
                     }
                 };
                 let class = dify::class(&request.method, &below);
-                (route, Service::Dify(service), upstream, class)
+                let user_place = (service == DifyService::Api)
+                    .then(|| user_place(&request.method, &below))
+                    .flatten();
+                (route, Service::Dify(service), upstream, class, user_place)
             }
         };
         Ok(Destination {
@@ -147,6 +151,7 @@ impl Api {
             path_and_query: format!("{}{}", upstream.base_path, self.forwarded(request, below)),
             rules: &self.rules,
             class,
+            user_place,
             stripped: Some(self.base_path.as_str()).filter(|base| self.strip && !base.is_empty()),
         })
     }

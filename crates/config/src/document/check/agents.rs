@@ -9,7 +9,7 @@ use crate::document::report::Findings;
 use crate::error::shortened;
 use crate::rate_limit::is_token;
 use crate::{AgentApi, AgentProtocol, AgentRoute, DifyService, Gateway, PathMatch};
-use crate::{AgentTimeouts, TimeSpan, template};
+use crate::{AgentTimeouts, KnowledgeBackend, LimitBy, TimeSpan, template};
 
 pub(super) fn check(gateway: &Gateway, path: &Path, findings: &mut Findings<'_>) {
     let apis = || {
@@ -49,6 +49,12 @@ pub(super) fn check(gateway: &Gateway, path: &Path, findings: &mut Findings<'_>)
             findings,
         );
         check_timeouts(&api.timeouts, &at.key("timeouts"), findings);
+        check_digests(
+            gateway,
+            api,
+            &at.key("policies").key("rate_limits"),
+            findings,
+        );
     }
     check_places(apis(), findings);
 }
@@ -104,6 +110,53 @@ fn check_timeouts(timeouts: &AgentTimeouts, path: &Path, findings: &mut Findings
     for (span, key) in all {
         duration(span, &path.key(key), findings);
     }
+}
+
+/// What clients send is counted under digests, which the configuration's secrets keep from being looked up. Dify's app
+/// keys need none: they are secrets themselves.
+fn check_digests(gateway: &Gateway, api: &AgentApi, path: &Path, findings: &mut Findings<'_>) {
+    let redis = &gateway.state.redis;
+    let has_secret = template::is_templated(redis)
+        || redis.contains('@')
+        || !gateway.consumers.is_empty()
+        || gateway.providers.iter().any(|one| !one.api_keys.is_empty())
+        || gateway.knowledge.iter().any(|one| {
+            let engine_has = match &one.backend {
+                KnowledgeBackend::Ragflow(_) => true,
+                KnowledgeBackend::DifyCompatible(engine) => !engine.api_key.is_empty(),
+            };
+            engine_has || !one.api_keys.is_empty()
+        });
+    let mut items = api
+        .policies
+        .rate_limits
+        .iter()
+        .flat_map(|rule| &rule.rule_items);
+    let by_users = |by: &LimitBy| {
+        matches!(
+            by,
+            LimitBy::Header(_)
+                | LimitBy::Param(_)
+                | LimitBy::Cookie(_)
+                | LimitBy::Address(_)
+                | LimitBy::EndUser
+        )
+    };
+    if has_secret || !items.any(|item| by_users(&item.by)) {
+        return;
+    }
+    let advice = if redis.is_empty() {
+        "let nobody read the key-value store, or count in a Redis with a password"
+    } else {
+        "give Redis a password"
+    };
+    findings.warning(
+        path,
+        format!(
+            "no secret stands in this configuration, so whoever reads the counts can find by trying whose they are: \
+             {advice}"
+        ),
+    );
 }
 
 fn check_back_end(api: &AgentApi, at: &Path, findings: &mut Findings<'_>) {
@@ -258,6 +311,40 @@ fn check_places<'a>(apis: impl Iterator<Item = (&'a AgentApi, Path)>, findings: 
                     ),
                 );
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    fn warns(document: &str, dimension: &str) -> bool {
+        let text = format!(
+            "{document}\nagents:\n  - name: a\n    services: {{ api: http://api:5001 }}\n    policies:\n      rate_limits:\n        - rule_name: r\n          rule_items: [{{ {dimension}, limit_keys: [{{ key: '*', query_per_day: 1 }}] }}]\n"
+        );
+        let checked = crate::read(&text).unwrap();
+        let is_meant = |message: &str| message.contains("no secret stands in");
+        checked.warnings.iter().any(|one| is_meant(&one.message))
+    }
+
+    #[test]
+    fn digests_that_nothing_secret_keeps_are_not_passed_over_in_silence() {
+        let user = "limit_by_per_end_user: ''";
+        for document in ["", "state: { redis: 'redis://redis:6379' }"] {
+            assert!(warns(document, user), "{document}");
+            assert!(
+                warns(document, "limit_by_per_header: x-app-id"),
+                "{document}"
+            );
+            assert!(!warns(document, "limit_by_per_dify_app: ''"), "{document}");
+            assert!(!warns(document, "limit_by_per_route: ''"), "{document}");
+        }
+        for document in [
+            "state: { redis: 'redis://:secret@redis:6379' }",
+            "state: { redis: '{{ redis_url }}' }",
+            "consumers: [{ name: c, credentials: [{ api_key: '{{ key }}' }] }]",
+            "knowledge: [{ name: k, api_keys: ['{{ key }}'], backend: { type: dify_compatible, base_url: http://k:1 } }]",
+        ] {
+            assert!(!warns(document, user), "{document}");
         }
     }
 }
