@@ -1,0 +1,97 @@
+//! A service that is replaced: its name stays, its address is another one, as containers get one at every start.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use anyhow::Result;
+use spillway_tests::{
+    Gateway, HostName, Options, Reason, assert_dify_error,
+    client::Request,
+    reason, run,
+    standin::{Behaviour, StandinDify},
+};
+
+const NAME: &str = "api.dify.test";
+const FIRST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const SECOND: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+const THIRD: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 3));
+
+/// A gateway that knows Dify's back end by name only.
+async fn gateway(dify: &StandinDify, name: &HostName) -> Result<Gateway> {
+    let place = format!("http://{NAME}:{}", dify.api.address().port());
+    let yaml = format!(
+        "agents:\n  - name: dify\n    services: {{ api: \"{place}\" }}\n    timeouts: {{ first_byte: 1s }}\n"
+    );
+    let options = Options {
+        host_names: Some(name.file()),
+        allowed_outbound_hosts: Some(vec![place]),
+        ..Options::default()
+    };
+    Gateway::start(&yaml, options).await
+}
+
+/// Requests with and without a body, repeatable and not.
+fn requests() -> [Request; 3] {
+    [
+        Request::get("/v1/info").bearer("app-1"),
+        Request::post("/v1/x", "application/json", "{}").bearer("app-1"),
+        Request::new("DELETE", "/v1/x").bearer("app-1"),
+    ]
+}
+
+#[test]
+fn a_service_that_restarts_on_another_address_is_found_by_the_next_request() -> Result<()> {
+    run(async {
+        for request in requests() {
+            let dify = StandinDify::start()?;
+            let mut name = HostName::new(NAME, FIRST)?;
+            let gateway = gateway(&dify, &name).await?;
+            let port = dify.api.address().port();
+            for next in [SECOND, THIRD, FIRST] {
+                assert!((200..300).contains(&gateway.call(&request).await?.status()));
+                // It takes its connections with it, and nobody listens at its old address any more.
+                dify.api.kill().await;
+                dify.api.restart_at(SocketAddr::new(next, port))?;
+                name.lead_to(next)?;
+                let answer = gateway.call(&request).await?;
+                assert!(
+                    (200..300).contains(&answer.status()),
+                    "{} at {next}: {}",
+                    request.method,
+                    answer.text()
+                );
+            }
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_service_that_is_gone_without_a_word_costs_one_request_its_time_and_the_next_one_nothing()
+-> Result<()> {
+    run(async {
+        for request in requests() {
+            let (gone, new) = (StandinDify::start()?, StandinDify::start()?);
+            let mut name = HostName::new(NAME, FIRST)?;
+            let gateway = gateway(&gone, &name).await?;
+            assert!((200..300).contains(&gateway.call(&request).await?.status()));
+            // The old one keeps its connections and answers no more; the name leads to the new one.
+            gone.api.always(Behaviour::Silent);
+            new.api.kill().await;
+            new.api
+                .restart_at(SocketAddr::new(SECOND, gone.api.address().port()))?;
+            name.lead_to(SECOND)?;
+            let waited = gateway.call(&request).await?;
+            assert_dify_error(&waited, 504);
+            reason(&waited.head, Reason::UpstreamTimeout);
+            let answer = gateway.call(&request).await?;
+            assert!(
+                (200..300).contains(&answer.status()),
+                "{}: {}",
+                request.method,
+                answer.text()
+            );
+            assert_eq!(new.api.requests().len(), 1, "{}", request.method);
+        }
+        Ok(())
+    })
+}
