@@ -135,3 +135,20 @@ fn paths_reach_what_dify_takes_them_for() -> Result<()> {
 fn whole_urls_and_targets_that_are_no_paths() -> Result<()> {
     run(async { Target::start().await?.check(&whole_urls()).await })
 }
+
+/// `CONNECT` asks for a tunnel, whatever target is written beside it. Sent on, it would go out as a `CONNECT` to the
+/// service's own authority, and an answer to it has no end but the connection's.
+#[test]
+fn connect_with_a_path_is_not_sent_on() -> Result<()> {
+    run(async {
+        let lines = [
+            "CONNECT /v1/x HTTP/1.1",
+            "CONNECT http://dify/v1/x HTTP/1.1",
+        ];
+        let case = |line: &str| {
+            let request = format!("{}\r\n", head(line));
+            Case::new(line, request, RefusedByGateway(405))
+        };
+        Target::start().await?.check(&lines.map(case)).await
+    })
+}
