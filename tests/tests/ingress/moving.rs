@@ -17,6 +17,15 @@ const THIRD: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 3));
 
 /// A gateway that knows Dify's back end by name only.
 async fn gateway(dify: &StandinDify, name: &HostName) -> Result<Gateway> {
+    gateway_with(dify, name, None).await
+}
+
+/// The same with this `runtime-config.toml`.
+async fn gateway_with(
+    dify: &StandinDify,
+    name: &HostName,
+    runtime_config: Option<&str>,
+) -> Result<Gateway> {
     let place = format!("http://{NAME}:{}", dify.api.address().port());
     let yaml = format!(
         "agents:\n  - name: dify\n    services: {{ api: \"{place}\" }}\n    timeouts: {{ first_byte: 1s }}\n"
@@ -24,6 +33,7 @@ async fn gateway(dify: &StandinDify, name: &HostName) -> Result<Gateway> {
     let options = Options {
         host_names: Some(name.file()),
         allowed_outbound_hosts: Some(vec![place]),
+        runtime_config: runtime_config.map(str::to_owned),
         ..Options::default()
     };
     Gateway::start(&yaml, options).await
@@ -36,6 +46,19 @@ fn requests() -> [Request; 3] {
         Request::post("/v1/x", "application/json", "{}").bearer("app-1"),
         Request::new("DELETE", "/v1/x").bearer("app-1"),
     ]
+}
+
+/// The old one keeps its connections and answers no more; the name leads to the new one.
+async fn replace_silently(
+    gone: &StandinDify,
+    new: &StandinDify,
+    name: &mut HostName,
+) -> Result<()> {
+    gone.api.always(Behaviour::Silent);
+    new.api.kill().await;
+    let port = gone.api.address().port();
+    new.api.restart_at(SocketAddr::new(SECOND, port))?;
+    name.lead_to(SECOND)
 }
 
 #[test]
@@ -74,12 +97,7 @@ fn a_service_that_is_gone_without_a_word_costs_one_request_its_time_and_the_next
             let mut name = HostName::new(NAME, FIRST)?;
             let gateway = gateway(&gone, &name).await?;
             assert!((200..300).contains(&gateway.call(&request).await?.status()));
-            // The old one keeps its connections and answers no more; the name leads to the new one.
-            gone.api.always(Behaviour::Silent);
-            new.api.kill().await;
-            new.api
-                .restart_at(SocketAddr::new(SECOND, gone.api.address().port()))?;
-            name.lead_to(SECOND)?;
+            replace_silently(&gone, &new, &mut name).await?;
             let waited = gateway.call(&request).await?;
             assert_dify_error(&waited, 504);
             reason(&waited.head, Reason::UpstreamTimeout);
@@ -91,6 +109,25 @@ fn a_service_that_is_gone_without_a_word_costs_one_request_its_time_and_the_next
                 answer.text()
             );
             assert_eq!(new.api.requests().len(), 1, "{}", request.method);
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn without_kept_connections_a_service_that_is_gone_without_a_word_costs_nothing() -> Result<()> {
+    run(async {
+        let (gone, new) = (StandinDify::start()?, StandinDify::start()?);
+        let mut name = HostName::new(NAME, FIRST)?;
+        let unpooled = Some("[outbound_http]\nconnection_pooling = false\n");
+        let gateway = gateway_with(&gone, &name, unpooled).await?;
+        for request in requests() {
+            assert!((200..300).contains(&gateway.call(&request).await?.status()));
+        }
+        assert_eq!(gone.api.connections(), 3, "one each");
+        replace_silently(&gone, &new, &mut name).await?;
+        for request in requests() {
+            assert!((200..300).contains(&gateway.call(&request).await?.status()));
         }
         Ok(())
     })
