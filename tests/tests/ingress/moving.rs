@@ -6,8 +6,8 @@ use anyhow::Result;
 use spillway_tests::{
     Gateway, HostName, Options, Reason, assert_dify_error,
     client::Request,
-    reason, run,
-    standin::{Behaviour, StandinDify},
+    embedded_only, reason, run,
+    standin::{Behaviour, Gate, StandinDify},
 };
 
 const NAME: &str = "api.dify.test";
@@ -128,6 +128,42 @@ fn without_kept_connections_a_service_that_is_gone_without_a_word_costs_nothing(
         replace_silently(&gone, &new, &mut name).await?;
         for request in requests() {
             assert!((200..300).contains(&gateway.call(&request).await?.status()));
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_service_that_is_gone_without_a_word_costs_one_request_its_time_however_many_connections_it_had()
+-> Result<()> {
+    run(async {
+        if !embedded_only("Spin keeps the other connections, out of a component's reach") {
+            return Ok(());
+        }
+        let (gone, new) = (StandinDify::start()?, StandinDify::start()?);
+        let mut name = HostName::new(NAME, FIRST)?;
+        let gateway = gateway(&gone, &name).await?;
+        let request = Request::get("/v1/info").bearer("app-1");
+        // Three at once, so that three connections are kept.
+        let gate = Gate::new();
+        gone.api.always(Behaviour::held(&gate, Behaviour::Normal));
+        let together = async {
+            gone.api.wait_for_requests(3).await?;
+            gate.open();
+            anyhow::Ok(())
+        };
+        let call = || gateway.call(&request);
+        let (first, second, third, together) = tokio::join!(call(), call(), call(), together);
+        together?;
+        for answer in [first, second, third] {
+            assert_eq!(answer?.status(), 200);
+        }
+        assert_eq!(gone.api.connections(), 3);
+        replace_silently(&gone, &new, &mut name).await?;
+        assert_dify_error(&gateway.call(&request).await?, 504);
+        for _ in 0..5 {
+            let answer = gateway.call(&request).await?;
+            assert_eq!(answer.status(), 200, "{}", answer.text());
         }
         Ok(())
     })
