@@ -2,8 +2,9 @@
 
 use anyhow::Result;
 use spillway_tests::{
+    Reason, assert_dify_error,
     client::Request,
-    run,
+    reason, run,
     standin::{Behaviour, Reply},
 };
 
@@ -120,6 +121,22 @@ fn an_answer_with_a_large_head_harms_nobody() -> Result<()> {
             );
             assert!(passed_on || answer.status() >= 500, "{:?}", answer.head);
             target.assert_unharmed().await?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn an_answer_with_a_head_too_large_to_hand_on_is_a_502_in_difys_form() -> Result<()> {
+    run(async {
+        let target = Target::start().await?;
+        // The first the component cannot hand on, the second the host does not read.
+        for kilobytes in [140, 600] {
+            let reply = Reply::new(200).header("X-Long", &"a".repeat(kilobytes * 1000));
+            target.dify.api.next(Behaviour::Reply(reply));
+            let answer = target.gateway.call(&Request::new("POST", "/api/x")).await?;
+            assert_dify_error(&answer, 502);
+            reason(&answer.head, Reason::UpstreamError);
         }
         Ok(())
     })
