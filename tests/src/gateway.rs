@@ -38,6 +38,8 @@ pub struct Options {
     pub allowed_outbound_hosts: Option<Vec<String>>,
     /// The manifest, below the repository's root. Left out: the application's own `spin.toml`.
     pub manifest: Option<PathBuf>,
+    /// A [`HostName`](crate::HostName)'s file. Left out: names are the system's.
+    pub host_names: Option<PathBuf>,
 }
 
 impl Options {

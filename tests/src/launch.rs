@@ -14,7 +14,7 @@ use spillway_standin::client::{Connection, Request};
 use tempfile::TempDir;
 
 use crate::{
-    Options,
+    Options, host_names,
     manifest::{NORMAL_FORM, derive_manifest},
     process::{Process, run_to_end},
     repository::{Host, repository_root, spillway_binary, spin_binary, target_directory},
@@ -104,6 +104,9 @@ pub(crate) fn up(directory: &Path, address: SocketAddr, options: &Options) -> Re
             "SPIN_VARIABLE_SECRETS",
             Value::Object(secrets.collect::<Map<_, _>>()).to_string(),
         );
+    if let Some(file) = &options.host_names {
+        command.envs(host_names::environment(file));
+    }
     if options.runtime_config.is_some() {
         command.args(["--runtime-config-file", "runtime-config.toml"]);
     }

@@ -8,6 +8,7 @@
 mod answer;
 mod chat;
 mod gateway;
+mod host_names;
 mod launch;
 mod log;
 mod manifest;
@@ -25,6 +26,7 @@ pub use answer::{
 };
 pub use chat::{Chat, chat_request, message, stream_request};
 pub use gateway::{Gateway, Options};
+pub use host_names::HostName;
 pub use launch::prepare;
 pub use oddity::{Oddity, oddities};
 pub use process::{Outcome, run_to_end};

@@ -47,6 +47,29 @@ impl Redis {
 }
 
 impl Redis {
+    /// All keys with their values, as `redis-cli` prints them.
+    ///
+    /// # Errors
+    /// When `redis-cli` (of Debian's redis-tools, which comes with the server) fails.
+    pub fn everything(&self) -> Result<String> {
+        let cli = |arguments: &[&str]| -> Result<String> {
+            let port = self.port.address().port().to_string();
+            let output = Command::new("redis-cli")
+                .args(["-p", &port])
+                .args(arguments)
+                .output()?;
+            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        };
+        let keys = cli(&["keys", "*"])?;
+        let mut everything = keys.clone();
+        for key in keys.lines() {
+            for command in ["hgetall", "get"] {
+                everything.push_str(&cli(&[command, key])?);
+            }
+        }
+        Ok(everything)
+    }
+
     /// Stops its process where it is, or lets it go on: a Redis that neither answers nor breaks off.
     ///
     /// # Errors

@@ -17,6 +17,7 @@ mod ragflow;
 mod recorder;
 mod reply;
 mod request;
+mod script;
 mod server;
 mod surface;
 

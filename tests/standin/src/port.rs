@@ -45,9 +45,18 @@ impl ReservedPort {
     /// # Errors
     /// When somebody listens there already.
     pub fn listen(&self) -> Result<TcpListener, StandinError> {
-        let socket = TcpSocket::new_v4()?;
-        socket.set_reuseaddr(true)?;
-        socket.bind(self.address)?;
-        Ok(socket.listen(1024)?)
+        listen(self.address)
     }
+}
+
+/// Listens there.
+pub(crate) fn listen(address: SocketAddr) -> Result<TcpListener, StandinError> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket.listen(1024)?)
 }

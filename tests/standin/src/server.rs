@@ -1,7 +1,6 @@
 //! A stand-in: a listener, what it is told to do, and what it has seen.
 
 use std::{
-    collections::VecDeque,
     net::{Shutdown, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -16,7 +15,9 @@ use tokio::{
 
 use crate::{
     Behaviour, EventStream, RecordedRequest, ReservedPort, Service, StandinError, Step, connection,
+    port,
     recorder::Recorder,
+    script::Script,
     surface::{Answer, Surface},
 };
 
@@ -43,13 +44,6 @@ pub(crate) struct Shared {
     surface: Box<dyn Surface>,
     recorder: Recorder,
     script: Mutex<Script>,
-}
-
-#[derive(Debug, Default)]
-struct Script {
-    next: VecDeque<Behaviour>,
-    when: Vec<(String, Behaviour)>,
-    always: Behaviour,
 }
 
 impl Standin {
@@ -107,9 +101,18 @@ impl Standin {
     /// # Errors
     /// When the port cannot be listened on.
     pub fn restart(&self) -> Result<(), StandinError> {
+        self.restart_at(self.address())
+    }
+
+    /// Listens again at another address, after [`kill`](Self::kill): a container that was replaced gets one.
+    /// [`address`](Self::address) stays the old one.
+    ///
+    /// # Errors
+    /// When it cannot be listened on.
+    pub fn restart_at(&self, address: SocketAddr) -> Result<(), StandinError> {
         let mut running = lock(&self.running);
         if running.is_none() {
-            let listener = self.port.listen()?;
+            let listener = port::listen(address)?;
             let (stop, stopped) = oneshot::channel();
             let accepting = tokio::spawn(accept(listener, Arc::clone(&self.shared), stopped));
             *running = Some(Running { stop, accepting });
@@ -248,20 +251,6 @@ impl Shared {
             Answer::Whole(reply) => reply.steps(request),
             Answer::Events(events) => shape.steps(events, &self.surface.error_event()),
         }
-    }
-}
-
-impl Script {
-    fn choose(&mut self, request: &RecordedRequest) -> Behaviour {
-        if let Some(behaviour) = self.next.pop_front() {
-            return behaviour;
-        }
-        let fitting = self
-            .when
-            .iter()
-            .rev()
-            .find(|(text, _)| request.mentions(text));
-        fitting.map_or_else(|| self.always.clone(), |(_, behaviour)| behaviour.clone())
     }
 }
 

@@ -84,7 +84,14 @@ fn polling_of_the_collaboration_mode_passes_and_its_websocket_does_not() -> Resu
         let gateway = Gateway::start(&yaml(&with), Options::default()).await?;
         let polling = Request::get("/socket.io/?EIO=4&transport=polling&t=1");
         assert_eq!(gateway.call(&polling).await?.status(), 200);
-        assert_eq!(dify.api.requests().len(), 1);
+        // What a client has to say on this transport it posts.
+        let says = "/socket.io/?EIO=4&transport=polling&t=2&sid=abc";
+        let says = Request::post(says, "text/plain;charset=UTF-8", "40");
+        assert_eq!(gateway.call(&says).await?.status(), 200);
+        let seen = dify.api.requests();
+        assert_eq!(seen.len(), 2);
+        assert_eq!(seen[1].target, says.target);
+        assert_eq!(seen[1].text(), "40");
         for websocket in [
             Request::get("/socket.io/?EIO=4&transport=websocket"),
             Request::get("/socket.io/?EIO=4").header("Upgrade", "websocket"),
@@ -97,7 +104,7 @@ fn polling_of_the_collaboration_mode_passes_and_its_websocket_does_not() -> Resu
         }
         let without = Gateway::start(&yaml(""), Options::default()).await?;
         assert_dify_error(&without.call(&polling).await?, 501);
-        assert_eq!(dify.api.requests().len(), 1);
+        assert_eq!(dify.api.requests().len(), 2);
         Ok(())
     })
 }

@@ -17,6 +17,7 @@ mod failures;
 mod forwarding;
 mod headers;
 mod mounts;
+mod moving;
 mod routing;
 mod streams;
 

@@ -6,9 +6,9 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use serde_json::json;
 use spillway_tests::{
-    client::{End, Request},
+    client::{Connection, End, Request},
     mark, run,
-    standin::{Behaviour, Cut, EventStream, Gate, LineEnd, Step},
+    standin::{Behaviour, Cut, EventStream, Gate, LineEnd, Step, Wait},
 };
 
 use crate::Ingress;
@@ -40,8 +40,7 @@ fn the_bytes_are_those_of_the_service() -> Result<()> {
                 .api
                 .when(&mark, Behaviour::Stream(shape.clone()));
             let through = ingress.call(&chat(&mark)).await?;
-            let connection =
-                spillway_tests::client::Connection::open(ingress.dify.api.address()).await?;
+            let connection = Connection::open(ingress.dify.api.address()).await?;
             let direct = connection.call(&chat(&mark)).await?.finish().await?;
             assert_eq!(through.status(), 200, "{shape:?}");
             assert_eq!(through.end, End::Clean, "{shape:?}");
@@ -159,6 +158,44 @@ fn many_streams_run_at_once_and_none_waits_for_another() -> Result<()> {
             let answer = stream.finish().await?;
             assert_eq!(answer.end, End::Clean);
             assert!(answer.text().contains("message_end"), "{}", answer.text());
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn of_200_streams_that_are_open_at_once_none_is_dropped_or_changed() -> Result<()> {
+    run(async {
+        const STREAMS: usize = 200;
+        let ingress = Ingress::plain("").await?;
+        let question = chat("hi");
+        let direct = Connection::open(ingress.dify.api.address()).await?;
+        let direct = direct.call(&question).await?.finish().await?;
+        let rest = Gate::new();
+        let shape = EventStream::new().wait_before(1, Wait::Release(rest.clone()));
+        ingress.dify.api.always(Behaviour::Stream(shape));
+        let mut streams = Vec::new();
+        for _ in 0..STREAMS {
+            let mut incoming = ingress.gateway.begin(&question).await?;
+            let piece = incoming.next_piece().await?.context("no first event")?;
+            assert!(direct.body.starts_with(&piece), "{piece:?}");
+            streams.push(incoming);
+        }
+        // All of them are open now, and none has ended.
+        assert!(streams.iter().all(|stream| stream.end().is_none()));
+        rest.open();
+        let reading: Vec<_> = streams
+            .into_iter()
+            .map(|stream| tokio::spawn(stream.finish()))
+            .collect();
+        for (number, answer) in reading.into_iter().enumerate() {
+            let answer = answer.await??;
+            assert_eq!(answer.end, End::Clean, "stream {number}");
+            assert!(
+                answer.body == direct.body,
+                "stream {number}: {}",
+                answer.text()
+            );
         }
         Ok(())
     })

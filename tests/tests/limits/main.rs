@@ -78,6 +78,42 @@ fn the_guides_document_limits_one_app_on_all_gateways_and_leaves_others_free() -
     })
 }
 
+#[test]
+fn each_app_is_limited_by_its_key_on_all_gateways_and_no_key_is_kept() -> Result<()> {
+    run(async {
+        let (redis, dify) = (Redis::start().await?, StandinDify::start()?);
+        let rule = "
+      - rule_name: per_app
+        rule_items:
+        - limit_by_per_dify_app: ''
+          limit_keys: [{ key: '*', query_per_minute: 1 }]
+";
+        let yaml = agent(&redis.url(), &dify, rule);
+        let first = Gateway::start(&yaml, Options::default()).await?;
+        let second = Gateway::start(&yaml, Options::default()).await?;
+        let body = serde_json::json!({"inputs": {}, "query": "q", "response_mode": "blocking", "user": "u"});
+        let of = |key: &str| Request::json("/v1/chat-messages", &body).bearer(key);
+        for key in ["app-first-secret", "app-other-secret"] {
+            let passed = first.call(&of(key)).await?;
+            assert_eq!(passed.status(), 200, "{key}: {}", passed.text());
+            for gateway in [&second, &first] {
+                assert_dify_error(&gateway.call(&of(key)).await?, 429);
+            }
+        }
+        assert_eq!(
+            dify.api.requests().len(),
+            2,
+            "a refused call does not reach Dify"
+        );
+        let kept = redis.everything()?;
+        assert!(kept.contains("spillway"), "nothing in Redis: {kept}");
+        for text in [kept, first.log(), second.log()] {
+            assert!(!text.contains("-secret"), "a key is kept: {text}");
+        }
+        Ok(())
+    })
+}
+
 /// So many calls at once, spread over the gateways; how many passed.
 async fn passed_of(gateways: &[Arc<Gateway>], calls: usize, request: &Request) -> Result<usize> {
     let callers: Vec<_> = gateways
