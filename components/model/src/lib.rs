@@ -1,17 +1,24 @@
 //! The component `model`: model calls out. Wiring only; what is decided, `spillway-model` decides.
 #![cfg(target_arch = "wasm32")]
 
+mod admission;
+mod answers;
 mod complete;
 mod handler;
+mod probe;
+mod record;
+mod stateful;
 mod stream;
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use spillway_failover::{Budget, Pool, Transition};
 use spillway_forward::PeerTrust;
 use spillway_identity::Directory;
-use spillway_instance::{Limits, Meter, Totals, read_settings};
-use spillway_model::Catalogue;
+use spillway_instance::{Limits, Meter, PoolStates, ReplayGuard, Totals, read_settings};
+use spillway_model::{Catalogue, PoolWatch, Route};
+use spillway_platform::Clock;
 use spillway_platform::spin::{self, ErrorCode, Request, Response};
 use spin_sdk::wasip3::exports::http::handler::Guest;
 
@@ -21,6 +28,9 @@ struct Instance {
     consumers: Directory,
     trust: PeerTrust,
     limits: Limits,
+    pools: PoolStates,
+    replays: ReplayGuard,
+    budget: Budget,
     meter: Meter,
     calls: AtomicU32,
 }
@@ -28,6 +38,31 @@ struct Instance {
 impl Instance {
     fn next_call(&self) -> u32 {
         self.calls.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Looks up what other instances know of the providers of a route.
+    async fn refresh(&'static self, route: &'static Route) {
+        for target in &route.targets {
+            self.pools.refresh(&target.pool).await;
+            if let Some(key) = target.pool.take_probe(spin::SpinClock.now()) {
+                spin::spawn(probe::probe(self, Arc::clone(&target.pool), key));
+            }
+        }
+    }
+}
+
+/// Tells all instances what one has found out.
+struct Watch(&'static Instance);
+
+impl PoolWatch for Watch {
+    fn changed(&self, pool: &Arc<Pool>, transition: Transition) {
+        let Self(instance) = self;
+        instance
+            .pools
+            .publish(Arc::clone(pool), transition, &instance.meter);
+        if let Some(key) = pool.take_probe(spin::SpinClock.now()) {
+            spin::spawn(probe::probe(instance, Arc::clone(pool), key));
+        }
     }
 }
 
@@ -42,7 +77,7 @@ impl Guest for Component {
     async fn handle(request: Request) -> Result<Response, ErrorCode> {
         match instance().await {
             Ok(instance) => handler::handle(instance, request).await,
-            Err(message) => handler::misconfigured(&message).await,
+            Err(message) => answers::misconfigured(&message).await,
         }
     }
 }
@@ -59,6 +94,8 @@ async fn instance() -> Result<&'static Instance, String> {
         .iter()
         .map(|api| (api.name.as_str(), api.policies.rate_limits.as_slice()));
     let limits = Limits::new(&gateway, "model", rules)?;
+    let redis = limits.redis();
+    let replays = ReplayGuard::new(redis.clone(), gateway.state.on_error);
     let trust = PeerTrust::new(&gateway.trusted_proxies);
     let meter = Meter::new(Totals::new(&gateway.state.redis));
     // Not all instances begin with a provider's first key.
@@ -68,6 +105,9 @@ async fn instance() -> Result<&'static Instance, String> {
         consumers,
         trust,
         limits,
+        pools: PoolStates::new(redis),
+        replays,
+        budget: Budget::default(),
         meter,
         calls,
     }))

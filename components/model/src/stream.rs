@@ -6,12 +6,13 @@ use spillway_model::{
     Call, CallAnswer, ModelRequest, Route, Served, StreamEnd, StreamOutput, StreamSummary,
 };
 use spillway_platform::spin::{self, ErrorCode, Response, ResponseWriter, SpinClock, SpinSender};
-use spillway_platform::{ClientLeft, Clock, Headers, OutgoingBody};
-use spillway_telemetry::{Api, ModelCall, Reason};
+use spillway_platform::{ClientLeft, Headers, OutgoingBody};
+use spillway_telemetry::Reason;
 
-use crate::Instance;
-use crate::complete::{append_quota, count_attempts, describe, log_failures};
-use crate::handler::{self, Received};
+use crate::complete::{append_quota, describe};
+use crate::handler::Received;
+use crate::record::CallRecord;
+use crate::{Instance, Watch, answers};
 
 /// What the waiting handler is told.
 enum Head {
@@ -82,11 +83,11 @@ pub(crate) async fn serve(
         }
         Ok(Head::Answer(mut answer)) => {
             append_quota(&mut answer.headers, &quota);
-            handler::send(answer).await
+            answers::send(answer).await
         }
         Err(oneshot::Canceled) => {
             let text = "The gateway lost the call. Try again.";
-            handler::send(CallAnswer::error(
+            answers::send(CallAnswer::error(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 Reason::Internal,
                 text,
@@ -103,40 +104,38 @@ async fn run(
     mut out: ClientStream,
 ) {
     // It was read before, so it can be read again; to carry it over would tie it to the body it borrows from.
-    let Ok(request) = ModelRequest::parse(&received.body, received.operation) else {
+    let Ok(mut request) = ModelRequest::parse(&received.body, received.operation) else {
         return;
     };
+    request.apply(&route.parameters);
     let call = Call {
         sender: &SpinSender,
         clock: &SpinClock,
+        watch: &Watch(instance),
+        budget: &instance.budget,
         route,
         operation: received.operation,
         request: &request,
         headers: &received.headers,
         arrived: received.arrived,
         number: instance.next_call(),
+        skips_first: received.skips_first,
     };
     let summary = call.stream(&mut out).await;
     let (status, reason) = settle(&summary, out).await;
-    let took = SpinClock.now().saturating_sub(received.arrived);
-    let name = &received.api.name;
-    instance.meter.count(|counters| {
-        counters.request(Api::Model, name, &route.name, status.as_u16(), reason, took);
-        count_attempts(counters, name, route, &summary.attempts, summary.usage);
-        let place = summary
-            .attempts
-            .last()
-            .and_then(|attempt| route.targets.get(attempt.target));
-        if let (Some(place), Some(first_content)) = (place, summary.first_content) {
-            let call = ModelCall {
-                name,
-                provider: &place.provider,
-                model: place.model_label(),
-            };
-            counters.first_token(call, first_content);
-        }
-    });
-    log_failures(name, route, &summary.attempts, reason);
+    CallRecord {
+        route,
+        received: &received,
+        model: &request.model,
+        is_stream: true,
+        status: status.as_u16(),
+        reason,
+        attempts: &summary.attempts,
+        usage: summary.usage,
+        first_content: summary.first_content,
+        stop: summary.stop,
+    }
+    .settle(instance);
 }
 
 /// Ends the client's answer as the stream ended.

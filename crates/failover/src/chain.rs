@@ -238,8 +238,8 @@ impl<'a> Chain<'a> {
             .saturating_mul(1_u32.checked_shl(self.rounds).unwrap_or(u32::MAX))
             .min(LONGEST_BACK_OFF);
         let share = self.turn.wrapping_mul(0x9E37_79B9) >> 24;
-        let off = whole.saturating_mul(share) / 512;
-        whole.saturating_sub(off)
+        let off = whole.saturating_mul(share).checked_div(512);
+        whole.saturating_sub(off.unwrap_or_default())
     }
 
     fn leads_on(&self, failure: Failure) -> bool {

@@ -92,12 +92,7 @@ impl PoolStates {
     }
 
     /// Counts, logs and tells the other instances what has changed.
-    pub fn publish(
-        &'static self,
-        pool: &'static Pool,
-        transition: Transition,
-        meter: &'static Meter,
-    ) {
+    pub fn publish(&'static self, pool: Arc<Pool>, transition: Transition, meter: &'static Meter) {
         meter.count(|counters| {
             counters.provider_transition(
                 &transition.provider,

@@ -206,7 +206,11 @@ fn check_dimension(traffic: Traffic, item: &RuleItem, at: &Path, findings: &mut 
             &path,
             "only requests to Dify name an end user, so this limits nothing: count by something else",
         ),
-        LimitBy::Route | LimitBy::Service if traffic != Traffic::Agent => findings.warning(
+        LimitBy::Route if traffic == Traffic::Knowledge => findings.warning(
+            &path,
+            "a knowledge API has no routes, so this limits nothing: count by something else",
+        ),
+        LimitBy::Service if traffic != Traffic::Agent => findings.warning(
             &path,
             "only agent APIs count by it, so this limits nothing: count by something else",
         ),

@@ -1,0 +1,156 @@
+//! Whether a request may be read on: its size, its endpoint, and who calls.
+
+use http::StatusCode;
+use spillway_identity::{Identity, SignatureFault, Signed};
+use spillway_instance::{Replay, since_1970};
+use spillway_model::{Api, CallAnswer, Operation, OperationMatch};
+use spillway_platform::{MAX_SECTION_BYTES, RequestHead};
+use spillway_telemetry::Reason;
+
+use crate::Instance;
+
+/// A request that may be read on.
+pub(crate) struct Admitted<'p> {
+    pub operation: Operation,
+    /// The model's name, of `GET /models/{id}`.
+    pub id: Option<&'p str>,
+    pub consumer: Option<&'static str>,
+    /// What the body's MD5 must be, where the client signed it.
+    pub content_md5: Option<String>,
+}
+
+pub(crate) async fn admit<'p>(
+    instance: &'static Instance,
+    api: &'static Api,
+    below: &'p str,
+    head: &RequestHead,
+) -> Result<Admitted<'p>, CallAnswer> {
+    if head.headers.is_too_large() {
+        let text = format!(
+            "The request's header section is larger than {} KiB.",
+            MAX_SECTION_BYTES / 1024
+        );
+        return Err(CallAnswer::error(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Reason::TooLarge,
+            &text,
+        ));
+    }
+    let (operation, id) = endpoint(api, below, head)?;
+    let identity = instance
+        .consumers
+        .identify(head, api.api_key_query.as_deref(), since_1970());
+    let (consumer, signed) = match identity {
+        Identity::Consumer(caller) => (Ok(caller.name), caller.signed),
+        Identity::Absent => (Err(Stranger::Absent), None),
+        Identity::Unknown => (Err(Stranger::Unknown), None),
+        Identity::Faulty(fault) => (Err(Stranger::Faulty(fault)), None),
+    };
+    if let Some(allowed) = &api.auth {
+        match consumer {
+            Ok(name) if allowed.iter().any(|known| known == name) => {}
+            Ok(_) => return Err(forbidden()),
+            Err(stranger) => return Err(stranger.refusal()),
+        }
+    }
+    let content_md5 = match signed {
+        Some(signed) => once(instance, signed).await?,
+        None => None,
+    };
+    Ok(Admitted {
+        operation,
+        id,
+        consumer: consumer.ok(),
+        content_md5,
+    })
+}
+
+fn endpoint<'p>(
+    api: &Api,
+    below: &'p str,
+    head: &RequestHead,
+) -> Result<(Operation, Option<&'p str>), CallAnswer> {
+    match Operation::of(&head.method, below) {
+        OperationMatch::Found(operation, id) => Ok((operation, id)),
+        OperationMatch::WrongMethod(wanted) => {
+            let text = format!("{} takes {wanted}, not {}.", head.path(), head.method);
+            let mut answer = CallAnswer::error(
+                StatusCode::METHOD_NOT_ALLOWED,
+                Reason::MethodNotAllowed,
+                &text,
+            );
+            answer.headers.append("allow", wanted);
+            Err(answer)
+        }
+        OperationMatch::Unknown => {
+            let base = if api.base_path.is_empty() {
+                "/"
+            } else {
+                &api.base_path
+            };
+            let text = format!(
+                "There is no endpoint {}. Below {base} this API serves /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/models, /v1/files, /v1/batches and /v1/responses.",
+                head.path(),
+            );
+            Err(CallAnswer::error(
+                StatusCode::NOT_FOUND,
+                Reason::NotFound,
+                &text,
+            ))
+        }
+    }
+}
+
+/// Somebody who is no consumer.
+#[derive(Clone, Copy)]
+enum Stranger {
+    Absent,
+    Unknown,
+    Faulty(SignatureFault),
+}
+
+impl Stranger {
+    fn refusal(self) -> CallAnswer {
+        let text = match self {
+            Self::Absent => {
+                "No API key was sent. Send one as `Authorization: Bearer <key>`.".to_owned()
+            }
+            Self::Unknown => "The API key is not known to the gateway.".to_owned(),
+            Self::Faulty(fault) => fault.to_string(),
+        };
+        unauthorized(&text)
+    }
+}
+
+fn forbidden() -> CallAnswer {
+    CallAnswer::error(
+        StatusCode::FORBIDDEN,
+        Reason::Unauthorized,
+        "This API key may not use this model API.",
+    )
+}
+
+fn unauthorized(text: &str) -> CallAnswer {
+    let mut answer = CallAnswer::error(StatusCode::UNAUTHORIZED, Reason::Unauthorized, text);
+    answer.headers.append("www-authenticate", "Bearer");
+    answer
+}
+
+/// Lets a signed request through once; gives what its body's MD5 must be.
+async fn once(instance: &'static Instance, signed: Signed) -> Result<Option<String>, CallAnswer> {
+    match instance.replays.check(&signed).await {
+        Replay::First => Ok(signed.content_md5),
+        Replay::Repeated => Err(unauthorized(
+            "This signed request has been sent before. Sign each request anew, with a nonce of its own.",
+        )),
+        Replay::Unknown => {
+            let mut answer = CallAnswer::error(
+                StatusCode::SERVICE_UNAVAILABLE,
+                Reason::StateUnavailable,
+                "The gateway cannot tell right now whether this signed request has been sent before. Try again in a moment.",
+            );
+            answer.headers.append("retry-after", "1");
+            Err(answer)
+        }
+    }
+}

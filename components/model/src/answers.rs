@@ -1,0 +1,171 @@
+//! Answers in which no provider had a part.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use serde_json::json;
+use spillway_instance::Refusal;
+use spillway_model::{Api, CallAnswer, NoRoute, RequestError};
+use spillway_platform::Clock;
+use spillway_platform::spin::{self, ErrorCode, ReceiveError, Response, SpinClock};
+use spillway_telemetry::{Api as ApiKind, Reason};
+
+use crate::Instance;
+
+pub(crate) fn no_api(path: &str) -> CallAnswer {
+    CallAnswer::error(
+        StatusCode::NOT_FOUND,
+        Reason::NotFound,
+        &format!("There is no model API at {path}. `models` in gateway.yaml lists them."),
+    )
+}
+
+/// A request that cannot be read.
+pub(crate) fn unreadable(error: &RequestError) -> CallAnswer {
+    let document = json!({ "error": {
+        "message": error.message, "type": "invalid_request_error", "param": error.param,
+        "code": Reason::InvalidRequest.as_str(),
+    } });
+    let mut answer = CallAnswer::error(StatusCode::BAD_REQUEST, Reason::InvalidRequest, "");
+    answer.body = document.to_string().into();
+    answer
+}
+
+/// Refused by the gateway's own limits.
+pub(crate) fn refused(refusal: Refusal) -> CallAnswer {
+    let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::TOO_MANY_REQUESTS);
+    let mut answer = CallAnswer::error(status, refusal.reason, &refusal.message);
+    if let Some(words) = refusal.rejected_msg {
+        answer
+            .headers
+            .set("content-type", "text/plain; charset=utf-8");
+        answer.body = words.into();
+    }
+    for (name, value) in refusal.headers {
+        answer.headers.append(name, value);
+    }
+    answer
+}
+
+pub(crate) fn list_models(api: &Api, consumer: Option<&str>, id: Option<&str>) -> CallAnswer {
+    let entry = |(model, provider): (&str, &str)| json!({ "id": model, "object": "model", "created": 0, "owned_by": provider });
+    let models = api.models(consumer);
+    let document = match id {
+        None => {
+            json!({ "object": "list", "data": models.into_iter().map(entry).collect::<Vec<_>>() })
+        }
+        Some(id) => match models.into_iter().find(|(model, _)| *model == id) {
+            Some(found) => entry(found),
+            None => return unknown_model(api, consumer, id),
+        },
+    };
+    let mut answer = CallAnswer::error(StatusCode::OK, Reason::Ok, "");
+    answer.body = document.to_string().into();
+    answer
+}
+
+/// No route serves a call.
+pub(crate) fn not_routed(
+    api: &Api,
+    consumer: Option<&str>,
+    model: Option<&str>,
+    why: NoRoute,
+) -> CallAnswer {
+    match (why, model) {
+        (NoRoute::Unknown, Some(model)) => unknown_model(api, consumer, model),
+        (NoRoute::Unknown, None) => CallAnswer::error(
+            StatusCode::NOT_FOUND,
+            Reason::NotFound,
+            "No route takes calls that name no model. One without `match.model` in gateway.yaml would.",
+        ),
+        (NoRoute::Forbidden, Some(model)) => CallAnswer::error(
+            StatusCode::FORBIDDEN,
+            Reason::Unauthorized,
+            &format!(
+                "This caller may not use the model `{}`. GET /v1/models lists those that it may.",
+                shown(model)
+            ),
+        ),
+        (NoRoute::Forbidden, None) => CallAnswer::error(
+            StatusCode::FORBIDDEN,
+            Reason::Unauthorized,
+            "This caller may not use this endpoint.",
+        ),
+    }
+}
+
+fn unknown_model(api: &Api, consumer: Option<&str>, model: &str) -> CallAnswer {
+    let near = api.near(consumer, model);
+    let hint = if near.is_empty() {
+        "GET /v1/models lists those that there are.".to_owned()
+    } else {
+        format!("Did you mean `{}`?", near.join("` or `"))
+    };
+    CallAnswer::error(
+        StatusCode::NOT_FOUND,
+        Reason::NotFound,
+        &format!("There is no model `{}` here. {hint}", shown(model)),
+    )
+}
+
+/// The name is the client's own text: enough of it to be recognised.
+fn shown(model: &str) -> String {
+    model.chars().take(100).collect()
+}
+
+pub(crate) fn not_received(error: &ReceiveError) -> CallAnswer {
+    match error {
+        ReceiveError::TooLarge { limit } => CallAnswer::error(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            Reason::TooLarge,
+            &format!(
+                "The request body is larger than the {limit} bytes that this API takes (`max_body_size`)."
+            ),
+        ),
+        ReceiveError::Broken(_) => CallAnswer::error(
+            StatusCode::BAD_REQUEST,
+            Reason::InvalidRequest,
+            "The request body broke off.",
+        ),
+    }
+}
+
+/// Counts and sends an answer in which no provider had a part.
+pub(crate) async fn send_own(
+    instance: &'static Instance,
+    api: &str,
+    arrived: Duration,
+    answer: CallAnswer,
+) -> Result<Response, ErrorCode> {
+    let took = SpinClock.now().saturating_sub(arrived);
+    instance.meter.count(|counters| {
+        counters.request(
+            ApiKind::Model,
+            api,
+            "",
+            answer.status.as_u16(),
+            answer.reason,
+            took,
+        );
+    });
+    send(answer).await
+}
+
+/// Sends a complete answer.
+pub(crate) async fn send(answer: CallAnswer) -> Result<Response, ErrorCode> {
+    let mut headers = answer.headers;
+    headers.append("x-gateway-reason", answer.reason.as_str());
+    spin::respond(answer.status, headers, answer.body.into()).await
+}
+
+/// Nothing can be served: the operator must act, so the operator is told.
+pub(crate) async fn misconfigured(message: &str) -> Result<Response, ErrorCode> {
+    spin::log(message);
+    let text = "The gateway's configuration cannot be used. Its log says why.";
+    send(CallAnswer::error(
+        StatusCode::SERVICE_UNAVAILABLE,
+        Reason::Misconfigured,
+        text,
+    ))
+    .await
+}

@@ -1,0 +1,287 @@
+//! Files, batches and responses: what a provider keeps under the key that made it.
+//!
+//! They go to the route's first target, on the way that is always this caller's, and are tried once: another provider,
+//! or another key of this one, would not know what an id means.
+
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use spillway_failover::{Failure, Outcome, Way};
+use spillway_forward::media_type;
+use spillway_model::{CallAnswer, ModelRequest, Route, Served, TargetPlace};
+use spillway_platform::spin::{
+    self, ErrorCode, Forwarded, ForwardedBody, Request, Response, SpinClock,
+};
+use spillway_platform::{Clock, ForwardError, Headers, RequestHead, SendError, Timeouts};
+use spillway_telemetry::{Api as ApiKind, Reason};
+
+use crate::complete::{append_quota, describe};
+use crate::handler::{self, Received};
+use crate::{Instance, Watch, answers};
+
+/// As for other calls.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Header fields that go along besides those of every call: the bodies are the client's and the provider's own.
+const PASSED_REQUEST_HEADERS: [&str; 4] = ["content-type", "content-length", "accept", "range"];
+
+/// Header fields of answers that stay behind: they speak of the connection, or of the gateway's own account.
+const DROPPED_ANSWER_HEADERS: [&str; 5] = [
+    "set-cookie",
+    "openai-organization",
+    "connection",
+    "keep-alive",
+    "alt-svc",
+];
+
+/// Whether the request's body names a model that decides on its route.
+pub(crate) fn names_model(head: &RequestHead, below: &str) -> bool {
+    head.method == Method::POST
+        && spillway_model::versioned(below).trim_end_matches('/') == "/v1/responses"
+        && media_type(&head.headers) == "application/json"
+}
+
+/// A request whose body the gateway has read.
+pub(crate) async fn serve_in_hand(
+    instance: &'static Instance,
+    received: Received,
+    head: &RequestHead,
+    below: &str,
+) -> Result<Response, ErrorCode> {
+    let body = received.body.clone();
+    if !names_model(head, below) {
+        let sent = ForwardedBody::Whole(body);
+        return serve_body(instance, received, sent, head, below, None).await;
+    }
+    let request = match ModelRequest::parse(&body, received.operation) {
+        Ok(request) => request,
+        Err(error) => {
+            let answer = answers::unreadable(&error);
+            return answers::send_own(instance, &received.api.name, received.arrived, answer).await;
+        }
+    };
+    let sent = ForwardedBody::Whole(body.clone());
+    serve_body(instance, received, sent, head, below, Some(request)).await
+}
+
+/// A request whose body the runtime moves.
+pub(crate) async fn serve(
+    instance: &'static Instance,
+    received: Received,
+    request: Request,
+    head: &RequestHead,
+    below: &str,
+    asked: Option<ModelRequest<'_>>,
+) -> Result<Response, ErrorCode> {
+    let limit = received.api.max_body_bytes;
+    if head.content_length().is_some_and(|length| length > limit) {
+        let answer = answers::not_received(&spin::ReceiveError::TooLarge { limit });
+        return answers::send_own(instance, &received.api.name, received.arrived, answer).await;
+    }
+    let body = if head.has_body() && head.content_length().is_none() {
+        ForwardedBody::Counted { request, limit }
+    } else {
+        ForwardedBody::Spliced(request)
+    };
+    serve_body(instance, received, body, head, below, asked).await
+}
+
+async fn serve_body(
+    instance: &'static Instance,
+    mut received: Received,
+    body: ForwardedBody,
+    head: &RequestHead,
+    below: &str,
+    asked: Option<ModelRequest<'_>>,
+) -> Result<Response, ErrorCode> {
+    let (api, arrived) = (received.api, received.arrived);
+    let own_answer = async |answer| answers::send_own(instance, &api.name, arrived, answer).await;
+    let model = asked.as_ref().map(|asked| asked.model.clone());
+    let route = match handler::find_route(&received, head, below, model.as_deref()) {
+        Ok(route) => route,
+        Err(answer) => return own_answer(answer).await,
+    };
+    let counted = handler::count(instance, &mut received, head, model.as_deref(), route).await;
+    if let Err(answer) = counted {
+        return own_answer(answer).await;
+    }
+    instance.refresh(route).await;
+    let place = route.targets.first();
+    let affinity = received.consumer.unwrap_or_default();
+    let way = place.and_then(|place| {
+        let seconds = SpinClock.since_1970().as_secs();
+        place
+            .pool
+            .choose_by_affinity(SpinClock.now(), seconds, affinity)
+    });
+    let (Some(place), Some(way)) = (place, way) else {
+        return own_answer(CallAnswer::error(
+            StatusCode::SERVICE_UNAVAILABLE,
+            Reason::Misconfigured,
+            "The provider of this route has no key that it takes. `spillway check gateway.yaml` shows which have run out.",
+        ))
+        .await;
+    };
+    let body = match (asked, &model) {
+        (Some(mut asked), Some(model)) => {
+            asked.apply(&route.parameters);
+            ForwardedBody::Whole(asked.body_for(place.model_for(model)).into())
+        }
+        _ => body,
+    };
+    send(
+        instance,
+        &received,
+        Sending {
+            route,
+            place,
+            way,
+            model,
+        },
+        body,
+        head,
+        below,
+    )
+    .await
+}
+
+struct Sending {
+    route: &'static Route,
+    place: &'static TargetPlace,
+    way: Way,
+    model: Option<String>,
+}
+
+async fn send(
+    instance: &'static Instance,
+    received: &Received,
+    to: Sending,
+    body: ForwardedBody,
+    head: &RequestHead,
+    below: &str,
+) -> Result<Response, ErrorCode> {
+    let Sending {
+        route,
+        place,
+        way,
+        model,
+    } = to;
+    let pool = &place.pool;
+    let Some(upstream) = pool.upstream(way) else {
+        return Err(ErrorCode::InternalError(None));
+    };
+    let mut headers = received.headers.clone();
+    for name in PASSED_REQUEST_HEADERS {
+        if let Some(value) = head.headers.first(name) {
+            headers.append(name, value);
+        }
+    }
+    if matches!(body, ForwardedBody::Whole(_)) {
+        headers.remove("content-length");
+    }
+    if let Some(key) = pool.key(way) {
+        headers.append("authorization", format!("Bearer {}", key.secret));
+    }
+    let version = spillway_model::versioned(below);
+    let path = version.strip_prefix("/v1").unwrap_or(&version);
+    let query = head
+        .query()
+        .map_or_else(String::new, |query| format!("?{query}"));
+    let forwarded = spin::forward(
+        body,
+        Forwarded {
+            method: &head.method,
+            scheme: &upstream.scheme,
+            authority: &upstream.authority,
+            path_and_query: &format!("{}{path}{query}", upstream.base_path),
+            headers: &headers,
+            timeouts: Timeouts {
+                connect: CONNECT_TIMEOUT.min(place.timeout),
+                first_byte: place.timeout,
+                between_bytes: place.timeout,
+            },
+        },
+    )
+    .await;
+    let outcome = match &forwarded {
+        Ok(answered) if answered.status.is_client_error() || answered.status.is_server_error() => {
+            Outcome::Failed(Failure::Status(answered.status.as_u16()), None)
+        }
+        Ok(_) => Outcome::Served,
+        Err(ForwardError::Send(error)) => Outcome::Failed(Failure::from(error), None),
+        Err(ForwardError::BodyTooLarge { .. } | ForwardError::ClientBrokeOff) => Outcome::Unknown,
+    };
+    for transition in pool.report(SpinClock.now(), way, outcome) {
+        spillway_model::PoolWatch::changed(&Watch(instance), pool, transition);
+    }
+    let name = &received.api.name;
+    let answered = match forwarded {
+        Ok(answered) => answered,
+        Err(error) => {
+            spin::log(&format!(
+                "{name} {}: {}: {error} (request {})",
+                route.name,
+                upstream.origin(),
+                received.request_id
+            ));
+            let answer = not_forwarded(&error, &upstream.origin());
+            return answers::send_own(instance, name, received.arrived, answer).await;
+        }
+    };
+    let reason = if answered.status.is_client_error() || answered.status.is_server_error() {
+        Reason::UpstreamStatus
+    } else {
+        Reason::Ok
+    };
+    let took = SpinClock.now().saturating_sub(received.arrived);
+    instance.meter.count(|counters| {
+        let status = answered.status.as_u16();
+        counters.request(ApiKind::Model, name, &route.name, status, reason, took);
+    });
+    let mut headers: Headers = answered.headers.clone();
+    headers.retain_names(|name| {
+        !DROPPED_ANSWER_HEADERS.contains(&name) && !name.starts_with("x-gateway-")
+    });
+    headers.append("x-gateway-reason", reason.as_str());
+    let served = Served {
+        provider: place.provider().to_owned(),
+        model: model.map_or_else(String::new, |model| place.model_for(&model).to_owned()),
+    };
+    describe(&mut headers, Some(&served), 1);
+    append_quota(&mut headers, &received.quota);
+    answered.splice(&headers)
+}
+
+fn not_forwarded(error: &ForwardError, origin: &str) -> CallAnswer {
+    let (status, reason, text) = match error {
+        ForwardError::BodyTooLarge { limit } => {
+            return answers::not_received(&spin::ReceiveError::TooLarge { limit: *limit });
+        }
+        ForwardError::ClientBrokeOff => {
+            return answers::not_received(&spin::ReceiveError::Broken(String::new()));
+        }
+        ForwardError::Send(SendError::HostNotAllowed) => (
+            StatusCode::BAD_GATEWAY,
+            Reason::HostNotAllowed,
+            format!(
+                "The gateway may not reach {origin}. Add \"{origin}\" to `allowed_outbound_hosts` of the component `model` in spin.toml and restart."
+            ),
+        ),
+        ForwardError::Send(SendError::Connect(_) | SendError::ConnectTimeout) => (
+            StatusCode::BAD_GATEWAY,
+            Reason::UpstreamRefused,
+            "The provider could not be reached. Try again later.".to_owned(),
+        ),
+        ForwardError::Send(SendError::FirstByteTimeout | SendError::BetweenBytesTimeout) => (
+            StatusCode::GATEWAY_TIMEOUT,
+            Reason::UpstreamTimeout,
+            "The provider did not answer in time. Try again later.".to_owned(),
+        ),
+        ForwardError::Send(SendError::Reset(_) | SendError::Other(_)) => (
+            StatusCode::BAD_GATEWAY,
+            Reason::UpstreamError,
+            "The connection to the provider broke. Try again later.".to_owned(),
+        ),
+    };
+    CallAnswer::error(status, reason, &text)
+}
