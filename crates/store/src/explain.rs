@@ -15,7 +15,8 @@ pub fn explain_redis_error(text: &str) -> String {
 /// here in both forms.
 const KNOWN: [(&[&str], &str); 12] = [
     (
-        &["NOAUTH"],
+        // The latter where the command is a long one.
+        &["NOAUTH", "unauthenticated"],
         "Redis wants a password. Write it into `state.redis`: redis://user:password@host:6379",
     ),
     (
@@ -90,7 +91,11 @@ mod tests {
                 "ERR The user executing the script can't run this command or subcommand",
                 "+time",
             ),
-            // As the hosts name them.
+            // As the hosts name them, and as Redis answers a long command of somebody unknown.
+            (
+                "An error was signalled by the server - ResponseError: Protocol error: unauthenticated multibulk length",
+                "wants a password",
+            ),
             (
                 "An error was signalled by the server - ReadOnly: You can't write against a read only replica.",
                 "must name the primary",
