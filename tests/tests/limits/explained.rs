@@ -82,7 +82,9 @@ fn a_full_redis_is_named() -> Result<()> {
 fn a_redis_that_is_still_loading_is_waited_for() -> Result<()> {
     run(async {
         let mut redis = Redis::start_with(&[
-            // Reads 5 s, and answers after every kilobyte meanwhile.
+            // Loads for 10 s, and answers after every key meanwhile.
+            "--rdbcompression",
+            "no",
             "--key-load-delay",
             "5000",
             "--loading-process-events-interval-bytes",
@@ -90,7 +92,7 @@ fn a_redis_that_is_still_loading_is_waited_for() -> Result<()> {
         ])
         .await?;
         let value = "x".repeat(2048);
-        let keys: Vec<String> = (0..1000)
+        let keys: Vec<String> = (0..2000)
             .map(|number| format!("SET {number} {value}"))
             .collect();
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
