@@ -1,10 +1,12 @@
 """Asks a recorder with `ragflow-sdk` what each case asks; prints the requests as one line of JSON.
 
-Usage: ragflow_recorder.py [--write] CASE.json..., where each case has a member `sdk`: the keyword arguments of
-`RAGFlow.retrieve`. The result has, by file name, what was sent: path, authorization and body. With --write, the body
-goes into the case's member `body` as well.
+Usage: ragflow_recorder.py [--write | --engine URL] CASE.json..., where each case has a member `sdk`: the keyword
+arguments of `RAGFlow.retrieve`. The result has, by file name, what was sent: path, authorization and body. With --write,
+the body goes into the case's member `body` as well. With --engine, that RAGFlow is asked instead, and the result has, by
+file name without its ending, the texts that were found.
 """
 
+import argparse
 import json
 import os
 import pathlib
@@ -37,17 +39,24 @@ class Recorder(BaseHTTPRequestHandler):
         pass
 
 
-def main(arguments):
-    write = "--write" in arguments
-    files = [pathlib.Path(argument) for argument in arguments if argument != "--write"]
-    # Else the SDK would ask the system's proxy for loopback.
-    os.environ["NO_PROXY"] = "127.0.0.1"
+def read(file):
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def search(url, files):
+    """Asks an engine; gives the texts that it found."""
+    engine = RAGFlow(KEY, url)
+    return {file.stem: [chunk.content for chunk in engine.retrieve(**read(file)["sdk"])] for file in files}
+
+
+def record(files, write):
+    """Asks a recorder; gives what was sent."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Recorder)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     engine = RAGFlow(KEY, f"http://127.0.0.1:{server.server_port}")
     sent = {}
     for file in files:
-        case = json.loads(file.read_text(encoding="utf-8"))
+        case = read(file)
         Recorder.last = None
         assert engine.retrieve(**case["sdk"]) == []
         sent[file.name] = Recorder.last
@@ -55,7 +64,22 @@ def main(arguments):
             case["body"] = Recorder.last["body"]
             file.write_text(json.dumps(case, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     server.shutdown()
-    print(json.dumps(sent))
+    return sent
+
+
+def main(arguments):
+    # Else the SDK would ask the system's proxy for loopback.
+    os.environ["NO_PROXY"] = "127.0.0.1"
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--engine")
+    parser.add_argument("files", nargs="+", type=pathlib.Path)
+    options = parser.parse_args(arguments)
+    if options.engine:
+        result = search(options.engine, options.files)
+    else:
+        result = record(options.files, options.write)
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

@@ -30,6 +30,8 @@ const TRAPS: [&str; 4] = [
 pub struct Options {
     /// Entries of the variable `secrets`, by name.
     pub secrets: Vec<(String, String)>,
+    /// Variables of the host's environment.
+    pub environment: Vec<(String, String)>,
     /// Where Spin keeps its state. Left out: in the gateway's own directory, gone with it.
     pub state_directory: Option<PathBuf>,
     /// The text of `runtime-config.toml`.
@@ -47,6 +49,13 @@ impl Options {
     #[must_use]
     pub fn secret(mut self, name: &str, value: &str) -> Self {
         self.secrets.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// With one more variable of the host's environment.
+    #[must_use]
+    pub fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 }

@@ -23,7 +23,11 @@ use crate::{
 /// How long a gateway may take to start: a first start compiles the components.
 const START: Duration = Duration::from_secs(180);
 /// What components may reach: stand-ins on loopback.
-const LOOPBACK: [&str; 2] = ["http://127.0.0.1:*", "redis://127.0.0.1:*"];
+const LOOPBACK: [&str; 3] = [
+    "http://127.0.0.1:*",
+    "redis://127.0.0.1:*",
+    "rediss://127.0.0.1:*",
+];
 /// The path that answers 200 once it runs.
 const LIVE: &str = "/_gateway/health/live";
 
@@ -106,6 +110,9 @@ pub(crate) fn up(directory: &Path, address: SocketAddr, options: &Options) -> Re
         );
     if let Some(file) = &options.host_names {
         command.envs(host_names::environment(file));
+    }
+    for (name, value) in &options.environment {
+        command.env(name, value);
     }
     if options.runtime_config.is_some() {
         command.args(["--runtime-config-file", "runtime-config.toml"]);

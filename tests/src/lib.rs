@@ -6,6 +6,7 @@
 //! that tests of a file can share a gateway ([`Shared`]) and tell their requests apart by a [`mark`].
 
 mod answer;
+mod certificates;
 mod chat;
 mod gateway;
 mod host_names;
@@ -24,6 +25,7 @@ mod shared;
 pub use answer::{
     Reason, assert_dify_error, assert_openai_error, attempts, model, provider, reason,
 };
+pub use certificates::Certificates;
 pub use chat::{Chat, chat_request, message, stream_request};
 pub use gateway::{Gateway, Options};
 pub use host_names::HostName;

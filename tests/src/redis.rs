@@ -1,21 +1,28 @@
 //! A real Redis for a test.
 
 use std::{
+    io::{BufRead, BufReader, Write},
     net::TcpStream,
+    path::Path,
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use spillway_standin::ReservedPort;
+use tempfile::TempDir;
 
-use crate::until;
+use crate::{Certificates, until};
 
 /// A real Redis, gone when dropped.
 #[derive(Debug)]
 pub struct Redis {
-    process: Child,
+    process: Option<Child>,
     port: ReservedPort,
+    tls_port: Option<ReservedPort>,
+    arguments: Vec<String>,
+    directory: TempDir,
 }
 
 impl Redis {
@@ -24,29 +31,105 @@ impl Redis {
     /// # Errors
     /// When there is no redis-server, or it does not listen.
     pub async fn start() -> Result<Self> {
-        let port = ReservedPort::reserve()?;
-        let process = Command::new("redis-server")
-            .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port"])
-            .arg(port.address().port().to_string())
+        Self::start_with(&[]).await
+    }
+
+    /// Starts one with these arguments besides.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_with(arguments: &[&str]) -> Result<Self> {
+        Self::start_on(arguments, None).await
+    }
+
+    /// Starts one that takes connections with TLS, too, and shows this certificate there.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_with_tls(certificates: &Certificates, arguments: &[&str]) -> Result<Self> {
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        let certificate = text(&certificates.server_certificate());
+        let key = text(&certificates.server_key());
+        let tls = [
+            "--tls-auth-clients",
+            "no",
+            "--tls-cert-file",
+            &certificate,
+            "--tls-key-file",
+            &key,
+        ];
+        let arguments = [&tls, arguments].concat();
+        Self::start_on(&arguments, Some(ReservedPort::reserve()?)).await
+    }
+
+    async fn start_on(arguments: &[&str], tls_port: Option<ReservedPort>) -> Result<Self> {
+        let mut redis = Self {
+            process: None,
+            port: ReservedPort::reserve()?,
+            tls_port,
+            arguments: arguments.iter().map(|&text| text.to_owned()).collect(),
+            directory: tempfile::Builder::new()
+                .prefix("spillway-redis-")
+                .tempdir()?,
+        };
+        redis.restart().await?;
+        Ok(redis)
+    }
+
+    /// Starts it again on the same port, empty, after [`kill`](Self::kill).
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn restart(&mut self) -> Result<()> {
+        self.kill();
+        let mut command = Command::new("redis-server");
+        command
+            .args([
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+                "--port",
+            ])
+            .arg(self.port.address().port().to_string());
+        if let Some(port) = &self.tls_port {
+            command
+                .arg("--tls-port")
+                .arg(port.address().port().to_string());
+        }
+        let process = command
+            .args(&self.arguments)
+            .current_dir(self.directory.path())
             .stdout(Stdio::null())
             .spawn()
             .context("redis-server is missing: ./scripts/test installs it (Debian: apt-get install redis-server)")?;
-        let redis = Self { process, port };
-        let address = redis.port.address();
+        let process = self.process.insert(process);
+        let address = self.port.address();
         until("Redis listens", async || {
+            let ended = process.try_wait()?;
+            ensure!(ended.is_none(), "redis-server ended at its start");
             Ok(TcpStream::connect(address).ok())
         })
         .await?;
-        Ok(redis)
+        Ok(())
+    }
+
+    /// Ends it at once, as a crash does. Connections are refused until [`restart`](Self::restart).
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            // It may have ended by itself.
+            let _ = process.kill();
+            let _ = process.wait();
+        }
     }
 
     /// `redis://127.0.0.1:PORT`.
     pub fn url(&self) -> String {
         format!("redis://{}", self.port.address())
     }
-}
 
-impl Redis {
     /// All keys with their values, as `redis-cli` prints them.
     ///
     /// # Errors
@@ -70,20 +153,44 @@ impl Redis {
         Ok(everything)
     }
 
+    /// `rediss://USER:PASSWORD@127.0.0.1:PORT/DATABASE`; empty without TLS.
+    pub fn tls_url(&self, user: &str, password: &str, database: u8) -> String {
+        self.tls_port.as_ref().map_or_else(String::new, |port| {
+            format!("rediss://{user}:{password}@{}/{database}", port.address())
+        })
+    }
+
     /// Stops its process where it is, or lets it go on: a Redis that neither answers nor breaks off.
     ///
     /// # Errors
     /// When there is no such process any more.
     pub fn freeze(&self, frozen: bool) -> Result<()> {
+        let process = self.process.as_ref().context("Redis is not running")?;
         let signal = if frozen { Signal::STOP } else { Signal::CONT };
-        Ok(kill_process(Pid::from_child(&self.process), signal)?)
+        Ok(kill_process(Pid::from_child(process), signal)?)
+    }
+
+    /// Sends it commands over one connection of its own, without TLS, and gives the first line of each answer.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn tell(&self, commands: &[&str]) -> Result<Vec<String>> {
+        let mut stream = TcpStream::connect(self.port.address())?;
+        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+        let mut reader = BufReader::new(stream.try_clone()?);
+        let mut answers = Vec::with_capacity(commands.len());
+        for command in commands {
+            stream.write_all(format!("{command}\r\n").as_bytes())?;
+            let mut line = String::new();
+            reader.read_line(&mut line)?;
+            answers.push(line.trim_end().to_owned());
+        }
+        Ok(answers)
     }
 }
 
 impl Drop for Redis {
     fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.kill();
     }
 }

@@ -48,7 +48,7 @@ pub(crate) fn body(query: &Query) -> Vec<u8> {
 struct Document {
     /// Null, as Go writes an empty list, is a list as well.
     #[serde(default, deserialize_with = "present")]
-    records: Option<Option<Vec<Item>>>,
+    records: Option<Option<Items>>,
     #[serde(default)]
     error_code: Value,
     #[serde(default)]
@@ -58,6 +58,9 @@ struct Document {
     #[serde(default)]
     message: Value,
 }
+
+/// Null in the place of a record is none.
+type Items = Vec<Option<Item>>;
 
 #[derive(Deserialize)]
 struct Item {
@@ -71,9 +74,7 @@ struct Item {
     metadata: Value,
 }
 
-fn present<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Option<Vec<Item>>>, D::Error> {
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Items>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 
@@ -87,6 +88,7 @@ pub(crate) fn read(status: StatusCode, body: &[u8]) -> Result<Vec<Record>, Failu
         let items = items.unwrap_or_default();
         return Ok(items
             .into_iter()
+            .flatten()
             .filter_map(|item| Record::new(&item.content, &item.score, &item.title, item.metadata))
             .collect());
     }

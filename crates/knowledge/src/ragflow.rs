@@ -117,7 +117,7 @@ struct Envelope<'a> {
 
 #[derive(Deserialize)]
 struct Found {
-    chunks: Option<Vec<Chunk>>,
+    chunks: Option<Vec<Option<Chunk>>>,
     #[serde(default)]
     doc_aggs: Value,
 }
@@ -160,6 +160,7 @@ pub(crate) fn read(status: StatusCode, body: &[u8]) -> Result<Vec<Record>, Failu
     let chunks = found.chunks.unwrap_or_default();
     Ok(chunks
         .into_iter()
+        .flatten()
         .filter_map(|chunk| record(chunk, &found.doc_aggs))
         .collect())
 }

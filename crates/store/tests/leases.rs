@@ -1,6 +1,7 @@
 //! What is under way: the scripts on a real Redis do what the model in memory does, and keep to the limit.
 #![expect(
     clippy::arithmetic_side_effects,
+    clippy::panic,
     clippy::unwrap_used,
     reason = "a test"
 )]

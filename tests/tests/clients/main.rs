@@ -1,4 +1,5 @@
-//! Real clients: `openai`, and the base classes of Dify's plugin SDK.
+//! Real clients: `openai`, the base classes of Dify's plugin SDK, Dify's caller of external knowledge bases, and
+//! RAGFlow's SDK.
 
 use std::process::Command;
 
@@ -10,7 +11,9 @@ use spillway_tests::{
 };
 
 mod dify_plugin;
+mod dify_retrieval;
 mod openai;
+mod ragflow_sdk;
 
 /// What the clients call with.
 const KEY: &str = "sk-client-1";
@@ -49,27 +52,32 @@ providers:
     }
 
     /// Runs a script with the base URL, the key and further arguments, and gives the JSON it prints.
-    async fn call(&self, script: &str, further: &[String]) -> Result<Value> {
-        let script = repository_root().join("tests/clients").join(script);
-        let mut command = Command::new(python()?);
-        command
-            .arg(script)
-            .arg(format!("{}/llm/v1", self.gateway.url()))
-            .arg(KEY)
-            .args(further);
-        // Some clients would ask the system's proxy for loopback.
-        command.env("NO_PROXY", "127.0.0.1").env("PYTHONUTF8", "1");
-        let outcome = run_to_end(&mut command).await?;
-        ensure!(
-            outcome.code == Some(0),
-            "{command:?} failed:\n{}",
-            outcome.everything()
-        );
-        let line = outcome
-            .output
-            .lines()
-            .last()
-            .context("the script printed nothing")?;
-        serde_json::from_str(line).with_context(|| outcome.everything())
+    async fn call(&self, name: &str, further: &[String]) -> Result<Value> {
+        let base_url = format!("{}/llm/v1", self.gateway.url());
+        let own = [base_url.as_str(), KEY];
+        let further = further.iter().map(String::as_str);
+        let arguments: Vec<&str> = own.into_iter().chain(further).collect();
+        script(name, &arguments).await
     }
+}
+
+/// Runs a script of `tests/clients` with these arguments, and gives the JSON it prints.
+async fn script(name: &str, arguments: &[&str]) -> Result<Value> {
+    let file = repository_root().join("tests/clients").join(name);
+    let mut command = Command::new(python()?);
+    command.arg(file).args(arguments);
+    // Some clients would ask the system's proxy for loopback.
+    command.env("NO_PROXY", "127.0.0.1").env("PYTHONUTF8", "1");
+    let outcome = run_to_end(&mut command).await?;
+    ensure!(
+        outcome.code == Some(0),
+        "{command:?} failed:\n{}",
+        outcome.everything()
+    );
+    let line = outcome
+        .output
+        .lines()
+        .last()
+        .context("the script printed nothing")?;
+    serde_json::from_str(line).with_context(|| outcome.everything())
 }

@@ -10,8 +10,11 @@ use spillway_tests::{
     standin::StandinDify,
 };
 
+mod explained;
 mod models;
 mod state;
+mod streams;
+mod tls;
 
 /// The guide's document, as it is.
 const GUIDE: &str = r#"

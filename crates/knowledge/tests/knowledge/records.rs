@@ -41,6 +41,7 @@ fn names_of_other_releases_serve_as_well() {
              "document_metadata": {"author": "Toby", "document_id": "theirs"}},
             {"content": "three", "document_id": "o3", "similarity": 0.7},
             {"content": "four", "document_id": "o4", "similarity": 0.6, "document_keyword": null},
+            null,
         ],
         "doc_aggs": [{"doc_id": "o3", "doc_name": "c.pdf", "count": 1}],
     }});
@@ -91,6 +92,7 @@ fn the_best_come_first_and_no_more_than_asked_for() {
 fn every_record_has_all_four_members() {
     let found = json!({"records": [
         {"content": "one", "score": "0.5", "title": null, "metadata": null},
+        null,
         {"content": "two"},
         {"content": 3, "score": null, "title": 4, "metadata": [1]},
         {"content": "five", "score": "much", "title": {}, "metadata": {"a": {"b": null}}, "more": 1},
