@@ -131,7 +131,12 @@ fn pool() -> anyhow::Result<PoolingAllocationConfig> {
             "SPIN_WASMTIME_TOTAL_TABLES",
             instances.saturating_mul(2),
         )?)
-        .total_stacks(variable("SPIN_WASMTIME_TOTAL_STACKS", instances)?)
+        // A stack serves a guest's task, of which an instance has many: with Spin's one an instance, instances die when
+        // more requests than that are under way.
+        .total_stacks(variable(
+            "SPIN_WASMTIME_TOTAL_STACKS",
+            instances.saturating_mul(4),
+        )?)
         .total_core_instances(variable(
             "SPIN_WASMTIME_TOTAL_CORE_INSTANCES",
             instances.saturating_mul(4),

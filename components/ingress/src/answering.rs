@@ -16,9 +16,13 @@ use spillway_platform::spin::{
 use spillway_platform::{ClientLeft, Clock, Headers, IncomingBody, OutgoingBody, SendError};
 use spillway_telemetry::Reason;
 
+use crate::answers;
 use crate::exchange::Exchange;
 use crate::run::RunRecord;
 use crate::watch::{Cut, Watch};
+
+/// The runtime takes header sections of 128 KiB; one beyond that would become an empty 500.
+const MOST_ANSWER_HEAD_BYTES: usize = 120 * 1024;
 
 /// How long a head waits for its first bytes: on Spin the two leave in one segment then, and the client's delayed
 /// acknowledgement of the first does not hold back the second.
@@ -49,6 +53,12 @@ pub(crate) async fn answer(
         headers.set(name, value);
     }
     exchange.name(&mut headers);
+    if headers.size() > MOST_ANSWER_HEAD_BYTES {
+        let answer = answers::answer_head_too_large(&destination);
+        return exchange
+            .own_answer(Some(&destination), answer, Headers::default())
+            .await;
+    }
     let status = answered.status;
     let has_body = exchange.head.method != Method::HEAD
         && !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);

@@ -1,6 +1,6 @@
 //! Answers that are not the upstream's.
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 use spillway_forward::{Answer, Destination, RoutingFailure, Surface};
 use spillway_platform::spin::{self, ErrorCode, Response};
 use spillway_platform::{ForwardError, Headers, MAX_SECTION_BYTES, SendError};
@@ -31,12 +31,12 @@ pub(crate) fn invalid(surface: Surface, words: &str) -> Answer {
     )
 }
 
-pub(crate) fn method_not_allowed(surface: Surface) -> Answer {
+pub(crate) fn method_not_allowed(surface: Surface, method: &Method) -> Answer {
     Answer::error(
         surface,
         StatusCode::METHOD_NOT_ALLOWED,
         Reason::MethodNotAllowed,
-        "TRACE is not answered here.",
+        &format!("{method} is not answered here."),
     )
 }
 
@@ -65,6 +65,16 @@ pub(crate) fn body_too_large(destination: &Destination<'_>, limit: u64) -> Answe
         StatusCode::PAYLOAD_TOO_LARGE,
         Reason::TooLarge,
         &text,
+    )
+}
+
+/// The service's answer has more header fields than the runtime hands on.
+pub(crate) fn answer_head_too_large(destination: &Destination<'_>) -> Answer {
+    Answer::error(
+        destination.surface,
+        StatusCode::BAD_GATEWAY,
+        Reason::UpstreamError,
+        "The service answered with more header fields than can be passed on.",
     )
 }
 

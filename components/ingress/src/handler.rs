@@ -44,11 +44,11 @@ pub(crate) async fn handle(
             .not_routed("", answers::invalid(surface_of(head), words))
             .await;
     }
-    if head.method == Method::TRACE {
-        // It would echo cookies, and what the gateway itself adds, to whoever asks.
-        return exchange
-            .not_routed("", answers::method_not_allowed(surface_of(head)))
-            .await;
+    if matches!(head.method, Method::TRACE | Method::CONNECT) {
+        // TRACE would echo cookies, and what the gateway itself adds, to whoever asks. CONNECT would leave without its
+        // path, as a request for a tunnel.
+        let answer = answers::method_not_allowed(surface_of(head), &head.method);
+        return exchange.not_routed("", answer).await;
     }
     match instance.router.route(head, &exchange.claims.host) {
         Ok(destination) => serve(exchange, destination, request).await,

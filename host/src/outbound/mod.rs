@@ -5,8 +5,9 @@ mod connect;
 mod header_rules;
 mod upstream_body;
 
+use std::collections::HashMap;
 use std::error::Error as StdError;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::header::{HOST, HeaderName};
@@ -32,27 +33,72 @@ use crate::spin_headers::chained_component;
 /// What each timeout is unless the component sets it.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
 
+/// How many upstreams have a client of their own at most.
+const MOST_RENEWED: usize = 256;
+
 /// A host that stands for the application itself, where a request needs one.
 const OWN_HOST: &str = "self.alt";
 
+type HttpClient = Client<Connector, GuardedBody>;
+
 /// Connections to upstreams, kept for the next request.
-#[derive(Debug)]
 pub struct HttpClients {
-    client: Client<Connector, GuardedBody>,
+    connector: Connector,
+    pooling: bool,
+    client: HttpClient,
+    /// In its place for upstreams that did not answer in time: what else was kept for them may be as dead, and would
+    /// cost one request each.
+    renewed: Mutex<HashMap<Authority, HttpClient>>,
+}
+
+impl std::fmt::Debug for HttpClients {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("HttpClients")
+            .field("pooling", &self.pooling)
+            .finish_non_exhaustive()
+    }
 }
 
 impl HttpClients {
     /// Keeps connections for the next request if `pooling`, and opens at most `max_connections`.
     pub fn new(pooling: bool, max_connections: Option<usize>) -> Self {
-        let mut builder = Client::builder(TokioExecutor::new());
-        builder.pool_timer(TokioTimer::new());
-        if !pooling {
-            builder.pool_max_idle_per_host(0);
-        }
+        let connector = Connector::new(max_connections);
         Self {
-            client: builder.build(Connector::new(max_connections)),
+            client: build(&connector, pooling),
+            connector,
+            pooling,
+            renewed: Mutex::default(),
         }
     }
+
+    /// The client that keeps an upstream's connections.
+    fn of(&self, authority: Option<&Authority>) -> HttpClient {
+        let renewed = self.renewed.lock().ok();
+        renewed
+            .zip(authority)
+            .and_then(|(renewed, authority)| renewed.get(authority).cloned())
+            .unwrap_or_else(|| self.client.clone())
+    }
+
+    /// Lets all connections to an upstream go.
+    fn renew(&self, authority: Authority) {
+        if let Ok(mut renewed) = self.renewed.lock() {
+            if renewed.len() >= MOST_RENEWED {
+                renewed.clear();
+            }
+            renewed.insert(authority, build(&self.connector, self.pooling));
+        }
+    }
+}
+
+fn build(connector: &Connector, pooling: bool) -> HttpClient {
+    let mut builder = Client::builder(TokioExecutor::new());
+    builder.pool_timer(TokioTimer::new());
+    if !pooling {
+        builder.pool_max_idle_per_host(0);
+    }
+    builder.build(connector.clone())
 }
 
 /// Sends what one instance sends, and decides which headers it may see and set.
@@ -152,14 +198,19 @@ async fn send(
         return Ok(response.map(GuardedBody::boxed_unsync));
     }
     let request = request.map(|body| GuardedBody::new(body, Some(fate)));
+    let authority = request.uri().authority().cloned();
+    let client = component.http.of(authority.as_ref());
     let sending = CONNECT_TIMEOUT.scope(
         options.connect_timeout.unwrap_or(DEFAULT_TIMEOUT),
-        component.http.client.request(request),
+        client.request(request),
     );
-    let response = timeout(first_byte, sending)
-        .await
-        .map_err(|_| Error::ConnectionReadTimeout)?
-        .map_err(|error| cause(&error))?;
+    let Ok(sent) = timeout(first_byte, sending).await else {
+        if let Some(authority) = authority {
+            component.http.renew(authority);
+        }
+        return Err(Error::ConnectionReadTimeout);
+    };
+    let response = sent.map_err(|error| cause(&error))?;
     let between_bytes = options.between_bytes_timeout.unwrap_or(DEFAULT_TIMEOUT);
     Ok(response
         .map(|incoming| UpstreamBody::new(WireBody::new(incoming), between_bytes).boxed_unsync()))

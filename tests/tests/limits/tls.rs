@@ -1,11 +1,13 @@
 //! `rediss://`: TLS, a user of Redis' own, a password, a database.
 
+use std::sync::Arc;
+
 use anyhow::Result;
 use spillway_tests::{
     Certificates, Gateway, Options, Redis, client::Request, run, standin::StandinDify, until,
 };
 
-use crate::{TEN_A_MINUTE, agent};
+use crate::{TEN_A_MINUTE, agent, passed_of};
 
 /// What the documented ACL gives a user, and the default user nothing.
 const ONLY_SPILLWAY: [&str; 13] = [
@@ -77,6 +79,24 @@ fn a_certificate_of_an_unknown_authority_is_not_taken_and_the_log_says_what_to_d
         })
         .await?;
         assert!(!gateway.log().contains("pass-1"), "{}", gateway.log());
+        Ok(())
+    })
+}
+
+/// Many calls at once on a gateway that has no connection to Redis yet: opening one takes longer with TLS.
+#[test]
+fn of_many_calls_at_once_over_tls_exactly_ten_pass() -> Result<()> {
+    run(async {
+        let certificates = Certificates::make().await?;
+        let redis = Redis::start_with_tls(&certificates, &ONLY_SPILLWAY).await?;
+        let dify = StandinDify::start()?;
+        let yaml = agent(&redis.tls_url("spillway", "pass-1", 0), &dify, TEN_A_MINUTE);
+        let authority = certificates.authority();
+        let trusting =
+            Options::default().environment("SSL_CERT_FILE", &authority.to_string_lossy());
+        let gateway = Arc::new(Gateway::start(&yaml, trusting).await?);
+        let request = Request::get("/v1/info").bearer("app-1");
+        assert_eq!(passed_of(&[gateway], 200, &request).await?, 10);
         Ok(())
     })
 }

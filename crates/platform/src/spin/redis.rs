@@ -6,11 +6,17 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
+use futures_channel::oneshot;
+use futures_util::future::{Either, FutureExt as _, select};
 use spin_sdk::redis::{self, Connection, RedisParameter, RedisResult};
+
+use spin_sdk::wasip3::spawn;
 
 use super::SpinClock;
 use crate::Clock;
+
+/// How long opening a connection may take. No call waits so long.
+const OPENING: Duration = Duration::from_secs(2);
 
 /// Why a command gave no result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,6 +36,16 @@ impl Error {
     /// Whether Redis does not know the script that `EVALSHA` named.
     pub fn is_unknown_script(&self) -> bool {
         matches!(self, Self::Other(text) if text.contains("NOSCRIPT") || text.contains("NoScriptError"))
+    }
+
+    /// Whether Redis itself answered so, or there was no time for an answer, rather than the connection having broken.
+    fn is_redis_own(&self) -> bool {
+        match self {
+            Self::Timeout | Self::InvalidAddress => true,
+            Self::Other(text) => !["broken", "reset", "closed", "eof", "terminated"]
+                .iter()
+                .any(|sign| text.to_ascii_lowercase().contains(sign)),
+        }
     }
 }
 
@@ -58,9 +74,24 @@ pub enum Reply {
 /// One connection of this instance, opened when first needed.
 #[derive(Debug)]
 pub struct Redis {
-    address: String,
     timeout: Duration,
-    connection: Mutex<Option<Arc<Held>>>,
+    connection: Arc<Shared>,
+}
+
+/// What calls, and the task that opens a connection for them, have in common.
+#[derive(Debug)]
+struct Shared {
+    address: String,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    held: Option<Arc<Held>>,
+    /// Ends when the connection that is being opened stands, or does not.
+    opening: Option<futures_util::future::Shared<oneshot::Receiver<()>>>,
+    /// Why the last one could not be opened.
+    failed: Option<Error>,
 }
 
 struct Held(Connection);
@@ -73,62 +104,132 @@ impl std::fmt::Debug for Held {
 
 impl Redis {
     /// To this address; no call takes longer than `timeout`.
-    pub const fn new(address: String, timeout: Duration) -> Self {
+    pub fn new(address: String, timeout: Duration) -> Self {
         Self {
-            address,
             timeout,
-            connection: Mutex::new(None),
+            connection: Arc::new(Shared {
+                address,
+                state: Mutex::default(),
+            }),
         }
     }
 
-    /// Runs one command.
+    /// Runs one command. A connection that turns out to be broken is replaced, and the command sent once more: Redis
+    /// may have done it already then.
     ///
     /// # Errors
-    /// [`Error`]; the connection is replaced at the next call then.
+    /// [`Error`].
     pub async fn execute(
         &self,
         command: &str,
         parameters: Vec<Parameter>,
     ) -> Result<Vec<Reply>, Error> {
-        let result = match within(self.timeout, self.execute_now(command, parameters)).await {
-            Some(result) => result,
-            None => Err(Error::Timeout),
+        let parameters: Vec<RedisParameter> = parameters
+            .into_iter()
+            .map(|parameter| match parameter {
+                Parameter::Number(number) => RedisParameter::Int64(number),
+                Parameter::Bytes(bytes) => RedisParameter::Binary(bytes),
+            })
+            .collect();
+        let trying = async {
+            let used_before = self.connection.held();
+            match self.execute_once(command, &parameters).await {
+                // As Redis was not asked over it before, a new connection tells how Redis is.
+                Err(error) if used_before.is_some() && !error.is_redis_own() => {
+                    self.execute_once(command, &parameters).await
+                }
+                result => result,
+            }
         };
+        match within(self.timeout, trying).await {
+            Some(result) => result,
+            None => {
+                self.connection.discard(self.connection.held().as_ref());
+                Err(Error::Timeout)
+            }
+        }
+    }
+
+    async fn execute_once(
+        &self,
+        command: &str,
+        parameters: &[RedisParameter],
+    ) -> Result<Vec<Reply>, Error> {
+        let held = self.connect().await?;
+        let result = held.0.execute(command, parameters.to_vec()).await;
+        let result = result.map_err(Error::from);
         // A script that is not known yet says nothing against the connection.
         if result
             .as_ref()
             .is_err_and(|error| !error.is_unknown_script())
         {
-            self.replace(None);
+            self.connection.discard(Some(&held));
         }
-        result
+        Ok(result?.into_iter().map(Reply::from).collect())
     }
 
-    async fn execute_now(
-        &self,
-        command: &str,
-        parameters: Vec<Parameter>,
-    ) -> Result<Vec<Reply>, Error> {
-        let held = self.connection.lock().ok().and_then(|held| held.clone());
-        let held = match held {
-            Some(held) => held,
-            None => {
-                let held = Arc::new(Held(Connection::open(&self.address).await?));
-                self.replace(Some(Arc::clone(&held)));
-                held
+    /// The connection. It is opened once for all calls that wait for it, in a task of its own, so that a handshake
+    /// which takes longer than a call has (with TLS, on a busy machine) is not begun anew by each.
+    async fn connect(&self) -> Result<Arc<Held>, Error> {
+        let opened = {
+            let Ok(mut state) = self.connection.state.lock() else {
+                return Err(Error::Timeout);
+            };
+            if let Some(held) = &state.held {
+                return Ok(Arc::clone(held));
+            }
+            match &state.opening {
+                Some(opening) => opening.clone(),
+                None => {
+                    let (done, opened) = oneshot::channel();
+                    let opened = opened.shared();
+                    state.opening = Some(opened.clone());
+                    spawn(Arc::clone(&self.connection).open(done));
+                    opened
+                }
             }
         };
-        let parameters = parameters.into_iter().map(|parameter| match parameter {
-            Parameter::Number(number) => RedisParameter::Int64(number),
-            Parameter::Bytes(bytes) => RedisParameter::Binary(bytes),
-        });
-        let results = held.0.execute(command, parameters).await?;
-        Ok(results.into_iter().map(Reply::from).collect())
+        // The other end only ever says that it is done.
+        let _ = opened.await;
+        let state = self.connection.state.lock();
+        state.map_or(Err(Error::Timeout), |state| match &state.held {
+            Some(held) => Ok(Arc::clone(held)),
+            None => Err(state.failed.clone().unwrap_or(Error::Timeout)),
+        })
+    }
+}
+
+impl Shared {
+    async fn open(self: Arc<Self>, done: oneshot::Sender<()>) {
+        let opened = within(OPENING, Connection::open(&self.address)).await;
+        let opened = opened.map_or(Err(Error::Timeout), |opened| opened.map_err(Error::from));
+        if let Ok(mut state) = self.state.lock() {
+            state.opening = None;
+            match opened {
+                Ok(connection) => {
+                    state.held = Some(Arc::new(Held(connection)));
+                    state.failed = None;
+                }
+                Err(error) => state.failed = Some(error),
+            }
+        }
+        // Nobody may be waiting any more.
+        let _ = done.send(());
     }
 
-    fn replace(&self, connection: Option<Arc<Held>>) {
-        if let Ok(mut held) = self.connection.lock() {
-            *held = connection;
+    fn held(&self) -> Option<Arc<Held>> {
+        self.state.lock().ok().and_then(|state| state.held.clone())
+    }
+
+    /// Lets this connection go, unless another one has taken its place.
+    fn discard(&self, failed: Option<&Arc<Held>>) {
+        if let (Ok(mut state), Some(failed)) = (self.state.lock(), failed)
+            && state
+                .held
+                .as_ref()
+                .is_some_and(|held| Arc::ptr_eq(held, failed))
+        {
+            state.held = None;
         }
     }
 }
