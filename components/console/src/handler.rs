@@ -2,7 +2,8 @@
 
 use http::{Method, StatusCode};
 use serde_json::json;
-use spillway_config::Gateway;
+use spillway_config::{Credential, Gateway, OnError};
+use spillway_failover::key_digest;
 use spillway_forward::{Answer, Router, Surface};
 use spillway_instance::{Limits, Totals, read_settings};
 use spillway_model::Catalogue;
@@ -49,15 +50,21 @@ pub(crate) async fn handle(request: Request) -> Result<Response, ErrorCode> {
     spin::respond(answer.status, headers, answer.body).await
 }
 
-/// Ready: the configuration can be served by, and the store of what is counted answers.
+/// Ready: the configuration can be served by, and every policy that lets nothing pass without the store can use it.
+/// Where all of them let requests pass then, a store that is gone is told, but is no reason to send no requests here.
 async fn ready() -> Answer {
     let problem = match usable_settings().await {
         Err(problem) => Some(problem),
-        Ok(gateway) => Totals::new(&gateway.state.redis)
-            .read()
-            .await
-            .err()
-            .map(|message| format!("the store does not answer: {message}")),
+        Ok((gateway, limits)) => match limits.probe().await {
+            Err(message) if needs_store(&gateway, &limits) => {
+                Some(format!("the store does not answer: {message}"))
+            }
+            Err(message) => {
+                let told = json!({ "status": "ready", "degraded": format!("the store does not answer: {message}") });
+                return Answer::json(StatusCode::OK, Reason::Ok, &told);
+            }
+            Ok(()) => None,
+        },
     };
     match problem {
         None => Answer::json(StatusCode::OK, Reason::Ok, &json!({ "status": "ready" })),
@@ -72,7 +79,18 @@ async fn ready() -> Answer {
     }
 }
 
-async fn usable_settings() -> Result<Gateway, String> {
+/// Whether some policy lets nothing pass while the store is gone: a limit, or signed requests, which are let through
+/// once.
+fn needs_store(gateway: &Gateway, limits: &Limits) -> bool {
+    let signs = gateway
+        .consumers
+        .iter()
+        .flat_map(|consumer| &consumer.credentials)
+        .any(|credential| matches!(credential, Credential::Hmac(_)));
+    limits.deny_on_error() || (signs && gateway.state.on_error == OnError::Deny)
+}
+
+async fn usable_settings() -> Result<(Gateway, Limits), String> {
     let gateway = read_settings().await.map_err(|error| error.to_string())?;
     Router::new(&gateway.agents).map_err(|error| error.to_string())?;
     Catalogue::new(&gateway).map_err(|error| error.to_string())?;
@@ -89,21 +107,24 @@ async fn usable_settings() -> Result<Gateway, String> {
         .knowledge
         .iter()
         .map(|api| (api.name.as_str(), api.policies.rate_limits.as_slice()));
-    Limits::new(&gateway, "any", agents.chain(models).chain(knowledge))?;
-    Ok(gateway)
+    let limits = Limits::new(&gateway, "any", agents.chain(models).chain(knowledge))?;
+    Ok((gateway, limits))
 }
 
 async fn metrics() -> Answer {
-    let totals = match read_settings().await {
-        Ok(gateway) => Totals::new(&gateway.state.redis).read().await,
+    let read = match read_settings().await {
+        Ok(gateway) => {
+            let totals = Totals::new(&gateway.state.redis).read().await;
+            totals.map(|totals| (gateway, totals))
+        }
         Err(error) => Err(error.to_string()),
     };
-    match totals {
-        Ok(totals) => Answer {
+    match read {
+        Ok((gateway, totals)) => Answer {
             status: StatusCode::OK,
             reason: Reason::Ok,
             content_type: "text/plain; version=0.0.4; charset=utf-8",
-            body: render(&totals).into_bytes(),
+            body: format!("{}{}", render(&totals), key_expiries(&gateway)).into_bytes(),
         },
         Err(message) => {
             spin::log(&format!("metrics: {message}"));
@@ -114,6 +135,29 @@ async fn metrics() -> Answer {
             )
         }
     }
+}
+
+/// When providers' keys run out: the one thing here that is read off the configuration, as an alarm has to go off
+/// before anything fails.
+fn key_expiries(gateway: &Gateway) -> String {
+    const NAME: &str = "spillway_provider_key_expiry_timestamp_seconds";
+    let mut lines = String::new();
+    for provider in &gateway.providers {
+        for key in &provider.api_keys {
+            if let Some(expires) = key.expires {
+                lines.push_str(&format!(
+                    "{NAME}{{provider=\"{}\",key=\"{}\"}} {}\n",
+                    provider.name,
+                    key_digest(&key.key),
+                    expires.unix_seconds()
+                ));
+            }
+        }
+    }
+    if lines.is_empty() {
+        return lines;
+    }
+    format!("# HELP {NAME} When a provider's key is no longer used.\n# TYPE {NAME} gauge\n{lines}")
 }
 
 fn error(status: StatusCode, reason: Reason, message: &str) -> Answer {

@@ -69,7 +69,7 @@ impl Key {
     pub(crate) fn new(config: &ProviderKey) -> Self {
         Self {
             secret: config.key.clone(),
-            digest: digest(&config.key),
+            digest: key_digest(&config.key),
             weight: config.weight,
             not_before: config.not_before.map(spillway_config::Moment::unix_seconds),
             expires: config.expires.map(spillway_config::Moment::unix_seconds),
@@ -93,7 +93,8 @@ impl std::fmt::Debug for Key {
     }
 }
 
-fn digest(secret: &str) -> String {
+/// What a key is called in logs, metrics and the store: the beginning of its SHA-256, in hexadecimal.
+pub fn key_digest(secret: &str) -> String {
     Sha256::digest(secret.as_bytes())
         .iter()
         .take(6)

@@ -11,8 +11,9 @@ use spillway_platform::spin::{
 };
 use spillway_platform::{Clock, Headers};
 use spillway_store::{
-    Breaker, Hold, Increment, LIMIT_TAKE_V2, LIMIT_TAKE_V2_SHA1, LeaseName, Taken, Transition,
-    explain_redis_error, limit_take_arguments, read_limit_take, take_from_numbers,
+    Breaker, Hold, Increment, LIMIT_KEY_PREFIX, LIMIT_TAKE_V2, LIMIT_TAKE_V2_SHA1, LeaseName, Take,
+    Taken, Transition, explain_redis_error, limit_take_arguments, read_limit_take,
+    take_from_numbers,
 };
 use spillway_telemetry::Reason;
 
@@ -118,6 +119,34 @@ impl Limits {
         }
     }
 
+    /// Whether some rule lets no request pass that it cannot count.
+    pub fn deny_on_error(&self) -> bool {
+        self.by_api.values().any(Rules::deny_on_error)
+    }
+
+    /// Counts under a key of its own, as a request does: what no longer can be written, or run, shows here.
+    ///
+    /// # Errors
+    /// What the store says, in an operator's words.
+    pub async fn probe(&self) -> Result<(), String> {
+        let take = Take {
+            key: format!("{LIMIT_KEY_PREFIX}probe"),
+            limit: u32::MAX,
+            window_ms: 1000,
+            dry_run: false,
+        };
+        match &self.store {
+            Store::Redis(redis) => {
+                take_from_redis(redis, &[take], &[], &LeaseName(String::new())).await?;
+            }
+            Store::KeyValue => {
+                take_from_numbers(&Numbers, milliseconds_since_1970, &[take])
+                    .map_err(|error| error.to_string())?;
+            }
+        }
+        Ok(())
+    }
+
     /// Whether an API has rules at all: most have none, and their requests need no facts gathered.
     pub fn has_rules(&self, api: &str) -> bool {
         self.by_api.contains_key(api)
@@ -190,7 +219,9 @@ impl Limits {
             return None;
         }
         let result = match &self.store {
-            Store::Redis(redis) => take_from_redis(redis, applicable, lease).await,
+            Store::Redis(redis) => {
+                take_from_redis(redis, applicable.takes(), applicable.holds(), lease).await
+            }
             // `check` refuses limits on what is under way without a Redis.
             Store::KeyValue => {
                 take_from_numbers(&Numbers, milliseconds_since_1970, applicable.takes())
@@ -264,10 +295,10 @@ fn without_state(applicable: &Applicable<'_>, meter: &'static Meter) -> Admissio
 /// One round trip; two when this Redis meets the script for the first time.
 async fn take_from_redis(
     redis: &Redis,
-    applicable: &Applicable<'_>,
+    takes: &[Take],
+    holds: &[Hold],
     lease: &LeaseName,
 ) -> Result<Taken, String> {
-    let (takes, holds) = (applicable.takes(), applicable.holds());
     let arguments = limit_take_arguments(takes, holds, lease, None);
     let parameters = |first: &str| -> Vec<Parameter> {
         std::iter::once(first)

@@ -7,7 +7,7 @@ use crate::Counters;
 use crate::counters::{DURATION_BUCKETS_MS, seconds};
 
 /// Family name, type and help. Families that are not here are given out as untyped.
-const FAMILIES: [(&str, &str, &str); 10] = [
+const FAMILIES: [(&str, &str, &str); 12] = [
     (
         "spillway_agent_runs_total",
         "counter",
@@ -34,9 +34,19 @@ const FAMILIES: [(&str, &str, &str); 10] = [
         "From a call's arrival to its stream's first content.",
     ),
     (
+        "spillway_model_retries_refused_total",
+        "counter",
+        "Calls that failed and were not sent again although more might have been tried, by why.",
+    ),
+    (
         "spillway_model_tokens_total",
         "counter",
         "Tokens as providers reported them.",
+    ),
+    (
+        "spillway_provider_transitions_total",
+        "counter",
+        "Endpoints and keys of providers that were set aside, or are used again.",
     ),
     (
         "spillway_rate_limit_requests_total",

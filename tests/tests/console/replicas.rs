@@ -43,22 +43,64 @@ fn totals_of_replicas_on_one_redis_are_one() -> Result<()> {
 }
 
 #[test]
-fn a_gateway_whose_redis_is_gone_serves_and_is_not_ready() -> Result<()> {
+fn a_gateway_whose_redis_is_gone_is_not_ready_where_a_policy_cannot_do_without() -> Result<()> {
     run(async {
         let (gone, dify) = (ReservedPort::reserve()?, StandinDify::start()?);
+        for (on_error, status) in [("deny", 503), ("allow", 200)] {
+            let yaml = format!(
+                r#"
+state: {{ redis: "redis://{}", on_error: {on_error} }}
+agents:
+  - name: dify
+    services: {{ api: "{}" }}
+    policies: {{ rate_limits: [{{ rule_name: all, global_threshold: {{ query_per_second: 100 }} }}] }}
+"#,
+                gone.address(),
+                dify.api.url()
+            );
+            let gateway = Gateway::start(&yaml, Options::default()).await?;
+            let served = if status == 200 { 200 } else { 503 };
+            assert_eq!(
+                gateway.call(&Request::get("/api/x")).await?.status(),
+                served
+            );
+            let ready = gateway
+                .call(&Request::get("/_gateway/health/ready"))
+                .await?;
+            assert_eq!(ready.status(), status, "{on_error}: {}", ready.text());
+            assert!(
+                ready.text().contains("the store does not answer"),
+                "{}",
+                ready.text()
+            );
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_gateway_on_a_redis_that_takes_no_writes_is_not_ready() -> Result<()> {
+    run(async {
+        let (redis, dify) = (Redis::start().await?, StandinDify::start()?);
+        redis.tell(&["REPLICAOF 127.0.0.1 1"])?;
         let yaml = format!(
-            "state: {{ redis: \"redis://{}\" }}\nagents:\n  - name: dify\n    services: {{ api: \"{}\" }}\n",
-            gone.address(),
+            r#"
+state: {{ redis: "{}", on_error: deny }}
+agents:
+  - name: dify
+    services: {{ api: "{}" }}
+    policies: {{ rate_limits: [{{ rule_name: all, global_threshold: {{ query_per_second: 100 }} }}] }}
+"#,
+            redis.url(),
             dify.api.url()
         );
         let gateway = Gateway::start(&yaml, Options::default()).await?;
-        assert_eq!(gateway.call(&Request::get("/api/x")).await?.status(), 200);
         let ready = gateway
             .call(&Request::get("/_gateway/health/ready"))
             .await?;
         assert_eq!(ready.status(), 503);
         assert!(
-            ready.text().contains("the store does not answer"),
+            ready.text().contains("must name the primary"),
             "{}",
             ready.text()
         );
