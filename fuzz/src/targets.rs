@@ -16,7 +16,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub fn all() -> [Target; 4] {
+pub fn all() -> [Target; 5] {
     [
         Target {
             name: "event streams",
@@ -32,6 +32,11 @@ pub fn all() -> [Target; 4] {
             name: "paths and forwarded headers",
             samples: &PATHS,
             run: path,
+        },
+        Target {
+            name: "credentials",
+            samples: &CREDENTIALS,
+            run: credentials,
         },
         Target {
             name: "JSON bodies",
@@ -56,6 +61,11 @@ const PATHS: [&str; 3] = [
     "/v1/chat-messages?a=b&a=%C3%BC+x\nh.example.com:8080\n198.51.100.9, 203.0.113.5",
     "/team/%2e%2e/console/api\n[::1]:3000\nfor=1",
     "/e/hook;..;/x\n*.example.com\n::ffff:10.0.0.1",
+];
+
+const CREDENTIALS: [&str; 2] = [
+    "/dify-llm/v1/chat/completions?a=b&a=%zz&key=x\nak1\n5bvSVrtfLKK9jmAD9yMlTNkWkPYYR14pVJa2a01arrw=\nx-ca-key,x-ca-nonce,x-ca-timestamp\n1767323045000\nFri, 02 Jan 2026 03:04:05 GMT",
+    "/\nak1\nAAAA\n,,x-ca-key,\n-1\nnever",
 ];
 
 const BODIES: [&str; 3] = [
@@ -129,9 +139,51 @@ fn path(input: &[u8]) {
     }
 }
 
+fn credentials(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    let mut lines = text.split('\n');
+    let path_and_query = format!("/{}", lines.next().unwrap_or_default());
+    let names = [
+        "x-ca-key",
+        "x-ca-signature",
+        "x-ca-signature-headers",
+        "x-ca-timestamp",
+        "date",
+        "authorization",
+    ];
+    let headers = names
+        .into_iter()
+        .zip(lines)
+        .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
+    let request = RequestHead {
+        method: http::Method::POST,
+        scheme: "http".to_owned(),
+        authority: "gateway".to_owned(),
+        path_and_query,
+        headers: Headers::from_list(headers.collect()),
+        peer: None,
+    };
+    let consumers = serde_json::from_str::<Vec<spillway_config::Consumer>>(
+        r#"[{"name":"c","credentials":[{"hmac":{"access_key":"ak1","secret_key":"sk1"}},{"api_key":"k1"}]}]"#,
+    )
+    .unwrap_or_default();
+    let now = std::time::Duration::from_millis(1_767_323_045_000);
+    let directory = spillway_identity::Directory::new(&consumers);
+    drop(directory.identify(&request, Some("key"), now));
+}
+
 fn body(input: &[u8]) {
     spillway_dify::end_user(input);
     let _ = inspect(input);
+    let _ = spillway_model::as_document(input);
+    let parameters = serde_json::from_str(
+        r#"{"defaults":{"a":1},"caps":{"max_tokens":5},"forced":{"b":true,"user":null}}"#,
+    );
+    if let Ok(mut request) = ModelRequest::parse(input, Operation::ChatCompletions)
+        && let Ok(parameters) = parameters
+    {
+        request.apply(&parameters);
+    }
     if let Ok(request) = ModelRequest::parse(input, Operation::ChatCompletions) {
         // What is passed on unread may be JSON that serde_json itself would not read: then it came so.
         let is_json = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).is_ok();

@@ -13,6 +13,7 @@ mod stream;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use futures_util::future::join_all;
 use spillway_failover::{Budget, Pool, Transition};
 use spillway_forward::PeerTrust;
 use spillway_identity::Directory;
@@ -40,10 +41,11 @@ impl Instance {
         self.calls.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Looks up what other instances know of the providers of a route.
+    /// Looks up what other instances know of the providers of a route, all at once.
     async fn refresh(&'static self, route: &'static Route) {
+        let pools = route.targets.iter().map(|target| &*target.pool);
+        join_all(pools.map(|pool| self.pools.refresh(pool))).await;
         for target in &route.targets {
-            self.pools.refresh(&target.pool).await;
             if let Some(key) = target.pool.take_probe(spin::SpinClock.now()) {
                 spin::spawn(probe::probe(self, Arc::clone(&target.pool), key));
             }

@@ -1,6 +1,6 @@
 //! Which headers go along, and which the gateway sets itself.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 use spillway_platform::{Headers, RequestHead};
@@ -193,7 +193,7 @@ impl ForwardedHeaders {
 fn nearest_untrusted(chain: &[String], trust: &PeerTrust) -> Option<IpAddr> {
     let mut nearest = None;
     for entry in chain.iter().rev() {
-        let Ok(address) = entry.parse::<IpAddr>() else {
+        let Some(address) = address_of(entry) else {
             break;
         };
         nearest = Some(address.to_canonical());
@@ -202,6 +202,17 @@ fn nearest_untrusted(chain: &[String], trust: &PeerTrust) -> Option<IpAddr> {
         }
     }
     nearest
+}
+
+/// An entry's address; some proxies write the port with it.
+fn address_of(entry: &str) -> Option<IpAddr> {
+    let with_port = || entry.parse::<SocketAddr>().map(|address| address.ip());
+    let in_brackets = || entry.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    entry
+        .parse()
+        .or_else(|_| with_port())
+        .ok()
+        .or_else(in_brackets)
 }
 
 /// Host name and port of an authority; brackets of an IPv6 address stay with the name.

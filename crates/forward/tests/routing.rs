@@ -346,6 +346,21 @@ fn a_trusted_proxy_is_believed_and_its_own_address_appended() {
 }
 
 #[test]
+fn an_entry_may_come_with_its_port() {
+    for (entry, address) in [
+        ("203.0.113.5:4711", "203.0.113.5"),
+        ("[2001:db8::1]:4711", "2001:db8::1"),
+        ("[2001:db8::1]", "2001:db8::1"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("unknown", "10.1.2.3"),
+        ("203.0.113.5:x", "10.1.2.3"),
+    ] {
+        let sent = forwarded("10.1.2.3:4000", "h", &[("x-forwarded-for", entry)]);
+        assert_eq!(sent["x-real-ip"], address, "{entry}");
+    }
+}
+
+#[test]
 fn headers_of_one_hop_and_of_the_gateway_stay_behind() {
     let mut headers = request(
         "h",
