@@ -95,7 +95,11 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
                 Ok((headers, body, usage)) => {
                     tries.served(&attempting);
                     return Completed {
-                        answer: CallAnswer::served(tries.served_reason(), &headers, body),
+                        answer: CallAnswer::served(
+                            tries.served_reason(attempting.place),
+                            &headers,
+                            body,
+                        ),
                         served: Some(self.served(attempting.place)),
                         attempts: tries.attempts,
                         usage,

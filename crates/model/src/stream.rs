@@ -69,7 +69,7 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
         // Should the call have to wait before its first attempt.
         waiter.head = tries
             .first_place()
-            .map(|place| (self.served(place), 0, tries.served_reason()));
+            .map(|place| (self.served(place), 0, tries.served_reason(place)));
         loop {
             let attempting = match tries.next() {
                 Next::Try(attempting) => attempting,
@@ -85,7 +85,8 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
             };
             let served = self.served(attempting.place);
             let attempts = tries.attempts.len().saturating_add(1);
-            waiter.head = Some((served.clone(), attempts, tries.served_reason()));
+            let reason = tries.served_reason(attempting.place);
+            waiter.head = Some((served.clone(), attempts, reason));
             summary.served = Some(served);
             match self
                 .attempt_stream(&attempting, &mut waiter, &mut summary)
@@ -93,7 +94,7 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
             {
                 AttemptEnd::Complete => {
                     tries.served(&attempting);
-                    let end = StreamEnd::Complete(tries.served_reason());
+                    let end = StreamEnd::Complete(reason);
                     return summary.into_summary(end, tries.attempts, None);
                 }
                 AttemptEnd::ClientLeft => {

@@ -190,8 +190,12 @@ impl<'c, 'a, S: Sender, C: Clock, W: PoolWatch> Tries<'c, 'a, S, C, W> {
         });
     }
 
-    pub fn served_reason(&self) -> Reason {
-        if self.chain.attempts() > 1 || self.call.skips_first {
+    /// Why the call is served as it is: by its first choice at once, or not.
+    pub fn served_reason(&self, place: &TargetPlace) -> Reason {
+        let is_first_choice = self
+            .first_place()
+            .is_some_and(|first| std::ptr::eq(first, place));
+        if self.chain.attempts() > 1 || self.call.skips_first || !is_first_choice {
             Reason::Fallback
         } else {
             Reason::Ok
