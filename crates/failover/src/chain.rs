@@ -179,7 +179,7 @@ impl<'a> Chain<'a> {
         let out = |target: &Target<'_>| {
             target
                 .pool
-                .choose_out_of_service(now, unix_seconds, self.turn)
+                .choose_key_that_is_out(now, unix_seconds, self.turn)
         };
         match self.find(out) {
             Some(found) => self.go(found),

@@ -180,7 +180,7 @@ fn a_key_of_last_resort_that_serves_is_back() {
     let pool = pool(r#""api_keys":["only"]"#);
     pool.report(at(0), way(0), status(401));
     assert_eq!(pool.choose(at(1), NOW, 0, &Tried::default()), None);
-    let last = pool.choose_out_of_service(at(1), NOW, 0).unwrap();
+    let last = pool.choose_key_that_is_out(at(1), NOW, 0).unwrap();
     assert_eq!(last.key, Some(0));
     let told = pool.report(at(1), last, Outcome::Served);
     assert_eq!(told.len(), 1);

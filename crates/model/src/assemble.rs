@@ -293,7 +293,7 @@ mod tests {
         let delta = json!({"choices":[{"index":0,"delta":{"content":"x"}}]});
         let failure = |stream: &[u8]| as_document(stream).unwrap_err().failure;
         assert_eq!(
-            failure(&stream(&[delta.clone()], false)),
+            failure(&stream(std::slice::from_ref(&delta), false)),
             Failure::Truncated
         );
         assert_eq!(failure(b""), Failure::Truncated);

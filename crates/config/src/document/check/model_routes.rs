@@ -68,14 +68,15 @@ fn check_conditions(known: &Names<'_>, route: &ModelRoute, at: &Path, findings: 
         Some(PathMatch::Regex { regex }) => {
             conditions::regex(regex, &path.key("path").key("regex"), findings);
         }
-        Some(PathMatch::Prefix(text) | PathMatch::Exact { exact: text }) => {
-            if !text.starts_with("/v1/") {
-                findings.error(
-                    &path.key("path"),
-                    "an endpoint is written from its version on, such as `/v1/embeddings`",
-                );
-            }
+        Some(PathMatch::Prefix(text) | PathMatch::Exact { exact: text })
+            if !text.starts_with("/v1/") =>
+        {
+            findings.error(
+                &path.key("path"),
+                "an endpoint is written from its version on, such as `/v1/embeddings`",
+            );
         }
+        Some(PathMatch::Prefix(_) | PathMatch::Exact { .. }) => {}
     }
     conditions::headers(&route.conditions.headers, &path.key("headers"), findings);
     let may_use = route.auth.iter().flatten().map(|name| (name, "auth"));
