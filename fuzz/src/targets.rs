@@ -182,7 +182,7 @@ fn body(input: &[u8]) {
     if let Ok(mut request) = ModelRequest::parse(input, Operation::ChatCompletions)
         && let Ok(parameters) = parameters
     {
-        request.apply(&parameters);
+        request.apply(&parameters, Operation::ChatCompletions);
     }
     if let Ok(request) = ModelRequest::parse(input, Operation::ChatCompletions) {
         // What is passed on unread may be JSON that serde_json itself would not read: then it came so.

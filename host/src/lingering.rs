@@ -82,8 +82,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<S> {
             ready!(Pin::new(&mut this.stream).poll_shutdown(context))?;
             let now = Instant::now();
             this.closing = Some(Closing {
-                quiet: Box::pin(sleep_until(now + QUIET)),
-                until: now + LONGEST,
+                quiet: Box::pin(sleep_until(after(now, QUIET))),
+                until: after(now, LONGEST),
             });
         }
         let Some(closing) = &mut this.closing else {
@@ -97,7 +97,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<S> {
             let mut buffer = ReadBuf::new(&mut space);
             match Pin::new(&mut this.stream).poll_read(context, &mut buffer) {
                 Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
-                    closing.quiet.as_mut().reset(Instant::now() + QUIET);
+                    closing.quiet.as_mut().reset(after(Instant::now(), QUIET));
                 }
                 // The client has closed, too, or is gone.
                 Poll::Ready(_) => return Poll::Ready(Ok(())),
@@ -105,4 +105,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<S> {
             }
         }
     }
+}
+
+fn after(now: Instant, time: Duration) -> Instant {
+    now.checked_add(time).unwrap_or(now)
 }

@@ -115,7 +115,7 @@ impl Stranger {
             Self::Absent => {
                 "No API key was sent. Send one as `Authorization: Bearer <key>`.".to_owned()
             }
-            Self::Unknown => "The API key is not known to the gateway.".to_owned(),
+            Self::Unknown => "The key is not known to the gateway.".to_owned(),
             Self::Faulty(fault) => fault.to_string(),
         };
         unauthorized(&text)
@@ -126,7 +126,7 @@ fn forbidden() -> CallAnswer {
     CallAnswer::error(
         StatusCode::FORBIDDEN,
         Reason::Unauthorized,
-        "This API key may not use this model API.",
+        "This caller may not use this model API.",
     )
 }
 

@@ -96,6 +96,16 @@ pub(crate) fn not_routed(
 
 fn unknown_model(api: &Api, consumer: Option<&str>, model: &str) -> CallAnswer {
     let near = api.near(consumer, model);
+    if near.first() == Some(&model) {
+        return CallAnswer::error(
+            StatusCode::NOT_FOUND,
+            Reason::NotFound,
+            &format!(
+                "No route takes the model `{}` at this path and with these headers.",
+                shown(model)
+            ),
+        );
+    }
     let hint = if near.is_empty() {
         "GET /v1/models lists those that there are.".to_owned()
     } else {

@@ -55,7 +55,9 @@ pub(crate) async fn serve(
 pub(crate) fn describe(headers: &mut Headers, served: Option<&Served>, attempts: usize) {
     if let Some(served) = served {
         headers.append("x-gateway-provider", served.provider.as_str());
-        headers.append("x-gateway-model", header_text(&served.model));
+        if !served.model.is_empty() {
+            headers.append("x-gateway-model", header_text(&served.model));
+        }
     }
     headers.append("x-gateway-attempts", attempts.to_string());
 }

@@ -124,7 +124,7 @@ async fn serve(
         return own_answer(answer).await;
     }
     instance.refresh(route).await;
-    request.apply(&route.parameters);
+    request.apply(&route.parameters, received.operation);
     if request.stream {
         stream::serve(instance, route, received).await
     } else {

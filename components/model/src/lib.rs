@@ -46,9 +46,16 @@ impl Instance {
         let pools = route.targets.iter().map(|target| &*target.pool);
         join_all(pools.map(|pool| self.pools.refresh(pool))).await;
         for target in &route.targets {
-            if let Some(key) = target.pool.take_probe(spin::SpinClock.now()) {
-                spin::spawn(probe::probe(self, Arc::clone(&target.pool), key));
-            }
+            self.probe(&target.pool);
+        }
+    }
+}
+
+impl Instance {
+    /// Probes a key of the provider's, if one's time has come.
+    fn probe(&'static self, pool: &Arc<Pool>) {
+        if let Some((way, kind)) = pool.take_probe(spin::SpinClock.now()) {
+            spin::spawn(probe::probe(self, Arc::clone(pool), way, kind));
         }
     }
 }
@@ -62,9 +69,11 @@ impl PoolWatch for Watch {
         instance
             .pools
             .publish(Arc::clone(pool), transition, &instance.meter);
-        if let Some(key) = pool.take_probe(spin::SpinClock.now()) {
-            spin::spawn(probe::probe(instance, Arc::clone(pool), key));
-        }
+    }
+
+    fn suspects(&self, pool: &Arc<Pool>) {
+        let Self(instance) = self;
+        instance.probe(pool);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use spillway_failover::Pool;
+use spillway_failover::{Pool, ProbeKind, Probed, Way};
 use spillway_platform::spin::{SpinClock, SpinSender};
 use spillway_platform::{Clock, Headers, OutboundRequest, Sender, Timeouts};
 
@@ -16,31 +16,28 @@ const TIMEOUTS: Timeouts = Timeouts {
     between_bytes: Duration::from_secs(10),
 };
 
-/// Probes a key, if no other instance does; puts it back if the provider lists its models with it.
-pub(crate) async fn probe(instance: &'static Instance, pool: Arc<Pool>, key: usize) {
-    let Some(digest) = pool.keys().get(key).map(|key| key.digest.clone()) else {
+/// Probes a key, for one that is out if no other instance does, and takes over what comes of it.
+pub(crate) async fn probe(instance: &'static Instance, pool: Arc<Pool>, way: Way, kind: ProbeKind) {
+    let Some(digest) = pool.key(way).map(|key| key.digest.clone()) else {
         return;
     };
-    if !instance.pools.claims_probe(&pool, &digest).await {
+    if kind == ProbeKind::Out && !instance.pools.claims_probe(&pool, &digest).await {
         return;
     }
-    let Some(request) = request(&pool, key) else {
+    let Some(request) = request(&pool, way) else {
         return;
     };
-    let is_taken = SpinSender
-        .send(request)
-        .await
-        .is_ok_and(|response| response.status.is_success());
-    if is_taken && let Some(transition) = pool.vouch(SpinClock.now(), key) {
+    let found = match SpinSender.send(request).await {
+        Ok(response) if response.status.is_success() => Probed::Taken,
+        Ok(response) if matches!(response.status.as_u16(), 401 | 403) => Probed::Refused,
+        Ok(_) | Err(_) => Probed::Unclear,
+    };
+    if let Some(transition) = pool.probed(SpinClock.now(), way, found) {
         instance.pools.publish(pool, transition, &instance.meter);
     }
 }
 
-fn request(pool: &Pool, key: usize) -> Option<OutboundRequest> {
-    let way = spillway_failover::Way {
-        endpoint: 0,
-        key: Some(key),
-    };
+fn request(pool: &Pool, way: Way) -> Option<OutboundRequest> {
     let (upstream, key) = (pool.upstream(way)?, pool.key(way)?);
     let mut headers = Headers::default();
     headers.append("authorization", format!("Bearer {}", key.secret));

@@ -1,5 +1,6 @@
 //! What is counted and logged of a call, once.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -46,11 +47,7 @@ impl CallRecord<'_> {
         );
         for attempt in self.attempts {
             let call = call_of(name, attempt);
-            match attempt.failure {
-                Some(failure) => counters.attempt(call, &failure.label()),
-                None if self.reason == Reason::ClientLeft => counters.attempt(call, "client_left"),
-                None => counters.attempt(call, "ok"),
-            }
+            counters.attempt(call, &self.outcome(attempt));
         }
         if let Some(last) = self.attempts.last() {
             let call = call_of(name, last);
@@ -62,15 +59,29 @@ impl CallRecord<'_> {
                 counters.first_token(call, first_content);
             }
         }
-        let refused = match self.stop {
-            Some(Stop::Budget) => "budget",
-            Some(Stop::Deadline) => "deadline",
-            Some(Stop::Attempts) => "attempts",
-            Some(Stop::Cooling(_)) => "cooling",
-            Some(Stop::NoKey) => "no_key",
-            Some(Stop::Exhausted) | None => return,
-        };
-        counters.retry_refused(name, refused);
+        if let Some(why) = self.stopped_by() {
+            counters.retry_refused(name, why);
+        }
+    }
+
+    fn outcome(&self, attempt: &Attempt) -> Cow<'static, str> {
+        match attempt.failure {
+            Some(failure) => failure.label(),
+            None if self.reason == Reason::ClientLeft => "client_left".into(),
+            None => "ok".into(),
+        }
+    }
+
+    /// Why nothing more was tried although more might have been.
+    fn stopped_by(&self) -> Option<&'static str> {
+        match self.stop? {
+            Stop::Budget => Some("budget"),
+            Stop::Deadline => Some("deadline"),
+            Stop::Attempts => Some("attempts"),
+            Stop::Cooling(_) => Some("cooling"),
+            Stop::NoKey => Some("no_key"),
+            Stop::Exhausted => None,
+        }
     }
 
     fn line(&self, took: Duration) -> String {
@@ -97,12 +108,13 @@ impl CallRecord<'_> {
                 usage.input, usage.output
             );
         }
+        if let Some(why) = self.stopped_by() {
+            let _ = write!(line, " stopped_by={why}");
+        }
         let _ = write!(line, " request={} attempts=[", self.received.request_id);
         for (index, attempt) in self.attempts.iter().enumerate() {
             let separator = if index == 0 { "" } else { ", " };
-            let outcome = attempt
-                .failure
-                .map_or("ok".into(), |failure| failure.label());
+            let outcome = self.outcome(attempt);
             let _ = write!(
                 line,
                 "{separator}{}/{} at={} key={} outcome={outcome} ms={}",

@@ -5,18 +5,22 @@
 
 use std::time::Duration;
 
+use bytes::{Bytes, BytesMut};
 use http::{Method, StatusCode};
 use spillway_failover::{Failure, Outcome, Way};
 use spillway_forward::media_type;
-use spillway_model::{CallAnswer, ModelRequest, Route, Served, TargetPlace};
-use spillway_platform::spin::{
-    self, ErrorCode, Forwarded, ForwardedBody, Request, Response, SpinClock,
+use spillway_model::{
+    Attempt, CallAnswer, ModelRequest, PoolWatch as _, Route, Served, TargetPlace, retry_after,
 };
-use spillway_platform::{Clock, ForwardError, Headers, RequestHead, SendError, Timeouts};
-use spillway_telemetry::{Api as ApiKind, Reason};
+use spillway_platform::spin::{
+    self, Answered, ErrorCode, Forwarded, ForwardedBody, Request, Response, SpinClock,
+};
+use spillway_platform::{Clock, ForwardError, IncomingBody as _, RequestHead, SendError, Timeouts};
+use spillway_telemetry::Reason;
 
 use crate::complete::{append_quota, describe};
 use crate::handler::{self, Received};
+use crate::record::CallRecord;
 use crate::{Instance, Watch, answers};
 
 /// As for other calls.
@@ -26,13 +30,17 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const PASSED_REQUEST_HEADERS: [&str; 4] = ["content-type", "content-length", "accept", "range"];
 
 /// Header fields of answers that stay behind: they speak of the connection, or of the gateway's own account.
-const DROPPED_ANSWER_HEADERS: [&str; 5] = [
+const DROPPED_ANSWER_HEADERS: [&str; 6] = [
     "set-cookie",
     "openai-organization",
     "connection",
     "keep-alive",
     "alt-svc",
+    "server",
 ];
+
+/// No provider's error is longer.
+const MOST_ERROR_BYTES: usize = 64 * 1024;
 
 /// Whether the request's body names a model that decides on its route.
 pub(crate) fn names_model(head: &RequestHead, below: &str) -> bool {
@@ -124,7 +132,7 @@ async fn serve_body(
     };
     let body = match (asked, &model) {
         (Some(mut asked), Some(model)) => {
-            asked.apply(&route.parameters);
+            asked.apply(&route.parameters, received.operation);
             ForwardedBody::Whole(asked.body_for(place.model_for(model)).into())
         }
         _ => body,
@@ -184,9 +192,8 @@ async fn send(
     }
     let version = spillway_model::versioned(below);
     let path = version.strip_prefix("/v1").unwrap_or(&version);
-    let query = head
-        .query()
-        .map_or_else(String::new, |query| format!("?{query}"));
+    let query = passed_query(head.query(), received.api.api_key_query.as_deref());
+    let began = SpinClock.now();
     let forwarded = spin::forward(
         body,
         Forwarded {
@@ -196,60 +203,137 @@ async fn send(
             path_and_query: &format!("{}{path}{query}", upstream.base_path),
             headers: &headers,
             timeouts: Timeouts {
-                connect: CONNECT_TIMEOUT.min(place.timeout),
-                first_byte: place.timeout,
-                between_bytes: place.timeout,
+                connect: CONNECT_TIMEOUT.min(place.timeout.longest),
+                first_byte: place.timeout.longest,
+                between_bytes: place.between_pieces,
             },
         },
     )
     .await;
-    let outcome = match &forwarded {
-        Ok(answered) if answered.status.is_client_error() || answered.status.is_server_error() => {
-            Outcome::Failed(Failure::Status(answered.status.as_u16()), None)
+    let is_error = |status: StatusCode| status.is_client_error() || status.is_server_error();
+    let failure = match &forwarded {
+        Ok(answered) if is_error(answered.status) => {
+            Some(Failure::Status(answered.status.as_u16()))
         }
-        Ok(_) => Outcome::Served,
-        Err(ForwardError::Send(error)) => Outcome::Failed(Failure::from(error), None),
-        Err(ForwardError::BodyTooLarge { .. } | ForwardError::ClientBrokeOff) => Outcome::Unknown,
+        Err(ForwardError::Send(error)) => Some(Failure::from(error)),
+        Ok(_) | Err(_) => None,
     };
+    let outcome = match (&forwarded, failure) {
+        (Err(ForwardError::BodyTooLarge { .. } | ForwardError::ClientBrokeOff), _) => {
+            Outcome::Unknown
+        }
+        (Ok(answered), Some(failure)) => {
+            let told = retry_after(&answered.headers, SpinClock.since_1970());
+            Outcome::Failed(failure, told)
+        }
+        (Err(_), Some(failure)) => Outcome::Failed(failure, None),
+        (_, None) => Outcome::Served,
+    };
+    let watch = Watch(instance);
     for transition in pool.report(SpinClock.now(), way, outcome) {
-        spillway_model::PoolWatch::changed(&Watch(instance), pool, transition);
+        watch.changed(pool, transition);
     }
-    let name = &received.api.name;
+    watch.suspects(pool);
+    let asked = model.as_deref().unwrap_or_default();
+    let attempt = Attempt {
+        provider: place.provider().to_owned(),
+        model: place.model_label(asked).to_owned(),
+        endpoint: upstream.origin(),
+        key: pool.key(way).map(|key| key.digest.clone()),
+        failure,
+        milliseconds: u64::try_from(SpinClock.now().saturating_sub(began).as_millis())
+            .unwrap_or(u64::MAX),
+        detail: forwarded.as_ref().err().map(ToString::to_string),
+    };
+    let settle = |status: StatusCode, reason| {
+        CallRecord {
+            route,
+            received,
+            model: asked,
+            is_stream: false,
+            status: status.as_u16(),
+            reason,
+            attempts: std::slice::from_ref(&attempt),
+            usage: None,
+            first_content: None,
+            stop: None,
+        }
+        .settle(instance);
+    };
+    let served = Served {
+        provider: place.provider().to_owned(),
+        model: if asked.is_empty() {
+            String::new()
+        } else {
+            place.model_for(asked).to_owned()
+        },
+    };
     let answered = match forwarded {
         Ok(answered) => answered,
         Err(error) => {
-            spin::log(&format!(
-                "{name} {}: {}: {error} (request {})",
-                route.name,
-                upstream.origin(),
-                received.request_id
-            ));
-            let answer = not_forwarded(&error, &upstream.origin());
-            return answers::send_own(instance, name, received.arrived, answer).await;
+            let mut answer = not_forwarded(&error, &upstream.origin());
+            settle(answer.status, answer.reason);
+            describe(&mut answer.headers, Some(&served), 1);
+            append_quota(&mut answer.headers, &received.quota);
+            return answers::send(answer).await;
         }
     };
-    let reason = if answered.status.is_client_error() || answered.status.is_server_error() {
-        Reason::UpstreamStatus
-    } else {
-        Reason::Ok
-    };
-    let took = SpinClock.now().saturating_sub(received.arrived);
-    instance.meter.count(|counters| {
-        let status = answered.status.as_u16();
-        counters.request(ApiKind::Model, name, &route.name, status, reason, took);
-    });
-    let mut headers: Headers = answered.headers.clone();
+    if is_error(answered.status) {
+        let (status, headers) = (answered.status, answered.headers.clone());
+        let body = read_error(answered).await;
+        let mut answer = CallAnswer::passed_error(status, &headers, &body, pool);
+        settle(answer.status, answer.reason);
+        describe(&mut answer.headers, Some(&served), 1);
+        append_quota(&mut answer.headers, &received.quota);
+        return answers::send(answer).await;
+    }
+    settle(answered.status, Reason::Ok);
+    let mut headers = answered.headers.clone();
     headers.retain_names(|name| {
-        !DROPPED_ANSWER_HEADERS.contains(&name) && !name.starts_with("x-gateway-")
+        !DROPPED_ANSWER_HEADERS.contains(&name)
+            && !name.starts_with("x-gateway-")
+            && !name.starts_with("x-ratelimit-")
     });
-    headers.append("x-gateway-reason", reason.as_str());
-    let served = Served {
-        provider: place.provider().to_owned(),
-        model: model.map_or_else(String::new, |model| place.model_for(&model).to_owned()),
-    };
+    headers.append("x-gateway-reason", Reason::Ok.as_str());
     describe(&mut headers, Some(&served), 1);
     append_quota(&mut headers, &received.quota);
     answered.splice(&headers)
+}
+
+/// The query as it came, but for the parameter in which the caller's own key stands.
+fn passed_query(query: Option<&str>, key_parameter: Option<&str>) -> String {
+    let is_key = |part: &&str| {
+        key_parameter.is_some_and(|parameter| {
+            form_urlencoded::parse(part.as_bytes())
+                .next()
+                .is_some_and(|(name, _)| name == parameter)
+        })
+    };
+    let parts: Vec<&str> = query
+        .unwrap_or_default()
+        .split('&')
+        .filter(|part| !part.is_empty() && !is_key(part))
+        .collect();
+    if parts.is_empty() {
+        String::new()
+    } else {
+        format!("?{}", parts.join("&"))
+    }
+}
+
+/// An error's text, as far as it is one.
+async fn read_error(answered: Answered) -> Bytes {
+    let mut text = BytesMut::new();
+    if let Ok(mut body) = answered.read() {
+        // An error is an error even if its text broke off.
+        while let Ok(Some(piece)) = body.next().await {
+            if text.len().saturating_add(piece.len()) > MOST_ERROR_BYTES {
+                break;
+            }
+            text.extend_from_slice(&piece);
+        }
+    }
+    text.freeze()
 }
 
 fn not_forwarded(error: &ForwardError, origin: &str) -> CallAnswer {

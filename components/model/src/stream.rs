@@ -107,7 +107,7 @@ async fn run(
     let Ok(mut request) = ModelRequest::parse(&received.body, received.operation) else {
         return;
     };
-    request.apply(&route.parameters);
+    request.apply(&route.parameters, received.operation);
     let call = Call {
         sender: &SpinSender,
         clock: &SpinClock,

@@ -118,10 +118,11 @@ pub struct Target {
     /// Its share of the calls that begin with it. Targets without one serve when others fail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<u32>,
-    /// For an answer that is not streamed: until it is complete. For a stream: between two of its pieces. 300 s.
-    #[serde(default = "target_timeout")]
-    pub timeout: TimeSpan,
-    /// For a stream: until its first content. Left out: `timeout`.
+    /// For an answer that is not streamed: until it is complete. For a stream: between two of its pieces. Left out:
+    /// 300 s, and while other targets are left no longer than this one's share of what is left of the deadline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<TimeSpan>,
+    /// For a stream: until its first content. Left out: as `timeout`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_token_timeout: Option<TimeSpan>,
 }
@@ -132,8 +133,4 @@ fn model_base_path() -> String {
 
 fn model_body_size() -> ByteSize {
     ByteSize::from_mebibytes(64)
-}
-
-fn target_timeout() -> TimeSpan {
-    TimeSpan::from_secs(300)
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use spillway_config::Fallback;
 
-use crate::{Budget, Failure, Pool, Tried, Way};
+use crate::{Blame, Budget, Failure, Pool, Tried, Way};
 
 /// However long a back-off grows, no longer than this.
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(8);
@@ -106,6 +106,12 @@ impl<'a> Chain<'a> {
         self.attempts
     }
 
+    /// How many targets there are to go, the one that is being tried among them.
+    pub fn targets_left(&self) -> u32 {
+        let left = self.targets.len().saturating_sub(self.current);
+        u32::try_from(left).unwrap_or(u32::MAX)
+    }
+
     /// Notes that the last attempt has failed; with the time that the provider asked to be left alone for.
     pub fn failed(&mut self, way: Way, failure: Failure, retry_after: Option<Duration>) {
         let target = self.targets.get_mut(self.current);
@@ -166,7 +172,7 @@ impl<'a> Chain<'a> {
         let cooling = self
             .targets
             .iter()
-            .filter_map(|target| target.pool.cools_for(now, unix_seconds))
+            .filter_map(|target| target.pool.key_in(now, unix_seconds))
             .min();
         if let Some(rest) = cooling {
             let fits = elapsed.saturating_add(rest) < self.fallback.deadline.duration();
@@ -202,24 +208,25 @@ impl<'a> Chain<'a> {
         unix_seconds: u64,
         elapsed: Duration,
     ) -> Step {
-        let ways = self
-            .targets
-            .iter()
-            .fold(0_usize, |sum, target| sum.saturating_add(target.pool.len()));
-        // Left to itself, a call whose only way has failed takes it once more.
-        let is_allowed = self.fallback.max_attempts > 0 || (ways == 1 && self.attempts == 1);
+        // Left to itself, a call that had only one way to go takes it once more.
+        let is_allowed = self.fallback.max_attempts > 0 || self.attempts == 1;
         if !is_allowed || !failed.failure.may_pass() {
             return Step::Stop(Stop::Exhausted);
         }
-        let back_off = self.back_off();
-        let cooling = self
-            .targets
-            .iter()
-            .filter_map(|target| target.pool.cools_for(now, unix_seconds))
-            .min();
-        let wait = back_off
-            .max(failed.retry_after.unwrap_or_default())
-            .max(cooling.unwrap_or_default());
+        // What a key was told its cooling says; what an endpoint was told holds for the call.
+        let told = match failed.failure.blame() {
+            Blame::Key => None,
+            Blame::Endpoint | Blame::Nobody => failed.retry_after,
+        };
+        let back_off = self.back_off().max(told.unwrap_or_default());
+        let waits = self.targets.iter().filter_map(|target| {
+            let wait = target.pool.key_in(now, unix_seconds)?.max(back_off);
+            let then = now.saturating_add(wait);
+            target.pool.has_endpoint_at(then).then_some(wait)
+        });
+        let Some(wait) = waits.min() else {
+            return Step::Stop(Stop::Exhausted);
+        };
         if elapsed.saturating_add(wait) >= self.fallback.deadline.duration() {
             return Step::Stop(Stop::Deadline);
         }

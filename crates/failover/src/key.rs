@@ -18,6 +18,9 @@ const UNPAID_FOR: Duration = Duration::from_secs(60);
 /// No `Retry-After` is believed beyond an hour.
 const LONGEST_COOLING: Duration = Duration::from_secs(60 * 60);
 
+/// A key that was forbidden something is left alone for so long, while a probe finds out whether it is forbidden all.
+const SUSPECT_FOR: Duration = Duration::from_secs(10);
+
 /// So long after a probe that the provider takes the key, its 403 is about what was asked, not about the key.
 const VOUCHED_FOR: Duration = Duration::from_secs(5 * 60);
 
@@ -49,12 +52,32 @@ pub enum KeyFault {
     Limited(Option<Duration>),
 }
 
+/// Why a key is probed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProbeKind {
+    /// This instance got a 403 with it.
+    Suspect,
+    /// It is out, and may be taken again by now. One instance is enough to ask.
+    Out,
+}
+
+/// What a probe found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Probed {
+    /// The provider takes the key.
+    Taken,
+    /// It does not.
+    Refused,
+    /// Nothing.
+    Unclear,
+}
+
 /// What is known of a key.
 #[derive(Debug, Default)]
 pub(crate) struct KeyState {
     aside: Option<Aside>,
     vouched_until: Option<Duration>,
-    probe_at: Option<Duration>,
+    probe: Option<(ProbeKind, Duration)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -122,10 +145,10 @@ impl KeyState {
     pub fn blame(&mut self, now: Duration, fault: KeyFault) -> Option<(bool, Duration)> {
         let (is_out, time) = match fault {
             KeyFault::Unknown => (true, OUT_FOR),
-            KeyFault::Forbidden if self.vouched_until.is_some_and(|until| now < until) => {
+            KeyFault::Forbidden => {
+                self.suspect(now);
                 return None;
             }
-            KeyFault::Forbidden => (true, OUT_FOR),
             KeyFault::Unpaid => (false, UNPAID_FOR),
             KeyFault::Limited(told) => (
                 false,
@@ -141,38 +164,54 @@ impl KeyState {
         if !extends {
             return None;
         }
+        self.set_aside(now, is_out, until);
+        Some((is_out, time))
+    }
+
+    fn set_aside(&mut self, now: Duration, is_out: bool, until: Duration) {
         self.aside = Some(Aside {
             is_out,
             until,
             shared_since: None,
         });
-        // Whether a 403 is about the key a probe tells at once; what a 401 says of it is plain.
-        let first_probe = if fault == KeyFault::Forbidden {
-            Duration::ZERO
-        } else {
-            PROBE_EVERY
-        };
-        self.probe_at = is_out.then(|| now.saturating_add(first_probe));
-        Some((is_out, time))
+        self.probe = is_out.then(|| (ProbeKind::Out, now.saturating_add(PROBE_EVERY)));
     }
 
-    /// Whether it should be tried now if the provider takes it again; the next time is later.
-    pub fn take_probe(&mut self, now: Duration) -> bool {
-        let is_due = self.is_out(now) && self.probe_at.is_some_and(|at| now >= at);
-        if is_due {
-            self.probe_at = Some(now.saturating_add(PROBE_EVERY));
+    /// Whether a 403 is about the key, or about what was asked, a probe tells at once.
+    fn suspect(&mut self, now: Duration) {
+        let is_vouched = self.vouched_until.is_some_and(|until| now < until);
+        if is_vouched || !self.is_usable(now) {
+            return;
         }
-        is_due
+        self.set_aside(now, false, now.saturating_add(SUSPECT_FOR));
+        self.probe = Some((ProbeKind::Suspect, now));
     }
 
-    /// A probe found that the provider takes it. `true` where it was out.
+    /// Why it should be probed now; the next time is later.
+    pub fn take_probe(&mut self, now: Duration) -> Option<ProbeKind> {
+        let (kind, _) = self.probe.filter(|(_, at)| now >= *at)?;
+        self.probe = self
+            .is_out(now)
+            .then(|| (ProbeKind::Out, now.saturating_add(PROBE_EVERY)));
+        (kind == ProbeKind::Suspect || self.is_out(now)).then_some(kind)
+    }
+
+    /// Takes over what a probe found. What other instances should know comes back: for how long it is out, or that it
+    /// no longer is.
+    pub fn probed(&mut self, now: Duration, found: Probed) -> Option<Option<(bool, Duration)>> {
+        match found {
+            Probed::Taken => self.vouch(now).then_some(None),
+            Probed::Refused if !self.is_out(now) => self.blame(now, KeyFault::Unknown).map(Some),
+            Probed::Refused | Probed::Unclear => None,
+        }
+    }
+
+    /// The provider takes it. `true` where it was out.
     pub fn vouch(&mut self, now: Duration) -> bool {
         let was_out = self.is_out(now);
         self.vouched_until = Some(now.saturating_add(VOUCHED_FOR));
-        if was_out {
-            self.aside = None;
-            self.probe_at = None;
-        }
+        self.aside = None;
+        self.probe = None;
         was_out
     }
 
@@ -194,7 +233,8 @@ impl KeyState {
                         shared_since: Some(now),
                     });
                     if is_out {
-                        self.probe_at.get_or_insert(now.saturating_add(PROBE_EVERY));
+                        self.probe
+                            .get_or_insert((ProbeKind::Out, now.saturating_add(PROBE_EVERY)));
                     }
                 }
             }

@@ -19,7 +19,7 @@ pub use breaker::Breaker;
 pub use budget::Budget;
 pub use chain::{Chain, Step, Stop};
 pub use failure::{Blame, Failure};
-pub use key::{Key, KeyFault, key_digest};
+pub use key::{Key, KeyFault, ProbeKind, Probed, key_digest};
 pub use order::target_order;
 pub use pool::{Outcome, Pool, Tried, Way};
 pub use shared::{SharedEntry, SharedState, Subject, Transition};

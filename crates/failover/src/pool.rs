@@ -9,7 +9,7 @@ use spillway_config::Provider;
 use spillway_platform::Upstream;
 
 use crate::breaker::{Breaker, Change};
-use crate::key::{Key, KeyFault, KeyState};
+use crate::key::{Key, KeyFault, KeyState, ProbeKind, Probed};
 use crate::{Blame, Failure, SharedEntry, SharedState, Subject, Transition};
 
 /// A provider's endpoints and keys.
@@ -130,18 +130,6 @@ impl Pool {
             .map(|(_, upstream)| upstream.authority.as_str())
     }
 
-    /// How many ways there are that a call may take one after the other.
-    pub fn len(&self) -> usize {
-        self.endpoints
-            .len()
-            .saturating_add(self.keys.len().saturating_sub(1))
-    }
-
-    /// Whether there is no endpoint.
-    pub fn is_empty(&self) -> bool {
-        self.endpoints.is_empty()
-    }
-
     /// Says how a call on a way went. What other instances should know comes back.
     pub fn report(&self, now: Duration, way: Way, outcome: Outcome) -> Vec<Transition> {
         let Ok(mut state) = self.state.lock() else {
@@ -185,33 +173,34 @@ impl Pool {
             };
             Some(self.transition(Subject::Endpoint(url.clone()), to))
         });
-        let of_key = of_key.and_then(|told| {
-            let subject = Subject::Key(self.key(way)?.digest.clone());
-            let to = told.map(|(is_out, time)| {
-                let state = if is_out {
-                    SharedState::Out
-                } else {
-                    SharedState::Cooling
-                };
-                (state, time)
-            });
-            Some(self.transition(subject, to))
-        });
+        let of_key = of_key.and_then(|told| self.of_key(way, told));
         of_endpoint.into_iter().chain(of_key).collect()
     }
 
-    /// A key whose time to be probed has come, by its place.
-    pub fn take_probe(&self, now: Duration) -> Option<usize> {
+    /// A key whose time to be probed has come, and why: on this way.
+    pub fn take_probe(&self, now: Duration) -> Option<(Way, ProbeKind)> {
         let mut state = self.state.lock().ok()?;
-        state.keys.iter_mut().position(|key| key.take_probe(now))
+        let State { endpoints, keys } = &mut *state;
+        let (key, kind) = keys
+            .iter_mut()
+            .enumerate()
+            .find_map(|(place, key)| Some((place, key.take_probe(now)?)))?;
+        let endpoint = endpoints
+            .iter()
+            .position(|breaker| breaker.allows(now))
+            .unwrap_or_default();
+        let way = Way {
+            endpoint,
+            key: Some(key),
+        };
+        Some((way, kind))
     }
 
-    /// A probe found that the provider takes this key.
-    pub fn vouch(&self, now: Duration, key: usize) -> Option<Transition> {
+    /// Takes over what a probe found. What other instances should know comes back.
+    pub fn probed(&self, now: Duration, way: Way, found: Probed) -> Option<Transition> {
         let mut state = self.state.lock().ok()?;
-        let was_out = state.keys.get_mut(key)?.vouch(now);
-        let subject = Subject::Key(self.keys.get(key)?.digest.clone());
-        was_out.then(|| self.transition(subject, None))
+        let told = state.keys.get_mut(way.key?)?.probed(now, found)?;
+        self.of_key(way, told)
     }
 
     /// Says that the store has an entry by now.
@@ -253,6 +242,19 @@ impl Pool {
         for (key, known) in self.keys.iter().zip(&mut state.keys) {
             known.merge(now, read_began, found(&Subject::Key(key.digest.clone())));
         }
+    }
+
+    fn of_key(&self, way: Way, told: Option<(bool, Duration)>) -> Option<Transition> {
+        let subject = Subject::Key(self.key(way)?.digest.clone());
+        let to = told.map(|(is_out, time)| {
+            let state = if is_out {
+                SharedState::Out
+            } else {
+                SharedState::Cooling
+            };
+            (state, time)
+        });
+        Some(self.transition(subject, to))
     }
 
     fn transition(&self, subject: Subject, to: Option<(SharedState, Duration)>) -> Transition {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use spillway_config::Provider;
 use spillway_failover::{
-    Failure, Outcome, Pool, SharedEntry, SharedState, Subject, Transition, Tried, Way,
+    Failure, Outcome, Pool, ProbeKind, Probed, SharedEntry, SharedState, Subject, Transition,
+    Tried, Way,
 };
 
 const NOW: u64 = 1_800_000_000;
@@ -147,32 +148,59 @@ fn a_clients_own_mistakes_set_nothing_aside() {
 }
 
 #[test]
-fn a_key_with_which_a_provider_lists_its_models_is_not_at_fault_for_a_403() {
+fn whether_a_403_is_about_the_key_a_probe_tells() {
     let pool = keys();
-    assert_eq!(pool.report(at(0), way(2), status(403)).len(), 1);
-    assert_eq!(pool.take_probe(at(0)), Some(2), "it is looked into at once");
-    assert_eq!(pool.take_probe(at(1)), None, "and once");
-    let back = pool.vouch(at(1), 2).unwrap();
-    assert_eq!(back.to, None);
-    assert!(in_turn(&pool, at(1), NOW).contains(&Some(2)));
     assert!(
-        pool.report(at(2), way(2), status(403)).is_empty(),
-        "it is about what was asked"
+        pool.report(at(0), way(2), status(403)).is_empty(),
+        "nobody is told on mere suspicion"
     );
-    assert_eq!(
-        pool.report(at(400), way(2), status(403)).len(),
-        1,
-        "for some minutes"
+    assert!(!in_turn(&pool, at(0), NOW).contains(&Some(2)));
+    let (probe, kind) = pool.take_probe(at(0)).unwrap();
+    assert_eq!((probe.key, kind), (Some(2), ProbeKind::Suspect));
+    assert_eq!(pool.take_probe(at(1)), None, "it is looked into once");
+    assert_eq!(pool.probed(at(1), probe, Probed::Taken), None);
+    assert!(in_turn(&pool, at(1), NOW).contains(&Some(2)));
+    pool.report(at(2), way(2), status(403));
+    assert!(
+        in_turn(&pool, at(2), NOW).contains(&Some(2)),
+        "what was asked is forbidden, not the key"
+    );
+    pool.report(at(400), way(2), status(403));
+    assert!(
+        !in_turn(&pool, at(400), NOW).contains(&Some(2)),
+        "that is believed for some minutes"
     );
 
-    pool.report(at(400), way(0), status(401));
-    assert_eq!(pool.take_probe(at(400)), Some(2));
-    assert_eq!(pool.take_probe(at(401)), None, "what a 401 says is plain");
-    assert_eq!(
-        pool.take_probe(at(701)),
-        Some(0),
-        "but it may be taken again one day"
+    pool.report(at(500), way(0), status(403));
+    let (probe, _) = pool.take_probe(at(500)).unwrap();
+    assert_eq!(pool.probed(at(500), probe, Probed::Unclear), None);
+    assert!(
+        in_turn(&pool, at(510), NOW).contains(&Some(0)),
+        "a provider that lists no models tells nothing"
     );
+    pool.report(at(600), way(0), status(403));
+    let (probe, _) = pool.take_probe(at(600)).unwrap();
+    let told = pool.probed(at(600), probe, Probed::Refused).unwrap();
+    assert!(matches!(told.to, Some((SharedState::Out, _))), "{told:?}");
+}
+
+#[test]
+fn a_key_that_is_out_is_asked_after_now_and_then() {
+    let pool = keys();
+    pool.report(at(0), way(0), status(401));
+    assert_eq!(pool.take_probe(at(1)), None, "what a 401 says is plain");
+    let (probe, kind) = pool.take_probe(at(301)).unwrap();
+    assert_eq!((probe.key, kind), (Some(0), ProbeKind::Out));
+    assert_eq!(pool.take_probe(at(302)), None);
+    assert_eq!(
+        pool.probed(at(302), probe, Probed::Refused),
+        None,
+        "no news"
+    );
+    let (probe, _) = pool.take_probe(at(602)).unwrap();
+    let told = pool.probed(at(602), probe, Probed::Taken).unwrap();
+    assert_eq!(told.to, None);
+    assert!(in_turn(&pool, at(602), NOW).contains(&Some(0)));
 }
 
 #[test]

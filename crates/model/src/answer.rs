@@ -193,6 +193,11 @@ impl CallAnswer {
         }
     }
 
+    /// A provider's error, as it is where it has OpenAI's form, else wrapped into it; without what clients must not see.
+    pub fn passed_error(status: StatusCode, headers: &Headers, body: &Bytes, pool: &Pool) -> Self {
+        passed_error(status, headers, body, pool)
+    }
+
     /// The gateway's own error, in OpenAI's form.
     pub fn error(status: StatusCode, reason: Reason, message: &str) -> Self {
         let body = error_document(status, reason, message).into();

@@ -84,7 +84,7 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
                 Next::Stop => break,
             };
             let attempt = self.attempt_complete(&attempting);
-            let deadline = self.clock.sleep(attempting.limit(attempting.place.timeout));
+            let deadline = self.clock.sleep(attempting.limit(false));
             // The deadline first: on Spin, whatever is done between a send and the next turn of the event loop
             // makes it likelier that head and body leave apart.
             let outcome = match select(std::pin::pin!(deadline), std::pin::pin!(attempt)).await {
@@ -124,7 +124,7 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
         &self,
         attempting: &Attempting<'_>,
     ) -> Result<(Headers, Bytes, Option<Usage>), AttemptFailure> {
-        let time = attempting.limit(attempting.place.timeout);
+        let time = attempting.limit(false);
         let timeouts = Timeouts {
             connect: CONNECT_TIMEOUT.min(time),
             first_byte: time,
@@ -241,11 +241,11 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
     }
 
     pub(crate) fn timeouts_of_stream(attempting: &Attempting<'_>) -> Timeouts {
-        let first = attempting.limit(attempting.place.first_token_timeout);
+        let first = attempting.limit(true);
         Timeouts {
             connect: CONNECT_TIMEOUT.min(first),
             first_byte: first,
-            between_bytes: attempting.place.timeout,
+            between_bytes: attempting.place.between_pieces,
         }
     }
 

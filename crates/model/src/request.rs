@@ -105,20 +105,26 @@ impl<'a> ModelRequest<'a> {
         })
     }
 
-    /// Puts in what a route wants of the parameters.
-    pub fn apply(&mut self, parameters: &Parameters) {
+    /// Puts in what a route wants of the parameters. A length of the output is one of chats and text completions alone.
+    pub fn apply(&mut self, parameters: &Parameters, operation: Operation) {
+        let fits = |name: &str| operation.streams() || !MAX_TOKENS.contains(&name);
         for (name, value) in &parameters.defaults {
-            if self.member(name).is_none() {
+            let is_there = synonyms(name).any(|name| self.member(name).is_some());
+            if fits(name) && !is_there {
                 self.set(name, value);
             }
         }
         for (name, cap) in &parameters.caps {
-            self.cap(name, cap);
+            if fits(name) {
+                self.cap(name, cap);
+            }
         }
         for (name, value) in &parameters.forced {
             if value.is_null() {
                 self.members.retain(|(key, _)| key != name);
-            } else {
+            } else if fits(name) {
+                self.members
+                    .retain(|(key, _)| key == name || synonyms(name).all(|other| key != other));
                 self.set(name, value);
             }
         }
@@ -129,13 +135,8 @@ impl<'a> ModelRequest<'a> {
         let is_within = |value: &RawValue| {
             serde_json::from_str::<f64>(value.get()).is_ok_and(|number| number <= limit)
         };
-        let names: &[&str] = if MAX_TOKENS.contains(&name) {
-            &MAX_TOKENS
-        } else {
-            &[name]
-        };
         let mut is_there = false;
-        for name in names {
+        for name in synonyms(name) {
             keep_last(&mut self.members, name);
             if let Some(value) = self.member(name) {
                 is_there = true;
@@ -194,6 +195,14 @@ impl<'a> ModelRequest<'a> {
         body.push(b'}');
         body
     }
+}
+
+/// A parameter's names: its own, and another for the same thing.
+fn synonyms(name: &str) -> impl Iterator<Item = &str> {
+    let other = MAX_TOKENS
+        .into_iter()
+        .filter(move |other| MAX_TOKENS.contains(&name) && *other != name);
+    std::iter::once(name).chain(other)
 }
 
 /// Of several members of one name the last one is what readers take.

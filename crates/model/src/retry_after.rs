@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use spillway_platform::Headers;
 
 /// `retry-after-ms` (OpenAI, Azure), else `Retry-After` (RFC 9110 §10.2.3): seconds, or a date.
-pub(crate) fn retry_after(headers: &Headers, since_1970: Duration) -> Option<Duration> {
+pub fn retry_after(headers: &Headers, since_1970: Duration) -> Option<Duration> {
     let number = |name: &str| -> Option<f64> {
         let number: f64 = headers.text(name)?.trim().parse().ok()?;
         (number.is_finite() && number >= 0.0).then_some(number)

@@ -136,8 +136,7 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
         waiter: &mut Waiter<'_, O, C>,
         summary: &mut Partial,
     ) -> AttemptEnd {
-        let time = attempting.limit(attempting.place.first_token_timeout);
-        let deadline = self.clock.now().saturating_add(time);
+        let deadline = self.clock.now().saturating_add(attempting.limit(true));
         let sending = self.send(attempting, Self::timeouts_of_stream(attempting));
         let mut response = match waiter.wait(sending, Some(deadline)).await {
             Ok(Ok(response)) => response,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use spillway_config::Target;
+use spillway_config::{Target, TimeSpan};
 use spillway_failover::Pool;
 
 use crate::{Error, ModelPattern};
@@ -15,10 +15,12 @@ pub struct TargetPlace {
     pub pool: Arc<Pool>,
     /// Its share of the calls that begin with it.
     pub weight: Option<u32>,
-    /// Until an unstreamed answer is complete, or between two pieces of a stream.
-    pub timeout: Duration,
+    /// Until an unstreamed answer is complete.
+    pub timeout: Timeout,
     /// Until a stream's first content.
-    pub first_token_timeout: Duration,
+    pub first_token_timeout: Timeout,
+    /// Between two pieces of a stream.
+    pub between_pieces: Duration,
     names: Names,
 }
 
@@ -29,6 +31,39 @@ enum Names {
     One(String),
     /// The nearest first.
     Several(Vec<(ModelPattern, String)>),
+}
+
+/// Where the configuration says nothing: as long as Dify's plugins wait between two bytes.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// How long a target may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Timeout {
+    /// At most.
+    pub longest: Duration,
+    /// It was written down; else the time is shared with the targets that are left.
+    is_written: bool,
+}
+
+impl Timeout {
+    fn new(span: Option<TimeSpan>) -> Self {
+        Self {
+            longest: span.map_or(DEFAULT_TIMEOUT, TimeSpan::duration),
+            is_written: span.is_some(),
+        }
+    }
+
+    /// How long the target may take of what is left of the deadline, with so many targets to go, itself among them.
+    pub(crate) fn within(self, time_left: Duration, targets_left: u32) -> Duration {
+        let share = if self.is_written {
+            time_left
+        } else {
+            time_left
+                .checked_div(targets_left.max(1))
+                .unwrap_or(time_left)
+        };
+        self.longest.min(share)
+    }
 }
 
 impl TargetPlace {
@@ -47,14 +82,15 @@ impl TargetPlace {
                 Names::Several(several)
             }
         };
-        let timeout = target.timeout.duration();
+        let timeout = Timeout::new(target.timeout);
         Ok(Self {
             pool,
             weight: target.weight,
             timeout,
             first_token_timeout: target
                 .first_token_timeout
-                .map_or(timeout, |span| span.duration()),
+                .map_or(timeout, |span| Timeout::new(Some(span))),
+            between_pieces: timeout.longest,
             names,
         })
     }

@@ -10,10 +10,16 @@ use spillway_telemetry::Reason;
 use crate::answer::AttemptFailure;
 use crate::{Attempt, Call, CallAnswer, Served, TargetPlace};
 
+/// Whoever was silent for so long is at fault, however little time was left.
+const FAIR_TIME: Duration = Duration::from_secs(20);
+
 /// Is told when a provider's endpoint or key is set aside, or used again.
 pub trait PoolWatch {
     /// Something has changed that other instances should know of.
     fn changed(&self, pool: &Arc<Pool>, transition: Transition);
+
+    /// A key may be at fault, and a probe would tell.
+    fn suspects(&self, pool: &Arc<Pool>);
 }
 
 /// What has been tried so far.
@@ -35,6 +41,8 @@ pub(crate) struct Attempting<'c> {
     began: Duration,
     /// Until the call's deadline.
     time_left: Duration,
+    /// How many targets there are to go, this one among them.
+    targets_left: u32,
 }
 
 pub(crate) enum Next<'c> {
@@ -44,9 +52,14 @@ pub(crate) enum Next<'c> {
 }
 
 impl Attempting<'_> {
-    /// As long as the target may take, but for what the deadline leaves.
-    pub fn limit(&self, time: Duration) -> Duration {
-        time.min(self.time_left)
+    /// How long the target may take: until an answer is complete, or a stream's first content.
+    pub fn limit(&self, is_stream: bool) -> Duration {
+        let timeout = if is_stream {
+            self.place.first_token_timeout
+        } else {
+            self.place.timeout
+        };
+        timeout.within(self.time_left, self.targets_left)
     }
 
     /// The secret to send.
@@ -106,6 +119,7 @@ impl<'c, 'a, S: Sender, C: Clock, W: PoolWatch> Tries<'c, 'a, S, C, W> {
                     upstream,
                     way,
                     began: call.clock.now(),
+                    targets_left: self.chain.targets_left(),
                     time_left: call
                         .route
                         .fallback
@@ -141,13 +155,10 @@ impl<'c, 'a, S: Sender, C: Clock, W: PoolWatch> Tries<'c, 'a, S, C, W> {
         let failure = failed.failure;
         self.record(attempting, Some(failure), failed.detail.clone());
         let place = attempting.place;
-        let own_limit = match failure {
-            Failure::Timeout => place.timeout,
-            Failure::FirstTokenTimeout => place.first_token_timeout,
-            _ => Duration::ZERO,
-        };
         // One that the call's own deadline cut short says nothing of the endpoint.
-        let outcome = if attempting.time_left < own_limit {
+        let took = self.call.clock.now().saturating_sub(attempting.began);
+        let was_cut = took >= attempting.time_left && took < FAIR_TIME;
+        let outcome = if was_cut {
             Outcome::Unknown
         } else {
             Outcome::Failed(failure, failed.retry_after)
@@ -162,6 +173,9 @@ impl<'c, 'a, S: Sender, C: Clock, W: PoolWatch> Tries<'c, 'a, S, C, W> {
         let pool = &attempting.place.pool;
         for transition in pool.report(self.call.clock.now(), attempting.way, outcome) {
             self.call.watch.changed(pool, transition);
+        }
+        if let Outcome::Failed(Failure::Status(403), _) = outcome {
+            self.call.watch.suspects(pool);
         }
     }
 

@@ -108,7 +108,7 @@ fn parameters_are_defaulted_capped_and_forced() {
     .unwrap();
     let sent = |body: &str| {
         let mut request = parse(body).unwrap();
-        request.apply(&parameters);
+        request.apply(&parameters, Operation::ChatCompletions);
         String::from_utf8(request.body_for("m")).unwrap()
     };
     for (body, expected) in [
@@ -135,6 +135,23 @@ fn parameters_are_defaulted_capped_and_forced() {
     ] {
         assert_eq!(sent(body), expected, "{body}");
     }
+    let mut vectors = parse(r#"{"model":"m","n":1,"tags":0,"temperature":1}"#).unwrap();
+    vectors.apply(&parameters, Operation::Embeddings);
+    assert_eq!(
+        String::from_utf8(vectors.body_for("m")).unwrap(),
+        r#"{"model":"m","n":1,"tags":0,"temperature":1,"store":false}"#,
+        "an embedding has no length of its output"
+    );
+    let parameters: Parameters = serde_json::from_str(
+        r#"{"defaults":{"max_tokens":7},"forced":{"max_completion_tokens":9}}"#,
+    )
+    .unwrap();
+    let mut request = parse(r#"{"model":"m","max_tokens":5}"#).unwrap();
+    request.apply(&parameters, Operation::ChatCompletions);
+    assert_eq!(
+        String::from_utf8(request.body_for("m")).unwrap(),
+        r#"{"model":"m","max_completion_tokens":9}"#
+    );
 }
 
 proptest! {

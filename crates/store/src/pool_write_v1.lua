@@ -18,7 +18,10 @@ else
   local ends = now + tonumber(ARGV[4])
   local known = redis.call('HGET', KEYS[1], ARGV[2])
   local known_state, known_end = string.match(known or '', '^(%a+):(%d+)$')
-  if known_state ~= ARGV[3] or tonumber(known_end) < ends then
+  local holds = known_state and tonumber(known_end) > now
+  -- A key that is out is not put back by news that it is limited, which may be older.
+  if not (holds and known_state == 'out' and ARGV[3] ~= 'out')
+    and not (holds and known_state == ARGV[3] and tonumber(known_end) >= ends) then
     redis.call('HSET', KEYS[1], ARGV[2], string.format('%s:%d', ARGV[3], ends))
   end
 end

@@ -90,6 +90,7 @@ fn the_later_end_holds_and_another_state_replaces() {
         [entry("key k", "cooling", 30_000)]
     );
     write(connection, "key k", Some(("out", 1_000)), Some(now));
+    write(connection, "key k", Some(("cooling", 60_000)), Some(now));
     assert_eq!(read(connection, Some(now)), [entry("key k", "out", 1_000)]);
 }
 

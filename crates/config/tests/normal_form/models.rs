@@ -52,7 +52,7 @@ pub fn models() -> impl Strategy<Value = ModelApi> {
         prop::option::of(any::<String>()),
         prop::collection::btree_map(any::<String>(), any::<String>(), 0..2),
         prop::option::of(any::<u32>()),
-        time_spans(),
+        prop::option::of(time_spans()),
         prop::option::of(time_spans()),
     )
         .prop_map(

@@ -86,15 +86,32 @@ impl Pool {
         Some(Way { endpoint, key })
     }
 
-    /// How long until a key has cooled, where all that could be used are cooling.
-    pub fn cools_for(&self, now: Duration, unix_seconds: u64) -> Option<Duration> {
+    /// How long until there is a key to use: nothing where there is one now, or none is needed. `None` where waiting
+    /// brings none.
+    pub fn key_in(&self, now: Duration, unix_seconds: u64) -> Option<Duration> {
+        if self.keys.is_empty() {
+            return Some(Duration::ZERO);
+        }
         let state = self.state.lock().ok()?;
         self.keys
             .iter()
             .zip(&state.keys)
             .filter(|(key, _)| key.is_valid(unix_seconds))
-            .filter_map(|(_, state)| state.cools_for(now))
+            .filter_map(|(_, state)| {
+                if state.is_usable(now) {
+                    Some(Duration::ZERO)
+                } else {
+                    state.cools_for(now)
+                }
+            })
             .min()
+    }
+
+    /// Whether some endpoint will take calls then.
+    pub fn has_endpoint_at(&self, then: Duration) -> bool {
+        self.state
+            .lock()
+            .is_ok_and(|state| state.endpoints.iter().any(|breaker| breaker.allows(then)))
     }
 
     fn choose_key(

@@ -37,6 +37,8 @@ impl PoolWatch for Watch {
     fn changed(&self, _: &Arc<Pool>, transition: Transition) {
         self.0.borrow_mut().push(transition);
     }
+
+    fn suspects(&self, _: &Arc<Pool>) {}
 }
 
 fn head() -> RequestHead {

@@ -82,11 +82,16 @@ pub(super) fn check(gateway: &Gateway, path: &Path, findings: &mut Findings<'_>)
 
 /// Tells of consumers that no API knows.
 pub(super) fn check_use(gateway: &Gateway, path: &Path, findings: &mut Findings<'_>) {
-    let lists = gateway
-        .models
-        .iter()
-        .filter_map(|api| api.policies.auth.as_ref());
-    let used: BTreeSet<&str> = lists.flatten().map(String::as_str).collect();
+    let apis = gateway.models.iter();
+    if apis.clone().any(|api| api.policies.auth.is_none()) {
+        // Whoever shows a credential there is known by it, to limits and routes.
+        return;
+    }
+    let used: BTreeSet<&str> = apis
+        .filter_map(|api| api.policies.auth.as_ref())
+        .flatten()
+        .map(String::as_str)
+        .collect();
     for (index, consumer) in gateway.consumers.iter().enumerate() {
         if !used.contains(consumer.name.as_str()) {
             let advice =

@@ -1,6 +1,6 @@
 //! Routes of model APIs and their targets.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::conditions::{self, REGEXP};
 use super::{duration, names};
@@ -45,12 +45,44 @@ pub(super) fn check(known: &Names<'_>, api: &ModelApi, routes: &Path, findings: 
         all().map(|(route, at)| (route.name.as_str(), at.key("name"))),
         findings,
     );
+    let mut nameless: BTreeMap<String, usize> = BTreeMap::new();
+    for (route, at) in all().filter(|(route, _)| route.name.is_empty()) {
+        let (name, line) = (route_name(route), findings.line(&at));
+        match nameless.get(&name) {
+            None => {
+                nameless.insert(name, line);
+            }
+            Some(first) => findings.warning(
+                &at,
+                format!(
+                    "in metrics and limits this route is called `{}`, as the one in line {first}: give it a `name`",
+                    shortened(&name)
+                ),
+            ),
+        }
+    }
     for (route, at) in all() {
         // A normal form has the names of nameless routes written out, which may be any model pattern.
         if !route.name.is_empty() && route.name != route_name(route) {
             names::name(&route.name, &at.key("name"), findings);
         }
         check_conditions(known, route, &at, findings);
+        for (index, name) in route.auth.iter().flatten().enumerate() {
+            let kept_out = api
+                .policies
+                .auth
+                .as_ref()
+                .is_some_and(|auth| !auth.contains(name));
+            if kept_out {
+                findings.warning(
+                    &at.key("auth").index(index),
+                    format!(
+                        "`policies.auth` does not let `{}` in: name it there, too",
+                        shortened(name)
+                    ),
+                );
+            }
+        }
         check_targets(&known.providers, route, &at, findings);
         check_parameters(&route.parameters, &at.key("parameters"), findings);
         check_fallback(route, &at.key("fallback"), findings);
@@ -143,9 +175,25 @@ fn check_targets(
                 "`model` is the name for all calls already: write one or the other",
             );
         }
-        duration(target.timeout, &at.key("timeout"), findings);
-        if let Some(timeout) = target.first_token_timeout {
-            duration(timeout, &at.key("first_token_timeout"), findings);
+        for (key, timeout) in [
+            ("timeout", target.timeout),
+            ("first_token_timeout", target.first_token_timeout),
+        ] {
+            let Some(timeout) = timeout else {
+                continue;
+            };
+            let at = at.key(key);
+            duration(timeout, &at, findings);
+            let has_successor = index.saturating_add(1) < route.targets.len();
+            if has_successor && timeout >= route.fallback.deadline {
+                findings.warning(
+                    &at,
+                    format!(
+                        "a target that is silent for so long leaves the next ones no time: write less than the `deadline`, {}",
+                        route.fallback.deadline
+                    ),
+                );
+            }
         }
     }
     let weights = || route.targets.iter().filter_map(|target| target.weight);
@@ -205,8 +253,8 @@ fn check_reach(api: &ModelApi, routes: &Path, findings: &mut Findings<'_>) {
     const MOST_WILDCARDS: usize = 200;
     let mut exact: BTreeSet<&str> = BTreeSet::new();
     let mut wildcards: Vec<&str> = Vec::new();
+    let mut takes_all = false;
     for (index, route) in api.routes.iter().enumerate() {
-        let patterns = patterns(route);
         let taker = |pattern: &&str| {
             let wildcard = || {
                 wildcards
@@ -216,12 +264,17 @@ fn check_reach(api: &ModelApi, routes: &Path, findings: &mut Findings<'_>) {
             };
             exact.get(*pattern).copied().or_else(wildcard)
         };
+        let patterns: Vec<&str> = route.conditions.model.iter().map(String::as_str).collect();
         let takers: Option<Vec<&str>> = patterns.iter().map(taker).collect();
-        if let Some(taker) = takers.as_ref().and_then(|takers| takers.first()) {
-            let message = format!(
-                "no call comes here, as `{}` in a route above takes them all: move this route before it",
-                shortened(taker)
-            );
+        // A route without names also takes calls that name no model, which only another such route can take from it.
+        let taken_by = match (takes_all, takers.as_ref().and_then(|takers| takers.first())) {
+            (true, _) => Some("a route above without `match.model` takes".to_owned()),
+            (false, Some(taker)) => Some(format!("`{}` in a route above takes", shortened(taker))),
+            (false, None) => None,
+        };
+        if let Some(taken_by) = taken_by {
+            let message =
+                format!("no call comes here, as {taken_by} them all: move this route before it");
             findings.warning(&routes.index(index), message);
         }
         let others = &route.conditions;
@@ -229,6 +282,7 @@ fn check_reach(api: &ModelApi, routes: &Path, findings: &mut Findings<'_>) {
             // It leaves calls to later routes.
             continue;
         }
+        takes_all |= patterns.is_empty();
         for pattern in patterns {
             if !pattern.contains('*') || pattern.starts_with(REGEXP) {
                 exact.insert(pattern);
@@ -239,15 +293,11 @@ fn check_reach(api: &ModelApi, routes: &Path, findings: &mut Findings<'_>) {
     }
 }
 
-fn patterns(route: &ModelRoute) -> Vec<&str> {
-    if route.conditions.model.is_empty() {
-        return vec!["*"];
-    }
-    route.conditions.model.iter().map(String::as_str).collect()
-}
-
 /// Whether every model that `pattern` takes is one that `taker` takes. A star of `pattern` is met by stars only.
 fn covers(taker: &str, pattern: &str) -> bool {
+    if pattern.starts_with(REGEXP) {
+        return taker == "*";
+    }
     let mut parts = taker.split('*');
     let Some(mut rest) = parts
         .next()
