@@ -83,20 +83,30 @@ fn a_certificate_of_an_unknown_authority_is_not_taken_and_the_log_says_what_to_d
     })
 }
 
-/// Many calls at once on a gateway that has no connection to Redis yet: opening one takes longer with TLS.
+/// Many calls at once on a gateway that has no connection to Redis yet. Opening one takes longer with TLS, on a busy
+/// machine longer than a call waits; what cannot be counted in time is denied here, so that too many never pass.
 #[test]
-fn of_many_calls_at_once_over_tls_exactly_ten_pass() -> Result<()> {
+fn of_many_calls_at_once_over_tls_no_more_than_ten_pass() -> Result<()> {
     run(async {
         let certificates = Certificates::make().await?;
         let redis = Redis::start_with_tls(&certificates, &ONLY_SPILLWAY).await?;
         let dify = StandinDify::start()?;
-        let yaml = agent(&redis.tls_url("spillway", "pass-1", 0), &dify, TEN_A_MINUTE);
+        let url = redis.tls_url("spillway", "pass-1", 0);
+        let deny = format!("{TEN_A_MINUTE}        on_error: deny\n");
         let authority = certificates.authority();
         let trusting =
             Options::default().environment("SSL_CERT_FILE", &authority.to_string_lossy());
-        let gateway = Arc::new(Gateway::start(&yaml, trusting).await?);
+        let gateway = Arc::new(Gateway::start(&agent(&url, &dify, &deny), trusting).await?);
         let request = Request::get("/v1/info").bearer("app-1");
-        assert_eq!(passed_of(&[gateway], 200, &request).await?, 10);
-        Ok(())
+        let passed = passed_of(&[Arc::clone(&gateway)], 200, &request).await?;
+        assert!(passed <= 10, "{passed} passed");
+        until(
+            "connections stand, and the rest of the ten pass",
+            async || {
+                let answer = gateway.call(&request).await?;
+                Ok((answer.status() == 429).then_some(()))
+            },
+        )
+        .await
     })
 }

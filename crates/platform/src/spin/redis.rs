@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use futures_channel::oneshot;
-use futures_util::future::{Either, FutureExt as _, select};
+use futures_util::future::{Either, select};
 use spin_sdk::redis::{self, Connection, RedisParameter, RedisResult};
 
 use spin_sdk::wasip3::spawn;
@@ -17,6 +17,10 @@ use crate::Clock;
 
 /// How long opening a connection may take. No call waits so long.
 const OPENING: Duration = Duration::from_secs(2);
+
+/// How often calls look whether the connection stands that another one opens.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(8);
 
 /// Why a command gave no result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -88,8 +92,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     held: Option<Arc<Held>>,
-    /// Ends when the connection that is being opened stands, or does not.
-    opening: Option<futures_util::future::Shared<oneshot::Receiver<()>>>,
+    /// A connection is being opened.
+    is_opening: bool,
     /// Why the last one could not be opened.
     failed: Option<Error>,
 }
@@ -171,26 +175,29 @@ impl Redis {
     /// The connection. It is opened once for all calls that wait for it, in a task of its own, so that a handshake
     /// which takes longer than a call has (with TLS, on a busy machine) is not begun anew by each.
     async fn connect(&self) -> Result<Arc<Held>, Error> {
-        let opened = {
+        let opens = {
             let Ok(mut state) = self.connection.state.lock() else {
                 return Err(Error::Timeout);
             };
             if let Some(held) = &state.held {
                 return Ok(Arc::clone(held));
             }
-            match &state.opening {
-                Some(opening) => opening.clone(),
-                None => {
-                    let (done, opened) = oneshot::channel();
-                    let opened = opened.shared();
-                    state.opening = Some(opened.clone());
-                    spawn(Arc::clone(&self.connection).open(done));
-                    opened
-                }
-            }
+            !std::mem::replace(&mut state.is_opening, true)
         };
-        // The other end only ever says that it is done.
-        let _ = opened.await;
+        if opens {
+            let (done, opened) = oneshot::channel();
+            spawn(Arc::clone(&self.connection).open(done));
+            // The other end only ever says that it is done.
+            let _ = opened.await;
+        } else {
+            // One request's task cannot wake another's in a component (wit-bindgen traps), so the others look again
+            // and again.
+            let mut pause = SHORTEST_PAUSE;
+            while self.connection.is_opening() {
+                SpinClock.sleep(pause).await;
+                pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
+            }
+        }
         let state = self.connection.state.lock();
         state.map_or(Err(Error::Timeout), |state| match &state.held {
             Some(held) => Ok(Arc::clone(held)),
@@ -204,7 +211,7 @@ impl Shared {
         let opened = within(OPENING, Connection::open(&self.address)).await;
         let opened = opened.map_or(Err(Error::Timeout), |opened| opened.map_err(Error::from));
         if let Ok(mut state) = self.state.lock() {
-            state.opening = None;
+            state.is_opening = false;
             match opened {
                 Ok(connection) => {
                     state.held = Some(Arc::new(Held(connection)));
@@ -215,6 +222,10 @@ impl Shared {
         }
         // Nobody may be waiting any more.
         let _ = done.send(());
+    }
+
+    fn is_opening(&self) -> bool {
+        self.state.lock().is_ok_and(|state| state.is_opening)
     }
 
     fn held(&self) -> Option<Arc<Held>> {
