@@ -6,8 +6,8 @@ use http::StatusCode;
 use serde_json::json;
 use spillway_instance::Refusal;
 use spillway_model::{Api, CallAnswer, NoRoute, RequestError};
-use spillway_platform::Clock;
 use spillway_platform::spin::{self, ErrorCode, ReceiveError, Response, SpinClock};
+use spillway_platform::{Clock, ForwardError, SendError};
 use spillway_telemetry::{Api as ApiKind, Reason};
 
 use crate::Instance;
@@ -138,6 +138,41 @@ pub(crate) fn not_received(error: &ReceiveError) -> CallAnswer {
             "The request body broke off.",
         ),
     }
+}
+
+/// The provider gave no answer to a call that is sent once.
+pub(crate) fn not_forwarded(error: &ForwardError, origin: &str) -> CallAnswer {
+    let (status, reason, text) = match error {
+        ForwardError::BodyTooLarge { limit } => {
+            return not_received(&ReceiveError::TooLarge { limit: *limit });
+        }
+        ForwardError::ClientBrokeOff => {
+            return not_received(&ReceiveError::Broken(String::new()));
+        }
+        ForwardError::Send(SendError::HostNotAllowed) => (
+            StatusCode::BAD_GATEWAY,
+            Reason::HostNotAllowed,
+            format!(
+                "The gateway may not reach {origin}. Add \"{origin}\" to `allowed_outbound_hosts` of the component `model` in spin.toml and restart."
+            ),
+        ),
+        ForwardError::Send(SendError::Connect(_) | SendError::ConnectTimeout) => (
+            StatusCode::BAD_GATEWAY,
+            Reason::UpstreamRefused,
+            "The provider could not be reached. Try again later.".to_owned(),
+        ),
+        ForwardError::Send(SendError::FirstByteTimeout | SendError::BetweenBytesTimeout) => (
+            StatusCode::GATEWAY_TIMEOUT,
+            Reason::UpstreamTimeout,
+            "The provider did not answer in time. Try again later.".to_owned(),
+        ),
+        ForwardError::Send(SendError::Reset(_) | SendError::Other(_)) => (
+            StatusCode::BAD_GATEWAY,
+            Reason::UpstreamError,
+            "The connection to the provider broke. Try again later.".to_owned(),
+        ),
+    };
+    CallAnswer::error(status, reason, &text)
 }
 
 /// Counts and sends an answer in which no provider had a part.

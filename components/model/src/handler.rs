@@ -64,7 +64,7 @@ pub(crate) async fn handle(
     match operation {
         Operation::Models => own_answer(answers::list_models(api, consumer, id)).await,
         Operation::Stateful if content_md5.is_none() && !stateful::names_model(&head, below) => {
-            stateful::serve(instance, received, request, &head, below, None).await
+            stateful::serve(instance, received, request, &head, below).await
         }
         _ => {
             received.body = match spin::read_body(request, api.max_body_bytes).await {
@@ -177,7 +177,8 @@ pub(crate) async fn count(
             Ok(())
         }
         Admission::Refused(refusal) => {
-            if route.serves_refused() && refusal.reason == Reason::RateLimited {
+            let has_another = route.serves_refused() && received.operation != Operation::Stateful;
+            if has_another && refusal.reason == Reason::RateLimited {
                 received.skips_first = true;
                 return Ok(());
             }

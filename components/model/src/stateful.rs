@@ -15,7 +15,7 @@ use spillway_model::{
 use spillway_platform::spin::{
     self, Answered, ErrorCode, Forwarded, ForwardedBody, Request, Response, SpinClock,
 };
-use spillway_platform::{Clock, ForwardError, IncomingBody as _, RequestHead, SendError, Timeouts};
+use spillway_platform::{Clock, ForwardError, IncomingBody as _, RequestHead, Timeouts};
 use spillway_telemetry::Reason;
 
 use crate::complete::{append_quota, describe};
@@ -79,7 +79,6 @@ pub(crate) async fn serve(
     request: Request,
     head: &RequestHead,
     below: &str,
-    asked: Option<ModelRequest<'_>>,
 ) -> Result<Response, ErrorCode> {
     let limit = received.api.max_body_bytes;
     if head.content_length().is_some_and(|length| length > limit) {
@@ -91,7 +90,7 @@ pub(crate) async fn serve(
     } else {
         ForwardedBody::Spliced(request)
     };
-    serve_body(instance, received, body, head, below, asked).await
+    serve_body(instance, received, body, head, below, None).await
 }
 
 async fn serve_body(
@@ -271,7 +270,7 @@ async fn send(
     let answered = match forwarded {
         Ok(answered) => answered,
         Err(error) => {
-            let mut answer = not_forwarded(&error, &upstream.origin());
+            let mut answer = answers::not_forwarded(&error, &upstream.origin());
             settle(answer.status, answer.reason);
             describe(&mut answer.headers, Some(&served), 1);
             append_quota(&mut answer.headers, &received.quota);
@@ -334,38 +333,4 @@ async fn read_error(answered: Answered) -> Bytes {
         }
     }
     text.freeze()
-}
-
-fn not_forwarded(error: &ForwardError, origin: &str) -> CallAnswer {
-    let (status, reason, text) = match error {
-        ForwardError::BodyTooLarge { limit } => {
-            return answers::not_received(&spin::ReceiveError::TooLarge { limit: *limit });
-        }
-        ForwardError::ClientBrokeOff => {
-            return answers::not_received(&spin::ReceiveError::Broken(String::new()));
-        }
-        ForwardError::Send(SendError::HostNotAllowed) => (
-            StatusCode::BAD_GATEWAY,
-            Reason::HostNotAllowed,
-            format!(
-                "The gateway may not reach {origin}. Add \"{origin}\" to `allowed_outbound_hosts` of the component `model` in spin.toml and restart."
-            ),
-        ),
-        ForwardError::Send(SendError::Connect(_) | SendError::ConnectTimeout) => (
-            StatusCode::BAD_GATEWAY,
-            Reason::UpstreamRefused,
-            "The provider could not be reached. Try again later.".to_owned(),
-        ),
-        ForwardError::Send(SendError::FirstByteTimeout | SendError::BetweenBytesTimeout) => (
-            StatusCode::GATEWAY_TIMEOUT,
-            Reason::UpstreamTimeout,
-            "The provider did not answer in time. Try again later.".to_owned(),
-        ),
-        ForwardError::Send(SendError::Reset(_) | SendError::Other(_)) => (
-            StatusCode::BAD_GATEWAY,
-            Reason::UpstreamError,
-            "The connection to the provider broke. Try again later.".to_owned(),
-        ),
-    };
-    CallAnswer::error(status, reason, &text)
 }
