@@ -1,6 +1,7 @@
 //! Whether a request may be read on: its size, its endpoint, and who calls.
 
 use http::StatusCode;
+use spillway_forward::resolves_elsewhere;
 use spillway_identity::{Identity, SignatureFault, Signed};
 use spillway_instance::{Replay, since_1970};
 use spillway_model::{Api, CallAnswer, Operation, OperationMatch};
@@ -34,6 +35,13 @@ pub(crate) async fn admit<'p>(
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Reason::TooLarge,
             &text,
+        ));
+    }
+    if resolves_elsewhere(head.path()) {
+        return Err(CallAnswer::error(
+            StatusCode::BAD_REQUEST,
+            Reason::InvalidRequest,
+            "The path holds `.` or `..` segments. Send it resolved.",
         ));
     }
     let (operation, id) = endpoint(api, below, head)?;

@@ -8,7 +8,6 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::{Method, StatusCode};
 use spillway_failover::{Failure, Outcome, Way};
-use spillway_forward::media_type;
 use spillway_model::{
     Attempt, CallAnswer, ModelRequest, PoolWatch as _, Route, Served, TargetPlace, retry_after,
 };
@@ -42,11 +41,10 @@ const DROPPED_ANSWER_HEADERS: [&str; 6] = [
 /// No provider's error is longer.
 const MOST_ERROR_BYTES: usize = 64 * 1024;
 
-/// Whether the request's body names a model that decides on its route.
+/// Whether the request's body names a model that decides on its route, whatever its content type claims it is.
 pub(crate) fn names_model(head: &RequestHead, below: &str) -> bool {
     head.method == Method::POST
         && spillway_model::versioned(below).trim_end_matches('/') == "/v1/responses"
-        && media_type(&head.headers) == "application/json"
 }
 
 /// A request whose body the gateway has read.

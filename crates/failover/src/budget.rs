@@ -1,66 +1,65 @@
 //! How much may be tried again: a fifth more than was asked for, so that a storm of failures does not become a storm
 //! of attempts.
 //!
-//! Every call pays in a fifth of an attempt, every attempt but a call's first draws a whole one. An instance that has
-//! just started, or whose first target dies under all its calls at once, must be able to move them: it may draw some
-//! attempts in advance, which its calls pay back before they save up any more. So an instance makes at most a fifth
-//! more attempts than it has calls, once it has had a hundred of them. (Finagle and linkerd keep their retry budgets so,
-//! but for the advance.)
+//! Every call pays in a fifth of an attempt, every attempt but a call's first draws a whole one. (Finagle and linkerd
+//! keep their retry budgets so.) Two things are allowed before it has been paid for:
+//!
+//! - an instance that has just started may draw some attempts in advance;
+//! - a call whose endpoint failed may go to another one, once. Where that is the first target dying under all calls at
+//!   once, each of them must be able to move. It cannot become a storm, as the breaker takes an endpoint that fails
+//!   often out of the way; what is drawn so has to be paid for before anything else may be tried again.
 
 use std::sync::Mutex;
 
 /// A whole attempt.
-const ATTEMPT: u32 = 1000;
+const ATTEMPT: u64 = 1000;
 /// What a call pays in: 20 %.
-const PER_CALL: u32 = 200;
-/// What may be drawn in advance: as many attempts as an instance has calls that wait for a head at once, and a few more.
-const ADVANCE: u32 = 20 * ATTEMPT;
+const PER_CALL: u64 = 200;
+/// What may be drawn in advance.
+const ADVANCE: u64 = 20 * ATTEMPT;
+/// What calls may draw that go to another endpoint: as many as one instance has calls, by Spin's default.
+const MOVES: u64 = 128 * ATTEMPT;
 /// No more is saved up.
-const MOST: u32 = 50 * ATTEMPT;
+const MOST: u64 = 50 * ATTEMPT;
 
 /// The retry budget of one instance.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Budget(Mutex<Account>);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Account {
-    balance: u32,
-    /// What is left to be paid back of the advance.
-    owed: u32,
-}
-
-impl Default for Budget {
-    fn default() -> Self {
-        Self(Mutex::new(Account {
-            balance: ADVANCE,
-            owed: ADVANCE,
-        }))
-    }
+    paid: u64,
+    drawn: u64,
 }
 
 impl Budget {
     /// A call has come.
     pub fn pay_in(&self) {
         if let Ok(mut account) = self.0.lock() {
-            match account.owed.checked_sub(PER_CALL) {
-                Some(owed) => account.owed = owed,
-                None => account.balance = account.balance.saturating_add(PER_CALL).min(MOST),
-            }
+            let most = account.drawn.saturating_add(MOST);
+            account.paid = account.paid.saturating_add(PER_CALL).min(most);
         }
     }
 
     /// Whether one more attempt may be made; if so, it is drawn.
     pub fn draw(&self) -> bool {
+        self.draw_in_advance(ADVANCE)
+    }
+
+    /// Whether a call may go to another endpoint for the first time; if so, it is drawn.
+    pub fn draw_to_move(&self) -> bool {
+        self.draw_in_advance(MOVES)
+    }
+
+    fn draw_in_advance(&self, advance: u64) -> bool {
         let Ok(mut account) = self.0.lock() else {
             return false;
         };
-        match account.balance.checked_sub(ATTEMPT) {
-            Some(rest) => {
-                account.balance = rest;
-                true
-            }
-            None => false,
+        let may = account.drawn.saturating_add(ATTEMPT) <= account.paid.max(advance);
+        if may {
+            account.drawn = account.drawn.saturating_add(ATTEMPT);
         }
+        may
     }
 }
 
@@ -68,28 +67,42 @@ impl Budget {
 mod tests {
     use super::*;
 
-    #[test]
-    fn no_more_than_a_fifth_is_tried_again() {
-        let budget = Budget::default();
-        let mut drawn = 0;
-        for calls in 1..=1000 {
-            budget.pay_in();
-            while budget.draw() {
-                drawn += 1;
-            }
-            assert!(drawn <= (calls / 5).max(20), "{drawn} after {calls} calls");
-        }
-        assert_eq!(drawn, 200);
+    fn drawn(draw: impl Fn() -> bool) -> usize {
+        std::iter::from_fn(|| draw().then_some(())).count()
     }
 
     #[test]
-    fn a_new_instance_can_move_all_its_calls_and_little_is_saved_up() {
-        let drawn = |budget: &Budget| std::iter::from_fn(|| budget.draw().then_some(())).count();
-        assert_eq!(drawn(&Budget::default()), 20);
+    fn no_more_than_a_fifth_is_tried_again() {
+        let budget = Budget::default();
+        let mut sum = 0;
+        for calls in 1..=1000 {
+            budget.pay_in();
+            sum += drawn(|| budget.draw());
+            assert!(sum <= (calls / 5).max(20), "{sum} after {calls} calls");
+        }
+        assert_eq!(sum, 200);
+    }
+
+    #[test]
+    fn all_calls_of_an_instance_can_move_and_have_to_be_paid_for() {
+        let budget = Budget::default();
+        assert_eq!(drawn(|| budget.draw_to_move()), 128);
+        for _ in 0..639 {
+            budget.pay_in();
+            assert!(!budget.draw());
+        }
+        for _ in 0..6 {
+            budget.pay_in();
+        }
+        assert!(budget.draw());
+    }
+
+    #[test]
+    fn little_is_saved_up() {
         let budget = Budget::default();
         for _ in 0..10_000 {
             budget.pay_in();
         }
-        assert_eq!(drawn(&budget), 50);
+        assert_eq!(drawn(|| budget.draw()), 50);
     }
 }

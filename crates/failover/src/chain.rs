@@ -140,21 +140,22 @@ impl<'a> Chain<'a> {
             }
             self.current = 0;
             return match self.choose_from(0, now, unix_seconds) {
-                Some(found) => self.again(found),
+                Some(found) => self.again(found, false),
                 None => Step::Stop(Stop::Exhausted),
             };
         }
+        let moves = self.attempts == 1 && failed.failure.blame() == Blame::Endpoint;
         if failed.has_culprit
             && let Some(found) = self.choose_at(self.current, now, unix_seconds)
         {
-            return self.again(found);
+            return self.again(found, moves);
         }
         if !self.leads_on(failed.failure) {
             return Step::Stop(Stop::Exhausted);
         }
         let next = self.current.saturating_add(1);
         if let Some(found) = self.choose_from(next, now, unix_seconds) {
-            return self.again(found);
+            return self.again(found, moves);
         }
         self.round_again(failed, now, unix_seconds, elapsed)
     }
@@ -177,7 +178,8 @@ impl<'a> Chain<'a> {
         if let Some(rest) = cooling {
             let fits = elapsed.saturating_add(rest) < self.fallback.deadline.duration();
             return if fits {
-                Step::Wait(rest.max(Duration::from_millis(1)))
+                let spread = self.spread(rest).max(Duration::from_millis(1));
+                Step::Wait(rest.saturating_add(spread))
             } else {
                 Step::Stop(Stop::Cooling(rest))
             };
@@ -208,8 +210,11 @@ impl<'a> Chain<'a> {
         unix_seconds: u64,
         elapsed: Duration,
     ) -> Step {
-        // Left to itself, a call that had only one way to go takes it once more.
-        let is_allowed = self.fallback.max_attempts > 0 || self.attempts == 1;
+        // Left to itself, a call that had only one way to go takes it once more, and one that finds everybody limited
+        // comes back when it was asked to.
+        let is_limited = failed.failure == Failure::Status(429);
+        let is_allowed = self.fallback.max_attempts > 0
+            || (self.rounds == 0 && (self.attempts == 1 || is_limited));
         if !is_allowed || !failed.failure.may_pass() {
             return Step::Stop(Stop::Exhausted);
         }
@@ -227,12 +232,25 @@ impl<'a> Chain<'a> {
         let Some(wait) = waits.min() else {
             return Step::Stop(Stop::Exhausted);
         };
+        let wait = wait.saturating_add(self.spread(wait.saturating_sub(back_off)));
         if elapsed.saturating_add(wait) >= self.fallback.deadline.duration() {
             return Step::Stop(Stop::Deadline);
         }
         self.begins_anew = true;
         self.rounds = self.rounds.saturating_add(1);
         Step::Wait(wait)
+    }
+
+    /// What is put on a wait that ends for many calls at once, so that they do not all come in the same moment: up to
+    /// a quarter of it, two seconds at most.
+    fn spread(&self, wait: Duration) -> Duration {
+        let most = wait
+            .checked_div(4)
+            .unwrap_or_default()
+            .min(Duration::from_secs(2));
+        let share = self.turn.wrapping_mul(0x9E37_79B9) >> 24;
+        let part = most.saturating_mul(share).checked_div(256);
+        part.unwrap_or_default()
     }
 
     /// Doubled each round, and up to a half of it taken off, so that calls which failed together do not come back
@@ -268,9 +286,14 @@ impl<'a> Chain<'a> {
         Some((place, way))
     }
 
-    /// A further attempt, if the budget has one.
-    fn again(&mut self, found: (usize, Way)) -> Step {
-        if self.budget.draw() {
+    /// A further attempt, if the budget has one. `moves`: to another endpoint, as the first one failed.
+    fn again(&mut self, found: (usize, Way), moves: bool) -> Step {
+        let may = if moves {
+            self.budget.draw_to_move()
+        } else {
+            self.budget.draw()
+        };
+        if may {
             return self.go(found);
         }
         if let (Some(target), (_, way)) = (self.targets.get(found.0), found) {

@@ -25,6 +25,8 @@ pub struct Pool {
 struct State {
     endpoints: Vec<Breaker>,
     keys: Vec<KeyState>,
+    /// The endpoint that answered last.
+    last_answered: usize,
 }
 
 /// One way to a provider: an endpoint, and a key where the provider has some. By their places.
@@ -92,6 +94,7 @@ impl Pool {
                 .map(|_| Breaker::new(config.breaker))
                 .collect(),
             keys: keys.iter().map(|_| KeyState::default()).collect(),
+            last_answered: 0,
         };
         Ok(Self {
             provider: config.name.clone(),
@@ -135,10 +138,22 @@ impl Pool {
         let Ok(mut state) = self.state.lock() else {
             return Vec::new();
         };
-        let State { endpoints, keys } = &mut *state;
+        let State {
+            endpoints,
+            keys,
+            last_answered,
+        } = &mut *state;
         let Some(breaker) = endpoints.get_mut(way.endpoint) else {
             return Vec::new();
         };
+        let answered = match outcome {
+            Outcome::Served => true,
+            Outcome::Failed(failure, _) => failure.blame() == Blame::Key,
+            Outcome::Unknown => false,
+        };
+        if answered {
+            *last_answered = way.endpoint;
+        }
         let key = way.key.and_then(|place| keys.get_mut(place));
         let (of_endpoint, of_key) = match outcome {
             Outcome::Unknown => {
@@ -180,14 +195,23 @@ impl Pool {
     /// A key whose time to be probed has come, and why: on this way.
     pub fn take_probe(&self, now: Duration) -> Option<(Way, ProbeKind)> {
         let mut state = self.state.lock().ok()?;
-        let State { endpoints, keys } = &mut *state;
+        let State {
+            endpoints,
+            keys,
+            last_answered,
+        } = &mut *state;
         let (key, kind) = keys
             .iter_mut()
             .enumerate()
             .find_map(|(place, key)| Some((place, key.take_probe(now)?)))?;
-        let endpoint = endpoints
-            .iter()
-            .position(|breaker| breaker.allows(now))
+        let allows = |place: &usize| {
+            endpoints
+                .get(*place)
+                .is_some_and(|breaker| breaker.allows(now))
+        };
+        let endpoint = std::iter::once(*last_answered)
+            .chain(0..endpoints.len())
+            .find(allows)
             .unwrap_or_default();
         let way = Way {
             endpoint,

@@ -272,7 +272,7 @@ fn retry_after_is_waited_for_where_it_fits() {
         call.chain
             .failed(way, Failure::Status(503), Some(Duration::from_secs(20)));
         match expected {
-            Some(seconds) => assert_eq!(call.step(), Step::Wait(Duration::from_secs(seconds))),
+            Some(seconds) => assert_waits(call.step(), seconds),
             None => assert_eq!(call.step(), Step::Stop(Stop::Deadline)),
         }
     }
@@ -288,16 +288,68 @@ fn while_all_keys_cool_a_call_waits_or_is_told_for_how_long() {
     };
     let limited = Outcome::Failed(Failure::Status(429), Some(Duration::from_secs(30)));
     pools[0].report(now, way, limited);
-    for (deadline, expected) in [
-        (280, Step::Wait(Duration::from_secs(30))),
-        (20, Step::Stop(Stop::Cooling(Duration::from_secs(30)))),
-    ] {
+    let rest = Duration::from_secs(30);
+    for (deadline, waits) in [(280, true), (20, false)] {
         let fallback = Fallback {
             deadline: TimeSpan::from_secs(deadline),
             ..Fallback::default()
         };
         let budget = Budget::default();
-        assert_eq!(Call::new(&pools, &fallback, &budget, 0).step(), expected);
+        let step = Call::new(&pools, &fallback, &budget, 7).step();
+        if waits {
+            assert_waits(step, 30);
+        } else {
+            assert_eq!(step, Step::Stop(Stop::Cooling(rest)));
+        }
+    }
+}
+
+/// For so long, and a little more, so that not all come back at once.
+fn assert_waits(step: Step, seconds: u64) {
+    let wait = Duration::from_secs(seconds);
+    match step {
+        Step::Wait(time) => assert!(
+            time >= wait && time <= wait + Duration::from_secs(2),
+            "{time:?}"
+        ),
+        other => assert_eq!(other, Step::Wait(wait)),
+    }
+}
+
+#[test]
+fn who_finds_everybody_limited_comes_back_when_asked_to() {
+    for sizes in [&[(1, 2)][..], &[(1, 1), (1, 1)]] {
+        let pools = pools(sizes);
+        let (fallback, budget) = (Fallback::default(), Budget::default());
+        let mut call = Call::new(&pools, &fallback, &budget, 0);
+        for _ in 0..2 {
+            let (target, way) = call.attempt().unwrap();
+            let told = Some(Duration::from_secs(1));
+            let limited = Outcome::Failed(Failure::Status(429), told);
+            pools[target].report(call.now, way, limited);
+            call.chain.failed(way, Failure::Status(429), told);
+        }
+        assert_waits(call.step(), 1);
+        call.now += Duration::from_secs(3);
+        assert!(call.attempt().is_ok());
+    }
+}
+
+#[test]
+fn every_call_of_an_instance_may_move_to_another_endpoint() {
+    let pools = pools(&[(1, 0), (1, 0)]);
+    let (fallback, budget) = (Fallback::default(), Budget::default());
+    let mut calls: Vec<_> = (0..100)
+        .map(|turn| Call::new(&pools, &fallback, &budget, turn))
+        .collect();
+    let firsts: Vec<_> = calls
+        .iter_mut()
+        .map(|call| call.attempt().unwrap())
+        .collect();
+    for (call, first) in calls.iter_mut().zip(firsts) {
+        assert_eq!(first.0, 0);
+        call.fails(first, Failure::Reset);
+        assert_eq!(call.attempt().map(|(target, _)| target), Ok(1));
     }
 }
 

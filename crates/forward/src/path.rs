@@ -82,8 +82,30 @@ pub fn has_dot_segment(path: &str) -> bool {
     })
 }
 
+/// Whether `path` has such a segment, as it is or once it is decoded.
+pub fn resolves_elsewhere(path: &str) -> bool {
+    has_dot_segment(path) || has_dot_segment(&normalized(path))
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_path_that_a_provider_would_resolve_is_told() {
+        for path in [
+            "/files/../x",
+            "/files/%2e%2e/x",
+            "/files/..%2fx",
+            "/files/%2e%2e%5cx",
+            "/files/./x",
+            "/files/..",
+        ] {
+            assert!(resolves_elsewhere(path), "{path}");
+        }
+        for path in ["/files/f-1", "/files/a..b", "/files/...", "/files/a%20b"] {
+            assert!(!resolves_elsewhere(path), "{path}");
+        }
+    }
+
     use super::*;
 
     #[test]

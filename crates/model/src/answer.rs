@@ -9,6 +9,7 @@ use spillway_forward::openai_error;
 use spillway_platform::{Headers, SendError, Upstream};
 use spillway_telemetry::Reason;
 
+use crate::error_form::in_one_form;
 use crate::redaction::redact;
 
 /// Provider's answer headers that reach the client. The rest speak of the connection or of the gateway's own
@@ -138,12 +139,12 @@ impl AttemptFailure {
                 body,
             } => passed_error(status, &headers, &body, pool),
             Told::Object(error) => {
-                let body = redact(&format!("{{\"error\":{error}}}"), pool);
+                let body = object_in_one_form(status, &error);
                 CallAnswer {
                     status,
                     reason,
                     headers: json_headers(),
-                    body: body.into(),
+                    body: redact(&body, pool).into(),
                 }
             }
             Told::HostNotAllowed(origin) => CallAnswer::error(
@@ -193,7 +194,7 @@ impl CallAnswer {
         }
     }
 
-    /// A provider's error, as it is where it has OpenAI's form, else wrapped into it; without what clients must not see.
+    /// A provider's error in OpenAI's form, without what clients must not see.
     pub fn passed_error(status: StatusCode, headers: &Headers, body: &Bytes, pool: &Pool) -> Self {
         passed_error(status, headers, body, pool)
     }
@@ -225,34 +226,36 @@ pub fn error_document(status: StatusCode, reason: Reason, message: &str) -> Stri
     openai_error(status, reason.as_str(), message).to_string()
 }
 
-/// A provider's error as it is where it has OpenAI's form, else wrapped into it; without what
-/// clients must not see.
+/// A provider's error in OpenAI's form, without what clients must not see.
 fn passed_error(status: StatusCode, headers: &Headers, body: &Bytes, pool: &Pool) -> CallAnswer {
-    #[derive(serde::Deserialize)]
-    struct ErrorBody {
-        #[serde(rename = "error")]
-        _error: serde::de::IgnoredAny,
-    }
-    let text = String::from_utf8_lossy(body);
-    let body = if serde_json::from_str::<ErrorBody>(&text).is_ok() {
-        redact(&text, pool)
-    } else {
-        let excerpt: String = text.trim().chars().take(500).collect();
-        let message = if excerpt.is_empty() {
-            format!("The model provider answered {status}.")
-        } else {
-            format!("The model provider answered {status}: {excerpt}")
-        };
-        redact(
-            &error_document(status, Reason::UpstreamStatus, &message),
-            pool,
-        )
+    let body = match in_one_form(status, body) {
+        Some(document) => document.to_string(),
+        None => {
+            let text = String::from_utf8_lossy(body);
+            let excerpt: String = text.trim().chars().take(500).collect();
+            let message = if excerpt.is_empty() {
+                format!("The model provider answered {status}.")
+            } else {
+                format!("The model provider answered {status}: {excerpt}")
+            };
+            error_document(status, Reason::UpstreamStatus, &message)
+        }
     };
+    let body = redact(&body, pool);
     CallAnswer {
         status,
         reason: Reason::UpstreamStatus,
         headers: passed_headers(headers),
         body: body.into(),
+    }
+}
+
+/// An error object out of an answer that had begun with 200, as a document.
+pub(crate) fn object_in_one_form(status: StatusCode, error: &str) -> String {
+    let document = format!("{{\"error\":{error}}}");
+    match in_one_form(status, document.as_bytes()) {
+        Some(document) => document.to_string(),
+        None => document,
     }
 }
 

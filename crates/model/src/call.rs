@@ -28,6 +28,12 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 /// Until a connection to a provider stands: 10 s, as Dify's own clients allow.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Of a shorter time a connection may take three quarters, so that it is plain which of the two was too long.
+fn connect_timeout(time: Duration) -> Duration {
+    let share = time.saturating_mul(3).checked_div(4).unwrap_or(time);
+    CONNECT_TIMEOUT.min(share)
+}
+
 /// A client's call, its route found.
 #[derive(Debug)]
 pub struct Call<'a, S, C, W> {
@@ -126,7 +132,7 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
     ) -> Result<(Headers, Bytes, Option<Usage>), AttemptFailure> {
         let time = attempting.limit(false);
         let timeouts = Timeouts {
-            connect: CONNECT_TIMEOUT.min(time),
+            connect: connect_timeout(time),
             first_byte: time,
             between_bytes: time,
         };
@@ -243,7 +249,7 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
     pub(crate) fn timeouts_of_stream(attempting: &Attempting<'_>) -> Timeouts {
         let first = attempting.limit(true);
         Timeouts {
-            connect: CONNECT_TIMEOUT.min(first),
+            connect: connect_timeout(first),
             first_byte: first,
             between_bytes: attempting.place.between_pieces,
         }

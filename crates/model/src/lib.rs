@@ -7,6 +7,7 @@ mod call;
 mod catalogue;
 mod chunk;
 mod complete;
+mod error_form;
 mod members;
 mod operation;
 mod pattern;

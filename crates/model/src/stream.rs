@@ -6,7 +6,7 @@ use spillway_failover::{Failure, Pool, Stop};
 use spillway_platform::{ClientLeft, Clock, InboundResponse, IncomingBody, Sender};
 use spillway_telemetry::Reason;
 
-use crate::answer::{AttemptFailure, Told};
+use crate::answer::{AttemptFailure, Told, object_in_one_form};
 use crate::chunk::ProviderError;
 use crate::complete::as_stream;
 use crate::redaction::redact;
@@ -140,6 +140,10 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
         let sending = self.send(attempting, Self::timeouts_of_stream(attempting));
         let mut response = match waiter.wait(sending, Some(deadline)).await {
             Ok(Ok(response)) => response,
+            // No head in time is no content in time.
+            Ok(Err(failure)) if failure.failure == Failure::Timeout => {
+                return Interrupt::Deadline.into_end();
+            }
             Ok(Err(failure)) => return AttemptEnd::Failed(failure),
             Err(interrupt) => return interrupt.into_end(),
         };
@@ -308,17 +312,18 @@ impl Partial {
 
 fn is_event_stream<B>(response: &InboundResponse<B>) -> bool {
     response.headers.text("content-type").is_none_or(|kind| {
-        !kind
-            .trim_start()
-            .to_ascii_lowercase()
-            .starts_with("application/json")
+        let kind = kind.trim_start().to_ascii_lowercase();
+        !kind.starts_with("application/json") && !kind.starts_with("text/html")
     })
 }
 
 /// The provider's own error object, else ours.
 fn broken_event(error: &ProviderError, pool: &Pool) -> Vec<u8> {
     match &error.error {
-        Some(object) => redact(&format!("{{\"error\":{object}}}"), pool).into_bytes(),
+        Some(object) => {
+            let document = object_in_one_form(http::StatusCode::BAD_GATEWAY, object);
+            redact(&document, pool).into_bytes()
+        }
         None => {
             let message = match error.failure {
                 Failure::Timeout | Failure::FirstTokenTimeout => {
