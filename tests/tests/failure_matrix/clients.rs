@@ -1,0 +1,88 @@
+//! Real clients finish every call that the page calls mended.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use spillway_tests::{python, repository_root, run, run_to_end, standin::chat_text};
+
+use crate::{
+    columns::{Column, Mode},
+    observed::QUESTION,
+    page,
+    service::{Service, cell_of},
+};
+
+#[test]
+fn the_openai_client_finishes_whatever_is_mended() -> Result<()> {
+    run(finish_all("openai_mended.py"))
+}
+
+#[test]
+fn difys_sdk_finishes_whatever_is_mended() -> Result<()> {
+    run(finish_all("dify_mended.py"))
+}
+
+/// Lets a client make every call that the page calls mended.
+async fn finish_all(client: &str) -> Result<()> {
+    let mut services = Vec::new();
+    let mut calls = Vec::new();
+    for column in Column::all() {
+        let mended = page::mended(column)?;
+        if mended.is_empty() {
+            continue;
+        }
+        let service = Service::start(column).await?;
+        for failure in mended {
+            let cell = cell_of(&service, &failure)?;
+            calls.push(json!({
+                "name": format!("{}: {failure}", column.title()),
+                "base_url": format!("{}/llm/v1", service.gateway.url()),
+                "model": cell.model(),
+                "text": QUESTION,
+                "stream": column.mode == Mode::Streamed,
+            }));
+        }
+        services.push(service);
+    }
+    ensure!(!calls.is_empty(), "the page calls nothing mended");
+    let results = script(client, &Value::from(calls.clone())).await?;
+    let whole = ["first", "second"].map(|author| chat_text(author, QUESTION));
+    for call in &calls {
+        let name = call.get("name").and_then(Value::as_str).unwrap_or_default();
+        let result = results.get(name).context("a call without a result")?;
+        let text = result
+            .get("text")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        assert!(
+            whole.iter().any(|whole| whole == text),
+            "{client}, {name}: {result}"
+        );
+        assert_eq!(
+            result.get("finish_reason"),
+            Some(&json!("stop")),
+            "{client}, {name}: {result}"
+        );
+    }
+    Ok(())
+}
+
+/// Runs a script of `tests/clients` with the calls to make, and gives the JSON it prints.
+async fn script(name: &str, calls: &Value) -> Result<Value> {
+    let mut command = Command::new(python()?);
+    command
+        .arg(repository_root().join("tests/clients").join(name))
+        .arg(calls.to_string())
+        .env("NO_PROXY", "127.0.0.1")
+        .env("PYTHONUTF8", "1");
+    let outcome = run_to_end(&mut command).await?;
+    ensure!(
+        outcome.code == Some(0),
+        "{name} failed:\n{}",
+        outcome.everything()
+    );
+    let line = outcome.output.lines().last();
+    serde_json::from_str(line.context("the script printed nothing")?)
+        .with_context(|| outcome.everything())
+}

@@ -1,0 +1,212 @@
+//! A gateway for one column: a route and upstreams of its own for every failure, as what is set aside belongs to a
+//! provider.
+
+use std::fmt::Write as _;
+
+use anyhow::{Context, Result};
+use spillway_tests::{
+    Gateway, Options, chat_request,
+    client::Request,
+    standin::{Behaviour, BlackHole, ReservedPort, StandinModel},
+};
+
+use crate::{
+    columns::{Column, Mode, Ways},
+    failures::{Failure, Upstream, failures},
+};
+
+/// What leads on by default, as docs/models.md lists it.
+const LEADS_ON: &str = "connect_error, timeout, first_token_timeout, reset, truncated, \
+    \"401\", \"402\", \"403\", \"408\", \"429\", \"5xx\"";
+/// Calls that nothing happens to, made before all others: with them an instance may try more often again than it may
+/// by its reserve alone, so that no cell depends on another one's retries.
+const CALLS_AHEAD: usize = 60;
+
+/// The gateway of a column.
+pub struct Service {
+    pub gateway: Gateway,
+    pub cells: Vec<Cell>,
+    _well: StandinModel,
+}
+
+/// A failure in a column, with its own upstreams.
+pub struct Cell {
+    pub failure: Failure,
+    pub number: usize,
+    first: First,
+    second: Option<StandinModel>,
+}
+
+enum First {
+    Dead(ReservedPort),
+    BlackHole(BlackHole),
+    Vendor(StandinModel),
+}
+
+impl Service {
+    pub async fn start(column: Column) -> Result<Self> {
+        let well = StandinModel::start("well")?;
+        let mut routes =
+            String::from("      - { match: { model: [well] }, targets: [{ provider: well }] }\n");
+        let mut providers = format!(
+            "providers:\n  - {{ name: well, base_url: \"{}\" }}\n",
+            well.base_url()
+        );
+        let mut cells = Vec::new();
+        for (number, failure) in failures().into_iter().enumerate() {
+            let Some(cell) = Cell::start(column, failure, number).await? else {
+                continue;
+            };
+            cell.configure(column, &mut routes, &mut providers)?;
+            cells.push(cell);
+        }
+        let yaml = format!("models:\n  - name: llm\n    routes:\n{routes}{providers}");
+        let gateway = Gateway::start(&yaml, Options::default()).await?;
+        for _ in 0..CALLS_AHEAD {
+            let request = chat_request("well", "hi");
+            let answer = gateway
+                .call(&Request::json("/llm/v1/chat/completions", &request))
+                .await?;
+            anyhow::ensure!(answer.status() == 200, "{}", answer.text());
+        }
+        Ok(Self {
+            gateway,
+            cells,
+            _well: well,
+        })
+    }
+}
+
+impl Cell {
+    /// `None` where the column does not have the failure.
+    async fn start(column: Column, failure: Failure, number: usize) -> Result<Option<Self>> {
+        let answers = match &failure.upstream {
+            Upstream::Answers { whole, streamed } => match column.mode {
+                Mode::Whole => Some(whole),
+                Mode::Streamed => Some(streamed),
+            },
+            // Nobody sees that a connection was refused or not taken, so nobody could mend it then.
+            _ if column.ways.fails_once() => return Ok(None),
+            _ => None,
+        };
+        let first = match (&failure.upstream, answers) {
+            (_, Some(None)) => return Ok(None),
+            (_, Some(Some(behaviour))) => {
+                let vendor = StandinModel::start("first")?;
+                script(&vendor, &failure, column.ways, behaviour);
+                First::Vendor(vendor)
+            }
+            (Upstream::BlackHole, None) => First::BlackHole(BlackHole::open().await?),
+            (_, None) => First::Dead(ReservedPort::reserve()?),
+        };
+        let second = match column.ways {
+            Ways::TwoTargets => Some(StandinModel::start("second")?),
+            Ways::OneWay | Ways::OneWayOnce | Ways::TwoKeysOnce => None,
+        };
+        Ok(Some(Self {
+            failure,
+            number,
+            first,
+            second,
+        }))
+    }
+
+    /// The model to ask for.
+    pub fn model(&self) -> String {
+        format!("cell-{:02}", self.number)
+    }
+
+    /// What an upstream's provider is called in the configuration.
+    pub fn provider(&self, upstream: &str) -> String {
+        format!("{upstream}-{:02}", self.number)
+    }
+
+    /// How many calls each upstream saw. Probes are none.
+    pub fn calls(&self) -> Vec<usize> {
+        let count = |vendor: &StandinModel| {
+            let requests = vendor.requests();
+            requests
+                .iter()
+                .filter(|request| request.method == "POST")
+                .count()
+        };
+        let first = match &self.first {
+            First::Vendor(vendor) => count(vendor),
+            First::Dead(_) | First::BlackHole(_) => 0,
+        };
+        std::iter::once(first)
+            .chain(self.second.as_ref().map(count))
+            .collect()
+    }
+
+    fn configure(&self, column: Column, routes: &mut String, providers: &mut String) -> Result<()> {
+        let (first, second) = (self.provider("first"), self.provider("second"));
+        let limits = if self.failure.never_goes_on {
+            ", timeout: 2s, first_token_timeout: 1s"
+        } else {
+            ""
+        };
+        let mut targets = format!("{{ provider: {first}, model: first{limits} }}");
+        if self.second.is_some() {
+            write!(targets, ", {{ provider: {second}, model: second }}")?;
+        }
+        let also_on = self.failure.also_on;
+        let comma = if also_on.is_empty() { "" } else { ", " };
+        let keep_alive = if self.failure.short_keep_alive {
+            ", keep_alive: 200ms"
+        } else {
+            ""
+        };
+        writeln!(
+            routes,
+            "      - match: {{ model: [{}] }}\n        targets: [{targets}]\n        fallback: {{ back_off: 50ms{keep_alive}, on: [{LEADS_ON}{comma}{also_on}] }}",
+            self.model()
+        )?;
+        let url = match &self.first {
+            First::Dead(port) => format!("{}/v1", port.url()),
+            First::BlackHole(hole) => format!("{}/v1", hole.url()),
+            First::Vendor(vendor) => vendor.base_url(),
+        };
+        let keys = match column.ways {
+            // One of weight 0 serves when no other does.
+            Ways::TwoKeysOnce => {
+                format!("sk-a-{first}, {{ key: sk-b-{first}, weight: 0 }}")
+            }
+            Ways::TwoTargets | Ways::OneWay | Ways::OneWayOnce => format!("sk-a-{first}"),
+        };
+        let failures = column.ways.failures_allowed();
+        let breaker = format!("{{ failures: {failures}, of: {failures}, open_for: 60s }}");
+        writeln!(
+            providers,
+            "  - {{ name: {first}, base_url: \"{url}\", api_keys: [{keys}], breaker: {breaker} }}"
+        )?;
+        if let Some(vendor) = &self.second {
+            let url = vendor.base_url();
+            writeln!(
+                providers,
+                "  - {{ name: {second}, base_url: \"{url}\", api_keys: [sk-{second}], breaker: {breaker} }}"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// Tells a vendor when to fail.
+fn script(vendor: &StandinModel, failure: &Failure, ways: Ways, behaviour: &Behaviour) {
+    if ways.fails_once() {
+        vendor.next(behaviour.clone());
+    } else if failure.key_is_good {
+        // Probes ask for no chat.
+        vendor.when("\"messages\"", behaviour.clone());
+    } else {
+        vendor.always(behaviour.clone());
+    }
+}
+
+/// The cell of a failure.
+pub fn cell_of<'a>(service: &'a Service, failure: &str) -> Result<&'a Cell> {
+    let mut cells = service.cells.iter();
+    cells
+        .find(|cell| cell.failure.name == failure)
+        .with_context(|| format!("the page knows a failure {failure:?} that the test does not"))
+}
