@@ -8,7 +8,10 @@ use spillway_tests::run;
 use tokio::task::{JoinSet, LocalSet};
 
 use crate::{
-    columns::Column, failures::failures, observed::Observed, page::Rows, service::Service,
+    columns::Column,
+    observed::Observed,
+    page::Rows,
+    service::{PARTS, Service},
 };
 
 mod clients;
@@ -18,9 +21,9 @@ mod observed;
 mod page;
 mod service;
 
-/// Calls all cells of a column at the same time.
-async fn observe(column: Column) -> Result<Rows> {
-    let service = Arc::new(Service::start(column).await?);
+/// Calls all cells of a part of a column at the same time.
+async fn observe(column: Column, part: usize) -> Result<Vec<(usize, Observed)>> {
+    let service = Arc::new(Service::start(column, part).await?);
     let mut calls: JoinSet<Result<(usize, Observed)>> = JoinSet::new();
     for place in 0..service.cells.len() {
         let service = Arc::clone(&service);
@@ -29,29 +32,25 @@ async fn observe(column: Column) -> Result<Rows> {
             Ok((cell.number, cell.observe(&service, column).await?))
         });
     }
-    let mut rows: Vec<Option<Observed>> = failures().iter().map(|_| None).collect();
-    while let Some(called) = calls.join_next().await {
-        let (number, observed) = called??;
-        if let Some(row) = rows.get_mut(number) {
-            *row = Some(observed);
-        }
-    }
-    Ok(Rows { column, rows })
+    calls.join_all().await.into_iter().collect()
 }
 
 /// Calls all cells of all columns at the same time.
 async fn observe_all() -> Result<Vec<Rows>> {
-    let mut columns = JoinSet::new();
-    for (place, column) in Column::all().into_iter().enumerate() {
-        columns.spawn_local(async move { (place, observe(column).await) });
+    let mut parts = JoinSet::new();
+    for column in Column::all() {
+        for part in 0..PARTS {
+            parts.spawn_local(async move { (column, observe(column, part).await) });
+        }
     }
-    let mut observed = Vec::new();
-    while let Some(column) = columns.join_next().await {
-        let (place, rows) = column?;
-        observed.push((place, rows?));
+    let mut columns: Vec<Rows> = Column::all().into_iter().map(Rows::new).collect();
+    for (column, observed) in parts.join_all().await {
+        let observed = observed?;
+        if let Some(rows) = columns.iter_mut().find(|rows| rows.column == column) {
+            rows.seen.extend(observed);
+        }
     }
-    observed.sort_by_key(|(place, _)| *place);
-    Ok(observed.into_iter().map(|(_, rows)| rows).collect())
+    Ok(columns)
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The page docs/failure-matrix.md: written of what was observed, compared, and read again.
 
-use std::{env, fs, path::PathBuf};
+use std::{collections::BTreeMap, env, fs, path::PathBuf};
 
 use anyhow::{Context, Result};
 use spillway_tests::repository_root;
@@ -24,10 +24,20 @@ are none, nor are probes. A `—` stands where a failure cannot be had: nobody s
 that no upstream can do it once; a stream's head is no matter where no stream is asked for.
 ";
 
-/// What was observed of a column, by the failure's number; `None`: the column does not have it.
+/// What was observed of a column, by the failure's number. The column does not have those that are missing.
 pub struct Rows {
     pub column: Column,
-    pub rows: Vec<Option<Observed>>,
+    pub seen: BTreeMap<usize, Observed>,
+}
+
+impl Rows {
+    /// Nothing yet.
+    pub fn new(column: Column) -> Self {
+        Self {
+            column,
+            seen: BTreeMap::new(),
+        }
+    }
 }
 
 /// The page.
@@ -38,7 +48,7 @@ pub fn write(observed: &[Rows]) -> String {
     push_heading(&mut page, "failure", &titles);
     for (number, failure) in failures().iter().enumerate() {
         let cells = observed.iter().map(|rows| {
-            let cell = rows.rows.get(number).and_then(Option::as_ref);
+            let cell = rows.seen.get(&number);
             cell.map_or("—".to_owned(), |seen| {
                 if seen.is_mended {
                     "**mended**".to_owned()
@@ -70,8 +80,8 @@ fn push_column(page: &mut String, rows: &Rows) {
         "set aside",
     ];
     push_heading(page, "failure", &titles.map(str::to_owned));
-    for (failure, seen) in failures().iter().zip(&rows.rows) {
-        let Some(seen) = seen else {
+    for (number, failure) in failures().iter().enumerate() {
+        let Some(seen) = rows.seen.get(&number) else {
             continue;
         };
         let mended = if seen.is_mended { "**mended**: " } else { "" };
