@@ -8,7 +8,6 @@ use spillway_tests::{python, repository_root, run, run_to_end, standin::chat_tex
 
 use crate::{
     columns::{Column, Mode},
-    observed::QUESTION,
     page,
     service::{Cell, PARTS, Service},
 };
@@ -40,7 +39,7 @@ async fn finish_all(client: &str) -> Result<()> {
                     "name": format!("{}: {}", column.title(), cell.failure.name),
                     "base_url": format!("{}/llm/v1", service.gateway.url()),
                     "model": cell.model(),
-                    "text": QUESTION,
+                    "text": cell.question(),
                     "stream": column.mode == Mode::Streamed,
                 }));
             }
@@ -53,8 +52,9 @@ async fn finish_all(client: &str) -> Result<()> {
     );
     ensure!(!calls.is_empty(), "the page calls nothing mended");
     let results = script(client, &Value::from(calls.clone())).await?;
-    let whole = ["first", "second"].map(|author| chat_text(author, QUESTION));
     for call in &calls {
+        let asked = call.get("text").and_then(Value::as_str).unwrap_or_default();
+        let whole = ["first", "second"].map(|author| chat_text(author, asked));
         let name = call.get("name").and_then(Value::as_str).unwrap_or_default();
         let result = results.get(name).context("a call without a result")?;
         let text = result

@@ -28,11 +28,15 @@ pub enum Upstream {
     Refuses,
     /// Connections neither stand nor fail.
     BlackHole,
-    /// Answers so. `None`: there is no such failure in this mode.
-    Answers {
-        whole: Option<Behaviour>,
-        streamed: Option<Behaviour>,
-    },
+    /// Answers so.
+    Answers(Box<Answers>),
+}
+
+/// How an upstream answers, asked for a whole answer and asked for a stream. `None`: there is no such failure.
+#[derive(Clone)]
+pub struct Answers {
+    pub whole: Option<Behaviour>,
+    pub streamed: Option<Behaviour>,
 }
 
 impl Failure {
@@ -54,7 +58,10 @@ impl Failure {
 
     fn each(name: &'static str, whole: Behaviour, streamed: Behaviour) -> Self {
         let (whole, streamed) = (Some(whole), Some(streamed));
-        Self::new(name, Upstream::Answers { whole, streamed })
+        Self::new(
+            name,
+            Upstream::Answers(Box::new(Answers { whole, streamed })),
+        )
     }
 
     fn stream(name: &'static str, whole: Behaviour, shape: EventStream) -> Self {
@@ -114,10 +121,10 @@ fn answers() -> Vec<Failure> {
         "param": null, "code": "scripted"}});
     let mut head_gone_out = Failure::new(
         "slow first token, longer than `keep_alive`",
-        Upstream::Answers {
+        Upstream::Answers(Box::new(Answers {
             whole: None,
             streamed: Some(Behaviour::Stream(new().wait_before(1, never.clone()))),
-        },
+        })),
     )
     .never_going_on();
     head_gone_out.short_keep_alive = true;

@@ -15,9 +15,6 @@ use crate::{
     service::{Cell, Service},
 };
 
-/// What every cell is asked.
-pub const QUESTION: &str = "tell me";
-
 /// What came of a cell.
 pub struct Observed {
     /// The client got a complete answer.
@@ -41,8 +38,8 @@ impl Cell {
     pub async fn observe(&self, service: &Service, column: Column) -> Result<Observed> {
         let model = self.model();
         let body = match column.mode {
-            Mode::Whole => chat_request(&model, QUESTION),
-            Mode::Streamed => stream_request(&model, QUESTION),
+            Mode::Whole => chat_request(&model, &self.question()),
+            Mode::Streamed => stream_request(&model, &self.question()),
         };
         let request =
             Request::json("/llm/v1/chat/completions", &body).header("x-request-id", &model);
@@ -96,7 +93,7 @@ impl Cell {
             let answer = response.json();
             let Some(error) = answer.get("error") else {
                 ensure!(status == 200, "neither an answer nor an error");
-                whole_of_one(&[&answer], message(&answer), true)?;
+                self.check_author(&[&answer], message(&answer), true)?;
                 return Ok(Answer::complete("200"));
             };
             ensure!(status >= 400, "an error with status {status}");
@@ -105,7 +102,7 @@ impl Cell {
         ensure!(status == 200, "a stream with status {status}");
         let chat = Chat::read(&response.text());
         let chunks: Vec<&Value> = chat.chunks.iter().collect();
-        whole_of_one(&chunks, &chat.text(), chat.done)?;
+        self.check_author(&chunks, &chat.text(), chat.done)?;
         match &chat.error {
             None => Ok(Answer::complete("200, `[DONE]`")),
             Some(error) => {
@@ -127,7 +124,8 @@ impl Cell {
         let own_request = format!("request={} ", self.model());
         let own_providers =
             ["first", "second"].map(|upstream| format!("provider {}: ", self.provider(upstream)));
-        until("the cell's lines in the log", async || {
+        let what = format!("the log of {} ({})", self.model(), self.failure.name);
+        until(&what, async || {
             let log = service.gateway.log();
             let is_own = |line: &&str| {
                 line.contains(&own_request) || own_providers.iter().any(|own| line.contains(own))
@@ -193,6 +191,27 @@ impl Cell {
             .collect()
     }
 
+    /// Makes sure that a text is one upstream's, all of it where it is complete.
+    fn check_author(&self, parts: &[&Value], text: &str, is_complete: bool) -> Result<()> {
+        let mut authors: Vec<&str> = parts
+            .iter()
+            .filter_map(|part| part.get("system_fingerprint").and_then(Value::as_str))
+            .collect();
+        authors.dedup();
+        ensure!(authors.len() <= 1, "an answer of several: {authors:?}");
+        let Some(author) = authors.first() else {
+            ensure!(!is_complete && text.is_empty(), "an answer of nobody");
+            return Ok(());
+        };
+        let whole = chat_text(author, &self.question());
+        ensure!(whole.starts_with(text), "{text:?} is not {author}'s");
+        ensure!(
+            !is_complete || whole == text,
+            "{text:?} is not all of {author}'s"
+        );
+        Ok(())
+    }
+
     fn normalised(&self, provider: &str) -> String {
         let known = ["first", "second"];
         let mut known = known.into_iter();
@@ -237,25 +256,4 @@ impl Answer {
 fn code(error: &Value) -> String {
     let text = |name: &str| error.get(name).and_then(Value::as_str).map(str::to_owned);
     text("code").or_else(|| text("type")).unwrap_or_default()
-}
-
-/// Makes sure that a text is one upstream's, all of it where it is complete.
-fn whole_of_one(parts: &[&Value], text: &str, is_complete: bool) -> Result<()> {
-    let mut authors: Vec<&str> = parts
-        .iter()
-        .filter_map(|part| part.get("system_fingerprint").and_then(Value::as_str))
-        .collect();
-    authors.dedup();
-    ensure!(authors.len() <= 1, "an answer of several: {authors:?}");
-    let Some(author) = authors.first() else {
-        ensure!(!is_complete && text.is_empty(), "an answer of nobody");
-        return Ok(());
-    };
-    let whole = chat_text(author, QUESTION);
-    ensure!(whole.starts_with(text), "{text:?} is not {author}'s");
-    ensure!(
-        !is_complete || whole == text,
-        "{text:?} is not all of {author}'s"
-    );
-    Ok(())
 }

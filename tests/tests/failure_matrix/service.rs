@@ -67,9 +67,9 @@ impl Cell {
     /// `None` where the column does not have the failure.
     async fn start(column: Column, failure: Failure, number: usize) -> Result<Option<Self>> {
         let answers = match &failure.upstream {
-            Upstream::Answers { whole, streamed } => match column.mode {
-                Mode::Whole => Some(whole),
-                Mode::Streamed => Some(streamed),
+            Upstream::Answers(answers) => match column.mode {
+                Mode::Whole => Some(&answers.whole),
+                Mode::Streamed => Some(&answers.streamed),
             },
             // Nobody sees that a connection was refused or not taken, so nobody could mend it then.
             _ if column.ways.fails_once() => return Ok(None),
@@ -79,7 +79,7 @@ impl Cell {
             (_, Some(None)) => return Ok(None),
             (_, Some(Some(behaviour))) => {
                 let vendor = StandinModel::start("first")?;
-                script(&vendor, &failure, column.ways, behaviour);
+                script(&vendor, column.ways, &failure, &model_of(number), behaviour);
                 First::Vendor(vendor)
             }
             (Upstream::BlackHole, None) => First::BlackHole(BlackHole::open().await?),
@@ -97,9 +97,14 @@ impl Cell {
         }))
     }
 
-    /// The model to ask for.
+    /// The model to ask for, and the call's request id.
     pub fn model(&self) -> String {
-        format!("cell-{:02}", self.number)
+        model_of(self.number)
+    }
+
+    /// What it is asked. Names the cell, so that its upstreams know its calls.
+    pub fn question(&self) -> String {
+        format!("tell me about {}", self.model())
     }
 
     /// What an upstream's provider is called in the configuration.
@@ -109,8 +114,10 @@ impl Cell {
 
     /// How many calls each upstream saw. Probes are none.
     pub fn calls(&self) -> Vec<usize> {
+        // A port may have been another test's a moment ago, and somebody may still call there.
+        let own = self.model();
         let count = |vendor: &StandinModel| {
-            let requests = vendor.requests();
+            let requests = vendor.requests_mentioning(&own);
             requests
                 .iter()
                 .filter(|request| request.method == "POST")
@@ -177,14 +184,18 @@ impl Cell {
     }
 }
 
-/// Tells a vendor when to fail.
-fn script(vendor: &StandinModel, failure: &Failure, ways: Ways, behaviour: &Behaviour) {
+fn model_of(number: usize) -> String {
+    format!("cell-{number:02}")
+}
+
+/// Tells a vendor when to fail: `call` stands in every call, and in no probe.
+fn script(vendor: &StandinModel, ways: Ways, failure: &Failure, call: &str, behaviour: &Behaviour) {
     if ways.fails_once() {
-        vendor.next(behaviour.clone());
-    } else if failure.key_is_good {
-        // Probes ask for no chat.
-        vendor.when("\"messages\"", behaviour.clone());
+        vendor.once(call, behaviour.clone());
     } else {
+        vendor.when(call, behaviour.clone());
+    }
+    if failure.is_probed && !failure.key_is_good && !ways.fails_once() {
         vendor.always(behaviour.clone());
     }
 }
