@@ -63,9 +63,7 @@ impl Cell {
         if let Some(seconds) = response.header("retry-after") {
             got.push_str(&format!(", `Retry-After: {seconds}`"));
         }
-        let restored =
-            self.failure.is_probed && (self.failure.key_is_good || column.ways.fails_once());
-        let log = self.wait_for_log(service, restored).await?;
+        let log = self.wait_for_log(service, column).await?;
         let tried = self.tried(&log)?;
         Ok(Observed {
             is_mended: answer.is_complete,
@@ -119,8 +117,8 @@ impl Cell {
         }
     }
 
-    /// Waits until the call is logged, and gives the lines about it and its providers.
-    async fn wait_for_log(&self, service: &Service, restored: bool) -> Result<Vec<String>> {
+    /// Waits until the call is logged, and what a probe of its key found, and gives the lines about it and its providers.
+    async fn wait_for_log(&self, service: &Service, column: Column) -> Result<Vec<String>> {
         let own_request = format!("request={} ", self.model());
         let own_providers =
             ["first", "second"].map(|upstream| format!("provider {}: ", self.provider(upstream)));
@@ -131,11 +129,22 @@ impl Cell {
                 line.contains(&own_request) || own_providers.iter().any(|own| line.contains(own))
             };
             let lines: Vec<String> = log.lines().filter(is_own).map(str::to_owned).collect();
-            let is_called = lines.iter().any(|line| line.contains(&own_request));
-            let is_restored = lines.iter().any(|line| line.ends_with(" is back"));
-            Ok((is_called && (is_restored || !restored)).then_some(lines))
+            let logged = |text: &str| lines.iter().any(|line| line.contains(text));
+            let is_back = !logged(" is out for ") || logged(" is back");
+            let is_probed = match self.finds_key_good(column) {
+                None => true,
+                Some(true) => self.saw_probe() && is_back,
+                Some(false) => logged(" is out for "),
+            };
+            Ok((logged(&own_request) && is_probed).then_some(lines))
         })
         .await
+    }
+
+    /// What a probe of the key finds; `None`: there is none.
+    fn finds_key_good(&self, column: Column) -> Option<bool> {
+        let is_good = self.failure.key_is_good || column.ways.fails_once();
+        self.failure.is_probed.then_some(is_good)
     }
 
     /// The attempts that the call's line tells of: `PROVIDER/MODEL at=URL key=DIGEST outcome=OUTCOME ms=N`.

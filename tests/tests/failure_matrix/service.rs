@@ -115,14 +115,8 @@ impl Cell {
     /// How many calls each upstream saw. Probes are none.
     pub fn calls(&self) -> Vec<usize> {
         // A port may have been another test's a moment ago, and somebody may still call there.
-        let own = self.model();
-        let count = |vendor: &StandinModel| {
-            let requests = vendor.requests_mentioning(&own);
-            requests
-                .iter()
-                .filter(|request| request.method == "POST")
-                .count()
-        };
+        let own = self.question();
+        let count = |vendor: &StandinModel| vendor.requests_mentioning(&own).len();
         let first = match &self.first {
             First::Vendor(vendor) => count(vendor),
             First::Dead(_) | First::BlackHole(_) => 0,
@@ -130,6 +124,15 @@ impl Cell {
         std::iter::once(first)
             .chain(self.second.as_ref().map(count))
             .collect()
+    }
+
+    /// Whether the first upstream was asked for its models with the cell's key.
+    pub fn saw_probe(&self) -> bool {
+        let First::Vendor(vendor) = &self.first else {
+            return false;
+        };
+        let own = vendor.requests_mentioning(&self.provider("sk-a-first"));
+        own.iter().any(|request| request.method == "GET")
     }
 
     fn configure(&self, column: Column, routes: &mut String, providers: &mut String) -> Result<()> {
