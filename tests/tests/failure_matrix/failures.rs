@@ -13,6 +13,8 @@ pub struct Failure {
     pub also_on: &'static str,
     /// The upstream never goes on, so that the target's time limits are short.
     pub never_goes_on: bool,
+    /// Not even a head comes.
+    pub is_silent: bool,
     /// The stream's head goes out before the time for a first token is over.
     pub short_keep_alive: bool,
     /// The gateway probes the key at once: by the provider's list of models.
@@ -46,6 +48,7 @@ impl Failure {
             upstream,
             also_on: "",
             never_goes_on: false,
+            is_silent: false,
             short_keep_alive: false,
             is_probed: false,
             key_is_good: false,
@@ -92,10 +95,12 @@ pub fn failures() -> Vec<Failure> {
 }
 
 fn connections() -> Vec<Failure> {
+    let mut silent = Failure::always("silent: no head", Behaviour::Silent).never_going_on();
+    silent.is_silent = true;
     vec![
         Failure::new("connection refused", Upstream::Refuses),
         Failure::new("black hole: no connection", Upstream::BlackHole),
-        Failure::always("silent: no head", Behaviour::Silent).never_going_on(),
+        silent,
         Failure::always("reset before the head", Behaviour::Reset),
         Failure::always("close before the head", Behaviour::Close),
         Failure::each(

@@ -71,7 +71,10 @@ impl Cell {
             got,
             attempts: attempts(&response.head).unwrap_or_default(),
             set_aside: self.set_aside(&log, &tried),
-            tried: tried.into_iter().map(|attempt| attempt.outcome).collect(),
+            tried: tried
+                .into_iter()
+                .map(|attempt| self.settled(column, attempt.outcome))
+                .collect(),
             calls: self.calls(),
         })
     }
@@ -172,6 +175,16 @@ impl Cell {
                 })
             })
             .collect()
+    }
+
+    /// The time for a head and the time for a first token are the same, so that a stream without a head is told by
+    /// whichever is noticed first.
+    fn settled(&self, column: Column, outcome: String) -> String {
+        if self.failure.is_silent && column.mode == Mode::Streamed {
+            outcome.replace(": timeout", ": first_token_timeout")
+        } else {
+            outcome
+        }
     }
 
     /// What the log says of endpoints and keys, without addresses and digests: keys are called by the order in which

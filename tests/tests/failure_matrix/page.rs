@@ -135,14 +135,32 @@ pub fn compare(page: &str) -> Result<Option<String>> {
     if committed == page {
         return Ok(None);
     }
-    let (old, new): (Vec<&str>, Vec<&str>) = (committed.lines().collect(), page.lines().collect());
+    Ok(Some(differences(&committed, page)))
+}
+
+/// The lines that differ, each below the title of its section.
+fn differences(old: &str, new: &str) -> String {
+    let (old, new) = (titled(old), titled(new));
     let gone = old.iter().filter(|line| !new.contains(line));
     let come = new.iter().filter(|line| !old.contains(line));
     let lines: Vec<String> = gone
-        .map(|line| format!("- {line}"))
-        .chain(come.map(|line| format!("+ {line}")))
+        .map(|(title, line)| format!("{title}\n- {line}"))
+        .chain(come.map(|(title, line)| format!("{title}\n+ {line}")))
         .collect();
-    Ok(Some(lines.join("\n")))
+    lines.join("\n")
+}
+
+/// The lines of a page, each with its section's title: tables have equal rows.
+fn titled(page: &str) -> Vec<(&str, &str)> {
+    let mut title = "";
+    let mut lines = Vec::new();
+    for line in page.lines() {
+        if line.starts_with('#') {
+            title = line;
+        }
+        lines.push((title, line));
+    }
+    lines
 }
 
 fn committed() -> Result<String> {
