@@ -31,11 +31,10 @@ class Plugin(OAICompatLargeLanguageModel):
 Plugin.__module__ = OAICompatLargeLanguageModel.__module__
 
 
-def invoke(credentials, text, stream, plugin=Plugin):
+def invoke(credentials, text, stream, plugin=Plugin, model="gpt-4o"):
     """One call: its text, its last finish reason and usage, or the error it raised."""
-    model = plugin([])
     try:
-        chunks = list(model.invoke("gpt-4o", credentials, [UserPromptMessage(content=text)], {},
+        chunks = list(plugin([]).invoke(model, credentials, [UserPromptMessage(content=text)], {},
                                    None, None, stream, "user-1"))
     except Exception as error:  # whatever it raises is what a user of Dify would see
         return {"error": f"{type(error).__name__}: {error}"}

@@ -3,6 +3,7 @@
 //! For tests and for the demonstration. Must not know the gateway: neither its paths nor its headers.
 
 mod behaviour;
+mod black_hole;
 mod chunked;
 pub mod client;
 mod connection;
@@ -22,6 +23,7 @@ mod server;
 mod surface;
 
 pub use behaviour::{Behaviour, Step};
+pub use black_hole::BlackHole;
 pub use chunked::{ChunkedDecoder, ChunkedPiece};
 pub use dify::StandinDify;
 pub use error::StandinError;

@@ -51,6 +51,11 @@ impl ReservedPort {
 
 /// Listens there.
 pub(crate) fn listen(address: SocketAddr) -> Result<TcpListener, StandinError> {
+    Ok(bind(address)?.listen(1024)?)
+}
+
+/// A socket that can listen there.
+pub(crate) fn bind(address: SocketAddr) -> Result<TcpSocket, StandinError> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()?
     } else {
@@ -58,5 +63,5 @@ pub(crate) fn listen(address: SocketAddr) -> Result<TcpListener, StandinError> {
     };
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    Ok(socket.listen(1024)?)
+    Ok(socket)
 }

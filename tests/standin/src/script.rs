@@ -8,6 +8,7 @@ use crate::{Behaviour, RecordedRequest};
 #[derive(Debug, Default)]
 pub(crate) struct Script {
     pub(crate) next: VecDeque<Behaviour>,
+    pub(crate) once: Vec<(String, Behaviour)>,
     pub(crate) when: Vec<(String, Behaviour)>,
     pub(crate) always: Behaviour,
 }
@@ -17,6 +18,10 @@ impl Script {
     pub(crate) fn choose(&mut self, request: &RecordedRequest) -> Behaviour {
         if let Some(behaviour) = self.next.pop_front() {
             return behaviour;
+        }
+        let mut once = self.once.iter();
+        if let Some(place) = once.position(|(text, _)| request.mentions(text)) {
+            return self.once.remove(place).1;
         }
         let fitting = self
             .when

@@ -23,8 +23,9 @@ use crate::{
 
 /// One stand-in, listening on 127.0.0.1 within the tokio runtime it was started in, until dropped.
 ///
-/// A request is answered by the first behaviour queued with [`next`](Self::next), else by the latest
-/// [`when`](Self::when) that it mentions, else by [`always`](Self::always), else normally.
+/// A request is answered by the first behaviour queued with [`next`](Self::next), else by the first
+/// [`once`](Self::once) that it mentions, else by the latest [`when`](Self::when) that it mentions, else by
+/// [`always`](Self::always), else normally.
 #[derive(Debug)]
 pub struct Standin {
     port: ReservedPort,
@@ -74,6 +75,12 @@ impl Standin {
     /// Answers the next request so, once; several wait in line.
     pub fn next(&self, behaviour: Behaviour) {
         self.shared.script().next.push_back(behaviour);
+    }
+
+    /// Answers so, once, the next request that mentions the text in target, header values or body; several wait in
+    /// line.
+    pub fn once(&self, text: &str, behaviour: Behaviour) {
+        self.shared.script().once.push((text.to_owned(), behaviour));
     }
 
     /// Answers so every request that mentions the text in target, header values or body.

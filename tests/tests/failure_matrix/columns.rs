@@ -1,0 +1,95 @@
+//! The columns: which ways a call has besides the one that fails, and how it is asked.
+
+/// Which ways a call has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Ways {
+    /// Two targets: the first fails whenever it is called, the second is well.
+    TwoTargets,
+    /// One target with one endpoint and one key, which fails whenever it is called.
+    OneWay,
+    /// The same, which fails once and is well then.
+    OneWayOnce,
+    /// One target with one endpoint and two keys; the first call fails, later ones are served.
+    TwoKeysOnce,
+}
+
+/// How a call asks for its answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    Whole,
+    Streamed,
+}
+
+/// A column of the matrix.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Column {
+    pub ways: Ways,
+    pub mode: Mode,
+}
+
+impl Column {
+    /// All of them, in order.
+    pub fn all() -> Vec<Self> {
+        Ways::ALL
+            .into_iter()
+            .flat_map(|ways| [Mode::Whole, Mode::Streamed].map(|mode| Self { ways, mode }))
+            .collect()
+    }
+
+    /// Its title.
+    pub fn title(self) -> String {
+        match self.mode {
+            Mode::Whole => self.ways.title().to_owned(),
+            Mode::Streamed => format!("{}, streamed", self.ways.title()),
+        }
+    }
+}
+
+impl Ways {
+    pub const ALL: [Self; 4] = [
+        Self::TwoTargets,
+        Self::OneWay,
+        Self::OneWayOnce,
+        Self::TwoKeysOnce,
+    ];
+
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::TwoTargets => "two targets",
+            Self::OneWay => "one way",
+            Self::OneWayOnce => "one way, fails once",
+            Self::TwoKeysOnce => "two keys, fails once",
+        }
+    }
+
+    pub fn explanation(self) -> &'static str {
+        match self {
+            Self::TwoTargets => {
+                "The first target fails whenever it is called, the second is well. An endpoint is left alone after one failure."
+            }
+            Self::OneWay => {
+                "One target with one endpoint and one key, which fails whenever it is called. An endpoint is left alone after two failures."
+            }
+            Self::OneWayOnce => {
+                "One target with one endpoint and one key, which fails once and is well then. An endpoint is left alone after two failures."
+            }
+            Self::TwoKeysOnce => {
+                "One target with one endpoint and two keys. The first call fails, later ones are served. An endpoint is left alone after two failures."
+            }
+        }
+    }
+
+    /// Failures of the endpoint after which it is left alone. Where it is asked again at once that has to be more
+    /// than one.
+    pub fn failures_allowed(self) -> u8 {
+        match self {
+            Self::TwoTargets => 1,
+            Self::OneWay | Self::OneWayOnce | Self::TwoKeysOnce => 2,
+        }
+    }
+
+    /// Whether the upstream is well after its first answer.
+    pub fn fails_once(self) -> bool {
+        matches!(self, Self::OneWayOnce | Self::TwoKeysOnce)
+    }
+}
