@@ -3,9 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Result;
+use serde_json::json;
 use spillway_tests::{
     Redis, run,
-    standin::{Behaviour, StandinModel},
+    standin::{Behaviour, Reply, StandinModel},
 };
 use tokio::task::JoinSet;
 
@@ -25,6 +26,16 @@ models:
 providers:
   - { name: first, base_url: "$first" }
   - { name: second, base_url: "$second", api_keys: [sk-one, sk-two] }
+"#;
+
+const ENGINES: &str = r#"
+models:
+  - name: llm
+    routes:
+      - targets: [{ provider: engines }, { provider: more-engines }]
+providers:
+  - { name: engines, base_url: "$first" }
+  - { name: more-engines, base_url: "$second" }
 "#;
 
 const ONE_WAY: &str = r#"
@@ -106,4 +117,11 @@ fn a_single_target_that_resets() -> Result<()> {
 #[test]
 fn two_targets_that_fail_and_many_attempts() -> Result<()> {
     run(assert_no_storm(EAGER, None, Behaviour::Error(500)))
+}
+
+/// Nobody's key can be cooled, and whoever says 429 serves: nothing but the budget holds the retries back.
+#[test]
+fn two_engines_without_keys_that_are_overloaded() -> Result<()> {
+    let full = Reply::json(429, &json!({"error": {"message": "the queue is full"}}));
+    run(assert_no_storm(ENGINES, None, Behaviour::Reply(full)))
 }

@@ -134,3 +134,35 @@ fn calls_in_one_piece_move_on_as_well() -> Result<()> {
         Ok(())
     })
 }
+
+/// Their heads are out, so that one instance may hold all of them.
+#[test]
+fn streams_kept_waiting_by_comments_move_on_as_well() -> Result<()> {
+    run(async {
+        let two = Two::start().await?;
+        two.first.always(Behaviour::Silent);
+        let mut waiting = Vec::new();
+        for _ in 0..CALLS {
+            let mut incoming = two.gateway.begin(&stream("chatty-m", "hi")).await?;
+            let block = incoming.next_block().await?.context("the stream ended")?;
+            assert!(block.starts_with(':'), "{block:?} is no comment");
+            waiting.push(incoming);
+        }
+        two.first.kill().await;
+        let mut broken = Vec::new();
+        for incoming in waiting {
+            let answer = incoming.finish().await?;
+            let chat = Chat::read(&answer.text());
+            if !chat.done || chat.text() != chat_text("second-model", "hi") {
+                broken.push(answer.text());
+            }
+        }
+        assert!(
+            broken.is_empty(),
+            "{} of {CALLS} were lost, such as {:?}",
+            broken.len(),
+            broken.first()
+        );
+        Ok(())
+    })
+}
