@@ -86,3 +86,22 @@ fn a_key_that_may_do_nothing_stays_out() -> Result<()> {
         Ok(())
     })
 }
+
+#[test]
+fn a_probe_goes_to_an_endpoint_that_answers() -> Result<()> {
+    run(async {
+        let (dead, vendor) = (StandinModel::start("dead")?, StandinModel::start("vendor")?);
+        vendor.when("secret-model", Behaviour::Error(403));
+        dead.kill().await;
+        let yaml = YAML.replace(
+            "base_url: \"$vendor\"",
+            "endpoints: [\"$dead\", \"$vendor\"]",
+        );
+        let gateway = start(&yaml, &[("dead", &dead), ("vendor", &vendor)]).await?;
+        let answer = gateway.call(&chat("secret-model", "hi")).await?;
+        assert_eq!(answer.status(), 403, "{}", answer.text());
+        // The one that has just answered is there; else the calls that follow wait for the key in vain.
+        vendor.wait_for_request("spillway-probe").await?;
+        Ok(())
+    })
+}
