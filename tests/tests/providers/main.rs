@@ -16,6 +16,7 @@ mod budget;
 mod bypass;
 mod conditions;
 mod converted;
+mod error_forms;
 mod expired_keys;
 mod forbidden_keys;
 mod key_pools;
