@@ -32,6 +32,8 @@ pub enum Reason {
     UpstreamStatus,
     /// `allowed_outbound_hosts` lacks the host.
     HostNotAllowed,
+    /// The configuration leaves nothing to serve with.
+    Misconfigured,
 }
 
 impl Reason {
@@ -51,6 +53,7 @@ impl Reason {
             Self::UpstreamError => "upstream_error",
             Self::UpstreamStatus => "upstream_status",
             Self::HostNotAllowed => "host_not_allowed",
+            Self::Misconfigured => "misconfigured",
         }
     }
 }

@@ -18,6 +18,7 @@ mod failover_streams;
 mod framing;
 mod interruptions;
 mod keep_alive;
+mod key_faults;
 mod keys;
 mod killed;
 mod leaving;
@@ -44,12 +45,22 @@ struct Models {
 static SHARED: Shared<Models> = Shared::new();
 
 impl Models {
-    /// The one that tests share, which find their requests by a mark.
+    /// The one that tests share, which find their requests by a mark. Failures of keys are not for it: they would
+    /// take a vendor away from everybody.
     async fn shared() -> Result<Arc<Self>> {
-        SHARED.get(Self::start).await
+        SHARED.get(Self::start_patient).await
+    }
+
+    /// One that leaves no endpoint alone however often it fails.
+    async fn start_patient() -> Result<Self> {
+        Self::start_with("{ failures: 100, of: 100 }").await
     }
 
     async fn start() -> Result<Self> {
+        Self::start_with("{}").await
+    }
+
+    async fn start_with(breaker: &str) -> Result<Self> {
         let vendor = |name: &str, keys: &[&str]| {
             StandinModel::start_with(ModelOptions {
                 name: name.to_owned(),
@@ -73,11 +84,14 @@ providers:
     type: openai
     base_url: {}
     api_keys: ["{{{{ first_key }}}}"]
+    breaker: {breaker}
   - name: second
     base_url: {}
     api_keys: ["{{{{ second_key_a }}}}", "{{{{ second_key_b }}}}"]
+    breaker: {breaker}
   - name: dead
     base_url: {}/v1
+    breaker: {breaker}
 "#,
             first.base_url(),
             second.base_url(),
