@@ -138,7 +138,7 @@ fn forbidden() -> CallAnswer {
     )
 }
 
-fn unauthorized(text: &str) -> CallAnswer {
+pub(crate) fn unauthorized(text: &str) -> CallAnswer {
     let mut answer = CallAnswer::error(StatusCode::UNAUTHORIZED, Reason::Unauthorized, text);
     answer.headers.append("www-authenticate", "Bearer");
     answer

@@ -10,7 +10,7 @@ use spillway_platform::spin::{self, ErrorCode, ReceiveError, Response, SpinClock
 use spillway_platform::{Clock, ForwardError, SendError};
 use spillway_telemetry::{Api as ApiKind, Reason};
 
-use crate::Instance;
+use crate::{Instance, admission};
 
 pub(crate) fn no_api(path: &str) -> CallAnswer {
     CallAnswer::error(
@@ -78,6 +78,9 @@ pub(crate) fn not_routed(
             Reason::NotFound,
             "No route takes calls that name no model. One without `match.model` in gateway.yaml would.",
         ),
+        (NoRoute::Forbidden, _) if consumer.is_none() => {
+            admission::unauthorized("No key of a consumer was sent, and this is not for everybody.")
+        }
         (NoRoute::Forbidden, Some(model)) => CallAnswer::error(
             StatusCode::FORBIDDEN,
             Reason::Unauthorized,

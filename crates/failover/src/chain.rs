@@ -140,22 +140,21 @@ impl<'a> Chain<'a> {
             }
             self.current = 0;
             return match self.choose_from(0, now, unix_seconds) {
-                Some(found) => self.again(found, false),
+                Some(found) => self.again(found, failed),
                 None => Step::Stop(Stop::Exhausted),
             };
         }
-        let moves = self.attempts == 1 && failed.failure.blame() == Blame::Endpoint;
         if failed.has_culprit
             && let Some(found) = self.choose_at(self.current, now, unix_seconds)
         {
-            return self.again(found, moves);
+            return self.again(found, failed);
         }
         if !self.leads_on(failed.failure) {
             return Step::Stop(Stop::Exhausted);
         }
         let next = self.current.saturating_add(1);
         if let Some(found) = self.choose_from(next, now, unix_seconds) {
-            return self.again(found, moves);
+            return self.again(found, failed);
         }
         self.round_again(failed, now, unix_seconds, elapsed)
     }
@@ -286,12 +285,16 @@ impl<'a> Chain<'a> {
         Some((place, way))
     }
 
-    /// A further attempt, if the budget has one. `moves`: to another endpoint, as the first one failed.
-    fn again(&mut self, found: (usize, Way), moves: bool) -> Step {
-        let may = if moves {
-            self.budget.draw_to_move()
-        } else {
-            self.budget.draw()
+    /// A further attempt, if the budget has one.
+    fn again(&mut self, found: (usize, Way), failed: Failed) -> Step {
+        let may = match failed.failure.blame() {
+            // What one model refuses another may take: that is no storm, however many calls it happens to, and no
+            // target is asked twice.
+            Blame::Nobody => true,
+            // Soon set aside, if that happens often.
+            Blame::Endpoint if self.attempts == 1 => self.budget.draw_to_move(),
+            Blame::Key if failed.has_culprit => self.budget.draw_to_move(),
+            Blame::Endpoint | Blame::Key => self.budget.draw(),
         };
         if may {
             return self.go(found);

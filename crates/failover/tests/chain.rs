@@ -336,6 +336,22 @@ fn who_finds_everybody_limited_comes_back_when_asked_to() {
 }
 
 #[test]
+fn what_a_model_refuses_another_may_take_however_often() {
+    let pools = pools(&[(1, 0), (1, 0)]);
+    let fallback = Fallback {
+        on: vec![FallbackCondition::ContextLength],
+        ..Fallback::default()
+    };
+    let budget = Budget::default();
+    for turn in 0..500 {
+        let mut call = Call::new(&pools, &fallback, &budget, turn);
+        let first = call.attempt().unwrap();
+        call.fails(first, Failure::ContextLength(400));
+        assert_eq!(call.attempt().map(|(target, _)| target), Ok(1));
+    }
+}
+
+#[test]
 fn every_call_of_an_instance_may_move_to_another_endpoint() {
     let pools = pools(&[(1, 0), (1, 0)]);
     let (fallback, budget) = (Fallback::default(), Budget::default());
@@ -466,6 +482,6 @@ proptest! {
         if max_attempts > 0 {
             prop_assert!(attempts <= max_attempts);
         }
-        prop_assert!(attempts <= 21, "no more than the reserve allows");
+        prop_assert!(attempts <= 60, "the script's length: nothing goes on for ever");
     }
 }

@@ -205,7 +205,8 @@ providers:
 "#;
         let gateway = start(yaml, &[("first", &first), ("second", &second)]).await?;
         for vendor in [&first, &second] {
-            vendor.always(Behaviour::Error(503));
+            // Nobody's key can be cooled, and whoever says so is there: nothing else holds the retries back.
+            vendor.always(Behaviour::Error(429));
         }
         for _ in 0..60 {
             gateway.call(&chat("m", "hi")).await?;

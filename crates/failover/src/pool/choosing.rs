@@ -68,13 +68,14 @@ impl Pool {
     ) -> Option<Way> {
         let state = self.state.lock().ok()?;
         let score = |name: &str| rendezvous_score(affinity, name);
+        // One that is out comes last: the provider's own words say more than the gateway's.
         let key = self
             .keys
             .iter()
             .zip(&state.keys)
             .enumerate()
-            .filter(|(_, (key, state))| key.is_valid(unix_seconds) && !state.is_out(now))
-            .max_by_key(|(_, (key, _))| score(&key.digest))
+            .filter(|(_, (key, _))| key.is_valid(unix_seconds))
+            .max_by_key(|(_, (key, state))| (!state.is_out(now), score(&key.digest)))
             .map(|(index, _)| index);
         if key.is_none() && !self.keys.is_empty() {
             return None;
