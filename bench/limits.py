@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What request limits cost, and what becomes of requests while Redis misbehaves.
 
-    bench/limits.py [--seconds 4] [--rounds 3]
+    bench/limits.py [--seconds 4] [--rounds 3] [--spillway PATH]
 
 Part 1: the same ingress request without limits, with one rule and with six on Redis, and with one on the key-value
 store: requests/s, CPU a request of gateway and Redis, round trips a request. Part 2: 100 requests/s against a
@@ -19,7 +19,7 @@ import threading
 import time
 from pathlib import Path
 
-from side_by_side import ROOT, cpu_seconds, free_port, gateway, measure, nginx, wait_for
+from side_by_side import add_spillway_option, cpu_seconds, free_port, gateway, measure, nginx, wait_for
 
 HUGE = 1_000_000_000
 
@@ -59,7 +59,6 @@ def end(process: subprocess.Popen) -> None:
 
 
 def cost(folder: Path, upstream: int, arguments) -> None:
-    binary = str(ROOT / "target/release/spillway")
     redis_port = free_port()
     redis = start_redis(redis_port)
     url = f"redis://127.0.0.1:{redis_port}"
@@ -70,7 +69,7 @@ def cost(folder: Path, upstream: int, arguments) -> None:
     gateways = []
     for label, text in kinds:
         port = free_port()
-        gateways.append((label, port, gateway(folder, binary, port, upstream, text)))
+        gateways.append((label, port, gateway(folder, arguments.spillway, port, upstream, text)))
         wait_for(port)
     results = {label: [] for label, _, _ in gateways}
     for label, port, process in gateways:
@@ -133,11 +132,11 @@ class Load:
             thread.join()
 
 
-def faults(folder: Path, upstream: int) -> None:
+def faults(folder: Path, upstream: int, binary: str) -> None:
     redis_port, port = free_port(), free_port()
     redis = start_redis(redis_port)
     text = config(upstream, f"redis://127.0.0.1:{redis_port}", [rule("tight", 5)])
-    process = gateway(folder, str(ROOT / "target/release/spillway"), port, upstream, text)
+    process = gateway(folder, binary, port, upstream, text)
     wait_for(port)
     load = Load(port)
     print("\n100 requests/s against `query_per_minute: 5`, on_error: allow (429: counted; 200: let pass uncounted)")
@@ -171,6 +170,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=3)
+    add_spillway_option(parser)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -180,7 +180,7 @@ def main() -> None:
         wait_for(upstream)
         try:
             cost(folder, upstream, arguments)
-            faults(folder, upstream)
+            faults(folder, upstream, arguments.spillway)
         finally:
             end(server)
 
