@@ -59,8 +59,18 @@ def end(process: subprocess.Popen) -> None:
 
 
 def cost(folder: Path, upstream: int, arguments) -> None:
+    running = []
+    try:
+        compare(folder, upstream, arguments, running)
+    finally:
+        for process in reversed(running):
+            end(process)
+
+
+def compare(folder: Path, upstream: int, arguments, running: list) -> None:
     redis_port = free_port()
     redis = start_redis(redis_port)
+    running.append(redis)
     url = f"redis://127.0.0.1:{redis_port}"
     kinds = [("without limits", config(upstream, url, [])),
              ("1 rule, Redis", config(upstream, url, [rule("a", HUGE)])),
@@ -70,6 +80,7 @@ def cost(folder: Path, upstream: int, arguments) -> None:
     for label, text in kinds:
         port = free_port()
         gateways.append((label, port, gateway(folder, arguments.spillway, port, upstream, text)))
+        running.append(gateways[-1][2])
         wait_for(port)
     results = {label: [] for label, _, _ in gateways}
     for label, port, process in gateways:
@@ -87,9 +98,6 @@ def cost(folder: Path, upstream: int, arguments) -> None:
         middle = sorted(passes, key=lambda result: result["cpu"])[len(passes) // 2]
         print(f"{label:26} {middle['rate']:10.0f} {middle['cpu']:11.1f} {middle['redis_cpu']:9.1f} "
               f"{middle['round_trips']:12.3f} {middle['p99']:>9}")
-    for _, _, process in gateways:
-        end(process)
-    end(redis)
 
 
 class Load:

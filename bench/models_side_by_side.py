@@ -512,7 +512,7 @@ def closed_breakers(running: Running, places: Places, arguments) -> None:
                 sys.exit(f"the revived target failed: {done.faults}")
 
     print("\nBreakers closed (failures 100 of 100): one call after the other, CPU µs a call and ms")
-    print(f"{'':34} {'CPU µs/call':>11} {'p50':>9} {'p99':>9} {'calls':>7} {'failed':>7}  attempts")
+    print(f"{'':38} {'CPU µs/call':>11} {'p50':>9} {'p99':>9} {'calls':>7} {'failed':>7}  attempts")
     for kind in ("chat", "stream"):
         sums = {dead: {"cpu": 0.0, "times": [], "faults": [], "attempts": []} for dead in (False, True)}
         burst(port, contender(False).request(kind), kind != "chat", 300)
@@ -529,7 +529,7 @@ def closed_breakers(running: Running, places: Places, arguments) -> None:
                 sums[dead]["attempts"].append(result["attempts"])
         for dead, found in sums.items():
             calls = len(found["times"])
-            print(f"{kind + (', 2 dead ahead, breakers closed' if dead else ', plain'):34} {found['cpu'] / calls * 1e6:11.1f} "
+            print(f"{kind + (', 2 dead ahead, breakers closed' if dead else ', plain'):38} {found['cpu'] / calls * 1e6:11.1f} "
                   f"{at(found['times'], 0.5):9.2f} {at(found['times'], 0.99):9.2f} {calls:7} "
                   f"{sum(summed(found['faults']).values()):7}  {summed(found['attempts'])}")
 
@@ -588,6 +588,16 @@ def redis_table(contenders: list) -> None:
             print(f"{contender.name + ', ' + kind:42} {trips:.4f} round trips: {each}")
 
 
+def deaths(contenders: list, folder: Path) -> None:
+    """Failures of Spillway's that its own log explains."""
+    for port in dict.fromkeys(contender.port for contender in contenders if contender.name.startswith("Spillway")):
+        with (folder / f"gateway-{port}.log").open(errors="replace") as log:
+            lines = [line.strip() for line in log if "instance died" in line or "panicked at" in line]
+        name = next(contender.name for contender in contenders if contender.port == port)
+        for line in dict.fromkeys(lines):
+            print(f"{name}: {lines.count(line)} x {line}")
+
+
 def check(contender: Contender, kind: str) -> None:
     """One call that must be served, with compiled code and connections as its gain."""
     result = burst(contender.port, contender.request(kind), kind != "chat", 1)
@@ -596,6 +606,7 @@ def check(contender: Contender, kind: str) -> None:
 
 
 def run(arguments, running: Running) -> None:
+    load = " ".join(map(str, os.getloadavg()))
     places = start_upstreams(running, arguments.gap_ms)
     contenders = start_nginx(running, places) + start_spillway(running, places, arguments.spillway)
     contenders += start_litellm(running, places) + start_portkey(running, places)
@@ -610,7 +621,7 @@ def run(arguments, running: Running) -> None:
             for contender in contenders:
                 contender.results[kind].append(measure(contender, kind, running.folder, arguments.seconds))
     print(f"{CONNECTIONS} connections, {arguments.rounds} passes of {arguments.seconds} s each, in turn; medians by CPU; "
-          f"{os.cpu_count()} cores shared by client, gateway and upstream; load {' '.join(map(str, os.getloadavg()))}")
+          f"{os.cpu_count()} cores shared by client, gateway and upstream; load average before {load}")
     for kind in arguments.kinds:
         table(kind, contenders)
     print(f"\n{'':34} {'start s':>8} {'RSS MiB':>8}")
@@ -618,6 +629,7 @@ def run(arguments, running: Running) -> None:
         if not contender.dead:
             print(f"{contender.name:34} {contender.started:8.2f} {resident_kib(contender.pid) / 1024:8.1f}")
     redis_table(contenders)
+    deaths(contenders, running.folder)
     closed_breakers(running, places, arguments)
     first_calls(running, places, arguments)
 
