@@ -21,10 +21,12 @@ import argparse
 import asyncio
 import json
 import os
+import random
 import re
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -251,7 +253,8 @@ class Asking(asyncio.Protocol):
         if status != "200":
             fault = f"{status}: {body[:300].decode(errors='replace')}"
         elif self.is_stream and (body.count(b'"word') != EVENTS or b"data: [DONE]" not in body):
-            fault = f"a stream of {body.count(b'word')} events"
+            count = body.count(b'"word')
+            fault = f"a stream of {count} events: {head[:400]!r} {body[:300]!r}"
         if fault:
             self.faults[fault] = self.faults.get(fault, 0) + 1
         if self.first is not None:
@@ -379,7 +382,7 @@ class Running:
     """What has been started, to be ended."""
 
     def __init__(self, folder: Path):
-        self.folder, self.processes = folder, []
+        self.folder, self.processes, self.held = folder, [], []
 
     def add(self, process: subprocess.Popen, port: int) -> float:
         """Gives how long it took until it listened."""
@@ -391,6 +394,19 @@ class Running:
     def logged(self, name: str, command: list, **environment) -> subprocess.Popen:
         log = (self.folder / f"{name}.log").open("w")
         return subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, env=dict(os.environ, **environment))
+
+    def dead_port(self) -> int:
+        """A port that refuses connections, and stays so: held by a socket that does not listen, and not among those
+        that the system gives to whoever asks for any."""
+        while True:
+            holder = socket.socket()
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                holder.bind(("127.0.0.1", random.randrange(10_240, 32_000)))
+                self.held.append(holder)
+                return holder.getsockname()[1]
+            except OSError:
+                holder.close()
 
     def end(self) -> None:
         for process in self.processes:
@@ -408,7 +424,7 @@ def start_upstreams(running: Running, gap_ms: float) -> Places:
                                                   f" location / {{ return 200 '{ANSWER}'; }} }}"), ports["chat"])
     serving = [sys.executable, __file__, "--upstream", str(ports["stream"]), str(ports["paced"]), "--gap-ms", str(gap_ms)]
     running.add(running.logged("streams", serving), ports["stream"])
-    return Places(ports, [free_port(), free_port()])
+    return Places(ports, [running.dead_port(), running.dead_port()])
 
 
 def start_nginx(running: Running, places: Places) -> list:
