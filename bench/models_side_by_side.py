@@ -579,7 +579,7 @@ def median(values: list) -> float:
 def table(kind: str, contenders: list) -> None:
     cpu = {contender.name: median([result["cpu"] for result in contender.results[kind]]) for contender in contenders}
     bases = [name for name in ("nginx proxy_pass", "Spillway", "Spillway, 2 dead ahead") if name in cpu]
-    shown = {"nginx proxy_pass": "x nginx", "Spillway": "x Spillway", "Spillway, 2 dead ahead": "x its dead"}
+    shown = {"nginx proxy_pass": "x nginx", "Spillway": "x Spillway", "Spillway, 2 dead ahead": "x w. dead"}
     print(f"\n{kind:34} {'CPU µs/call':>11} {'calls/s':>8} {'p50 ms':>8} {'p99 ms':>8} {'first ms':>8} {'failed':>7}"
           + "".join(f" {shown[base]:>10}" for base in bases))
     for contender in contenders:
@@ -594,13 +594,13 @@ def redis_table(contenders: list) -> None:
     asking = [contender for contender in contenders if contender.redis]
     if not asking:
         return
-    print("\nCommands a call that Redis was asked for, those of scripts included (a round trip: eval, evalsha or set)")
+    print("\nCommands a call that Redis was asked for, those of scripts included (a round trip: eval or evalsha)")
     for contender in asking:
         for kind, results in contender.results.items():
             middle = results[len(results) // 2]
             each = "  ".join(f"{name} {count:.4f}" for name, count in sorted(middle["commands"].items())
                              if name not in ("info", "config|get"))
-            trips = sum(middle["commands"].get(name, 0) for name in ("eval", "evalsha", "fcall"))
+            trips = sum(middle["commands"].get(name, 0) for name in ("eval", "evalsha"))
             print(f"{contender.name + ', ' + kind:42} {trips:.4f} round trips: {each}")
 
 
