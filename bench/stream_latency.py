@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How long an event takes through the gateway: from leaving the upstream to reaching the client.
 
-    bench/stream_latency.py [--events 20] [--gap-ms 50] [--streams 4] [--spin PATH_TO_SPIN]
+    bench/stream_latency.py [--events 20] [--gap-ms 50] [--streams 4] [--spillway PATH] [--spin PATH_TO_SPIN]
 
 The upstream writes the clock's time into each event; client and upstream share the clock. Once through the ingress,
 once through the model API, on the embedded host (or on Spin). Everything listens on loopback.
@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from side_by_side import ROOT, free_port, gateway, wait_for
+from side_by_side import add_spillway_option, free_port, gateway, wait_for
 
 
 async def upstream(reader, writer, events: int, gap: float) -> None:
@@ -59,7 +59,7 @@ async def client(port: int, path: str) -> list:
 
 
 async def measure(arguments) -> None:
-    binary = arguments.spin or str(ROOT / "target/release/spillway")
+    binary = arguments.spin or arguments.spillway
     with tempfile.TemporaryDirectory() as name:
         upstream_port, port = free_port(), free_port()
         server = await asyncio.start_server(
@@ -88,5 +88,6 @@ if __name__ == "__main__":
     parser.add_argument("--events", type=int, default=20)
     parser.add_argument("--gap-ms", type=float, default=50)
     parser.add_argument("--streams", type=int, default=4)
+    add_spillway_option(parser)
     parser.add_argument("--spin", help="a `spin` binary to run on instead of the embedded host")
     asyncio.run(measure(parser.parse_args()))
