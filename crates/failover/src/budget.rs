@@ -5,10 +5,10 @@
 //! keep their retry budgets so.) Two things are allowed before it has been paid for:
 //!
 //! - an instance that has just started may draw some attempts in advance;
-//! - a call whose endpoint or key failed may go on, for an endpoint's failure once. Where that is the first target dying
-//!   under all calls at once, each of them must be able to move. It cannot become a storm, as an endpoint that fails
-//!   often is taken out of the way by its breaker, and a key by its first failure; what is drawn so has to be paid for
-//!   before anything else may be tried again.
+//! - a call whose endpoint or key failed may go on to others, and once to the same. Where a target dies under all calls
+//!   at once, each of them must be able to move. It cannot become a storm, as an endpoint that fails often is taken out
+//!   of the way by its breaker, and a key by its first failure; what is drawn so has to be paid for before anything else
+//!   may be tried again.
 //!
 //! Going on because a model refused what was asked (too long, filtered) costs nothing: that is no retry.
 

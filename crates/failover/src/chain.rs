@@ -139,22 +139,23 @@ impl<'a> Chain<'a> {
                 target.tried = Tried::default();
             }
             self.current = 0;
+            let is_first_repeat = self.attempts == 1;
             return match self.choose_from(0, now, unix_seconds) {
-                Some(found) => self.again(found, failed),
+                Some(found) => self.again(found, failed, is_first_repeat),
                 None => Step::Stop(Stop::Exhausted),
             };
         }
         if failed.has_culprit
             && let Some(found) = self.choose_at(self.current, now, unix_seconds)
         {
-            return self.again(found, failed);
+            return self.again(found, failed, true);
         }
         if !self.leads_on(failed.failure) {
             return Step::Stop(Stop::Exhausted);
         }
         let next = self.current.saturating_add(1);
         if let Some(found) = self.choose_from(next, now, unix_seconds) {
-            return self.again(found, failed);
+            return self.again(found, failed, true);
         }
         self.round_again(failed, now, unix_seconds, elapsed)
     }
@@ -285,15 +286,16 @@ impl<'a> Chain<'a> {
         Some((place, way))
     }
 
-    /// A further attempt, if the budget has one.
-    fn again(&mut self, found: (usize, Way), failed: Failed) -> Step {
+    /// A further attempt, if the budget has one. `moves`: to where the call has not been yet, or for the first time to
+    /// where it has been.
+    fn again(&mut self, found: (usize, Way), failed: Failed, moves: bool) -> Step {
         let may = match failed.failure.blame() {
             // What one model refuses another may take: that is no storm, however many calls it happens to, and no
             // target is asked twice.
             Blame::Nobody => true,
             // Soon set aside, if that happens often.
-            Blame::Endpoint if self.attempts == 1 => self.budget.draw_to_move(),
-            Blame::Key if failed.has_culprit => self.budget.draw_to_move(),
+            Blame::Endpoint if moves => self.budget.draw_to_move(),
+            Blame::Key if moves && failed.has_culprit => self.budget.draw_to_move(),
             Blame::Endpoint | Blame::Key => self.budget.draw(),
         };
         if may {

@@ -352,6 +352,28 @@ fn what_a_model_refuses_another_may_take_however_often() {
 }
 
 #[test]
+fn calls_that_find_two_dead_targets_at_once_all_reach_the_third() {
+    let pools = pools(&[(1, 0), (1, 0), (1, 0)]);
+    let (fallback, budget) = (Fallback::default(), Budget::default());
+    let mut calls: Vec<_> = (0..16)
+        .map(|turn| Call::new(&pools, &fallback, &budget, turn))
+        .collect();
+    for target in 0..2 {
+        let ways: Vec<_> = calls
+            .iter_mut()
+            .map(|call| call.attempt().unwrap())
+            .collect();
+        for (call, way) in calls.iter_mut().zip(ways) {
+            assert_eq!(way.0, target);
+            call.fails(way, Failure::ConnectError);
+        }
+    }
+    for call in &mut calls {
+        assert_eq!(call.attempt().map(|(target, _)| target), Ok(2));
+    }
+}
+
+#[test]
 fn every_call_of_an_instance_may_move_to_another_endpoint() {
     let pools = pools(&[(1, 0), (1, 0)]);
     let (fallback, budget) = (Fallback::default(), Budget::default());

@@ -9,6 +9,9 @@ use crate::{Headers, RequestHead};
 
 pub(super) const PIECE_BYTES: usize = 16 * 1024;
 
+/// The most that is read at once of a body whose length is told.
+const MOST_PIECE_BYTES: usize = 64 * 1024;
+
 /// A body that could not be read whole.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReceiveError {
@@ -55,14 +58,30 @@ pub fn request_head(request: &Request) -> RequestHead {
 /// [`ReceiveError`]; past the limit reading stops at once.
 pub async fn read_body(request: Request, limit: u64) -> Result<Bytes, ReceiveError> {
     let limit_bytes = usize::try_from(limit).unwrap_or(usize::MAX);
+    let length = request
+        .get_headers()
+        .get("content-length")
+        .first()
+        .and_then(|length| {
+            std::str::from_utf8(length)
+                .ok()?
+                .trim()
+                .parse::<usize>()
+                .ok()
+        });
+    // The whole of a small body, so that it comes in one piece, and never more than a client has sent.
+    let mut room = length.map_or(PIECE_BYTES, |length| length.clamp(1, MOST_PIECE_BYTES));
     let (_result, result_reader) = wit_future::new(|| Ok(()));
     let (mut stream, trailers) = Request::consume_body(request, result_reader);
     let mut whole = BytesMut::new();
     loop {
-        let (result, piece) = stream.read(Vec::with_capacity(PIECE_BYTES)).await;
+        let (result, piece) = stream.read(Vec::with_capacity(room)).await;
         if whole.len().saturating_add(piece.len()) > limit_bytes {
             return Err(ReceiveError::TooLarge { limit });
         }
+        let rest =
+            length.map(|length| length.saturating_sub(whole.len().saturating_add(piece.len())));
+        room = rest.map_or(PIECE_BYTES, |rest| rest.clamp(64, MOST_PIECE_BYTES));
         if whole.is_empty() {
             whole = BytesMut::from(Bytes::from(piece));
         } else {
