@@ -5,9 +5,6 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use spillway_host::command::Command;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     Command::parse().run()
 }
