@@ -22,6 +22,7 @@ mod redis;
 pub mod reuse;
 pub mod routes;
 pub mod runtime_config;
+mod send_timeout;
 pub mod server;
 mod service;
 mod spin_headers;

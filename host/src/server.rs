@@ -21,6 +21,7 @@ use crate::application::Application;
 use crate::instance::Population;
 use crate::lingering::Lingering;
 use crate::log_lines::notice;
+use crate::send_timeout::SendTimeout;
 use crate::service;
 
 /// How long the end of an instance's work is looked for.
@@ -35,6 +36,8 @@ pub struct Listeners {
     /// How long a client may take to send a request's head, counted from the connection's beginning
     /// or the last answer's end; also for the TLS handshake.
     pub header_timeout: Duration,
+    /// How long a client may take none of what is being sent to it.
+    pub send_timeout: Duration,
 }
 
 /// A server at work.
@@ -63,6 +66,7 @@ impl Server {
             application: Arc::clone(&application),
             scheme,
             header_timeout: listeners.header_timeout,
+            send_timeout: listeners.send_timeout,
             stop: stop.subscribe(),
         };
         let (listener, http) = listen(listeners.http).await?;
@@ -126,6 +130,7 @@ struct Connections {
     application: Arc<Application>,
     scheme: Scheme,
     header_timeout: Duration,
+    send_timeout: Duration,
     stop: watch::Receiver<()>,
 }
 
@@ -168,6 +173,7 @@ impl Connections {
             let this = Arc::clone(&self);
             async move { service::answer(&this.application, request, &this.scheme, client).await }
         });
+        let stream = SendTimeout::new(stream, self.send_timeout);
         let mut connection = pin!(
             http1::Builder::new()
                 .timer(TokioTimer::new())

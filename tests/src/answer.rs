@@ -30,6 +30,8 @@ pub enum Reason {
     UpstreamError,
     /// The answer was an error, passed on.
     UpstreamStatus,
+    /// The client did not send its body in time.
+    ClientTooSlow,
     /// `allowed_outbound_hosts` lacks the host.
     HostNotAllowed,
     /// The configuration leaves nothing to serve with.
@@ -52,6 +54,7 @@ impl Reason {
             Self::UpstreamTimeout => "upstream_timeout",
             Self::UpstreamError => "upstream_error",
             Self::UpstreamStatus => "upstream_status",
+            Self::ClientTooSlow => "client_too_slow",
             Self::HostNotAllowed => "host_not_allowed",
             Self::Misconfigured => "misconfigured",
         }

@@ -13,7 +13,7 @@ use spillway_instance::Lease;
 use spillway_platform::spin::{
     self, Answered, ErrorCode, Response, ResponseWriter, SpinBody, SpinClock,
 };
-use spillway_platform::{ClientLeft, Clock, Headers, IncomingBody, OutgoingBody, SendError};
+use spillway_platform::{Clock, Headers, IncomingBody, OutgoingBody, SendError};
 use spillway_telemetry::Reason;
 
 use crate::answers;
@@ -27,6 +27,9 @@ const MOST_ANSWER_HEAD_BYTES: usize = 120 * 1024;
 /// How long a head waits for its first bytes: on Spin the two leave in one segment then, and the client's delayed
 /// acknowledgement of the first does not hold back the second.
 const TOGETHER: Duration = Duration::from_millis(20);
+
+/// How long the event that tells why a stream ends may take to reach its client.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Sends the answer. `quota` tells the client of its limits; the lease is held until the answer's end.
 pub(crate) async fn answer(
@@ -168,7 +171,10 @@ impl Reading {
             match piece {
                 Ok(Ok(Some(piece))) => {
                     // Written before it is read, so that reading delays nothing.
-                    if writer.write(piece.to_vec()).await.is_err() {
+                    self.watch.stirred();
+                    let written = writer.write(piece.to_vec());
+                    // A client that no longer reads is as good as gone; it must not keep a place, or Dify busy.
+                    if !matches!(self.watch.over(written).await, Ok(Ok(()))) {
                         break End::ClientLeft;
                     }
                     self.watch.stirred();
@@ -199,7 +205,12 @@ impl Reading {
         }
         if self.tells_why {
             let (code, message, status) = cut.told();
-            if let Err(ClientLeft) = writer.write(error_event(code, &message, status)).await {
+            let told = {
+                let written = std::pin::pin!(writer.write(error_event(code, &message, status)));
+                let timer = std::pin::pin!(SpinClock.sleep(LAST_WORDS));
+                matches!(select(written, timer).await, Either::Left((Ok(()), _)))
+            };
+            if !told {
                 return End::ClientLeft;
             }
             writer.finish().await;

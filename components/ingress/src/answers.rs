@@ -87,6 +87,15 @@ pub(crate) fn client_broke_off(destination: &Destination<'_>) -> Answer {
     )
 }
 
+pub(crate) fn client_too_slow(destination: &Destination<'_>) -> Answer {
+    Answer::error(
+        destination.surface,
+        StatusCode::REQUEST_TIMEOUT,
+        Reason::ClientTooSlow,
+        "The request body did not come in time. Send it again.",
+    )
+}
+
 pub(crate) fn headers_too_large(surface: Surface) -> Answer {
     let text = format!(
         "The request's header section is larger than {} KiB.",

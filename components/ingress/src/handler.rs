@@ -150,7 +150,10 @@ async fn take_in_hand(
             }));
         }
     };
-    match spin::read_body(request, most).await {
+    let until = exchange
+        .arrived
+        .saturating_add(destination.timeouts().first_byte);
+    match spin::read_body(request, most, until).await {
         Ok(bytes) => {
             let end_user = is_read.then(|| spillway_dify::end_user(&bytes)).flatten();
             Ok(Outgoing::in_hand(bytes, end_user))
@@ -160,6 +163,7 @@ async fn take_in_hand(
         }
         Err(ReceiveError::TooLarge { limit }) => Err(answers::body_too_large(destination, limit)),
         Err(ReceiveError::Broken(_)) => Err(answers::client_broke_off(destination)),
+        Err(ReceiveError::TooSlow) => Err(answers::client_too_slow(destination)),
     }
 }
 

@@ -54,14 +54,28 @@ pub(crate) fn list_models(api: &Api, consumer: Option<&str>, id: Option<&str>) -
         None => {
             json!({ "object": "list", "data": models.into_iter().map(entry).collect::<Vec<_>>() })
         }
-        Some(id) => match models.into_iter().find(|(model, _)| *model == id) {
-            Some(found) => entry(found),
-            None => return unknown_model(api, consumer, id),
-        },
+        Some(id) => {
+            let id = &decoded(id);
+            match models.into_iter().find(|(model, _)| model == id) {
+                Some(found) => entry(found),
+                None => return unknown_model(api, consumer, id),
+            }
+        }
     };
     let mut answer = CallAnswer::error(StatusCode::OK, Reason::Ok, "");
     answer.body = document.to_string().into();
     answer
+}
+
+/// A model's name out of a path. Only percent signs mean something there, not what else does in forms.
+fn decoded(id: &str) -> String {
+    let id = id
+        .replace('+', "%2B")
+        .replace('&', "%26")
+        .replace('=', "%3D");
+    form_urlencoded::parse(id.as_bytes())
+        .map(|(name, _)| name)
+        .collect()
 }
 
 /// No route serves a call.
@@ -139,6 +153,11 @@ pub(crate) fn not_received(error: &ReceiveError) -> CallAnswer {
             StatusCode::BAD_REQUEST,
             Reason::InvalidRequest,
             "The request body broke off.",
+        ),
+        ReceiveError::TooSlow => CallAnswer::error(
+            StatusCode::REQUEST_TIMEOUT,
+            Reason::ClientTooSlow,
+            "The request body did not come in time. Send it again.",
         ),
     }
 }

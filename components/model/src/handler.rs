@@ -27,6 +27,9 @@ const PASSED_HEADERS: [&str; 7] = [
     "openai-project",
 ];
 
+/// In which a request's body must be here, however steadily it comes.
+const LONGEST_UPLOAD: Duration = Duration::from_secs(600);
+
 pub(crate) async fn handle(
     instance: &'static Instance,
     request: Request,
@@ -67,7 +70,13 @@ pub(crate) async fn handle(
             stateful::serve(instance, received, request, &head, below).await
         }
         _ => {
-            received.body = match spin::read_body(request, api.max_body_bytes).await {
+            received.body = match spin::read_body(
+                request,
+                api.max_body_bytes,
+                arrived.saturating_add(LONGEST_UPLOAD),
+            )
+            .await
+            {
                 Ok(body) => body,
                 Err(error) => return own_answer(answers::not_received(&error)).await,
             };

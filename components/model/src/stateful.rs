@@ -28,8 +28,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Header fields that go along besides those of every call: the bodies are the client's and the provider's own.
 const PASSED_REQUEST_HEADERS: [&str; 4] = ["content-type", "content-length", "accept", "range"];
 
-/// Header fields of answers that stay behind: they speak of the connection, or of the gateway's own account.
-const DROPPED_ANSWER_HEADERS: [&str; 6] = [
+/// Header fields of answers that stay behind: they speak of the connection, of the gateway's own account, or of where
+/// the provider is.
+const DROPPED_ANSWER_HEADERS: [&str; 8] = [
+    "location",
+    "refresh",
     "set-cookie",
     "openai-organization",
     "connection",
@@ -208,7 +211,11 @@ async fn send(
     )
     .await;
     let is_error = |status: StatusCode| status.is_client_error() || status.is_server_error();
+    // Where it leads is for the gateway's network, and the client's key is not the provider's.
+    let is_redirect =
+        |status: StatusCode| status.is_redirection() && status != StatusCode::NOT_MODIFIED;
     let failure = match &forwarded {
+        Ok(answered) if is_redirect(answered.status) => Some(Failure::Reset),
         Ok(answered) if is_error(answered.status) => {
             Some(Failure::Status(answered.status.as_u16()))
         }
@@ -240,7 +247,13 @@ async fn send(
         failure,
         milliseconds: u64::try_from(SpinClock.now().saturating_sub(began).as_millis())
             .unwrap_or(u64::MAX),
-        detail: forwarded.as_ref().err().map(ToString::to_string),
+        detail: match &forwarded {
+            Ok(answered) if is_redirect(answered.status) => {
+                Some(format!("a redirect, {}", answered.status))
+            }
+            Ok(_) => None,
+            Err(error) => Some(error.to_string()),
+        },
     };
     let settle = |status: StatusCode, reason| {
         CallRecord {
@@ -279,6 +292,17 @@ async fn send(
         let (status, headers) = (answered.status, answered.headers.clone());
         let body = read_error(answered).await;
         let mut answer = CallAnswer::passed_error(status, &headers, &body, pool);
+        settle(answer.status, answer.reason);
+        describe(&mut answer.headers, Some(&served), 1);
+        append_quota(&mut answer.headers, &received.quota);
+        return answers::send(answer).await;
+    }
+    if is_redirect(answered.status) {
+        let mut answer = CallAnswer::error(
+            StatusCode::BAD_GATEWAY,
+            Reason::UpstreamError,
+            "The provider answered with a redirect, which the gateway does not follow. Its `base_url` in gateway.yaml should be where that leads.",
+        );
         settle(answer.status, answer.reason);
         describe(&mut answer.headers, Some(&served), 1);
         append_quota(&mut answer.headers, &received.quota);

@@ -58,9 +58,11 @@ pub(crate) async fn handle(
 }
 
 async fn retrieve(api: &Api, request: Request, arrived: std::time::Duration) -> Answer {
-    match spin::read_body(request, MAX_REQUEST_BYTES).await {
+    let until = arrived.saturating_add(api.deadline);
+    match spin::read_body(request, MAX_REQUEST_BYTES, until).await {
         Err(ReceiveError::TooLarge { .. }) => Answer::too_large(),
         Err(ReceiveError::Broken(_)) => Answer::broken_body(),
+        Err(ReceiveError::TooSlow) => Answer::slow_body(),
         Ok(body) => {
             Retrieval {
                 sender: &SpinSender,

@@ -57,13 +57,21 @@ pub struct Chain<'a> {
     failed: Option<Failed>,
     /// A wait was asked for, and a new round begins after it.
     begins_anew: bool,
+    /// All that it could ask had been busy before it came.
+    knew_busy: bool,
 }
 
 #[derive(Debug)]
 struct Target<'a> {
     index: usize,
     pool: &'a Pool,
+    /// The provider's name for the model.
+    model: &'a str,
     tried: Tried,
+    /// It has been tried in this round.
+    was_asked: bool,
+    /// The way that got a 429 here, in this round.
+    limited: Option<Way>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -72,21 +80,26 @@ struct Failed {
     retry_after: Option<Duration>,
     /// Somebody of the target is at fault, so that another way to it may be better.
     has_culprit: bool,
+    has_key: bool,
 }
 
 impl<'a> Chain<'a> {
-    /// A call that may be sent to these targets, in this order: each its place in the route, and its provider's pool.
+    /// A call that may be sent to these targets, in this order: each its place in the route, its provider's pool, and
+    /// the provider's name for its model.
     pub fn new(
-        targets: impl IntoIterator<Item = (usize, &'a Pool)>,
+        targets: impl IntoIterator<Item = (usize, &'a Pool, &'a str)>,
         fallback: &'a Fallback,
         budget: &'a Budget,
         turn: u32,
     ) -> Self {
         budget.pay_in();
-        let targets = targets.into_iter().map(|(index, pool)| Target {
+        let targets = targets.into_iter().map(|(index, pool, model)| Target {
             index,
             pool,
+            model,
             tried: Tried::default(),
+            was_asked: false,
+            limited: None,
         });
         Self {
             fallback,
@@ -98,6 +111,7 @@ impl<'a> Chain<'a> {
             current: 0,
             failed: None,
             begins_anew: false,
+            knew_busy: false,
         }
     }
 
@@ -115,11 +129,17 @@ impl<'a> Chain<'a> {
     /// Notes that the last attempt has failed; with the time that the provider asked to be left alone for.
     pub fn failed(&mut self, way: Way, failure: Failure, retry_after: Option<Duration>) {
         let target = self.targets.get_mut(self.current);
-        let has_culprit = target.is_some_and(|target| target.tried.note(way, failure.blame()));
+        let has_culprit = target.is_some_and(|target| {
+            if failure == Failure::Status(429) {
+                target.limited = Some(way);
+            }
+            target.tried.note(way, failure.blame())
+        });
         self.failed = Some(Failed {
             failure,
             retry_after,
             has_culprit,
+            has_key: way.key.is_some(),
         });
     }
 
@@ -137,11 +157,21 @@ impl<'a> Chain<'a> {
         if std::mem::take(&mut self.begins_anew) {
             for target in &mut self.targets {
                 target.tried = Tried::default();
+                target.was_asked = false;
+                target.limited = None;
             }
             self.current = 0;
             let is_first_repeat = self.attempts == 1;
-            return match self.choose_from(0, now, unix_seconds) {
-                Some(found) => self.again(found, failed, is_first_repeat),
+            let found = self
+                .choose_from(0, now, unix_seconds)
+                .or_else(|| self.choose_suspect(now, unix_seconds));
+            if let Some(found) = found {
+                return self.again(found, failed, is_first_repeat);
+            }
+            let busy = self.find(|target| target.pool.choose_busy(now, self.turn));
+            return match busy {
+                // Nothing keeps the next call from it either, so it is no move.
+                Some(found) => self.again(found, failed, false),
                 None => Step::Stop(Stop::Exhausted),
             };
         }
@@ -150,11 +180,23 @@ impl<'a> Chain<'a> {
         {
             return self.again(found, failed, true);
         }
-        if !self.leads_on(failed.failure) {
+        let leads_on = self.leads_on(failed.failure);
+        let next = self.current.saturating_add(1);
+        if leads_on && let Some(found) = self.choose_from(next, now, unix_seconds) {
+            return self.again(found, failed, true);
+        }
+        if failed.has_culprit
+            && let Some(found) = self.choose_suspect_at(self.current, now, unix_seconds)
+        {
+            return self.again(found, failed, true);
+        }
+        if !leads_on {
             return Step::Stop(Stop::Exhausted);
         }
-        let next = self.current.saturating_add(1);
-        if let Some(found) = self.choose_from(next, now, unix_seconds) {
+        let found = self
+            .choose_suspect(now, unix_seconds)
+            .or_else(|| self.choose_limited(now));
+        if let Some(found) = found {
             return self.again(found, failed, true);
         }
         self.round_again(failed, now, unix_seconds, elapsed)
@@ -165,6 +207,13 @@ impl<'a> Chain<'a> {
         if let Some(found) = self.choose_from(0, now, unix_seconds) {
             return self.go(found);
         }
+        if let Some(found) = self.choose_suspect(now, unix_seconds) {
+            return self.go(found);
+        }
+        if let Some(found) = self.find(|target| target.pool.choose_busy(now, self.turn)) {
+            self.knew_busy = true;
+            return self.go(found);
+        }
         let in_need =
             |target: &Target<'_>| target.pool.choose_in_need(now, unix_seconds, self.turn);
         if let Some(found) = self.find(in_need) {
@@ -173,15 +222,15 @@ impl<'a> Chain<'a> {
         let cooling = self
             .targets
             .iter()
-            .filter_map(|target| target.pool.key_in(now, unix_seconds))
+            .filter_map(|target| target.pool.key_in(now, unix_seconds, &target.tried))
             .min();
         if let Some(rest) = cooling {
-            let fits = elapsed.saturating_add(rest) < self.fallback.deadline.duration();
-            return if fits {
-                let spread = self.spread(rest).max(Duration::from_millis(1));
-                Step::Wait(rest.saturating_add(spread))
-            } else {
+            let left = self.left_after(rest, elapsed);
+            return if left.is_zero() {
                 Step::Stop(Stop::Cooling(rest))
+            } else {
+                let spread = self.spread(rest, left).max(Duration::from_millis(1));
+                Step::Wait(rest.saturating_add(spread))
             };
         }
         let out = |target: &Target<'_>| {
@@ -213,44 +262,57 @@ impl<'a> Chain<'a> {
         // Left to itself, a call that had only one way to go takes it once more, and one that finds everybody limited
         // comes back when it was asked to.
         let is_limited = failed.failure == Failure::Status(429);
+        // What has been busy for a while will be so a moment later.
+        let is_still_busy = self.knew_busy && is_limited;
         let is_allowed = self.fallback.max_attempts > 0
-            || (self.rounds == 0 && (self.attempts == 1 || is_limited));
+            || (self.rounds == 0 && !is_still_busy && (self.attempts == 1 || is_limited));
         if !is_allowed || !failed.failure.may_pass() {
             return Step::Stop(Stop::Exhausted);
         }
         // What a key was told its cooling says; what an endpoint was told holds for the call.
         let told = match failed.failure.blame() {
-            Blame::Key => None,
-            Blame::Endpoint | Blame::Nobody => failed.retry_after,
+            Blame::Key if failed.has_key => None,
+            Blame::Endpoint | Blame::Key | Blame::Nobody => failed.retry_after,
         };
         let back_off = self.back_off().max(told.unwrap_or_default());
         let waits = self.targets.iter().filter_map(|target| {
-            let wait = target.pool.key_in(now, unix_seconds)?.max(back_off);
+            let wait = target
+                .pool
+                .key_in(now, unix_seconds, &target.tried)?
+                .max(back_off);
             let then = now.saturating_add(wait);
             target.pool.has_endpoint_at(then).then_some(wait)
         });
         let Some(wait) = waits.min() else {
             return Step::Stop(Stop::Exhausted);
         };
-        let wait = wait.saturating_add(self.spread(wait.saturating_sub(back_off)));
-        if elapsed.saturating_add(wait) >= self.fallback.deadline.duration() {
+        let left = self.left_after(wait, elapsed);
+        if left.is_zero() {
             return Step::Stop(Stop::Deadline);
         }
+        let wait = wait.saturating_add(self.spread(wait.saturating_sub(back_off), left));
         self.begins_anew = true;
         self.rounds = self.rounds.saturating_add(1);
         Step::Wait(wait)
     }
 
     /// What is put on a wait that ends for many calls at once, so that they do not all come in the same moment: up to
-    /// a quarter of it, two seconds at most.
-    fn spread(&self, wait: Duration) -> Duration {
+    /// a quarter of it, two seconds at most, and no more than half of what is left then: somebody has to answer yet.
+    fn spread(&self, wait: Duration, left: Duration) -> Duration {
         let most = wait
             .checked_div(4)
             .unwrap_or_default()
-            .min(Duration::from_secs(2));
+            .min(Duration::from_secs(2))
+            .min(left.checked_div(2).unwrap_or_default());
         let share = self.turn.wrapping_mul(0x9E37_79B9) >> 24;
         let part = most.saturating_mul(share).checked_div(256);
         part.unwrap_or_default()
+    }
+
+    /// What is left until the deadline after such a wait.
+    fn left_after(&self, wait: Duration, elapsed: Duration) -> Duration {
+        let deadline = self.fallback.deadline.duration();
+        deadline.saturating_sub(elapsed.saturating_add(wait))
     }
 
     /// Doubled each round, and up to a half of it taken off, so that calls which failed together do not come back
@@ -275,7 +337,53 @@ impl<'a> Chain<'a> {
     }
 
     fn choose_from(&self, place: usize, now: Duration, unix_seconds: u64) -> Option<(usize, Way)> {
-        (place..self.targets.len()).find_map(|place| self.choose_at(place, now, unix_seconds))
+        (place..self.targets.len())
+            .filter(|place| !self.was_asked(*place))
+            .find_map(|place| self.choose_at(place, now, unix_seconds))
+    }
+
+    /// A way to a target that was not asked, although its key is suspect.
+    fn choose_suspect(&self, now: Duration, unix_seconds: u64) -> Option<(usize, Way)> {
+        (0..self.targets.len())
+            .filter(|place| !self.was_asked(*place))
+            .find_map(|place| self.choose_suspect_at(place, now, unix_seconds))
+    }
+
+    /// A way to another model of a provider that limited one: many limit each model by itself. As nobody knows which
+    /// do, only who has nothing better asks.
+    fn choose_limited(&self, now: Duration) -> Option<(usize, Way)> {
+        let turn = self.turn.wrapping_add(self.attempts);
+        self.targets
+            .iter()
+            .enumerate()
+            .filter(|(_, target)| !target.was_asked)
+            .find_map(|(place, target)| {
+                let limited = self.targets.iter().find_map(|other| {
+                    let is_other_model =
+                        std::ptr::eq(other.pool, target.pool) && other.model != target.model;
+                    other.limited.filter(|_| is_other_model)
+                })?;
+                Some((place, target.pool.choose_limited(now, turn, limited)?))
+            })
+    }
+
+    fn was_asked(&self, place: usize) -> bool {
+        self.targets
+            .get(place)
+            .is_some_and(|target| target.was_asked)
+    }
+
+    fn choose_suspect_at(
+        &self,
+        place: usize,
+        now: Duration,
+        unix_seconds: u64,
+    ) -> Option<(usize, Way)> {
+        let target = self.targets.get(place)?;
+        let turn = self.turn.wrapping_add(self.attempts);
+        let pool = target.pool;
+        let way = pool.choose_suspect(now, unix_seconds, turn, &target.tried)?;
+        Some((place, way))
     }
 
     fn choose_at(&self, place: usize, now: Duration, unix_seconds: u64) -> Option<(usize, Way)> {
@@ -294,8 +402,7 @@ impl<'a> Chain<'a> {
             // target is asked twice.
             Blame::Nobody => true,
             // Soon set aside, if that happens often.
-            Blame::Endpoint if moves => self.budget.draw_to_move(),
-            Blame::Key if moves && failed.has_culprit => self.budget.draw_to_move(),
+            Blame::Endpoint | Blame::Key if moves => self.budget.draw_to_move(),
             Blame::Endpoint | Blame::Key => self.budget.draw(),
         };
         if may {
@@ -313,7 +420,10 @@ impl<'a> Chain<'a> {
     fn go(&mut self, (place, way): (usize, Way)) -> Step {
         self.attempts = self.attempts.saturating_add(1);
         self.current = place;
-        let target = self.targets.get(place).map_or(place, |target| target.index);
+        let target = self.targets.get_mut(place).map_or(place, |target| {
+            target.was_asked = true;
+            target.index
+        });
         Step::Try { target, way }
     }
 }

@@ -83,6 +83,8 @@ pub(crate) struct KeyState {
 #[derive(Debug, Clone, Copy)]
 struct Aside {
     is_out: bool,
+    /// Nothing is proven: it is used where there is nothing better.
+    is_suspect: bool,
     until: Duration,
     /// Since when other instances know of it.
     shared_since: Option<Duration>,
@@ -130,6 +132,12 @@ impl KeyState {
         self.aside.is_none_or(|aside| now >= aside.until)
     }
 
+    /// Whether it is used where there is nothing better: it is usable, or merely suspect.
+    pub fn may_serve(&self, now: Duration) -> bool {
+        self.aside
+            .is_none_or(|aside| aside.is_suspect || now >= aside.until)
+    }
+
     /// How much longer it cools; `None` for one that is out.
     pub fn cools_for(&self, now: Duration) -> Option<Duration> {
         let aside = self.aside?;
@@ -160,7 +168,9 @@ impl KeyState {
         if self.is_out(now) {
             return None;
         }
-        let extends = self.aside.is_none_or(|aside| is_out || aside.until < until);
+        let extends = self
+            .aside
+            .is_none_or(|aside| is_out || aside.is_suspect || aside.until < until);
         if !extends {
             return None;
         }
@@ -171,6 +181,7 @@ impl KeyState {
     fn set_aside(&mut self, now: Duration, is_out: bool, until: Duration) {
         self.aside = Some(Aside {
             is_out,
+            is_suspect: false,
             until,
             shared_since: None,
         });
@@ -179,12 +190,38 @@ impl KeyState {
 
     /// Whether a 403 is about the key, or about what was asked, a probe tells at once.
     fn suspect(&mut self, now: Duration) {
-        let is_vouched = self.vouched_until.is_some_and(|until| now < until);
-        if is_vouched || !self.is_usable(now) {
-            return;
+        if !self.is_vouched(now) && self.is_usable(now) {
+            self.doubt(now, SUSPECT_FOR);
+            self.probe = Some((ProbeKind::Suspect, now));
         }
-        self.set_aside(now, false, now.saturating_add(SUSPECT_FOR));
-        self.probe = Some((ProbeKind::Suspect, now));
+    }
+
+    fn is_vouched(&self, now: Duration) -> bool {
+        self.vouched_until.is_some_and(|until| now < until)
+    }
+
+    fn doubt(&mut self, now: Duration, time: Duration) {
+        self.aside = Some(Aside {
+            is_out: false,
+            is_suspect: true,
+            until: now.saturating_add(time),
+            shared_since: None,
+        });
+    }
+
+    /// As [`KeyState::blame`], where no key was sent: there is none to probe, and none that could be out.
+    pub fn blame_without_key(&mut self, now: Duration, fault: KeyFault) {
+        match fault {
+            KeyFault::Limited(_) => {
+                self.blame(now, fault);
+            }
+            KeyFault::Forbidden if self.is_vouched(now) => {}
+            KeyFault::Unknown | KeyFault::Unpaid | KeyFault::Forbidden => {
+                if self.is_usable(now) {
+                    self.doubt(now, COOL_FOR);
+                }
+            }
+        }
     }
 
     /// Why it should be probed now; the next time is later.
@@ -210,7 +247,10 @@ impl KeyState {
     pub fn vouch(&mut self, now: Duration) -> bool {
         let was_out = self.is_out(now);
         self.vouched_until = Some(now.saturating_add(VOUCHED_FOR));
-        self.aside = None;
+        // That it is taken says nothing against a limit.
+        self.aside = self
+            .aside
+            .filter(|aside| !aside.is_out && !aside.is_suspect);
         self.probe = None;
         was_out
     }
@@ -226,9 +266,12 @@ impl KeyState {
         match (told, self.aside) {
             (Some((is_out, rest)), aside) => {
                 let until = now.saturating_add(rest);
-                if aside.is_none_or(|aside| aside.until < until || now >= aside.until) {
+                let is_news =
+                    |aside: Aside| aside.is_suspect || aside.until < until || now >= aside.until;
+                if aside.is_none_or(is_news) {
                     self.aside = Some(Aside {
                         is_out,
+                        is_suspect: false,
                         until,
                         shared_since: Some(now),
                     });

@@ -25,6 +25,8 @@ pub struct Pool {
 struct State {
     endpoints: Vec<Breaker>,
     keys: Vec<KeyState>,
+    /// Where the provider has no keys: what each endpoint said against whoever comes without one.
+    keyless: Vec<KeyState>,
     /// The endpoint that answered last.
     last_answered: usize,
 }
@@ -60,9 +62,10 @@ impl Tried {
     /// Notes who is to blame. `false` where nobody is, so that another way would be no better.
     pub fn note(&mut self, way: Way, blame: Blame) -> bool {
         match (blame, way.key) {
-            (Blame::Endpoint, _) => self.endpoints.push(way.endpoint),
             (Blame::Key, Some(key)) => self.keys.push(key),
-            (Blame::Key | Blame::Nobody, _) => return false,
+            // Without a key it is the endpoint that takes no more calls.
+            (Blame::Endpoint, _) | (Blame::Key, None) => self.endpoints.push(way.endpoint),
+            (Blame::Nobody, _) => return false,
         }
         true
     }
@@ -94,6 +97,7 @@ impl Pool {
                 .map(|_| Breaker::new(config.breaker))
                 .collect(),
             keys: keys.iter().map(|_| KeyState::default()).collect(),
+            keyless: endpoints.iter().map(|_| KeyState::default()).collect(),
             last_answered: 0,
         };
         Ok(Self {
@@ -141,6 +145,7 @@ impl Pool {
         let State {
             endpoints,
             keys,
+            keyless,
             last_answered,
         } = &mut *state;
         let Some(breaker) = endpoints.get_mut(way.endpoint) else {
@@ -161,6 +166,14 @@ impl Pool {
                 (None, None)
             }
             Outcome::Served => {
+                // Without keys nobody probes: who has served takes calls again, as one has just ended, and says 403 to
+                // what was asked.
+                if self.keys.is_empty()
+                    && let Some(keyless) = keyless.get_mut(way.endpoint)
+                {
+                    *keyless = KeyState::default();
+                    keyless.vouch(now);
+                }
                 // A key of last resort that serves is one again.
                 let was_out = key.is_some_and(|key| key.is_out(now) && key.vouch(now));
                 (breaker.succeeded(), was_out.then_some(None))
@@ -173,7 +186,14 @@ impl Pool {
                 }
                 Blame::Key => {
                     let fault = key_fault(failure, retry_after);
-                    let told = key.and_then(|key| key.blame(now, fault));
+                    let told = match (key, keyless.get_mut(way.endpoint)) {
+                        (Some(key), _) => key.blame(now, fault),
+                        (None, Some(keyless)) => {
+                            keyless.blame_without_key(now, fault);
+                            None
+                        }
+                        (None, None) => None,
+                    };
                     // Whoever turns a key away serves.
                     (breaker.succeeded(), told.map(Some))
                 }
@@ -199,6 +219,7 @@ impl Pool {
             endpoints,
             keys,
             last_answered,
+            ..
         } = &mut *state;
         let (key, kind) = keys
             .iter_mut()

@@ -185,6 +185,37 @@ fn whether_a_403_is_about_the_key_a_probe_tells() {
 }
 
 #[test]
+fn a_suspect_key_serves_in_need_until_more_is_known() {
+    let pool = pool(r#""api_keys":["only"]"#);
+    let in_need = |now| pool.choose_suspect(now, NOW, 0, &Tried::default());
+    pool.report(at(0), way(0), status(403));
+    assert_eq!(pool.choose(at(1), NOW, 0, &Tried::default()), None);
+    assert_eq!(in_need(at(1)).and_then(|way| way.key), Some(0));
+    let (probe, _) = pool.take_probe(at(1)).unwrap();
+    assert_eq!(
+        pool.report(at(1), way(0), status(429)).len(),
+        1,
+        "a limit is no mere suspicion, though it is shorter"
+    );
+    assert_eq!(in_need(at(2)), None);
+    assert_eq!(pool.probed(at(2), probe, Probed::Taken), None);
+    assert_eq!(in_need(at(2)), None, "a key that is taken is limited yet");
+    assert!(in_need(at(3)).is_some());
+
+    pool.report(at(400), way(0), status(403));
+    let entry = SharedEntry {
+        subject: Subject::Key(pool.keys()[0].digest.clone()),
+        state: SharedState::Cooling,
+        rest: at(5),
+    };
+    pool.merge(at(401), at(401), &[entry]);
+    assert_eq!(in_need(at(402)), None, "others know more");
+    pool.report(at(800), way(0), status(403));
+    pool.report(at(801), way(0), status(401));
+    assert_eq!(in_need(at(802)), None);
+}
+
+#[test]
 fn a_key_that_is_out_is_asked_after_now_and_then() {
     let pool = keys();
     pool.report(at(0), way(0), status(401));

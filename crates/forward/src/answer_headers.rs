@@ -74,9 +74,11 @@ fn mended_place(
             let base = if is_public { "" } else { base };
             Some(format!("{}://{}{base}{path}", asked.proto, asked.host).into_bytes())
         }
-        // Not `//host/path`, which names another host.
+        // Not `//host/path`, which names another host; nor what has the base path already, by Dify's variables.
         _ if text.starts_with('/') && !text.starts_with("//") && !base.is_empty() => {
-            Some(format!("{base}{text}").into_bytes())
+            let end = text.find(['?', '#']).unwrap_or(text.len());
+            let has_base = text.get(..end).is_some_and(|path| is_below(path, base));
+            (!has_base).then(|| format!("{base}{text}").into_bytes())
         }
         _ => None,
     }

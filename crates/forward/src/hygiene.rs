@@ -100,21 +100,6 @@ impl ForwardedHeaders {
     pub fn of(request: &RequestHead, trust: &PeerTrust) -> Self {
         let peer = request.peer.map(|peer| peer.ip().to_canonical());
         let trusted = peer.is_some_and(|peer| trust.believes(peer));
-        let claim = |name: &str| {
-            request.headers.text(name).filter(|_| trusted).map(|value| {
-                // Only the first of a list: the one nearest to the client.
-                value.split(',').next().unwrap_or(value).trim().to_owned()
-            })
-        };
-        let proto = claim("x-forwarded-proto")
-            .filter(|proto| proto == "http" || proto == "https")
-            .unwrap_or_else(|| request.scheme.clone());
-        let host = claim("x-forwarded-host")
-            .filter(|host| !host.is_empty())
-            .unwrap_or_else(|| request.authority.clone());
-        let port = claim("x-forwarded-port")
-            .filter(|port| port.parse::<u16>().is_ok())
-            .unwrap_or_else(|| port_of(&host, &proto).to_owned());
         let chain: Vec<String> = if trusted {
             request
                 .headers
@@ -127,6 +112,32 @@ impl ForwardedHeaders {
         } else {
             Vec::new()
         };
+        // Each trusted proxy that appends has added one entry at the right; what stands further left, anybody could have
+        // written.
+        let written_by_trusted = chain
+            .iter()
+            .rev()
+            .take_while(|entry| address_of(entry).is_some_and(|address| trust.believes(address)))
+            .count();
+        let claim = |name: &str| {
+            request.headers.text(name).filter(|_| trusted).map(|value| {
+                let mut entries = value.rsplit(',').map(str::trim);
+                let outermost = entries.clone().nth(written_by_trusted);
+                outermost
+                    .or_else(|| entries.next_back())
+                    .unwrap_or_default()
+                    .to_owned()
+            })
+        };
+        let proto = claim("x-forwarded-proto")
+            .filter(|proto| proto == "http" || proto == "https")
+            .unwrap_or_else(|| request.scheme.clone());
+        let host = claim("x-forwarded-host")
+            .filter(|host| !host.is_empty())
+            .unwrap_or_else(|| request.authority.clone());
+        let port = claim("x-forwarded-port")
+            .filter(|port| port.parse::<u16>().is_ok())
+            .unwrap_or_else(|| port_of(&host, &proto).to_owned());
         let client = if trusted {
             nearest_untrusted(&chain, trust).or(peer)
         } else {
@@ -135,18 +146,17 @@ impl ForwardedHeaders {
         // Whatever stands left of the client is its own invention, and some read the first of the list.
         let from_client = chain
             .iter()
-            .rposition(|entry| {
-                entry
-                    .parse()
-                    .ok()
-                    .map(|address: IpAddr| address.to_canonical())
-                    == client
-            })
+            .rposition(|entry| address_of(entry).map(|address| address.to_canonical()) == client)
             .and_then(|position| chain.get(position..))
             .unwrap_or_default();
         let forwarded_for = peer.map(|peer| {
-            let mut text = from_client.join(", ");
-            if !text.is_empty() {
+            let mut text = String::new();
+            for entry in from_client {
+                // Without a port, which few readers of this header expect.
+                match address_of(entry) {
+                    Some(address) => text.push_str(&address.to_string()),
+                    None => text.push_str(entry),
+                }
                 text.push_str(", ");
             }
             text.push_str(&peer.to_string());

@@ -357,7 +357,36 @@ fn an_entry_may_come_with_its_port() {
     ] {
         let sent = forwarded("10.1.2.3:4000", "h", &[("x-forwarded-for", entry)]);
         assert_eq!(sent["x-real-ip"], address, "{entry}");
+        let expected = match address {
+            "10.1.2.3" => address.to_owned(),
+            client => format!("{client}, 10.1.2.3"),
+        };
+        assert_eq!(
+            sent["x-forwarded-for"], expected,
+            "the client comes first, without its port"
+        );
     }
+}
+
+#[test]
+fn of_a_list_only_what_trusted_proxies_wrote_is_believed() {
+    let sent = |chain: &str| {
+        forwarded(
+            "10.1.2.3:4000",
+            "h",
+            &[
+                ("x-forwarded-for", chain),
+                ("x-forwarded-host", "invented, outer, inner"),
+                ("x-forwarded-proto", "https, https, http"),
+            ],
+        )
+    };
+    let one_proxy = sent("6.6.6.6, 203.0.113.5");
+    assert_eq!(one_proxy["x-forwarded-host"], "inner");
+    assert_eq!(one_proxy["x-forwarded-proto"], "http");
+    let two_proxies = sent("6.6.6.6, 203.0.113.5, 10.9.9.9");
+    assert_eq!(two_proxies["x-forwarded-host"], "outer");
+    assert_eq!(two_proxies["x-forwarded-proto"], "https");
 }
 
 #[test]

@@ -220,7 +220,12 @@ impl Limits {
         }
         let result = match &self.store {
             Store::Redis(redis) => {
-                take_from_redis(redis, applicable.takes(), applicable.holds(), lease).await
+                let holds = applicable.holds();
+                let taken = take_from_redis(redis, applicable.takes(), holds, lease).await;
+                if taken.is_err() && !holds.is_empty() {
+                    Lease::give_back(Arc::clone(redis), holds.to_vec(), lease.clone());
+                }
+                taken
             }
             // `check` refuses limits on what is under way without a Redis.
             Store::KeyValue => {

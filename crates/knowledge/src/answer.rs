@@ -198,6 +198,15 @@ impl Answer {
         Self::invalid_request("The request's body broke off.")
     }
 
+    /// The request's body did not come within the API's deadline.
+    pub fn slow_body() -> Self {
+        Self {
+            status: StatusCode::REQUEST_TIMEOUT,
+            reason: Reason::ClientTooSlow,
+            ..Self::invalid_request("The request's body did not come within the API's `deadline`.")
+        }
+    }
+
     pub(crate) fn unauthorized(code: ErrorCode, message: &str) -> Self {
         // Not 401, which Dify takes for a success when it checks a new setting.
         Self::error(

@@ -10,7 +10,7 @@ use spillway_platform::{Headers, OutboundRequest, Timeouts, Upstream};
 
 use crate::failure::{Failure, Rejection, Unreadable};
 use crate::record::Record;
-use crate::{Query, dify_compatible, ragflow};
+use crate::{Query, dify_compatible, not_a_number, ragflow};
 
 /// The longest message of an engine that is passed on, in characters.
 const MAX_MESSAGE_CHARS: usize = 200;
@@ -74,6 +74,16 @@ impl Engine {
 
     /// The records of the engine's answer, in its order.
     pub fn read(&self, status: StatusCode, body: &[u8]) -> Result<Vec<Record>, Failure> {
+        match self.read_json(status, body) {
+            Err(Failure::Unreadable(Unreadable::NotJson)) => match not_a_number::replaced(body) {
+                Some(body) => self.read_json(status, &body),
+                None => Err(Failure::Unreadable(Unreadable::NotJson)),
+            },
+            result => result,
+        }
+    }
+
+    fn read_json(&self, status: StatusCode, body: &[u8]) -> Result<Vec<Record>, Failure> {
         match &self.backend {
             KnowledgeBackend::Ragflow(_) => ragflow::read(status, body),
             KnowledgeBackend::DifyCompatible(_) => dify_compatible::read(status, body),

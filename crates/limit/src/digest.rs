@@ -26,12 +26,15 @@ impl DigestKey {
         Self(Hmac::new(&key.into()))
     }
 
-    /// The application that a request to Dify's service API is for: `Authorization: Bearer app-…`.
+    /// The application that a request to Dify's service API is for: `Authorization: Bearer app-…`, split as Dify
+    /// splits it, with Python's `split(None, 1)`.
     pub fn dify_app(&self, headers: &Headers) -> Option<DifyApp> {
-        let value = headers.first("authorization")?.trim_ascii();
-        let (scheme, key) = value.split_at_checked(7)?;
-        let key = key.trim_ascii();
-        (scheme.eq_ignore_ascii_case(b"bearer ") && key.starts_with(b"app-"))
+        let mut words = headers
+            .first("authorization")?
+            .split(|byte| is_python_space(*byte))
+            .filter(|word| !word.is_empty());
+        let (scheme, key) = (words.next()?, words.next()?);
+        (scheme.eq_ignore_ascii_case(b"bearer") && key.starts_with(b"app-"))
             .then(|| self.dify_app_of_key(key))
     }
 
@@ -52,6 +55,11 @@ impl DigestKey {
         }
         CountNames(mac)
     }
+}
+
+/// Whitespace to Python in a header field, which WSGI hands over as ISO 8859-1.
+const fn is_python_space(byte: u8) -> bool {
+    matches!(byte, b' ' | 0x09..=0x0d | 0x1c..=0x1f | 0x85 | 0xa0)
 }
 
 impl DifyApp {
@@ -93,4 +101,38 @@ impl CountNames {
 fn update(mac: &mut Hmac<Sha256>, part: &[u8]) {
     mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
     mac.update(part);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_app_is_the_same_however_its_key_is_written() {
+        let digest = DigestKey::new(b"secret");
+        let app = |value: &[u8]| {
+            let mut headers = Headers::default();
+            headers.append("authorization", value);
+            digest.dify_app(&headers)
+        };
+        let usual = app(b"Bearer app-1");
+        assert!(usual.is_some());
+        for value in [
+            &b"bearer app-1"[..],
+            b"BEARER   app-1 ",
+            b"Bearer\t app-1",
+            b"Bearer\xa0 app-1",
+            b" Bearer app-1",
+        ] {
+            assert_eq!(app(value), usual, "{value:?}");
+        }
+        for value in [
+            &b"app-1"[..],
+            b"Bearer",
+            b"Basic app-1",
+            b"Bearer dataset-1",
+        ] {
+            assert_eq!(app(value), None, "{value:?}");
+        }
+    }
 }

@@ -11,6 +11,7 @@ use spillway_telemetry::Reason;
 
 use crate::error_form::in_one_form;
 use crate::redaction::redact;
+use crate::retry_after::is_readable;
 
 /// Provider's answer headers that reach the client. The rest speak of the connection or of the gateway's own
 /// account with the provider.
@@ -20,6 +21,9 @@ const PASSED_HEADERS: [&str; 4] = [
     "openai-processing-ms",
     "openai-version",
 ];
+
+/// So much of a text that is no JSON is looked through for keys: far more than is told of it, even if most were keys.
+const MOST_REDACTED_BYTES: usize = 64 * 1024;
 
 /// Who served.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -231,7 +235,9 @@ fn passed_error(status: StatusCode, headers: &Headers, body: &Bytes, pool: &Pool
     let body = match in_one_form(status, body) {
         Some(document) => document.to_string(),
         None => {
-            let text = String::from_utf8_lossy(body);
+            // Redacted before it is cut: of a key that the cut goes through a part would be left.
+            let beginning = body.get(..MOST_REDACTED_BYTES).unwrap_or(body);
+            let text = redact(&String::from_utf8_lossy(beginning), pool);
             let excerpt: String = text.trim().chars().take(500).collect();
             let message = if excerpt.is_empty() {
                 format!("The model provider answered {status}.")
@@ -268,7 +274,8 @@ fn json_headers() -> Headers {
 fn passed_headers(headers: &Headers) -> Headers {
     let mut passed = json_headers();
     for (name, value) in headers.iter() {
-        if PASSED_HEADERS.contains(&name) {
+        let is_sound = name != "retry-after" || is_readable(value);
+        if PASSED_HEADERS.contains(&name) && is_sound {
             passed.append(name, value);
         }
     }

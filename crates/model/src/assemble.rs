@@ -33,8 +33,10 @@ pub fn as_document(stream: &[u8]) -> Result<Bytes, ProviderError> {
         }
         let chunk: Map<String, Value> =
             serde_json::from_slice(data).map_err(|_| failed(Failure::Reset, None))?;
+        let choices = chunk.get("choices").and_then(Value::as_array);
+        let is_empty = choices.is_none_or(Vec::is_empty);
         match chunk.get("error") {
-            Some(error) if !error.is_null() && !chunk.contains_key("choices") => {
+            Some(error) if !error.is_null() && is_empty => {
                 return Err(failed(Failure::Status(502), Some(error.to_string())));
             }
             _ => answer.take(chunk),
@@ -298,9 +300,13 @@ mod tests {
         );
         assert_eq!(failure(b""), Failure::Truncated);
         assert_eq!(failure(b"data: nonsense\n\n"), Failure::Reset);
-        let error =
-            as_document(&stream(&[delta, json!({"error":{"message":"m"}})], false)).unwrap_err();
-        assert_eq!(error.failure, Failure::Status(502));
-        assert_eq!(error.error.as_deref(), Some(r#"{"message":"m"}"#));
+        for last in [
+            json!({"error":{"message":"m"}}),
+            json!({"error":{"message":"m"},"choices":[]}),
+        ] {
+            let error = as_document(&stream(&[delta.clone(), last], true)).unwrap_err();
+            assert_eq!(error.failure, Failure::Status(502));
+            assert_eq!(error.error.as_deref(), Some(r#"{"message":"m"}"#));
+        }
     }
 }

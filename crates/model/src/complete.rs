@@ -1,7 +1,6 @@
 //! Answers that come in one piece.
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use spillway_failover::Failure;
@@ -24,41 +23,63 @@ struct Body<'a> {
     usage: Option<&'a RawValue>,
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
-    #[serde(default)]
-    choices: Option<IgnoredAny>,
-    #[serde(default)]
-    data: Option<IgnoredAny>,
+    #[serde(borrow, default)]
+    choices: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
 }
 
-/// Looks into the body of a 200.
+/// Looks into the body of a 200. An answer has choices, or the `data` of embeddings.
 pub fn inspect(body: &[u8]) -> Inspected {
-    if body.trim_ascii().is_empty() {
+    let body = body.trim_ascii();
+    // A list would be read as the members in their order.
+    if body.is_empty() || body.starts_with(b"[") {
         return Inspected::Failed(Failure::Truncated, None);
     }
     match serde_json::from_slice::<Body<'_>>(body) {
-        Ok(body) => match body.error {
-            Some(error)
-                if error.get() != "null" && body.choices.is_none() && body.data.is_none() =>
-            {
-                Inspected::Failed(Failure::Status(502), Some(error.get().to_owned()))
+        Ok(body) => {
+            let error = body.error.filter(|error| tells_of_an_error(error));
+            let has_data = body.data.is_some_and(|data| data.get().starts_with('['));
+            match error {
+                _ if body.choices.is_some_and(is_filled_list) => {}
+                // No texts were sent, so no vectors came; but beside an error an empty list says nothing.
+                None if has_data => {}
+                Some(_) if body.data.is_some_and(is_filled_list) => {}
+                Some(error) => {
+                    return Inspected::Failed(Failure::Status(502), Some(error.get().to_owned()));
+                }
+                None => return Inspected::Failed(Failure::Truncated, None),
             }
-            _ => Inspected::Answer(
-                body.usage
-                    .and_then(|usage| serde_json::from_str(usage.get()).ok()),
-            ),
-        },
+            let usage = body.usage;
+            Inspected::Answer(usage.and_then(|usage| serde_json::from_str(usage.get()).ok()))
+        }
         Err(error) if error.is_eof() => Inspected::Failed(Failure::Truncated, None),
         Err(_) => Inspected::Failed(Failure::Reset, None),
     }
 }
 
+/// An object, or a text that says something.
+fn tells_of_an_error(error: &RawValue) -> bool {
+    let error = error.get();
+    error.starts_with('{') || (error.starts_with('"') && error != "\"\"")
+}
+
+fn is_filled_list(list: &RawValue) -> bool {
+    list.get()
+        .strip_prefix('[')
+        .is_some_and(|rest| !rest.trim_start().starts_with(']'))
+}
+
 /// A complete answer as the stream that the client asked for: one chunk with the text, one with the end, usage
-/// where wanted, `[DONE]`. `None` where the answer has no choices.
+/// where wanted, `[DONE]`. `None` where the answer has no choices: a stream that says nothing would pass for an answer.
 pub(crate) fn as_stream(body: &[u8], wants_usage: bool) -> Option<Vec<u8>> {
     let mut answer: Map<String, Value> = serde_json::from_slice(body).ok()?;
     let Some(Value::Array(choices)) = answer.remove("choices") else {
         return None;
     };
+    if choices.is_empty() {
+        return None;
+    }
     let usage = answer.remove("usage");
     if answer
         .get("object")
@@ -137,15 +158,44 @@ mod tests {
         };
         for (body, inspected) in [
             (
-                r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}"#,
+                r#"{"choices":[{}],"usage":{"prompt_tokens":3,"completion_tokens":4}}"#,
                 Inspected::Answer(Some(usage)),
             ),
             (r#"{"data":[],"usage":null}"#, Inspected::Answer(None)),
             (
-                r#"{"choices":[],"usage":{"prompt_tokens":3.0,"completion_tokens":4,"x":{}}}"#,
+                r#"{"choices":[{}],"usage":{"prompt_tokens":3.0,"completion_tokens":4,"x":{}}}"#,
                 Inspected::Answer(Some(usage)),
             ),
-            (r#"{"choices":[],"error":null}"#, Inspected::Answer(None)),
+            (r#"{"choices":[{}],"error":null}"#, Inspected::Answer(None)),
+            (
+                r#"{"choices":[{}],"error":{"message":"m"}}"#,
+                Inspected::Answer(None),
+            ),
+            (
+                r#"{"choices":[],"error":{"message":"m"}}"#,
+                Inspected::Failed(Failure::Status(502), Some(r#"{"message":"m"}"#.to_owned())),
+            ),
+            (
+                r#"{"data":[],"error":"m"}"#,
+                Inspected::Failed(Failure::Status(502), Some(r#""m""#.to_owned())),
+            ),
+            (
+                r#"{"choices":[ ],"usage":{"prompt_tokens":3,"completion_tokens":4}}"#,
+                Inspected::Failed(Failure::Truncated, None),
+            ),
+            (
+                r#"{"choices":null,"error":""}"#,
+                Inspected::Failed(Failure::Truncated, None),
+            ),
+            ("{}", Inspected::Failed(Failure::Truncated, None)),
+            (
+                r#"{"data":null}"#,
+                Inspected::Failed(Failure::Truncated, None),
+            ),
+            (
+                r#" [null,null,[1],[1]]"#,
+                Inspected::Failed(Failure::Truncated, None),
+            ),
             (
                 r#"{"error":{"message":"m"}}"#,
                 Inspected::Failed(Failure::Status(502), Some(r#"{"message":"m"}"#.to_owned())),
@@ -160,5 +210,18 @@ mod tests {
         ] {
             assert_eq!(inspect(body.as_bytes()), inspected, "{body}");
         }
+    }
+
+    #[test]
+    fn an_answer_without_choices_is_no_stream() {
+        for body in [
+            r#"{"choices":[]}"#,
+            r#"{"error":{"message":"m"},"choices":[]}"#,
+            "{}",
+            "[]",
+        ] {
+            assert_eq!(as_stream(body.as_bytes(), true), None, "{body}");
+        }
+        assert!(as_stream(br#"{"choices":[{"text":"x"}]}"#, true).is_some());
     }
 }

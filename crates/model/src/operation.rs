@@ -13,7 +13,7 @@ pub enum Operation {
     Embeddings,
     /// `GET /models` and `GET /models/{id}`.
     Models,
-    /// Files, batches and responses, whatever the method: what a provider keeps under the key that made it.
+    /// Files, batches and responses: what a provider keeps under the key that made it.
     Stateful,
 }
 
@@ -22,7 +22,7 @@ pub enum Operation {
 pub enum OperationMatch<'a> {
     /// An endpoint; for `GET /models/{id}` with the model's name as it stands in the path.
     Found(Operation, Option<&'a str>),
-    /// The path exists for this method only.
+    /// The path exists for these methods only, as an `Allow` header lists them.
     WrongMethod(&'static str),
     /// No such path.
     Unknown,
@@ -43,7 +43,10 @@ impl Operation {
             "/models" => (Self::Models, None),
             _ => match path.strip_prefix("/models/") {
                 Some(id) => (Self::Models, Some(id)),
-                None if is_stateful(path) => return OperationMatch::Found(Self::Stateful, None),
+                None if is_stateful(path) && STATEFUL_METHODS.contains(method) => {
+                    return OperationMatch::Found(Self::Stateful, None);
+                }
+                None if is_stateful(path) => return OperationMatch::WrongMethod(STATEFUL_ALLOWED),
                 None => return OperationMatch::Unknown,
             },
         };
@@ -78,6 +81,18 @@ impl Operation {
 
 /// What providers keep for whoever made it.
 const STATEFUL: [&str; 3] = ["/files", "/batches", "/responses"];
+
+/// What reaches a provider along with its key. `TRACE` has servers repeat the request, key and all, to the client; of
+/// methods nobody here has heard of the same must be feared.
+const STATEFUL_METHODS: [Method; 6] = [
+    Method::GET,
+    Method::HEAD,
+    Method::POST,
+    Method::PUT,
+    Method::PATCH,
+    Method::DELETE,
+];
+const STATEFUL_ALLOWED: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
 
 fn is_stateful(path: &str) -> bool {
     STATEFUL.iter().any(|root| {
@@ -115,9 +130,15 @@ mod tests {
             "/v1/responses/r-1/cancel",
             "/batches",
         ] {
-            for method in [Method::GET, Method::POST, Method::DELETE] {
+            for method in STATEFUL_METHODS {
                 let found = OperationMatch::Found(Operation::Stateful, None);
                 assert_eq!(Operation::of(&method, path), found, "{method} {path}");
+                assert!(STATEFUL_ALLOWED.contains(method.as_str()), "{method}");
+            }
+            for method in ["TRACE", "OPTIONS", "CONNECT", "FOO", "get"] {
+                let method = Method::from_bytes(method.as_bytes()).unwrap();
+                let refused = OperationMatch::WrongMethod(STATEFUL_ALLOWED);
+                assert_eq!(Operation::of(&method, path), refused, "{method} {path}");
             }
         }
         let model = OperationMatch::Found(Operation::Models, Some("org/name"));

@@ -53,6 +53,8 @@ impl<'a> ModelRequest<'a> {
             },
             param: None,
         })?;
+        let own = || READ_MEMBERS.into_iter().chain(MAX_TOKENS);
+        members.retain(|(key, _)| !own().any(|name| is_misspelt(key, name)));
         for name in READ_MEMBERS {
             keep_last(&mut members, name);
         }
@@ -107,6 +109,13 @@ impl<'a> ModelRequest<'a> {
 
     /// Puts in what a route wants of the parameters. A length of the output is one of chats and text completions alone.
     pub fn apply(&mut self, parameters: &Parameters, operation: Operation) {
+        let set_here = || {
+            let caps = parameters.caps.keys();
+            let forced = parameters.forced.keys();
+            parameters.defaults.keys().chain(caps).chain(forced)
+        };
+        self.members
+            .retain(|(key, _)| !set_here().any(|name| is_misspelt(key, name)));
         let fits = |name: &str| operation.streams() || !MAX_TOKENS.contains(&name);
         for (name, value) in &parameters.defaults {
             let is_there = synonyms(name).any(|name| self.member(name).is_some());
@@ -121,7 +130,8 @@ impl<'a> ModelRequest<'a> {
         }
         for (name, value) in &parameters.forced {
             if value.is_null() {
-                self.members.retain(|(key, _)| key != name);
+                self.members
+                    .retain(|(key, _)| synonyms(name).all(|other| key != other));
             } else if fits(name) {
                 self.members
                     .retain(|(key, _)| key == name || synonyms(name).all(|other| key != other));
@@ -132,8 +142,15 @@ impl<'a> ModelRequest<'a> {
 
     fn cap(&mut self, name: &str, cap: &Number) {
         let limit = cap.as_f64().unwrap_or(f64::MAX);
+        // To some engines a negative number is no limit at all; to a penalty it is one like any other.
+        let least = if name.ends_with("_penalty") {
+            f64::NEG_INFINITY
+        } else {
+            0.0
+        };
         let is_within = |value: &RawValue| {
-            serde_json::from_str::<f64>(value.get()).is_ok_and(|number| number <= limit)
+            serde_json::from_str::<f64>(value.get())
+                .is_ok_and(|number| (least..=limit).contains(&number))
         };
         let mut is_there = false;
         for name in synonyms(name) {
@@ -205,6 +222,24 @@ fn synonyms(name: &str) -> impl Iterator<Item = &str> {
     std::iter::once(name).chain(other)
 }
 
+/// Whether readers that do not mind case (Go's `encoding/json`) take a member of this name for `name`, though the
+/// gateway does not: theirs would be a request that it has neither routed nor capped.
+fn is_misspelt(key: &str, name: &str) -> bool {
+    if key == name {
+        return false;
+    }
+    if key.is_ascii() {
+        return key.eq_ignore_ascii_case(name);
+    }
+    // The two letters beyond ASCII that are one with an ASCII letter once case is gone.
+    let fold = |letter: char| match letter {
+        '\u{17f}' => 's',
+        '\u{212a}' => 'k',
+        other => other.to_ascii_lowercase(),
+    };
+    key.chars().map(fold).eq(name.chars().map(fold))
+}
+
 /// Of several members of one name the last one is what readers take.
 fn keep_last(members: &mut Vec<(Cow<'_, str>, Cow<'_, RawValue>)>, name: &str) {
     let last = members.iter().rposition(|(key, _)| key == name);
@@ -226,6 +261,7 @@ fn with_usage(options: Option<&RawValue>) -> String {
     let mut members = options
         .and_then(|options| serde_json::from_str::<serde_json::Map<_, _>>(options.get()).ok())
         .unwrap_or_default();
+    members.retain(|key, _| !is_misspelt(key, "include_usage"));
     members.insert("include_usage".to_owned(), true.into());
     Value::Object(members).to_string()
 }

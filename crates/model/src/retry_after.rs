@@ -6,20 +6,29 @@ use spillway_platform::Headers;
 
 /// `retry-after-ms` (OpenAI, Azure), else `Retry-After` (RFC 9110 §10.2.3): seconds, or a date.
 pub fn retry_after(headers: &Headers, since_1970: Duration) -> Option<Duration> {
-    let number = |name: &str| -> Option<f64> {
-        let number: f64 = headers.text(name)?.trim().parse().ok()?;
-        (number.is_finite() && number >= 0.0).then_some(number)
-    };
-    let seconds = |number: f64| Duration::try_from_secs_f64(number).ok();
-    if let Some(milliseconds) = number("retry-after-ms") {
-        return seconds(milliseconds / 1000.0);
+    if let Some(milliseconds) = headers.text("retry-after-ms").and_then(number) {
+        return Duration::try_from_secs_f64(milliseconds / 1000.0).ok();
     }
-    if let Some(number) = number("retry-after") {
-        return seconds(number);
+    time_of(headers.text("retry-after")?, since_1970)
+}
+
+/// Whether clients can make something of a `Retry-After`: some sleep for what they read, and fail on a negative number.
+pub(crate) fn is_readable(value: &[u8]) -> bool {
+    std::str::from_utf8(value).is_ok_and(|text| time_of(text, Duration::ZERO).is_some())
+}
+
+fn time_of(text: &str, since_1970: Duration) -> Option<Duration> {
+    if let Some(seconds) = number(text) {
+        return Duration::try_from_secs_f64(seconds).ok();
     }
-    let date = httpdate::parse_http_date(headers.text("retry-after")?.trim()).ok()?;
+    let date = httpdate::parse_http_date(text.trim()).ok()?;
     let at = date.duration_since(UNIX_EPOCH).ok()?;
     Some(at.saturating_sub(since_1970))
+}
+
+fn number(text: &str) -> Option<f64> {
+    let number: f64 = text.trim().parse().ok()?;
+    (number.is_finite() && number >= 0.0).then_some(number)
 }
 
 #[cfg(test)]
@@ -59,6 +68,9 @@ mod tests {
                 expected.map(Duration::from_millis),
                 "{fields:?}"
             );
+            if let [("retry-after", value)] = fields.as_slice() {
+                assert_eq!(is_readable(value.as_bytes()), expected.is_some(), "{value}");
+            }
         }
     }
 }

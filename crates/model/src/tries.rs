@@ -73,13 +73,15 @@ impl<'c, 'a, S: Sender, C: Clock, W: PoolWatch> Tries<'c, 'a, S, C, W> {
         let targets = &call.route.targets;
         let weights: Vec<Option<u32>> = targets.iter().map(|target| target.weight).collect();
         let mut order = target_order(&weights, call.number);
-        if call.skips_first && !order.is_empty() {
-            order.remove(0);
+        if call.skips_first {
+            // The route's first is what the limit protects, whichever was drawn to be the call's.
+            order.retain(|index| *index != 0);
         }
         let first_target = order.first().copied();
         let pools = order.into_iter().filter_map(|index| {
             let place = targets.get(index)?;
-            Some((index, &*place.pool))
+            let model = place.model_for(call.asked_model());
+            Some((index, &*place.pool, model))
         });
         let chain = Chain::new(pools, &call.route.fallback, call.budget, call.number);
         Self {

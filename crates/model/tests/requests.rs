@@ -57,6 +57,47 @@ fn doubled_and_escaped_members_cannot_make_gateway_and_provider_read_differently
 }
 
 #[test]
+fn names_in_another_case_cannot_make_gateway_and_provider_read_differently() {
+    for (body, expected) in [
+        (
+            r#"{"model":"gpt-small","Model":"gpt-big","MODEL":"x","x":1,"X":2}"#,
+            r#"{"model":"m","x":1,"X":2,"max_tokens":100}"#,
+        ),
+        (
+            r#"{"model":"m","Stream":true,"\u017ftream":true,"stream_option\u017f":{}}"#,
+            r#"{"model":"m","max_tokens":100}"#,
+        ),
+        (
+            r#"{"model":"m","Max_Tokens":9,"max_to\u212aens":9,"MAX_COMPLETION_TOKENS":9}"#,
+            r#"{"model":"m","max_tokens":100}"#,
+        ),
+        (
+            r#"{"model":"m","max_tokens":9,"max_to\u212aens":900}"#,
+            r#"{"model":"m","max_tokens":9}"#,
+        ),
+        (
+            r#"{"model":"m","User":"u","u\u017fer":"u","TopK":1,"topk":900,"TopP":1,"ä":0}"#,
+            r#"{"model":"m","TopP":1,"ä":0,"max_tokens":100}"#,
+        ),
+        (
+            r#"{"model":"m","stream":true,"stream_options":{"Include_Usage":false,"a":1}}"#,
+            r#"{"model":"m","stream":true,"max_tokens":100,"stream_options":{"a":1,"include_usage":true}}"#,
+        ),
+    ] {
+        let parameters: Parameters = serde_json::from_str(
+            r#"{"caps":{"max_tokens":100},"forced":{"user":null,"topK":null}}"#,
+        )
+        .unwrap();
+        let mut request = parse(body).unwrap();
+        request.apply(&parameters, Operation::ChatCompletions);
+        let sent = String::from_utf8(request.body_for("m")).unwrap();
+        assert_eq!(sent, expected, "{body}");
+    }
+    let error = parse(r#"{"Model":"m"}"#).unwrap_err();
+    assert_eq!(error.param, Some("model"));
+}
+
+#[test]
 fn mistakes_are_named() {
     for (body, message, param) in [
         ("", "The request has no body. Send a JSON object.", None),
@@ -129,6 +170,10 @@ fn parameters_are_defaulted_capped_and_forced() {
             r#"{"model":"m","max_tokens":100,"n":2,"tags":0,"temperature":1,"store":false}"#,
         ),
         (
+            r#"{"model":"m","max_tokens":-1,"max_completion_tokens":0,"n":-0.5,"tags":0,"temperature":1}"#,
+            r#"{"model":"m","max_tokens":100,"max_completion_tokens":0,"n":2,"tags":0,"temperature":1,"store":false}"#,
+        ),
+        (
             r#"{"model":"m","max_tokens":null,"n":1,"tags":0,"temperature":1}"#,
             r#"{"model":"m","max_tokens":100,"n":1,"tags":0,"temperature":1,"store":false}"#,
         ),
@@ -151,6 +196,14 @@ fn parameters_are_defaulted_capped_and_forced() {
     assert_eq!(
         String::from_utf8(request.body_for("m")).unwrap(),
         r#"{"model":"m","max_completion_tokens":9}"#
+    );
+    let parameters: Parameters = serde_json::from_str(r#"{"forced":{"max_tokens":null}}"#).unwrap();
+    let mut request = parse(r#"{"model":"m","max_tokens":5,"max_completion_tokens":5}"#).unwrap();
+    request.apply(&parameters, Operation::ChatCompletions);
+    assert_eq!(
+        String::from_utf8(request.body_for("m")).unwrap(),
+        r#"{"model":"m"}"#,
+        "both names are one"
     );
 }
 

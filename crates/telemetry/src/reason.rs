@@ -39,6 +39,8 @@ pub enum Reason {
     StreamBroken,
     /// The client left before its answer was complete.
     ClientLeft,
+    /// The client did not send its request's body in time.
+    ClientTooSlow,
     /// `allowed_outbound_hosts` in `spin.toml` lacks the upstream.
     HostNotAllowed,
     /// The gateway's configuration cannot be used.
@@ -68,6 +70,7 @@ impl Reason {
             Self::UpstreamStatus => "upstream_status",
             Self::StreamBroken => "stream_broken",
             Self::ClientLeft => "client_left",
+            Self::ClientTooSlow => "client_too_slow",
             Self::HostNotAllowed => "host_not_allowed",
             Self::Misconfigured => "misconfigured",
             Self::Internal => "internal",

@@ -86,6 +86,10 @@ pub struct UpArguments {
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_duration)]
     pub header_timeout: Duration,
 
+    /// How long a client may read none of what is being sent to it; then the connection is closed.
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = parse_duration)]
+    pub send_timeout: Duration,
+
     /// How many requests an instance of a component serves before it is replaced: a number, or a
     /// range such as 1..8 from which each instance draws.
     #[arg(long, value_name = "COUNT", default_value = "128", value_parser = parse_count)]
@@ -177,6 +181,7 @@ impl UpArguments {
             http: self.listen,
             https,
             header_timeout: self.header_timeout,
+            send_timeout: self.send_timeout,
         };
         let server = Server::start(Arc::clone(&application), listeners).await?;
         let banner = banner(&application, &server, begun.elapsed());

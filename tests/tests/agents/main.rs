@@ -12,6 +12,7 @@ use spillway_tests::{
 mod concurrency;
 mod cross_origin;
 mod dimensions;
+mod held_up;
 mod places;
 mod protocols;
 mod repeats;

@@ -95,6 +95,28 @@ fn a_service_that_stays_silent_is_a_504_and_its_connection_is_closed() -> Result
 }
 
 #[test]
+fn an_upload_that_stops_is_a_408_and_does_not_reach_dify() -> Result<()> {
+    run(async {
+        let ingress =
+            Ingress::plain("timeouts: { first_byte: 300ms, run_first_byte: 300ms }").await?;
+        for target in PROGRAMS {
+            let mark = mark();
+            let mut connection = ingress.gateway.connect().await?;
+            let head = format!(
+                "POST {target}?mark={mark} HTTP/1.1\r\nHost: dify\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{{\"a"
+            );
+            connection.write(head.as_bytes()).await?;
+            let answer = connection.answer("POST").await?.finish().await?;
+            assert_dify_error(&answer, 408);
+            reason(&answer.head, Reason::ClientTooSlow);
+            assert!(ingress.dify.requests_mentioning(&mark).is_empty());
+        }
+        ingress.gateway.assert_no_trap();
+        Ok(())
+    })
+}
+
+#[test]
 fn a_service_that_sends_no_http_is_a_502() -> Result<()> {
     run(async {
         let ingress = Ingress::shared().await?;

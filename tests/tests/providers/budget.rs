@@ -83,7 +83,9 @@ async fn assert_no_storm(yaml: &str, redis: Option<&Redis>, failure: Behaviour) 
     }
     while let Some(answer) = calls.join_next().await {
         let answer = answer??;
-        assert!(answer.status() >= 400, "{}", answer.text());
+        // Told in the stream where the wait for a busy engine was longer than `keep_alive`.
+        let is_told = answer.status() >= 400 || answer.text().contains("data: {\"error\"");
+        assert!(is_told, "{}", answer.text());
     }
     let upstream: usize = [&first, &second]
         .map(|vendor| vendor.requests().len())
@@ -119,7 +121,7 @@ fn two_targets_that_fail_and_many_attempts() -> Result<()> {
     run(assert_no_storm(EAGER, None, Behaviour::Error(500)))
 }
 
-/// Nobody's key can be cooled, and whoever says 429 serves: nothing but the budget holds the retries back.
+/// There is no key to cool: the engines themselves are passed by, calls wait for them, and do not come all at once.
 #[test]
 fn two_engines_without_keys_that_are_overloaded() -> Result<()> {
     let full = Reply::json(429, &json!({"error": {"message": "the queue is full"}}));

@@ -53,6 +53,39 @@ fn ranges_types_and_bytes_of_an_answer_are_the_providers() -> Result<()> {
 }
 
 #[test]
+fn a_redirect_is_an_error_that_shows_no_address() -> Result<()> {
+    run(async {
+        let kept = Kept::start().await?;
+        let elsewhere = Reply::new(302).header("Location", "http://10.1.2.3:8000/secret");
+        kept.first.always(Behaviour::Reply(elsewhere));
+        let answer = kept
+            .call(Request::get("/llm/v1/files/f-1"), "sk-ann")
+            .await?;
+        assert_openai_error(&answer, 502);
+        assert_eq!(answer.header("location"), None);
+        assert!(!answer.text().contains("10.1.2.3"), "{}", answer.text());
+        Ok(())
+    })
+}
+
+/// TRACE above all: an answer to it is the request, with the provider's key.
+#[test]
+fn methods_that_no_file_needs_do_not_reach_a_provider() -> Result<()> {
+    run(async {
+        let kept = Kept::start().await?;
+        for method in ["TRACE", "OPTIONS", "FOO"] {
+            let answer = kept
+                .call(Request::new(method, "/llm/v1/files"), "sk-ann")
+                .await?;
+            assert_openai_error(&answer, 405);
+            assert!(answer.header("allow").is_some());
+        }
+        assert!(kept.first.requests().is_empty());
+        Ok(())
+    })
+}
+
+#[test]
 fn a_response_names_its_model_and_may_be_streamed() -> Result<()> {
     run(async {
         let kept = Kept::start().await?;

@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use super::{Pool, State, Tried, Way};
+use crate::key::KeyState;
 use crate::order::rendezvous_score;
+
+/// Which keys may be taken.
+type Allows = fn(&KeyState, Duration) -> bool;
 
 impl Pool {
     /// A way of which nothing is set aside, in turn, without what was tried. The one who asks will go it.
@@ -14,28 +18,90 @@ impl Pool {
         turn: u32,
         tried: &Tried,
     ) -> Option<Way> {
+        self.choose_where(KeyState::is_usable, now, unix_seconds, turn, tried)
+    }
+
+    /// As [`Pool::choose`], but its key may be suspect: for a call that has no other way.
+    pub fn choose_suspect(
+        &self,
+        now: Duration,
+        unix_seconds: u64,
+        turn: u32,
+        tried: &Tried,
+    ) -> Option<Way> {
+        self.choose_where(KeyState::may_serve, now, unix_seconds, turn, tried)
+    }
+
+    fn choose_where(
+        &self,
+        allows: Allows,
+        now: Duration,
+        unix_seconds: u64,
+        turn: u32,
+        tried: &Tried,
+    ) -> Option<Way> {
         let mut state = self.state.lock().ok()?;
-        let key = self.choose_key(&state, now, unix_seconds, turn, tried)?;
-        let allowed = |index: &usize| {
-            !tried.endpoints.contains(index)
-                && state
-                    .endpoints
-                    .get(*index)
-                    .is_some_and(|breaker| breaker.allows(now))
+        let key = self.choose_key(&state, allows, now, unix_seconds, turn, tried)?;
+        let takes = |index: &usize| {
+            state
+                .keyless
+                .get(*index)
+                .is_some_and(|keyless| allows(keyless, now))
         };
-        let endpoint = in_turn(self.endpoints.len(), turn).find(allowed)?;
+        let endpoint = self.choose_endpoint(&state, now, turn, tried, takes)?;
         if let Some(breaker) = state.endpoints.get_mut(endpoint) {
             breaker.enter(now);
         }
         Some(Way { endpoint, key })
     }
 
-    /// A way although its endpoint is left alone: for a call that has no other. Its key is none that is set aside.
+    /// A way by a key that cools, or without one to an endpoint that takes no more calls for now: its limit may be that
+    /// of another model.
+    pub fn choose_limited(&self, now: Duration, turn: u32, limited: Way) -> Option<Way> {
+        let mut state = self.state.lock().ok()?;
+        let takes = |index: &usize| limited.key.is_some() || *index == limited.endpoint;
+        let endpoint = self.choose_endpoint(&state, now, turn, &Tried::default(), takes)?;
+        if let Some(breaker) = state.endpoints.get_mut(endpoint) {
+            breaker.enter(now);
+        }
+        Some(Way {
+            endpoint,
+            key: limited.key,
+        })
+    }
+
+    /// A way although its endpoint is left alone: for a call that has no other. Its key is none that cools or is out.
     pub fn choose_in_need(&self, now: Duration, unix_seconds: u64, turn: u32) -> Option<Way> {
         let state = self.state.lock().ok()?;
-        let key = self.choose_key(&state, now, unix_seconds, turn, &Tried::default())?;
-        let endpoint = in_turn(self.endpoints.len(), turn).next()?;
+        let choose = |allows: Allows| {
+            self.choose_key(&state, allows, now, unix_seconds, turn, &Tried::default())
+        };
+        let key = choose(KeyState::is_usable).or_else(|| choose(KeyState::may_serve))?;
+        let takes = |index: &usize| {
+            let keyless = state.keyless.get(*index);
+            keyless.is_some_and(|keyless| keyless.may_serve(now))
+        };
+        let endpoints = || in_turn(self.endpoints.len(), turn);
+        let endpoint = endpoints().find(takes).or_else(|| endpoints().next())?;
         Some(Way { endpoint, key })
+    }
+
+    /// A way to an endpoint without a key that said it was busy: for a call that has no other. It does not wait, as it
+    /// waits for a key: nobody knows when an engine's queue has room, and many calls that wait are many that come at
+    /// once.
+    pub fn choose_busy(&self, now: Duration, turn: u32) -> Option<Way> {
+        if !self.keys.is_empty() {
+            return None;
+        }
+        let mut state = self.state.lock().ok()?;
+        let endpoint = self.choose_endpoint(&state, now, turn, &Tried::default(), |_| true)?;
+        if let Some(breaker) = state.endpoints.get_mut(endpoint) {
+            breaker.enter(now);
+        }
+        Some(Way {
+            endpoint,
+            key: None,
+        })
     }
 
     /// A key that is out, for a call that would have no key else: the provider's own words say more than the
@@ -89,22 +155,24 @@ impl Pool {
 
     /// How long until there is a key to use: nothing where there is one now, or none is needed. `None` where waiting
     /// brings none.
-    pub fn key_in(&self, now: Duration, unix_seconds: u64) -> Option<Duration> {
+    pub fn key_in(&self, now: Duration, unix_seconds: u64, tried: &Tried) -> Option<Duration> {
         if self.keys.is_empty() {
             return Some(Duration::ZERO);
         }
         let state = self.state.lock().ok()?;
+        let rest = |known: &KeyState, was_tried: bool| {
+            if known.is_usable(now) || (known.may_serve(now) && !was_tried) {
+                Some(Duration::ZERO)
+            } else {
+                known.cools_for(now)
+            }
+        };
         self.keys
             .iter()
             .zip(&state.keys)
-            .filter(|(key, _)| key.is_valid(unix_seconds))
-            .filter_map(|(_, state)| {
-                if state.is_usable(now) {
-                    Some(Duration::ZERO)
-                } else {
-                    state.cools_for(now)
-                }
-            })
+            .enumerate()
+            .filter(|(_, (key, _))| key.is_valid(unix_seconds))
+            .filter_map(|(index, (_, state))| rest(state, tried.keys.contains(&index)))
             .min()
     }
 
@@ -115,9 +183,27 @@ impl Pool {
             .is_ok_and(|state| state.endpoints.iter().any(|breaker| breaker.allows(then)))
     }
 
+    /// An endpoint, in turn, that its breaker allows.
+    fn choose_endpoint(
+        &self,
+        state: &State,
+        now: Duration,
+        turn: u32,
+        tried: &Tried,
+        takes: impl Fn(&usize) -> bool,
+    ) -> Option<usize> {
+        in_turn(self.endpoints.len(), turn).find(|index| {
+            let breaker = state.endpoints.get(*index);
+            !tried.endpoints.contains(index)
+                && takes(index)
+                && breaker.is_some_and(|breaker| breaker.allows(now))
+        })
+    }
+
     fn choose_key(
         &self,
         state: &State,
+        allows: Allows,
         now: Duration,
         unix_seconds: u64,
         turn: u32,
@@ -132,7 +218,7 @@ impl Pool {
             .zip(&state.keys)
             .enumerate()
             .filter(|(index, (key, state))| {
-                !tried.keys.contains(index) && key.is_valid(unix_seconds) && state.is_usable(now)
+                !tried.keys.contains(index) && key.is_valid(unix_seconds) && allows(state, now)
             })
             .map(|(index, (key, _))| (index, key.weight))
             .collect();

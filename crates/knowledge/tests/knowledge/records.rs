@@ -33,6 +33,27 @@ fn ragflows_chunks_become_records() {
 }
 
 #[test]
+fn a_score_that_python_wrote_and_json_does_not_know_counts_as_none() {
+    for (name, answer) in [
+        (
+            "handbook",
+            r#"{"code": 0, "data": {"chunks": [{"content": "one", "similarity": NaN}, {"content": "NaN", "similarity": 0.5}]}}"#,
+        ),
+        (
+            "papers",
+            r#"{"records": [{"content": "one", "score": NaN}, {"content": "NaN", "score": 0.5}]}"#,
+        ),
+    ] {
+        let script = vec![Step::Head(200), text(answer)];
+        let (answer, _) = serve(name, &without_threshold(), script);
+        assert_eq!(answer.status, 200, "{:?}", answer.body);
+        let records = &body(&answer)["records"];
+        assert_eq!(records[0]["content"], "NaN");
+        assert_eq!(records[1]["score"], 0.0);
+    }
+}
+
+#[test]
 fn names_of_other_releases_serve_as_well() {
     let found = json!({"code": 0, "message": "success", "data": {
         "chunks": [

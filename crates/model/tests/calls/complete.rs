@@ -141,3 +141,30 @@ fn attempts_and_conditions_are_bounded_by_the_route() {
         (1, 504)
     );
 }
+
+#[test]
+fn a_call_that_a_limit_refused_never_goes_to_the_routes_first_target() {
+    let as_written = document("");
+    let weighted = |provider: &str| {
+        let name = format!(r#""provider":"{provider}","#);
+        as_written.replace(&name, &format!(r#"{name}"weight":1,"#))
+    };
+    // Whichever is drawn to be the first.
+    for document in [as_written.clone(), weighted("a"), weighted("b")] {
+        let sender = ScriptedSender::new(vec![answers()]);
+        let clock = sender.clock.clone();
+        let body = r#"{"model":"m","messages":[]}"#;
+        let completed = with_call_by(
+            &document,
+            &sender,
+            body,
+            Operation::ChatCompletions,
+            |mut call| {
+                call.skips_first = true;
+                run(&clock, call.complete())
+            },
+        );
+        assert_eq!(completed.served.unwrap().provider, "b", "{document}");
+        assert_eq!(completed.answer.reason, Reason::Fallback);
+    }
+}

@@ -52,15 +52,14 @@ fn head() -> RequestHead {
     }
 }
 
-fn catalogue(extra_route: &str) -> Catalogue {
-    let document = format!(
+fn document(extra_route: &str) -> String {
+    format!(
         r#"{{"models":[{{"name":"llm","routes":[{{"targets":[
             {{"provider":"a","timeout":"20s","first_token_timeout":"5s"}},
             {{"provider":"b","model":"mapped","timeout":"20s","first_token_timeout":"5s"}}]{extra_route}}}]}}],
           "providers":[{{"name":"a","base_url":"http://a/v1","api_keys":["key-a-1"]}},
                        {{"name":"b","base_url":"https://b:8443/api/","api_keys":["key-b-1"]}}]}}"#
-    );
-    Catalogue::new(&serde_json::from_str::<Gateway>(&document).unwrap()).unwrap()
+    )
 }
 
 fn with_call<T>(
@@ -70,7 +69,17 @@ fn with_call<T>(
     operation: Operation,
     serve: impl FnOnce(Call<'_, ScriptedSender, scripted::ScriptedClock, Watch>) -> T,
 ) -> T {
-    let catalogue = catalogue(extra_route);
+    with_call_by(&document(extra_route), sender, body, operation, serve)
+}
+
+fn with_call_by<T>(
+    document: &str,
+    sender: &ScriptedSender,
+    body: &str,
+    operation: Operation,
+    serve: impl FnOnce(Call<'_, ScriptedSender, scripted::ScriptedClock, Watch>) -> T,
+) -> T {
+    let catalogue = Catalogue::new(&serde_json::from_str::<Gateway>(document).unwrap()).unwrap();
     let (api, _) = catalogue.api("/llm/v1").unwrap();
     let request = ModelRequest::parse(body.as_bytes(), operation).unwrap();
     let head = head();

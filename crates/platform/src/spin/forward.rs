@@ -194,6 +194,10 @@ impl Answered {
                 "{status}, which nobody had asked for"
             )));
         }
+        // The runtime hands on none above (RFC 9110 §15 knows none either).
+        if status.as_u16() > 599 {
+            return Err(SendError::Reset(format!("{status}, which is no status")));
+        }
         let headers = Headers::from_list(response.get_headers().copy_all());
         Ok(Self {
             response,

@@ -1,11 +1,15 @@
 //! Requests that come in.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
+use futures_util::future::{Either, select};
 use spin_sdk::wasip3::http::types::{ErrorCode, Method, Request, Scheme};
 use spin_sdk::wasip3::wit_bindgen::StreamResult;
 use spin_sdk::wasip3::wit_future;
 
-use crate::{Headers, RequestHead};
+use super::SpinClock;
+use crate::{Clock, Headers, RequestHead};
 
 pub(super) const PIECE_BYTES: usize = 16 * 1024;
 
@@ -24,7 +28,14 @@ pub enum ReceiveError {
     /// The client broke off.
     #[error("the request body broke off: {0}")]
     Broken(String),
+    /// The client stopped sending, or took longer than it may.
+    #[error("the request body did not come in time")]
+    TooSlow,
 }
+
+/// How long a client may be silent in the middle of a request's body: as long as nginx waits (its
+/// `client_body_timeout`).
+pub const MOST_SILENCE: Duration = Duration::from_secs(60);
 
 /// Reads a request's head.
 ///
@@ -54,9 +65,15 @@ pub fn request_head(request: &Request) -> RequestHead {
 
 /// Reads a request's body whole, copying it in.
 ///
+/// `until`, in the clock's time, is when it must be here; silence of [`MOST_SILENCE`] ends the wait before.
+///
 /// # Errors
 /// [`ReceiveError`]; past the limit reading stops at once.
-pub async fn read_body(request: Request, limit: u64) -> Result<Bytes, ReceiveError> {
+pub async fn read_body(
+    request: Request,
+    limit: u64,
+    until: Duration,
+) -> Result<Bytes, ReceiveError> {
     let limit_bytes = usize::try_from(limit).unwrap_or(usize::MAX);
     let length = request
         .get_headers()
@@ -75,7 +92,7 @@ pub async fn read_body(request: Request, limit: u64) -> Result<Bytes, ReceiveErr
     let (mut stream, trailers) = Request::consume_body(request, result_reader);
     let mut whole = BytesMut::new();
     loop {
-        let (result, piece) = stream.read(Vec::with_capacity(room)).await;
+        let (result, piece) = in_time(until, stream.read(Vec::with_capacity(room))).await?;
         if whole.len().saturating_add(piece.len()) > limit_bytes {
             return Err(ReceiveError::TooLarge { limit });
         }
@@ -91,10 +108,23 @@ pub async fn read_body(request: Request, limit: u64) -> Result<Bytes, ReceiveErr
             break;
         }
     }
-    match trailers.await {
+    match in_time(until, trailers.into_future()).await? {
         Ok(_) => Ok(whole.freeze()),
         Err(ErrorCode::HttpRequestBodySize(_)) => Err(ReceiveError::TooLarge { limit }),
         Err(code) => Err(ReceiveError::Broken(code.to_string())),
+    }
+}
+
+/// The future's output, unless the client takes too long.
+async fn in_time<T>(until: Duration, future: impl Future<Output = T>) -> Result<T, ReceiveError> {
+    // Polled, and so set, only where there is something to wait for.
+    let timer = async {
+        let rest = until.saturating_sub(SpinClock.now());
+        SpinClock.sleep(rest.min(MOST_SILENCE)).await;
+    };
+    match select(std::pin::pin!(future), std::pin::pin!(timer)).await {
+        Either::Left((output, _)) => Ok(output),
+        Either::Right(((), _)) => Err(ReceiveError::TooSlow),
     }
 }
 

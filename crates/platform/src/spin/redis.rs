@@ -11,6 +11,7 @@ use futures_util::future::{Either, select};
 use spin_sdk::redis::{self, Connection, RedisParameter, RedisResult};
 
 use spin_sdk::wasip3::spawn;
+use spin_sdk::wasip3::wit_bindgen::yield_async;
 
 use super::SpinClock;
 use crate::Clock;
@@ -187,6 +188,9 @@ impl Redis {
         if opens {
             let (done, opened) = oneshot::channel();
             spawn(Arc::clone(&self.connection).open(done));
+            // What is spawned begins at the task's next event only (wit-bindgen wakes nothing), and from a task that
+            // was spawned itself that could be the end of the time for the call.
+            yield_async().await;
             // The other end only ever says that it is done.
             let _ = opened.await;
         } else {

@@ -8,7 +8,7 @@ use crate::document::node::Path;
 use crate::document::normalise::route_name;
 use crate::document::report::Findings;
 use crate::error::shortened;
-use crate::{FallbackCondition, Gateway, ModelApi, ModelRoute, Parameters, PathMatch};
+use crate::{Fallback, FallbackCondition, Gateway, ModelApi, ModelRoute, Parameters, PathMatch};
 
 /// The names that routes may refer to.
 pub(super) struct Names<'g> {
@@ -86,6 +86,9 @@ pub(super) fn check(known: &Names<'_>, api: &ModelApi, routes: &Path, findings: 
         check_targets(&known.providers, route, &at, findings);
         check_parameters(&route.parameters, &at.key("parameters"), findings);
         check_fallback(route, &at.key("fallback"), findings);
+        if is_stateful_alone(route) {
+            check_single_way(route, &at, findings);
+        }
     }
     check_reach(api, routes, findings);
 }
@@ -208,22 +211,28 @@ fn check_targets(
 fn check_parameters(parameters: &Parameters, at: &Path, findings: &mut Findings<'_>) {
     /// What the gateway itself sees to.
     const OWN: [&str; 4] = ["model", "stream", "stream_options", "messages"];
-    let keys = [
-        ("defaults", parameters.defaults.keys()),
-        ("forced", parameters.forced.keys()),
-    ];
-    for (key, names) in keys {
-        for name in names.filter(|name| OWN.contains(&name.as_str())) {
+    let defaults = parameters.defaults.keys().map(|name| ("defaults", name));
+    let caps = parameters.caps.keys().map(|name| ("caps", name));
+    let forced = parameters.forced.keys().map(|name| ("forced", name));
+    for (key, name) in defaults.chain(caps).chain(forced) {
+        if OWN.contains(&name.as_str()) {
             findings.error_at_key(
                 &at.key(key).key(name),
                 format!("`{name}` cannot be set here: it is the client's, or the target's"),
             );
         }
     }
-    for name in parameters.caps.keys() {
+    for (name, cap) in &parameters.caps {
+        let at = at.key("caps").key(name);
+        if cap.as_f64().is_some_and(|cap| cap < 0.0) {
+            findings.error(
+                &at,
+                "a negative cap, which to some engines is no limit at all: write 0 or more",
+            );
+        }
         if parameters.forced.contains_key(name) {
             findings.warning(
-                &at.key("caps").key(name),
+                &at,
                 "`forced` sets this one whatever comes: the cap does nothing",
             );
         }
@@ -245,6 +254,41 @@ fn check_fallback(route: &ModelRoute, at: &Path, findings: &mut Findings<'_>) {
     duration(route.fallback.deadline, &at.key("deadline"), findings);
     duration(route.fallback.keep_alive, &at.key("keep_alive"), findings);
     duration(route.fallback.back_off, &at.key("back_off"), findings);
+}
+
+/// Whether the route's path lets in nothing but files, batches and responses.
+fn is_stateful_alone(route: &ModelRoute) -> bool {
+    const ROOTS: [&str; 3] = ["/v1/files", "/v1/batches", "/v1/responses"];
+    const OTHERS: [&str; 3] = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings"];
+    match &route.conditions.path {
+        None => false,
+        Some(PathMatch::Prefix(path) | PathMatch::Exact { exact: path }) => {
+            ROOTS.iter().any(|root| {
+                path.strip_prefix(root)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            })
+        }
+        Some(PathMatch::Regex { regex }) => regex_lite::Regex::new(regex).is_ok_and(|regex| {
+            ROOTS.iter().any(|path| regex.is_match(path))
+                && !OTHERS.iter().any(|path| regex.is_match(path))
+        }),
+    }
+}
+
+/// What a provider keeps is asked of one provider, once: tells of settings for any other way.
+fn check_single_way(route: &ModelRoute, at: &Path, findings: &mut Findings<'_>) {
+    if route.targets.len() > 1 {
+        findings.warning(
+            &at.key("targets").index(1),
+            "files, batches and responses go to the first target alone: remove the others, or give them routes of their own",
+        );
+    }
+    if route.fallback != Fallback::default() {
+        findings.warning(
+            &at.key("fallback"),
+            "files, batches and responses are sent once, to the first target: `fallback` does nothing here",
+        );
+    }
 }
 
 /// Tells of routes all of whose models go to routes before them.

@@ -6,6 +6,8 @@
     reason = "a test"
 )]
 
+mod set_aside;
+
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -48,6 +50,7 @@ struct Call<'a> {
 impl<'a> Call<'a> {
     fn new(pools: &'a [Pool], fallback: &'a Fallback, budget: &'a Budget, turn: u32) -> Self {
         let targets = pools.iter().enumerate();
+        let targets = targets.map(|(index, pool)| (index, pool, "m"));
         Self {
             chain: Chain::new(targets, fallback, budget, turn),
             pools,
@@ -197,29 +200,6 @@ fn several_keys_of_one_machine_are_one_way_where_the_machine_fails() {
 }
 
 #[test]
-fn nobody_waits_for_a_key_while_another_one_is_good() {
-    let pools = pools(&[(1, 2)]);
-    let fallback = Fallback {
-        max_attempts: 3,
-        ..Fallback::default()
-    };
-    let budget = Budget::default();
-    let mut call = Call::new(&pools, &fallback, &budget, 0);
-    let (_, way) = call.attempt().unwrap();
-    let told = Some(Duration::from_secs(8));
-    let limited = Outcome::Failed(Failure::Status(429), told);
-    pools[0].report(call.now, way, limited);
-    call.chain.failed(way, Failure::Status(429), told);
-    let found = call.attempt().unwrap();
-    assert_ne!(found.1.key, way.key);
-    call.fails(found, Failure::Status(500));
-    match call.step() {
-        Step::Wait(time) => assert!(time <= Duration::from_millis(250), "{time:?}"),
-        other => assert!(matches!(other, Step::Wait(_)), "{other:?}"),
-    }
-}
-
-#[test]
 fn more_attempts_go_round_after_a_longer_and_longer_wait() {
     let fallback = Fallback {
         max_attempts: 6,
@@ -278,32 +258,6 @@ fn retry_after_is_waited_for_where_it_fits() {
     }
 }
 
-#[test]
-fn while_all_keys_cool_a_call_waits_or_is_told_for_how_long() {
-    let pools = pools(&[(1, 1)]);
-    let now = Duration::from_secs(100);
-    let way = Way {
-        endpoint: 0,
-        key: Some(0),
-    };
-    let limited = Outcome::Failed(Failure::Status(429), Some(Duration::from_secs(30)));
-    pools[0].report(now, way, limited);
-    let rest = Duration::from_secs(30);
-    for (deadline, waits) in [(280, true), (20, false)] {
-        let fallback = Fallback {
-            deadline: TimeSpan::from_secs(deadline),
-            ..Fallback::default()
-        };
-        let budget = Budget::default();
-        let step = Call::new(&pools, &fallback, &budget, 7).step();
-        if waits {
-            assert_waits(step, 30);
-        } else {
-            assert_eq!(step, Step::Stop(Stop::Cooling(rest)));
-        }
-    }
-}
-
 /// For so long, and a little more, so that not all come back at once.
 fn assert_waits(step: Step, seconds: u64) {
     let wait = Duration::from_secs(seconds);
@@ -313,25 +267,6 @@ fn assert_waits(step: Step, seconds: u64) {
             "{time:?}"
         ),
         other => assert_eq!(other, Step::Wait(wait)),
-    }
-}
-
-#[test]
-fn who_finds_everybody_limited_comes_back_when_asked_to() {
-    for sizes in [&[(1, 2)][..], &[(1, 1), (1, 1)]] {
-        let pools = pools(sizes);
-        let (fallback, budget) = (Fallback::default(), Budget::default());
-        let mut call = Call::new(&pools, &fallback, &budget, 0);
-        for _ in 0..2 {
-            let (target, way) = call.attempt().unwrap();
-            let told = Some(Duration::from_secs(1));
-            let limited = Outcome::Failed(Failure::Status(429), told);
-            pools[target].report(call.now, way, limited);
-            call.chain.failed(way, Failure::Status(429), told);
-        }
-        assert_waits(call.step(), 1);
-        call.now += Duration::from_secs(3);
-        assert!(call.attempt().is_ok());
     }
 }
 
@@ -392,40 +327,14 @@ fn every_call_of_an_instance_may_move_to_another_endpoint() {
 }
 
 #[test]
-fn an_open_endpoint_is_passed_by_and_serves_in_need() {
-    let pools = pools(&[(1, 0), (1, 0)]);
-    let way = Way {
-        endpoint: 0,
-        key: None,
-    };
-    let now = Duration::from_secs(100);
-    for _ in 0..5 {
-        pools[0].report(now, way, Outcome::Failed(Failure::ConnectError, None));
-    }
-    let (fallback, budget) = (Fallback::default(), Budget::default());
-    assert_eq!(
-        Call::new(&pools, &fallback, &budget, 0).attempt(),
-        Ok((1, way))
-    );
-    for _ in 0..5 {
-        pools[1].report(now, way, Outcome::Failed(Failure::ConnectError, None));
-    }
-    let (attempts, _) = fail_all(&pools, &fallback, Failure::ConnectError);
-    assert_eq!(
-        attempts,
-        [(0, 0, None)],
-        "one attempt, and none that only adds to the storm"
-    );
-}
-
-#[test]
 fn a_storm_makes_a_fifth_more_attempts_than_calls() {
-    // Failures that open nothing, as they are no endpoint's fault and there is no key to blame.
+    // Failures that open nothing, and each time long after what the last ones set aside.
     let pools = pools(&[(1, 0), (1, 0)]);
     let (fallback, budget) = (Fallback::default(), Budget::default());
     let mut attempts = 0;
     for turn in 0..1000 {
         let mut call = Call::new(&pools, &fallback, &budget, turn);
+        call.now += Duration::from_secs(10) * turn;
         while let Ok(found) = call.attempt() {
             attempts += 1;
             call.fails(found, Failure::Status(429));
@@ -492,6 +401,7 @@ proptest! {
                     let retry_after = retry_after.map(Duration::from_secs);
                     match failure.blame() {
                         spillway_failover::Blame::Endpoint => culprits.push((target, Some(way.endpoint), None)),
+                        spillway_failover::Blame::Key if way.key.is_none() => culprits.push((target, Some(way.endpoint), None)),
                         spillway_failover::Blame::Key => culprits.push((target, None, way.key)),
                         spillway_failover::Blame::Nobody => {}
                     }
