@@ -91,3 +91,31 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for SendTimeout<S> {
         Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_millis(20);
+
+    #[tokio::test]
+    async fn who_reads_nothing_is_given_up() {
+        let (near, _far) = duplex(8);
+        let mut stream = SendTimeout::new(near, LIMIT);
+        let error = stream.write_all(&[0; 100]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn who_reads_gets_all_of_it() {
+        let (near, mut far) = duplex(8);
+        let mut stream = SendTimeout::new(near, LIMIT);
+        let mut read = [0; 100];
+        let (written, got) = tokio::join!(stream.write_all(&[7; 100]), far.read_exact(&mut read));
+        written.unwrap();
+        got.unwrap();
+        assert_eq!(read, [7; 100]);
+    }
+}
