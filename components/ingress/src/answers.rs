@@ -96,6 +96,15 @@ pub(crate) fn client_too_slow(destination: &Destination<'_>) -> Answer {
     )
 }
 
+pub(crate) fn overloaded(destination: &Destination<'_>) -> Answer {
+    Answer::error(
+        destination.surface,
+        StatusCode::SERVICE_UNAVAILABLE,
+        Reason::Overloaded,
+        "The gateway has too many large requests at once. Try again in a moment.",
+    )
+}
+
 pub(crate) fn headers_too_large(surface: Surface) -> Answer {
     let text = format!(
         "The request's header section is larger than {} KiB.",

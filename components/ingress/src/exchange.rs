@@ -63,6 +63,9 @@ impl Exchange {
             headers.append("content-type", answer.content_type);
         }
         headers.append("x-gateway-reason", answer.reason.as_str());
+        if answer.reason == Reason::Overloaded {
+            headers.set("retry-after", "1");
+        }
         if let Some(cors) = destination.and_then(|found| found.rules.cors.as_ref())
             && !headers.contains("vary")
         {

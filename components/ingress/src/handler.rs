@@ -163,6 +163,7 @@ async fn take_in_hand(
         }
         Err(ReceiveError::TooLarge { limit }) => Err(answers::body_too_large(destination, limit)),
         Err(ReceiveError::Broken(_)) => Err(answers::client_broke_off(destination)),
+        Err(ReceiveError::NoRoom(_)) => Err(answers::overloaded(destination)),
         Err(ReceiveError::TooSlow) => Err(answers::client_too_slow(destination)),
     }
 }

@@ -28,15 +28,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Header fields that go along besides those of every call: the bodies are the client's and the provider's own.
 const PASSED_REQUEST_HEADERS: [&str; 4] = ["content-type", "content-length", "accept", "range"];
 
-/// Header fields of answers that stay behind: they speak of the connection, of the gateway's own account, or of where
-/// the provider is.
-const DROPPED_ANSWER_HEADERS: [&str; 8] = [
+/// Header fields of answers that stay behind: they speak of the gateway's own account, or of where the provider is.
+const DROPPED_ANSWER_HEADERS: [&str; 6] = [
     "location",
     "refresh",
     "set-cookie",
     "openai-organization",
-    "connection",
-    "keep-alive",
     "alt-svc",
     "server",
 ];

@@ -62,6 +62,7 @@ async fn retrieve(api: &Api, request: Request, arrived: std::time::Duration) -> 
     match spin::read_body(request, MAX_REQUEST_BYTES, until).await {
         Err(ReceiveError::TooLarge { .. }) => Answer::too_large(),
         Err(ReceiveError::Broken(_)) => Answer::broken_body(),
+        Err(ReceiveError::NoRoom(_)) => Answer::overloaded(),
         Err(ReceiveError::TooSlow) => Answer::slow_body(),
         Ok(body) => {
             Retrieval {

@@ -3,25 +3,13 @@
 use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
-use spillway_platform::{Headers, RequestHead};
+use spillway_platform::{Headers, RequestHead, is_forbidden};
 
-/// Fields that belong to one hop only (RFC 9110 §7.6.1 and its forerunners), or that the runtime sets itself and
-/// refuses from a component.
+/// Fields that belong to one hop only (RFC 9110 §7.6.1, §10.1.1), besides those that hosts refuse
+/// ([`spillway_platform::is_forbidden`]).
 ///
 /// `trailer` is not among them: without it the runtime drops the trailers that it announces.
-const HOP_BY_HOP: [&str; 11] = [
-    "connection",
-    "expect",
-    "host",
-    "http2-settings",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "transfer-encoding",
-    "upgrade",
-];
+const HOP_BY_HOP: [&str; 2] = ["expect", "te"];
 
 /// Fields by which a proxy tells of the client, besides `x-forwarded-*`. What is so is told anew, from a trusted
 /// proxy's `x-forwarded-*` where there is one; whatever else a client may have put there does not go on.
@@ -51,7 +39,9 @@ pub fn ambiguity(headers: &Headers) -> Option<&'static str> {
 
 /// Removes what must not cross: hop-by-hop fields and Spin's own.
 pub fn drop_unforwardable_headers(headers: &mut Headers) {
-    headers.retain_names(|name| !name.starts_with("spin-") && !HOP_BY_HOP.contains(&name));
+    headers.retain_names(|name| {
+        !name.starts_with("spin-") && !is_forbidden(name) && !HOP_BY_HOP.contains(&name)
+    });
 }
 
 /// Removes others' copies of the fields that the gateway itself gives meaning to.

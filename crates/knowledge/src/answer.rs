@@ -36,6 +36,8 @@ pub enum Outcome {
     RateLimited,
     /// The gateway's configuration cannot be used.
     Misconfigured,
+    /// There was no room for the request's body.
+    Overloaded,
 }
 
 impl Outcome {
@@ -54,6 +56,7 @@ impl Outcome {
             Self::HostNotAllowed => "host_not_allowed",
             Self::RateLimited => "rate_limited",
             Self::Misconfigured => "misconfigured",
+            Self::Overloaded => "overloaded",
         }
     }
 }
@@ -81,6 +84,8 @@ pub enum ErrorCode {
     HostNotAllowed,
     /// 5005: the gateway's configuration cannot be used.
     Misconfigured,
+    /// 5006: the gateway has too much to do. The embedded host's own 503 has the same number.
+    Overloaded,
 }
 
 impl ErrorCode {
@@ -97,6 +102,7 @@ impl ErrorCode {
             Self::BackendError => 5003,
             Self::HostNotAllowed => 5004,
             Self::Misconfigured => 5005,
+            Self::Overloaded => 5006,
         }
     }
 }
@@ -205,6 +211,19 @@ impl Answer {
             reason: Reason::ClientTooSlow,
             ..Self::invalid_request("The request's body did not come within the API's `deadline`.")
         }
+    }
+
+    /// Other requests' bodies leave no room for this one.
+    pub fn overloaded() -> Self {
+        let mut answer = Self::error(
+            StatusCode::SERVICE_UNAVAILABLE,
+            Outcome::Overloaded,
+            Reason::Overloaded,
+            ErrorCode::Overloaded,
+            "The gateway has too many large requests at once. Try again in a moment.",
+        );
+        answer.headers.append("retry-after", "1");
+        answer
     }
 
     pub(crate) fn unauthorized(code: ErrorCode, message: &str) -> Self {

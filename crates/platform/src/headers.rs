@@ -4,6 +4,27 @@
 /// (measured on Spin 4.1). Counted as [`Headers::size`] does.
 pub const MAX_SECTION_BYTES: usize = 64 * 1024;
 
+/// Fields that a host may refuse from a component, in requests and in answers: wasmtime's
+/// `DEFAULT_FORBIDDEN_HEADERS`. An answer that holds one is an empty 500 on Spin 4.1, whose wasmtime 47 shows them to
+/// the component and takes none back; wasmtime 48 takes them away before the component sees them. They belong to one
+/// hop (RFC 9110 §7.6.1), or are set by the host itself.
+pub const FORBIDDEN: [&str; 9] = [
+    "connection",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Whether a host may refuse the field `name` (lower case) from a component.
+pub fn is_forbidden(name: &str) -> bool {
+    FORBIDDEN.contains(&name)
+}
+
 /// Header fields in the order they came, duplicates kept. Names are in lower case, as Spin hands them over.
 ///
 /// A plain list, because that is what crosses the component's boundary: a map would cost a conversion each way.
@@ -78,6 +99,12 @@ impl Headers {
         self.0.retain(|(name, _)| keep(name));
     }
 
+    /// The fields that every host lets a component send.
+    pub fn without_forbidden(mut self) -> Self {
+        self.retain_names(|name| !is_forbidden(name));
+        self
+    }
+
     /// Puts what `change` gives in the place of a field's value; `None` leaves it as it is.
     pub fn edit(&mut self, mut change: impl FnMut(&str, &[u8]) -> Option<Vec<u8>>) {
         for (name, value) in &mut self.0 {
@@ -99,5 +126,23 @@ impl Headers {
     /// Whether the section is too large to be forwarded safely.
     pub fn is_too_large(&self) -> bool {
         self.size() > MAX_SECTION_BYTES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_host_may_refuse_is_left_out() {
+        let field = |name: &str| (name.to_owned(), b"x".to_vec());
+        let mut list: Vec<_> = FORBIDDEN.into_iter().map(field).collect();
+        list.extend(["content-length", "set-cookie", "trailer", "set-cookie"].map(field));
+        let left = Headers::from_list(list).without_forbidden();
+        let names: Vec<&str> = left.iter().map(|(name, _)| name).collect();
+        assert_eq!(
+            names,
+            ["content-length", "set-cookie", "trailer", "set-cookie"]
+        );
     }
 }

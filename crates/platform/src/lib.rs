@@ -2,13 +2,15 @@
 //! Must not know any policy, API surface or configuration.
 
 mod headers;
+mod in_hand;
 mod message;
 mod ports;
 
 #[cfg(target_arch = "wasm32")]
 pub mod spin;
 
-pub use headers::{Headers, MAX_SECTION_BYTES};
+pub use headers::{Headers, MAX_SECTION_BYTES, is_forbidden};
+pub use in_hand::{BytesInHand, MAX_BYTES_IN_HAND, NoRoom, Room};
 pub use message::{ForwardError, RequestHead, SendError, Timeouts, Upstream};
 pub use ports::{
     ClientLeft, Clock, InboundResponse, IncomingBody, OutboundRequest, OutgoingBody, Sender,

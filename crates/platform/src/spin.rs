@@ -7,6 +7,7 @@ use std::io::Write as _;
 
 mod clock;
 mod errors;
+mod fields;
 mod forward;
 mod key_value;
 mod receive;
@@ -18,7 +19,7 @@ mod variables;
 pub use clock::SpinClock;
 pub use forward::{Answered, Forwarded, ForwardedBody, forward};
 pub use key_value::{Error as KeyValueError, KeyValue};
-pub use receive::{ReceiveError, read_body, request_head};
+pub use receive::{IN_HAND, ReceiveError, read_body, request_head};
 pub use redis::{Error as RedisError, Parameter, Redis, Reply};
 pub use respond::{ResponseWriter, respond, respond_with_stream, response_stream};
 pub use send::{SpinBody, SpinSender};

@@ -41,6 +41,8 @@ pub enum Reason {
     ClientLeft,
     /// The client did not send its request's body in time.
     ClientTooSlow,
+    /// The gateway had no room for the request's body.
+    Overloaded,
     /// `allowed_outbound_hosts` in `spin.toml` lacks the upstream.
     HostNotAllowed,
     /// The gateway's configuration cannot be used.
@@ -71,6 +73,7 @@ impl Reason {
             Self::StreamBroken => "stream_broken",
             Self::ClientLeft => "client_left",
             Self::ClientTooSlow => "client_too_slow",
+            Self::Overloaded => "overloaded",
             Self::HostNotAllowed => "host_not_allowed",
             Self::Misconfigured => "misconfigured",
             Self::Internal => "internal",

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use spillway_tests::{
     client::{Body, Connection, End, Request},
-    embedded_only, mark, run,
+    mannerly_only, mark, run,
     standin::{Behaviour, Reply},
 };
 
@@ -65,7 +65,7 @@ fn an_upload_of_100_mib_arrives_whole_in_bounded_memory() -> Result<()> {
                 Some(&Value::from(100 * MEBIBYTE))
             );
         }
-        if embedded_only("Spin's memory is spread over several processes") {
+        if mannerly_only("memory is measured where instances are not replaced all the time") {
             let growth = ingress.gateway.peak_memory()?.saturating_sub(before);
             assert!(
                 growth < GROWTH,
@@ -164,7 +164,7 @@ fn a_download_of_100_mib_arrives_whole_in_bounded_memory() -> Result<()> {
             let expected = reply.chunk_size.is_none().then(|| body.len().to_string());
             assert_eq!(length, expected, "the framing is kept");
         }
-        if embedded_only("Spin's memory is spread over several processes") {
+        if mannerly_only("memory is measured where instances are not replaced all the time") {
             let growth = ingress.gateway.peak_memory()?.saturating_sub(before);
             assert!(
                 growth < GROWTH,
@@ -205,7 +205,7 @@ fn a_run_that_answers_100_mib_is_read_along_in_bounded_memory() -> Result<()> {
                 answer.body.len()
             );
         }
-        if embedded_only("Spin's memory is spread over several processes") {
+        if mannerly_only("memory is measured where instances are not replaced all the time") {
             let growth = ingress.gateway.peak_memory()?.saturating_sub(before);
             assert!(
                 growth < GROWTH,

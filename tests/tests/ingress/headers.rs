@@ -3,7 +3,7 @@
 use anyhow::Result;
 use spillway_tests::{
     client::Request,
-    embedded_only, mark, run,
+    mark, run,
     standin::{Behaviour, Reply},
 };
 
@@ -137,9 +137,7 @@ fn answer_headers_come_back_and_those_of_the_hop_do_not() -> Result<()> {
         let answer = ingress
             .call(&Request::get("/api/x").header("X-Mark", &mark))
             .await?;
-        if embedded_only("Spin hands an upstream's `keep-alive` on, out of a component's reach") {
-            assert_eq!(answer.header("keep-alive"), None);
-        }
+        assert_eq!(answer.header("keep-alive"), None);
         assert_eq!(answer.header("content-encoding").as_deref(), Some("gzip"));
         assert_eq!(
             &answer.body[..],

@@ -16,6 +16,7 @@ mod conditions;
 mod failures;
 mod forwarding;
 mod headers;
+mod hop_by_hop;
 mod mounts;
 mod moving;
 mod routing;

@@ -7,7 +7,7 @@ use serde_json::json;
 use spillway_tests::{
     Gateway,
     client::{End, Request},
-    embedded_only,
+    mannerly_only,
     metrics::{self, REQUESTS},
     run,
     standin::{Behaviour, EventStream, Gate, Reply, StandinModel, Wait},
@@ -92,7 +92,7 @@ fn large() -> Behaviour {
 
 #[test]
 fn a_slow_reader_costs_no_memory() -> Result<()> {
-    if !embedded_only("its memory is several processes'") {
+    if !mannerly_only("memory is measured where instances are not replaced all the time") {
         return Ok(());
     }
     run(async {
@@ -114,7 +114,8 @@ fn a_slow_reader_costs_no_memory() -> Result<()> {
         );
         let mut blocks = 1;
         while let Some(block) = slow.next_block().await? {
-            blocks += 1;
+            // Where the fast one took long there are comments between them.
+            blocks += usize::from(block.starts_with("data:"));
             if block == "data: [DONE]" {
                 break;
             }

@@ -52,6 +52,39 @@ fn ranges_types_and_bytes_of_an_answer_are_the_providers() -> Result<()> {
     })
 }
 
+/// On Spin 4.1 each of these was an empty 500.
+#[test]
+fn what_a_provider_says_of_its_connection_stays_behind() -> Result<()> {
+    run(async {
+        let kept = Kept::start().await?;
+        for (name, value) in [
+            ("Connection", "keep-alive"),
+            ("Connection", "close"),
+            ("Keep-Alive", "timeout=5"),
+            ("Upgrade", "h2c"),
+            ("Transfer-Encoding", "chunked"),
+        ] {
+            let reply = Reply::new(200).body("bytes");
+            let reply = if name == "Transfer-Encoding" {
+                reply.chunked(2)
+            } else {
+                reply.header(name, value)
+            };
+            kept.first.always(Behaviour::Reply(reply));
+            let request = Request::get("/llm/v1/files/f-1/content");
+            let answer = kept.call(request, "sk-ann").await?;
+            assert_eq!(
+                (answer.status(), answer.text().as_ref()),
+                (200, "bytes"),
+                "{name}"
+            );
+            assert_eq!(answer.header("upgrade"), None);
+            assert_eq!(answer.header("keep-alive"), None);
+        }
+        Ok(())
+    })
+}
+
 #[test]
 fn a_redirect_is_an_error_that_shows_no_address() -> Result<()> {
     run(async {

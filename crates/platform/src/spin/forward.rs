@@ -16,8 +16,9 @@ use spin_sdk::wasip3::wit_bindgen::{StreamReader, StreamResult, yield_async};
 use spin_sdk::wasip3::{spawn, wit_future, wit_stream};
 
 use super::errors::before_head;
+use super::fields::{received, sendable};
 use super::receive::PIECE_BYTES;
-use super::respond::{fields, set_status};
+use super::respond::set_status;
 use super::send::{SpinBody, address, options};
 use crate::{ForwardError, Headers, SendError, Timeouts};
 
@@ -69,7 +70,7 @@ struct Copied {
 /// [`ForwardError`] where no head came. The client's body is gone then, as far as it was taken.
 pub async fn forward(body: ForwardedBody, to: Forwarded<'_>) -> Result<Answered, ForwardError> {
     let before_sending = |code: ErrorCode| ForwardError::Send(before_head(&code));
-    let fields = fields(to.headers).map_err(before_sending)?;
+    let fields = sendable(to.headers);
     let options = Some(options(to.timeouts));
     let copied = Arc::new(Copied::default());
     let mut limit = 0;
@@ -198,7 +199,7 @@ impl Answered {
         if status.as_u16() > 599 {
             return Err(SendError::Reset(format!("{status}, which is no status")));
         }
-        let headers = Headers::from_list(response.get_headers().copy_all());
+        let headers = received(&response.get_headers());
         Ok(Self {
             response,
             status,
@@ -209,9 +210,9 @@ impl Answered {
     /// The answer to the client: these header fields, the body and trailers moved by the runtime.
     ///
     /// # Errors
-    /// Where a header may not be sent; a fault of the caller.
+    /// Where the status may not be sent; a fault of the caller.
     pub fn splice(self, headers: &Headers) -> Result<Response, ErrorCode> {
-        let fields = fields(headers)?;
+        let fields = sendable(headers);
         let (_result, result_reader) = wit_future::new(|| Ok(()));
         let (contents, trailers) = Response::consume_body(self.response, result_reader);
         let (answer, _) = Response::new(fields, Some(contents), trailers);

@@ -9,7 +9,7 @@ use spin_sdk::wasip3::wit_bindgen::StreamResult;
 use spin_sdk::wasip3::wit_future;
 
 use super::SpinClock;
-use crate::{Clock, Headers, RequestHead};
+use crate::{BytesInHand, Clock, Headers, MAX_BYTES_IN_HAND, NoRoom, RequestHead};
 
 pub(super) const PIECE_BYTES: usize = 16 * 1024;
 
@@ -28,6 +28,9 @@ pub enum ReceiveError {
     /// The client broke off.
     #[error("the request body broke off: {0}")]
     Broken(String),
+    /// Other requests' bodies leave no room for this one.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
     /// The client stopped sending, or took longer than it may.
     #[error("the request body did not come in time")]
     TooSlow,
@@ -36,6 +39,9 @@ pub enum ReceiveError {
 /// How long a client may be silent in the middle of a request's body: as long as nginx waits (its
 /// `client_body_timeout`).
 pub const MOST_SILENCE: Duration = Duration::from_secs(60);
+
+/// What this instance holds of bodies.
+pub static IN_HAND: BytesInHand = BytesInHand::new(MAX_BYTES_IN_HAND);
 
 /// Reads a request's head.
 ///
@@ -68,7 +74,8 @@ pub fn request_head(request: &Request) -> RequestHead {
 /// `until`, in the clock's time, is when it must be here; silence of [`MOST_SILENCE`] ends the wait before.
 ///
 /// # Errors
-/// [`ReceiveError`]; past the limit reading stops at once.
+/// [`ReceiveError`]; past the limit reading stops at once, and where the instance has no room for the body nothing is
+/// read.
 pub async fn read_body(
     request: Request,
     limit: u64,
@@ -86,6 +93,7 @@ pub async fn read_body(
                 .parse::<usize>()
                 .ok()
         });
+    let mut held = IN_HAND.room(length.unwrap_or_default().min(limit_bytes))?;
     // The whole of a small body, so that it comes in one piece, and never more than a client has sent.
     let mut room = length.map_or(PIECE_BYTES, |length| length.clamp(1, MOST_PIECE_BYTES));
     let (_result, result_reader) = wit_future::new(|| Ok(()));
@@ -96,6 +104,7 @@ pub async fn read_body(
         if whole.len().saturating_add(piece.len()) > limit_bytes {
             return Err(ReceiveError::TooLarge { limit });
         }
+        held.reach(whole.len().saturating_add(piece.len()))?;
         let rest =
             length.map(|length| length.saturating_sub(whole.len().saturating_add(piece.len())));
         room = rest.map_or(PIECE_BYTES, |rest| rest.clamp(64, MOST_PIECE_BYTES));
@@ -109,7 +118,8 @@ pub async fn read_body(
         }
     }
     match in_time(until, trailers.into_future()).await? {
-        Ok(_) => Ok(whole.freeze()),
+        Ok(_) => Ok(held.filled(whole)),
+        Err(ErrorCode::ConnectionReadTimeout) => Err(ReceiveError::TooSlow),
         Err(ErrorCode::HttpRequestBodySize(_)) => Err(ReceiveError::TooLarge { limit }),
         Err(code) => Err(ReceiveError::Broken(code.to_string())),
     }

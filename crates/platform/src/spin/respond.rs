@@ -5,16 +5,17 @@
 //! returned, and one turn of the event loop in between (`yield_async`).
 
 use http::StatusCode;
-use spin_sdk::wasip3::http::types::{ErrorCode, Fields, Response, Trailers};
+use spin_sdk::wasip3::http::types::{ErrorCode, Response, Trailers};
 use spin_sdk::wasip3::wit_bindgen::{FutureWriter, StreamReader, StreamWriter, yield_async};
 use spin_sdk::wasip3::{spawn, wit_future, wit_stream};
 
+use super::fields::sendable;
 use crate::{ClientLeft, Headers, OutgoingBody};
 
 /// Answers with a body that is in hand.
 ///
 /// # Errors
-/// Where a header may not be sent; a fault of the caller.
+/// Where the status may not be sent; a fault of the caller.
 pub async fn respond(
     status: StatusCode,
     mut headers: Headers,
@@ -24,10 +25,10 @@ pub async fn respond(
     let (trailers, trailers_reader) = wit_future::new(|| Ok(None));
     let response = if body.is_empty() {
         drop(trailers);
-        Response::new(fields(&headers)?, None, trailers_reader).0
+        Response::new(sendable(&headers), None, trailers_reader).0
     } else {
         let (mut writer, reader) = wit_stream::new();
-        let response = Response::new(fields(&headers)?, Some(reader), trailers_reader).0;
+        let response = Response::new(sendable(&headers), Some(reader), trailers_reader).0;
         spawn(async move {
             // A client that left needs nothing more.
             let _ = writer.write_all(body).await;
@@ -67,7 +68,7 @@ pub async fn respond_with_stream(
     headers: &Headers,
     body: ResponseReader,
 ) -> Result<Response, ErrorCode> {
-    let (response, _) = Response::new(fields(headers)?, Some(body.stream), body.result);
+    let (response, _) = Response::new(sendable(headers), Some(body.stream), body.result);
     set_status(&response, status)?;
     yield_async().await;
     Ok(response)
@@ -99,8 +100,7 @@ impl ResponseWriter {
     /// Ends the body cleanly, with trailers where there are some.
     pub async fn finish_with(self, trailers: Option<Headers>) {
         drop(self.stream);
-        // Fields that may not be sent are left out: the body is complete all the same.
-        let trailers = trailers.and_then(|trailers| fields(&trailers).ok());
+        let trailers = trailers.map(|trailers| sendable(&trailers));
         // A client that left needs nothing more.
         let _ = self.result.write(Ok(trailers)).await;
     }
@@ -114,12 +114,6 @@ impl OutgoingBody for ResponseWriter {
             Err(ClientLeft)
         }
     }
-}
-
-pub(super) fn fields(headers: &Headers) -> Result<Fields, ErrorCode> {
-    Fields::from_list(headers.as_list()).map_err(|error| {
-        ErrorCode::InternalError(Some(format!("a header cannot be sent: {error}")))
-    })
 }
 
 pub(super) fn set_status(response: &Response, status: StatusCode) -> Result<(), ErrorCode> {

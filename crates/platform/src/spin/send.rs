@@ -14,8 +14,8 @@ use spin_sdk::wasip3::wit_bindgen::yield_async;
 use spin_sdk::wasip3::{spawn, wit_future, wit_stream};
 
 use super::errors::{before_head, within_body};
+use super::fields::{received, sendable};
 use super::receive::wasi_method;
-use super::respond::fields;
 use crate::{Headers, InboundResponse, IncomingBody, OutboundRequest, SendError, Sender, Timeouts};
 
 /// Sends through the runtime, which pools connections.
@@ -69,7 +69,7 @@ impl Sender for SpinSender {
                 drop(trailers);
             });
         }
-        let fields = fields(&headers).map_err(|code| before_head(&code))?;
+        let fields = sendable(&headers);
         let (request, _) = Request::new(
             fields,
             contents,
@@ -91,7 +91,7 @@ impl Sender for SpinSender {
             .map_err(|code| before_head(&code))?;
         let status = StatusCode::from_u16(response.get_status_code())
             .map_err(|error| SendError::Reset(error.to_string()))?;
-        let headers = Headers::from_list(response.get_headers().copy_all());
+        let headers = received(&response.get_headers());
         let body = IncomingResponseBody::new(response).map_err(|code| before_head(&code))?;
         Ok(InboundResponse {
             status,

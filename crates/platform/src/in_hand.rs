@@ -1,0 +1,132 @@
+//! How many bytes of bodies one instance holds.
+//!
+//! An instance's memory ends at 4 GiB, and where it ends the instance traps, with every stream that it serves. So what is
+//! read whole is held against a limit, and refused where it would go beyond it.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::{Bytes, BytesMut};
+
+/// What an instance holds at most: four of the largest bodies that a model API takes by default.
+pub const MAX_BYTES_IN_HAND: usize = 256 * 1024 * 1024;
+
+/// Bodies up to this are not counted: what is under way at once of them is bounded by the instance's requests.
+const SMALL_BYTES: usize = 64 * 1024;
+
+/// What an instance holds of bodies.
+#[derive(Debug)]
+pub struct BytesInHand {
+    limit: usize,
+    held: AtomicUsize,
+}
+
+/// There is no room for a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("other requests' bodies leave no room for this one")]
+pub struct NoRoom;
+
+/// The room that one body takes, free again when this is dropped.
+#[derive(Debug)]
+pub struct Room {
+    of: &'static BytesInHand,
+    bytes: usize,
+}
+
+impl BytesInHand {
+    /// Holds `limit` bytes at most.
+    pub const fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            held: AtomicUsize::new(0),
+        }
+    }
+
+    /// Room for a body of this length, or of one that is not known yet (0).
+    ///
+    /// # Errors
+    /// [`NoRoom`].
+    pub fn room(&'static self, bytes: usize) -> Result<Room, NoRoom> {
+        let mut room = Room { of: self, bytes: 0 };
+        room.reach(bytes)?;
+        Ok(room)
+    }
+}
+
+impl Room {
+    /// Room for so many bytes in all.
+    ///
+    /// # Errors
+    /// [`NoRoom`]; what there was before is kept.
+    pub fn reach(&mut self, bytes: usize) -> Result<(), NoRoom> {
+        if bytes <= SMALL_BYTES || bytes <= self.bytes {
+            return Ok(());
+        }
+        let more = bytes.saturating_sub(self.bytes);
+        let before = self.of.held.fetch_add(more, Ordering::Relaxed);
+        if before.saturating_add(more) > self.of.limit {
+            self.of.held.fetch_sub(more, Ordering::Relaxed);
+            return Err(NoRoom);
+        }
+        self.bytes = bytes;
+        Ok(())
+    }
+
+    /// The body, which takes this room until its last copy is dropped.
+    pub fn filled(self, body: BytesMut) -> Bytes {
+        if self.bytes == 0 {
+            return body.freeze();
+        }
+        Bytes::from_owner(Filled { body, _room: self })
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.of.held.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+struct Filled {
+    body: BytesMut,
+    _room: Room,
+}
+
+impl AsRef<[u8]> for Filled {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KIB: usize = 1024;
+
+    #[test]
+    fn a_body_holds_its_room_until_its_last_copy_is_gone() {
+        static IN_HAND: BytesInHand = BytesInHand::new(200 * KIB);
+        let held = || IN_HAND.held.load(Ordering::Relaxed);
+        let mut room = IN_HAND.room(0).unwrap();
+        room.reach(100 * KIB).unwrap();
+        assert_eq!(held(), 100 * KIB);
+        assert_eq!(IN_HAND.room(101 * KIB).err(), Some(NoRoom));
+        assert!(IN_HAND.room(100 * KIB).is_ok());
+        assert_eq!(room.reach(201 * KIB), Err(NoRoom));
+        let body = room.filled(BytesMut::from(&vec![7; 100 * KIB][..]));
+        let copy = body.slice(1..);
+        drop(body);
+        assert_eq!(held(), 100 * KIB);
+        assert_eq!(copy.len(), 100 * KIB - 1);
+        drop(copy);
+        assert_eq!(held(), 0);
+    }
+
+    #[test]
+    fn small_bodies_always_have_room() {
+        static IN_HAND: BytesInHand = BytesInHand::new(0);
+        let room = IN_HAND.room(64 * KIB).unwrap();
+        assert_eq!(room.filled(BytesMut::from(&b"x"[..])), Bytes::from("x"));
+        assert!(IN_HAND.room(65 * KIB).is_err());
+    }
+}
