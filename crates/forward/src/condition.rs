@@ -4,6 +4,10 @@ use regex_lite::Regex;
 use spillway_config::{RequestMatch, ValueMatch};
 use spillway_platform::RequestHead;
 
+/// The longest value that is held against an expression, in bytes: a longer one matches none. It takes the engine a
+/// time in proportion to it, and to the expression.
+pub(crate) const MAX_MATCHED_BYTES: usize = 8 * 1024;
+
 /// Conditions, ready to be asked; all must hold.
 #[derive(Debug)]
 pub struct Conditions {
@@ -78,7 +82,9 @@ impl Condition {
         match self {
             Self::Exact(text) => values.any(|value| value == text),
             Self::Prefix(prefix) => values.any(|value| value.starts_with(prefix)),
-            Self::Regex(expression) => values.any(|value| expression.is_match(value)),
+            Self::Regex(expression) => {
+                values.any(|value| value.len() <= MAX_MATCHED_BYTES && expression.is_match(value))
+            }
             Self::Present(present) => values.next().is_some() == *present,
         }
     }

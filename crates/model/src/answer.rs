@@ -9,7 +9,7 @@ use spillway_forward::openai_error;
 use spillway_platform::{Headers, SendError, Upstream};
 use spillway_telemetry::Reason;
 
-use crate::error_form::in_one_form;
+use crate::error_form::{MAX_ERROR_BYTES, in_one_form};
 use crate::redaction::redact;
 use crate::retry_after::is_readable;
 
@@ -21,9 +21,6 @@ const PASSED_HEADERS: [&str; 4] = [
     "openai-processing-ms",
     "openai-version",
 ];
-
-/// So much of a text that is no JSON is looked through for keys: far more than is told of it, even if most were keys.
-const MOST_REDACTED_BYTES: usize = 64 * 1024;
 
 /// Who served.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,15 +139,12 @@ impl AttemptFailure {
                 headers,
                 body,
             } => passed_error(status, &headers, &body, pool),
-            Told::Object(error) => {
-                let body = object_in_one_form(status, &error);
-                CallAnswer {
-                    status,
-                    reason,
-                    headers: json_headers(),
-                    body: redact(&body, pool).into(),
-                }
-            }
+            Told::Object(error) => CallAnswer {
+                status,
+                reason,
+                headers: json_headers(),
+                body: told_object(status, &error, pool).into(),
+            },
             Told::HostNotAllowed(origin) => CallAnswer::error(
                 StatusCode::BAD_GATEWAY,
                 Reason::HostNotAllowed,
@@ -232,36 +226,37 @@ pub fn error_document(status: StatusCode, reason: Reason, message: &str) -> Stri
 
 /// A provider's error in OpenAI's form, without what clients must not see.
 fn passed_error(status: StatusCode, headers: &Headers, body: &Bytes, pool: &Pool) -> CallAnswer {
-    let body = match in_one_form(status, body) {
-        Some(document) => document.to_string(),
-        None => {
-            // Redacted before it is cut: of a key that the cut goes through a part would be left.
-            let beginning = body.get(..MOST_REDACTED_BYTES).unwrap_or(body);
-            let text = redact(&String::from_utf8_lossy(beginning), pool);
-            let excerpt: String = text.trim().chars().take(500).collect();
-            let message = if excerpt.is_empty() {
-                format!("The model provider answered {status}.")
-            } else {
-                format!("The model provider answered {status}: {excerpt}")
-            };
-            error_document(status, Reason::UpstreamStatus, &message)
-        }
-    };
-    let body = redact(&body, pool);
     CallAnswer {
         status,
         reason: Reason::UpstreamStatus,
         headers: passed_headers(headers),
-        body: body.into(),
+        body: told_document(status, body, pool).into(),
     }
 }
 
-/// An error object out of an answer that had begun with 200, as a document.
-pub(crate) fn object_in_one_form(status: StatusCode, error: &str) -> String {
+/// A provider's error document in OpenAI's form, redacted; of one that cannot be read, or is too long, the beginning.
+fn told_document(status: StatusCode, body: &[u8], pool: &Pool) -> String {
+    if let Some(document) = in_one_form(status, body) {
+        return redact(&document.to_string(), pool);
+    }
+    // Redacted before it is cut: of a key that the cut goes through a part would be left.
+    let beginning = body.get(..MAX_ERROR_BYTES).unwrap_or(body);
+    let text = redact(&String::from_utf8_lossy(beginning), pool);
+    let excerpt: String = text.trim().chars().take(500).collect();
+    let message = if excerpt.is_empty() {
+        format!("The model provider answered {status}.")
+    } else {
+        format!("The model provider answered {status}: {excerpt}")
+    };
+    error_document(status, Reason::UpstreamStatus, &message)
+}
+
+/// An error object out of an answer that had begun with 200, as a document; redacted.
+pub(crate) fn told_object(status: StatusCode, error: &str, pool: &Pool) -> String {
     let document = format!("{{\"error\":{error}}}");
     match in_one_form(status, document.as_bytes()) {
-        Some(document) => document.to_string(),
-        None => document,
+        Some(document) => redact(&document.to_string(), pool),
+        None => told_document(status, error.as_bytes(), pool),
     }
 }
 

@@ -14,6 +14,7 @@ use spillway_platform::{
 };
 
 use crate::answer::{AttemptFailure, Told};
+use crate::error_form::MAX_ERROR_BYTES;
 use crate::refusal::{failure_of, is_emptied_by_filter};
 use crate::retry_after::retry_after;
 use crate::tries::{Attempting, Next, Tries};
@@ -180,8 +181,8 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
         upstream: &Upstream,
         mut response: InboundResponse<S::Body>,
     ) -> Result<(Headers, Bytes), AttemptFailure> {
-        let read = read_whole(&mut response.body).await;
         if response.status.is_success() {
+            let read = read_whole(&mut response.body).await;
             let body = read.map_err(|error| AttemptFailure::of_send(&error, upstream))?;
             return Ok((response.headers, body));
         }
@@ -190,8 +191,7 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
             // Nothing that a client of this API could make sense of: a redirect, an upgrade, no status at all.
             return Err(AttemptFailure::bare(Failure::Reset));
         }
-        // An error is an error even if its text broke off.
-        let body = read.unwrap_or_default();
+        let body = read_error(&mut response.body).await;
         Err(AttemptFailure {
             retry_after: retry_after(&response.headers, self.clock.since_1970()),
             ..AttemptFailure::told(
@@ -280,6 +280,17 @@ fn is_stream(headers: &Headers, body: &[u8]) -> bool {
     });
     let begins_so = body.trim_ascii_start().starts_with(b"data:");
     begins_so || (says_so && body.trim_ascii_start().first() != Some(&b'{'))
+}
+
+/// An error's text, as far as it is told: an error is one even if its text broke off.
+async fn read_error<B: IncomingBody>(body: &mut B) -> Bytes {
+    let mut text = BytesMut::new();
+    while text.len() <= MAX_ERROR_BYTES
+        && let Ok(Some(piece)) = body.next().await
+    {
+        text.extend_from_slice(&piece);
+    }
+    text.freeze()
 }
 
 async fn read_whole<B: IncomingBody>(body: &mut B) -> Result<Bytes, SendError> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use spillway_config::{Gateway, ModelApi};
 use spillway_failover::Pool;
 
-use crate::{Asked, ModelPattern, Route, TargetPlace};
+use crate::{Asked, MAX_MODEL_BYTES, ModelPattern, Route, TargetPlace};
 
 /// A configuration that cannot be served by. `spillway check` refuses it before.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -200,8 +200,12 @@ impl Api {
         models
     }
 
-    /// Up to three models of this caller whose names are near to `model`, nearest first.
+    /// Up to three models of this caller whose names are near to `model`, nearest first; none for what is too long to be
+    /// a name.
     pub fn near(&self, consumer: Option<&str>, model: &str) -> Vec<&str> {
+        if model.len() > MAX_MODEL_BYTES {
+            return Vec::new();
+        }
         let mut near: Vec<(f64, &str)> = self
             .models(consumer)
             .into_iter()

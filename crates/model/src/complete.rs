@@ -7,6 +7,7 @@ use spillway_failover::Failure;
 use spillway_sse::write_event;
 
 use crate::Usage;
+use crate::error_form::MAX_ERROR_BYTES;
 
 /// What a provider's 200 really is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +47,7 @@ pub fn inspect(body: &[u8]) -> Inspected {
                 None if has_data => {}
                 Some(_) if body.data.is_some_and(is_filled_list) => {}
                 Some(error) => {
-                    return Inspected::Failed(Failure::Status(502), Some(error.get().to_owned()));
+                    return Inspected::Failed(Failure::Status(502), Some(beginning_of(error)));
                 }
                 None => return Inspected::Failed(Failure::Truncated, None),
             }
@@ -56,6 +57,13 @@ pub fn inspect(body: &[u8]) -> Inspected {
         Err(error) if error.is_eof() => Inspected::Failed(Failure::Truncated, None),
         Err(_) => Inspected::Failed(Failure::Reset, None),
     }
+}
+
+/// The error, or as much of it as is ever told.
+fn beginning_of(error: &RawValue) -> String {
+    let error = error.get();
+    let end = error.floor_char_boundary(MAX_ERROR_BYTES);
+    error.get(..end).unwrap_or_default().to_owned()
 }
 
 /// An object, or a text that says something.

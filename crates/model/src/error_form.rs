@@ -4,13 +4,19 @@ use http::StatusCode;
 use serde_json::{Map, Value};
 use spillway_forward::openai_error;
 
+/// The longest error that is read, in bytes. Whatever is longer repeats the request; of it only a beginning is told.
+pub(crate) const MAX_ERROR_BYTES: usize = 64 * 1024;
+
 /// A provider's error document as OpenAI would write it: `{"error": {"message", "type", "param", "code"}}`, with the
 /// provider's own message, type and code, and whatever else stands in the error. `None` where it is no error that can
-/// be read.
+/// be read, or longer than [`MAX_ERROR_BYTES`].
 ///
 /// Known forms: OpenAI's; a text as `error` (Ollama, llama.cpp); numbers as codes (OpenRouter, Gemini); members of the
 /// document itself (vLLM, Model Studio); Anthropic's.
 pub(crate) fn in_one_form(status: StatusCode, body: &[u8]) -> Option<Value> {
+    if body.len() > MAX_ERROR_BYTES {
+        return None;
+    }
     let Value::Object(mut document) = serde_json::from_slice(body).ok()? else {
         return None;
     };

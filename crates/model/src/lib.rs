@@ -30,7 +30,7 @@ pub use chunk::{ChunkReader, Progress, ProviderError};
 pub use complete::{Inspected, inspect};
 pub use operation::{Operation, OperationMatch, versioned};
 pub use pattern::ModelPattern;
-pub use request::{ModelRequest, RequestError};
+pub use request::{MAX_MODEL_BYTES, ModelRequest, RequestError};
 pub use retry_after::retry_after;
 pub use route::{Asked, Route};
 pub use stream::{StreamEnd, StreamSummary};

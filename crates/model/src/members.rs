@@ -6,6 +6,10 @@ use std::fmt;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+/// So many members an object may have. No API's request has a hundred; each costs memory and a comparison with every
+/// name that is looked for.
+const MAX_MEMBERS: usize = 1_000;
+
 /// A JSON object's members in order, values unread.
 pub(crate) struct Members<'a>(pub Vec<(Cow<'a, str>, Cow<'a, RawValue>)>);
 
@@ -22,6 +26,11 @@ impl<'de> serde::Deserialize<'de> for Members<'de> {
             fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
                 let mut members = Vec::new();
                 while let Some((Key(key), value)) = map.next_entry::<_, &RawValue>()? {
+                    if members.len() >= MAX_MEMBERS {
+                        return Err(serde::de::Error::custom(format_args!(
+                            "it has more than {MAX_MEMBERS} members"
+                        )));
+                    }
                     members.push((key, Cow::Borrowed(value)));
                 }
                 Ok(Members(members))

@@ -6,6 +6,9 @@ use spillway_failover::Failure;
 /// Statuses with which providers refuse a request for what it asks.
 const REFUSALS: [u16; 4] = [400, 403, 413, 422];
 
+/// An answer that says nothing is no longer than this, whatever a filter's own report adds to it.
+const MAX_EMPTY_ANSWER_BYTES: usize = 64 * 1024;
+
 /// How providers say that a request is longer than the model takes: OpenAI, Azure, vLLM, SGLang, Anthropic, Gemini,
 /// Model Studio, llama.cpp, Mistral.
 const TOO_LONG: [&str; 10] = [
@@ -60,6 +63,9 @@ fn words(body: &[u8]) -> Option<String> {
 
 /// Whether a content filter ended every choice of an answer before it said anything.
 pub(crate) fn is_emptied_by_filter(body: &[u8]) -> bool {
+    if body.len() > MAX_EMPTY_ANSWER_BYTES {
+        return false;
+    }
     let Ok(answer) = serde_json::from_slice::<Value>(body) else {
         return false;
     };

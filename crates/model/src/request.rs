@@ -36,6 +36,13 @@ pub struct ModelRequest<'a> {
 /// gateway and provider cannot read the request differently.
 const READ_MEMBERS: [&str; 3] = ["model", "stream", "stream_options"];
 
+/// The longest name of a model, in bytes. Names are searched and compared with patterns; the longest real ones are
+/// paths of fine-tuned models, of some 200.
+pub const MAX_MODEL_BYTES: usize = 512;
+
+/// A character as JSON writes it takes six bytes at most for each of UTF-8's.
+const MAX_WRITTEN_MODEL_BYTES: usize = 6 * MAX_MODEL_BYTES + 2;
+
 /// Two names of one thing: the older, and the one that reasoning models want.
 const MAX_TOKENS: [&str; 2] = ["max_tokens", "max_completion_tokens"];
 
@@ -64,7 +71,13 @@ impl<'a> ModelRequest<'a> {
                 .find(|(key, _)| key == name)
                 .map(|(_, value)| value.as_ref())
         };
-        let model = match member("model").map(|value| serde_json::from_str::<String>(value.get())) {
+        let model = match member("model").map(read_model) {
+            Some(Ok(model)) if model.len() > MAX_MODEL_BYTES => {
+                return Err(wrong(
+                    "model",
+                    "`model` is longer than 512 bytes. Send the name of a model alone.",
+                ));
+            }
             Some(Ok(model)) if !model.is_empty() => model,
             Some(_) => {
                 return Err(wrong(
@@ -212,6 +225,15 @@ impl<'a> ModelRequest<'a> {
         body.push(b'}');
         body
     }
+}
+
+/// The name; of one that is too long only its beginning, enough to tell.
+fn read_model(value: &RawValue) -> serde_json::Result<String> {
+    let written = value.get();
+    if written.len() > MAX_WRITTEN_MODEL_BYTES && written.starts_with('"') {
+        return Ok(" ".repeat(MAX_MODEL_BYTES.saturating_add(1)));
+    }
+    serde_json::from_str(written)
 }
 
 /// A parameter's names: its own, and another for the same thing.

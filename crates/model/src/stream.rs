@@ -6,10 +6,9 @@ use spillway_failover::{Failure, Pool, Stop};
 use spillway_platform::{ClientLeft, Clock, InboundResponse, IncomingBody, Sender};
 use spillway_telemetry::Reason;
 
-use crate::answer::{AttemptFailure, Told, object_in_one_form};
+use crate::answer::{AttemptFailure, Told, told_object};
 use crate::chunk::ProviderError;
 use crate::complete::as_stream;
-use crate::redaction::redact;
 use crate::refusal::is_emptied_by_filter;
 use crate::tries::{Attempting, Next, Tries};
 use crate::waiter::{Interrupt, Waiter};
@@ -320,10 +319,7 @@ fn is_event_stream<B>(response: &InboundResponse<B>) -> bool {
 /// The provider's own error object, else ours.
 fn broken_event(error: &ProviderError, pool: &Pool) -> Vec<u8> {
     match &error.error {
-        Some(object) => {
-            let document = object_in_one_form(http::StatusCode::BAD_GATEWAY, object);
-            redact(&document, pool).into_bytes()
-        }
+        Some(object) => told_object(http::StatusCode::BAD_GATEWAY, object, pool).into_bytes(),
         None => {
             let message = match error.failure {
                 Failure::Timeout | Failure::FirstTokenTimeout => {

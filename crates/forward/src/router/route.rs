@@ -5,7 +5,7 @@ use spillway_config::{AgentRoute, DifyService, PathMatch};
 use spillway_platform::RequestHead;
 
 use super::Error;
-use crate::condition::Conditions;
+use crate::condition::{Conditions, MAX_MATCHED_BYTES};
 use crate::is_below;
 
 /// A route of the operator's own.
@@ -76,7 +76,11 @@ impl Route {
     pub fn rank(&self, path: &str, request: &RequestHead) -> Option<Rank> {
         let (kind, prefix_length, matches) = match &self.path {
             PathRule::Prefix(prefix) => (Kind::Prefix, prefix.len(), is_below(path, prefix)),
-            PathRule::Regex(expression) => (Kind::Regex, 0, expression.is_match(path)),
+            PathRule::Regex(expression) => (
+                Kind::Regex,
+                0,
+                path.len() <= MAX_MATCHED_BYTES && expression.is_match(path),
+            ),
             PathRule::Exact(exact) => (Kind::Exact, 0, path == exact),
         };
         let method = request.method.as_str();
