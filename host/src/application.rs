@@ -5,18 +5,22 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use ipnet::IpNet;
 use wasmtime_wasi_http::handler::ProxyHandler;
 
+use crate::answer::ErrorForm;
+use crate::capacity::{Clients, MemoryBudget, Slots, UploadRate};
 use crate::component::Component;
 use crate::engine::ComponentEngine;
 use crate::gateway_config;
-use crate::instance::{ComponentHandler, Population};
+use crate::instance::{ComponentHandler, InstancePool};
 use crate::key_value::Stores;
 use crate::log_lines::{Destination, notice};
 use crate::manifest::{ComponentDefinition, Manifest, MountedFiles};
 use crate::outbound::{AllowedDestinations, HttpClients};
 use crate::peers::Peers;
 use crate::redis::RedisLimit;
+use crate::refusals::Refusals;
 use crate::reuse::ReuseLimits;
 use crate::routes::Router;
 use crate::runtime_config::RuntimeConfig;
@@ -37,8 +41,18 @@ pub struct ApplicationSettings {
     pub runtime_config: RuntimeConfig,
     /// Limits of instances.
     pub reuse: ReuseLimits,
+    /// How many connections one client address may hold; `None`: any number.
+    pub max_connections_per_client: Option<usize>,
+    /// The slowest that a request's body may come; `None`: as slowly as it likes.
+    pub upload_rate: Option<UploadRate>,
+    /// How much memory all instances may hold, in bytes.
+    pub memory_budget: u64,
+    /// Proxies that speak for many clients.
+    pub trusted_proxies: Vec<IpNet>,
     /// Whether what components write to stdout and stderr is thrown away.
     pub quiet: bool,
+    /// See [`crate::harsh`].
+    pub harsh: bool,
 }
 
 /// A running application.
@@ -47,10 +61,18 @@ pub struct Application {
     pub router: Router<RouteTarget>,
     /// Its components.
     pub peers: Arc<Peers>,
-    /// Its instances.
-    pub population: Arc<Population>,
+    /// Its instances, and the places for them.
+    pub pool: Arc<InstancePool>,
+    /// Its clients' connections.
+    pub clients: Arc<Clients>,
+    /// The slowest that a request's body may come.
+    pub upload_rate: Option<UploadRate>,
+    /// What an operator is told of requests that were refused.
+    pub notices: Refusals,
     /// What `/.well-known/spin/info` answers.
     pub info: bytes::Bytes,
+    /// See [`crate::harsh`].
+    pub harsh: bool,
     /// How many of its components had to be compiled.
     pub compiled: usize,
     /// How many components it has.
@@ -70,6 +92,8 @@ pub struct RouteTarget {
     pub handler: ProxyHandler<ComponentHandler>,
     /// Headers that are the same for all its requests.
     pub headers: RouteHeaders,
+    /// What the host's own errors look like.
+    pub error_form: ErrorForm,
 }
 
 impl Application {
@@ -100,15 +124,21 @@ impl Application {
             http: Arc::new(HttpClients::new(
                 config.http_connection_pooling,
                 config.http_max_connections,
+                settings.harsh,
             )),
             redis: RedisLimit::new(config.redis_max_connections),
             peers: Arc::new(Peers::default()),
-            population: Arc::new(Population::default()),
+            pool: Arc::new(InstancePool {
+                population: Arc::default(),
+                slots: Arc::new(Slots::new(engine.capacity, manifest.components.len())),
+                memory: Arc::new(MemoryBudget::new(settings.memory_budget)),
+            }),
             files,
+            harsh: settings.harsh,
         };
         let ids: Vec<&str> = manifest.components.keys().map(String::as_str).collect();
         let mut handlers = HashMap::new();
-        for (id, definition) in &manifest.components {
+        for (number, (id, definition)) in manifest.components.iter().enumerate() {
             let component = shared
                 .component(id, definition, variables, &ids, settings.quiet)
                 .with_context(|| format!("component `{id}`"))?;
@@ -119,7 +149,8 @@ impl Application {
                 service,
                 Arc::new(component),
                 settings.reuse,
-                Arc::clone(&shared.population),
+                Arc::clone(&shared.pool),
+                number,
             ));
             handlers.insert(id.clone(), handler);
         }
@@ -128,8 +159,15 @@ impl Application {
         Ok(Self {
             router,
             peers: shared.peers,
-            population: shared.population,
+            pool: shared.pool,
+            clients: Arc::new(Clients::new(
+                settings.max_connections_per_client,
+                settings.trusted_proxies.clone(),
+            )),
+            upload_rate: settings.upload_rate,
+            notices: Refusals::default(),
             info: info(manifest).into(),
+            harsh: settings.harsh,
             compiled: engine.compiled(),
             components: manifest.components.len(),
             _files: shared.files,
@@ -142,8 +180,9 @@ struct Shared {
     http: Arc<HttpClients>,
     redis: RedisLimit,
     peers: Arc<Peers>,
-    population: Arc<Population>,
+    pool: Arc<InstancePool>,
     files: MountedFiles,
+    harsh: bool,
 }
 
 impl Shared {
@@ -184,6 +223,8 @@ impl Shared {
             http: Arc::clone(&self.http),
             redis: self.redis.clone(),
             peers: Arc::clone(&self.peers),
+            error_form: definition.error_form,
+            harsh: self.harsh,
         })
     }
 }
@@ -217,6 +258,7 @@ fn make_router(
             component: trigger.component.clone(),
             description: definition.and_then(|it| it.description.clone()),
             handler: handler.clone(),
+            error_form: definition.map(|it| it.error_form).unwrap_or_default(),
             headers: RouteHeaders::new(&route.based, &route.raw, &route.prefix)
                 .with_context(|| format!("route {}", route.raw))?,
         })

@@ -16,6 +16,8 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use wasmtime_wasi_http::{Error, WasiBody};
 
+use crate::harsh::Pieces;
+
 thread_local! {
     /// Whether the body polled last on this thread was a `WireBody` that came to its end.
     static WIRE_ENDED: Cell<bool> = const { Cell::new(false) };
@@ -92,12 +94,21 @@ impl Body for GuardedBody {
 #[derive(Debug)]
 pub struct WireBody {
     incoming: Incoming,
+    /// Set under `--harsh`.
+    pieces: Option<Pieces>,
 }
 
 impl WireBody {
     /// Takes the body of a message that hyper read.
-    pub fn new(incoming: Incoming) -> Self {
-        Self { incoming }
+    pub fn new(incoming: Incoming, harsh: bool) -> Self {
+        Self {
+            incoming,
+            pieces: harsh.then(Pieces::default),
+        }
+    }
+
+    fn left(&self) -> usize {
+        self.pieces.as_ref().map_or(0, Pieces::left)
     }
 }
 
@@ -109,17 +120,35 @@ impl Body for WireBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let polled = ready!(Pin::new(&mut self.get_mut().incoming).poll_frame(cx));
+        let this = self.get_mut();
+        WIRE_ENDED.set(false);
+        if let Some(piece) = this.pieces.as_mut().and_then(Pieces::next) {
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
+        }
+        let polled = ready!(Pin::new(&mut this.incoming).poll_frame(cx));
         WIRE_ENDED.set(polled.is_none());
-        Poll::Ready(polled.map(|frame| frame.map_err(Error::Hyper)))
+        let pieces = &mut this.pieces;
+        Poll::Ready(polled.map(|frame| {
+            let frame = frame.map_err(Error::Hyper)?;
+            Ok(match pieces {
+                Some(pieces) => frame.map_data(|data| pieces.cut(data)),
+                None => frame,
+            })
+        }))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.left() == 0 && self.incoming.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        let mut hint = self.incoming.size_hint();
+        let left = u64::try_from(self.left()).unwrap_or(u64::MAX);
+        if let Some(upper) = hint.upper() {
+            hint.set_upper(upper.saturating_add(left));
+        }
+        hint.set_lower(hint.lower().saturating_add(left));
+        hint
     }
 }
 

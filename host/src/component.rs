@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::answer::ErrorForm;
 use crate::key_value::Backend;
 use crate::log_lines::{Destination, notice_of};
 use crate::outbound::{AllowedDestinations, HttpClients};
@@ -37,6 +38,10 @@ pub struct Component {
     pub redis: RedisLimit,
     /// The application's other components.
     pub peers: Arc<Peers>,
+    /// What the host's own errors look like at its routes.
+    pub error_form: ErrorForm,
+    /// See [`crate::harsh`].
+    pub harsh: bool,
 }
 
 impl Component {

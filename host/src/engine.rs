@@ -2,11 +2,13 @@
 
 use std::path::Path;
 use std::str::FromStr;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{
-    Cache, CacheConfig, Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
+    Cache, CacheConfig, Config, Engine, EngineWeak, InstanceAllocationStrategy,
+    PoolingAllocationConfig,
 };
 use wasmtime_wasi_http::p3::bindings::ServicePre;
 
@@ -17,8 +19,13 @@ use crate::log_lines::notice;
 const MB: usize = 1 << 20;
 const GB: usize = 1 << 30;
 
+/// As on Spin.
+const DEFAULT_INSTANCES: u32 = 1_000;
+
 /// Compiles components and links them with what the host serves.
 pub struct ComponentEngine {
+    /// How many instances there may be at once.
+    pub capacity: usize,
     engine: Engine,
     linker: Linker<InstanceState>,
     cache: Cache,
@@ -41,9 +48,14 @@ impl ComponentEngine {
                 format!("compiled components in {}", cache_folder.display()),
             )
         })?;
-        let engine = make_engine(&cache)?;
+        let capacity = variable("SPIN_MAX_INSTANCE_COUNT", DEFAULT_INSTANCES)?;
+        let engine = make_engine(&cache, capacity)?;
         let linker = make_linker(&engine)?;
+        tick(engine.weak())?;
         Ok(Self {
+            capacity: variable("SPIN_WASMTIME_INSTANCE_COUNT", capacity)?
+                .try_into()
+                .unwrap_or(usize::MAX),
             engine,
             linker,
             cache,
@@ -85,16 +97,34 @@ impl ComponentEngine {
     }
 }
 
+/// How long guest code may keep a thread at a time. Then it yields, and goes on when others have had their turn.
+const TICK: Duration = Duration::from_millis(10);
+
+/// Counts time for guests, as long as the engine lives.
+fn tick(engine: EngineWeak) -> anyhow::Result<()> {
+    std::thread::Builder::new()
+        .name("epochs".to_owned())
+        .spawn(move || {
+            while let Some(engine) = engine.upgrade() {
+                engine.increment_epoch();
+                std::thread::sleep(TICK);
+            }
+        })
+        .context("cannot start a thread")?;
+    Ok(())
+}
+
 /// wasmtime's errors are not the standard library's, so `context` does not take them.
 fn named(error: wasmtime::Error, what: String) -> anyhow::Error {
     anyhow::Error::from(error).context(what)
 }
 
 /// With a pool of memory if the machine has the address space, as instances then come much cheaper.
-fn make_engine(cache: &Cache) -> anyhow::Result<Engine> {
+fn make_engine(cache: &Cache, instances: u32) -> anyhow::Result<Engine> {
     let mut config = Config::new();
     config
         .wasm_component_model_async(true)
+        .epoch_interruption(true)
         .cache(Some(cache.clone()));
     let wanted = match std::env::var("SPIN_WASMTIME_POOLING").as_deref() {
         Ok("0") => Pool::Never,
@@ -102,7 +132,7 @@ fn make_engine(cache: &Cache) -> anyhow::Result<Engine> {
         _ => Pool::IfPossible,
     };
     if wanted != Pool::Never {
-        let pool = InstanceAllocationStrategy::Pooling(pool()?);
+        let pool = InstanceAllocationStrategy::Pooling(pool(instances)?);
         match Engine::new(config.clone().allocation_strategy(pool)) {
             Ok(engine) => return Ok(engine),
             Err(error) if wanted == Pool::Always => return Err(error.into()),
@@ -122,8 +152,7 @@ enum Pool {
 }
 
 /// Spin's sizes, and Spin's names for changing them.
-fn pool() -> anyhow::Result<PoolingAllocationConfig> {
-    let instances: u32 = variable("SPIN_MAX_INSTANCE_COUNT", 1_000)?;
+fn pool(instances: u32) -> anyhow::Result<PoolingAllocationConfig> {
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(variable("SPIN_WASMTIME_INSTANCE_COUNT", instances)?)
         .total_memories(variable("SPIN_WASMTIME_TOTAL_MEMORIES", instances)?)

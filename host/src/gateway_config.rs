@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::Context as _;
+use ipnet::IpNet;
 use spillway_config::{AllowedHosts, Checked, Gateway, Severity};
 
 use crate::manifest::Manifest;
@@ -15,6 +16,18 @@ pub const VARIABLE: &str = "gateway_config";
 
 /// The file of the normal form, for components that do not get the variable.
 pub const NORMAL_FORM_FILE: &str = "gateway.json";
+
+/// The proxies that a normal form trusts. One that cannot be read names none: the components say what is wrong with it.
+pub fn trusted_proxies(normal_form: &str) -> Vec<IpNet> {
+    #[derive(serde::Deserialize)]
+    struct Trusting {
+        #[serde(default)]
+        trusted_proxies: Vec<IpNet>,
+    }
+    serde_json::from_str(normal_form)
+        .map(|Trusting { trusted_proxies }| trusted_proxies)
+        .unwrap_or_default()
+}
 
 /// A configuration that can be used.
 #[derive(Debug)]

@@ -17,7 +17,9 @@ use wasmtime_wasi_http::p3::bindings::ServicePre;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::body::InstanceFate;
+use crate::capacity::{InstanceMemory, MemoryBudget, Slot, Slots, WakerOf, Wakers};
 use crate::component::Component;
+use crate::harsh::CoarseClock;
 use crate::log_lines::{ComponentOutput, notice_of};
 use crate::outbound::OutboundHttp;
 use crate::reuse::ReuseLimits;
@@ -33,6 +35,7 @@ pub struct InstanceState {
     pub open_redis_connections: usize,
     /// Key-value stores the guest holds.
     pub open_stores: usize,
+    memory: InstanceMemory,
 }
 
 /// Gives host functions the instance's state.
@@ -43,13 +46,21 @@ impl HasData for HasInstance {
 }
 
 impl InstanceState {
-    fn new(component: &Arc<Component>, fate: Arc<InstanceFate>) -> wasmtime::Result<Self> {
+    fn new(
+        component: &Arc<Component>,
+        fate: Arc<InstanceFate>,
+        memory: InstanceMemory,
+    ) -> wasmtime::Result<Self> {
         let output =
             |destination| ComponentOutput::new(Arc::clone(&component.log_prefix), destination);
         let mut wasi = WasiCtxBuilder::new();
         wasi.envs(&component.environment)
             .stdout(output(component.stdout))
             .stderr(output(component.stderr));
+        if component.harsh {
+            let clock = CoarseClock::new();
+            wasi.monotonic_clock(clock).wall_clock(clock);
+        }
         if let Some(folder) = &component.files {
             wasi.preopened_dir(folder, "/", FsPerms::ReadOnly)?;
         }
@@ -60,6 +71,7 @@ impl InstanceState {
             table: ResourceTable::new(),
             open_redis_connections: 0,
             open_stores: 0,
+            memory,
         })
     }
 
@@ -126,28 +138,55 @@ pub struct ComponentHandler {
     service: ServicePre<InstanceState>,
     component: Arc<Component>,
     limits: ReuseLimits,
-    population: Arc<Population>,
+    pool: Arc<InstancePool>,
+    /// Which component it is, to `slots`.
+    number: usize,
+    wakers: Arc<Wakers>,
 }
 
+/// What the instances of all components share.
+#[derive(Debug)]
+pub struct InstancePool {
+    /// Those that are at work.
+    pub population: Arc<Population>,
+    /// The places for them.
+    pub slots: Arc<Slots>,
+    /// The memory for them.
+    pub memory: Arc<MemoryBudget>,
+}
+
+/// All places for instances of a component are taken.
+#[derive(Debug, thiserror::Error)]
+#[error("all places for instances are taken")]
+pub struct NoSlot;
+
 impl ComponentHandler {
-    /// Prepares a compiled and linked component.
+    /// Prepares a compiled and linked component; `number` tells it from others.
     pub fn new(
         service: ServicePre<InstanceState>,
         component: Arc<Component>,
         limits: ReuseLimits,
-        population: Arc<Population>,
+        pool: Arc<InstancePool>,
+        number: usize,
     ) -> Self {
         Self {
             service,
             component,
             limits,
-            population,
+            pool,
+            number,
+            wakers: Arc::default(),
         }
     }
 
     /// What its instances share.
     pub fn component(&self) -> &Arc<Component> {
         &self.component
+    }
+
+    /// Makes its instances look again whether they take requests.
+    pub fn wake(&self) {
+        self.wakers.wake();
     }
 }
 
@@ -159,11 +198,18 @@ impl HandlerState for ComponentHandler {
     async fn instantiate(
         &self,
     ) -> wasmtime::Result<Instance<InstanceState, Lifetime, InstanceLimits>> {
+        let slot = self.pool.slots.take(self.number).ok_or(NoSlot)?;
         let fate = Arc::new(InstanceFate::default());
-        let state = InstanceState::new(&self.component, Arc::clone(&fate))?;
+        let memory = self.pool.memory.instance();
+        let state = InstanceState::new(&self.component, Arc::clone(&fate), memory)?;
         let mut store = Store::new(self.service.engine(), state);
+        store.limiter(|state| &mut state.memory);
+        // See `engine::tick`.
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_async_yield_and_update(1);
         let service = self.service.instantiate_async(&mut store).await?;
         let request_timeout = self.limits.request.map(|spread| spread.draw());
+        let retires = Arc::new(AtomicBool::new(false));
         Ok(Instance {
             store,
             proxy: Proxy::P3(service),
@@ -173,15 +219,20 @@ impl HandlerState for ComponentHandler {
                 request: request_timeout,
                 sleep: Box::pin(tokio::time::sleep(Duration::ZERO)),
                 busy: false,
-                population: Arc::clone(&self.population),
+                retires: Arc::clone(&retires),
+                waker: self.wakers.enter(),
+                population: Arc::clone(&self.pool.population),
             },
             state: InstanceLimits {
                 requests: self.limits.requests.draw(),
                 concurrent_requests: self.limits.concurrent_requests.draw(),
                 request: request_timeout,
+                retires,
                 fate,
                 component: Arc::clone(&self.component),
-                population: Arc::clone(&self.population),
+                pool: Arc::clone(&self.pool),
+                number: self.number,
+                _slot: slot,
             },
         })
     }
@@ -193,6 +244,9 @@ pub struct Lifetime {
     request: Option<Duration>,
     sleep: Pin<Box<Sleep>>,
     busy: bool,
+    /// It has served its count, and goes once it has nothing more to do.
+    retires: Arc<AtomicBool>,
+    waker: WakerOf,
     population: Arc<Population>,
 }
 
@@ -226,7 +280,9 @@ impl WorkerExpiration for Lifetime {
     ) -> Poll<()> {
         let this = self.get_mut();
         this.set_busy(status != WorkerStatus::Idle);
+        this.waker.register(cx.waker());
         let limit = match status {
+            WorkerStatus::Idle if this.retires.load(Ordering::Relaxed) => return Poll::Ready(()),
             WorkerStatus::Idle => Some(this.idle),
             WorkerStatus::Requests | WorkerStatus::PostReturn => this.request,
         };
@@ -255,9 +311,13 @@ pub struct InstanceLimits {
     requests: usize,
     concurrent_requests: usize,
     request: Option<Duration>,
+    retires: Arc<AtomicBool>,
     fate: Arc<InstanceFate>,
     component: Arc<Component>,
-    population: Arc<Population>,
+    pool: Arc<InstancePool>,
+    number: usize,
+    /// Free again when the store has been dropped.
+    _slot: Slot,
 }
 
 impl WorkerState for InstanceLimits {
@@ -265,8 +325,11 @@ impl WorkerState for InstanceLimits {
     type RequestData = RequestOrigin;
 
     fn should_accept_request(&self, concurrent: usize, total: usize) -> ShouldAccept {
-        if total >= self.requests {
-            ShouldAccept::Never
+        // Not `Never`, which could not be taken back: while there is no place for a new instance this one goes on.
+        let retires = total >= self.requests && self.pool.slots.has_room(self.number);
+        self.retires.store(retires, Ordering::Relaxed);
+        if retires {
+            ShouldAccept::No
         } else if concurrent >= self.concurrent_requests {
             ShouldAccept::No
         } else {
@@ -290,7 +353,7 @@ impl WorkerState for InstanceLimits {
     fn drop(&self, store: Store<InstanceState>, result: wasmtime::Result<()>) {
         if let Err(error) = result {
             self.fate.mark_dead();
-            if !self.population.ending.load(Ordering::Relaxed) {
+            if !self.pool.population.ending.load(Ordering::Relaxed) {
                 let cause = error.root_cause();
                 notice_of(
                     &self.component.id,

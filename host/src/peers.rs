@@ -5,12 +5,14 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::OnceLock;
 
+use http::HeaderMap;
 use http::uri::Scheme;
 use wasmtime_wasi_http::handler::ProxyHandler;
 use wasmtime_wasi_http::{Error, WasiBody};
 
-use crate::answer::internal_error;
+use crate::answer::{OVERLOADED, internal_error};
 use crate::body::GuardedBody;
+use crate::dispatch::{DispatchError, dispatch};
 use crate::instance::{ComponentHandler, RequestOrigin};
 use crate::log_lines::notice_of;
 use crate::outbound::reveal_all;
@@ -82,13 +84,16 @@ impl Peers {
         }
         parts.headers = reveal_all(parts.headers);
         let origin = RequestOrigin::default();
-        let answered = handler
-            .handle(origin.clone(), http::Request::from_parts(parts, body))
-            .await;
-        match answered {
+        let request = http::Request::from_parts(parts, body);
+        match dispatch(handler, &origin, request).await {
             Ok(response) => Ok(response.map(|body| GuardedBody::new(body, origin.fate()))),
+            Err(error @ DispatchError::Overloaded) => {
+                notice_of(id, &format!("503: {error}"));
+                let form = handler.state().component().error_form;
+                Ok(form.answer(&OVERLOADED, &HeaderMap::new()))
+            }
             Err(error) => {
-                notice_of(id, &format!("500: {error:#}"));
+                notice_of(id, &format!("500: {error}"));
                 Ok(internal_error())
             }
         }

@@ -1,6 +1,7 @@
 //! Listening: connections over HTTP and HTTPS, and their orderly end.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,18 +12,23 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use crate::application::Application;
+use crate::capacity::Place;
+use crate::hand_over::{HandOver, Inherited};
 use crate::instance::Population;
 use crate::lingering::Lingering;
 use crate::log_lines::notice;
 use crate::send_timeout::SendTimeout;
 use crate::service;
+
+/// How many connections wait for `accept`: as many as tokio's own listeners let wait.
+const BACKLOG: u32 = 1024;
 
 /// How long the end of an instance's work is looked for.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -38,6 +44,8 @@ pub struct Listeners {
     pub header_timeout: Duration,
     /// How long a client may take none of what is being sent to it.
     pub send_timeout: Duration,
+    /// Where the listeners of the host that this one replaces are, and where those of this one will be.
+    pub hand_over: Option<PathBuf>,
 }
 
 /// A server at work.
@@ -48,6 +56,7 @@ pub struct Server {
     /// Where it listens for HTTPS.
     pub https: Option<SocketAddr>,
     accepting: Vec<JoinHandle<()>>,
+    hand_over: Option<HandOver>,
     /// Told to all connections; each drops its receiver when it ends.
     stop: watch::Sender<()>,
 }
@@ -69,26 +78,57 @@ impl Server {
             send_timeout: listeners.send_timeout,
             stop: stop.subscribe(),
         };
-        let (listener, http) = listen(listeners.http).await?;
-        let mut accepting = Vec::new();
+        let mut inherited = match &listeners.hand_over {
+            Some(file) => Inherited::ask(file)?,
+            None => None,
+        };
+        let mut listen = |address| listen(address, &mut inherited);
+        let http = listen(listeners.http)?;
         let https = match listeners.https {
             None => None,
-            Some((address, acceptor)) => {
-                let (listener, address) = listen(address).await?;
-                let encrypted = connections(Scheme::HTTPS);
-                accepting.push(tokio::spawn(encrypted.accept_tls(listener, acceptor)));
-                Some(address)
+            Some((address, acceptor)) => Some((listen(address)?, acceptor)),
+        };
+        let addresses = (
+            http.local_addr()?,
+            https.as_ref().map(|(it, _)| it.local_addr()).transpose()?,
+        );
+        let hand_over = match &listeners.hand_over {
+            None => None,
+            Some(file) => {
+                let own = std::iter::once(&http).chain(https.as_ref().map(|(it, _)| it));
+                let own = own.map(TcpListener::try_clone).collect::<Result<_, _>>()?;
+                Some(HandOver::open(file, own)?)
             }
         };
+        let mut accepting = Vec::new();
+        if let Some((listener, acceptor)) = https {
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            let encrypted = connections(Scheme::HTTPS);
+            accepting.push(tokio::spawn(encrypted.accept_tls(listener, acceptor)));
+        }
+        let listener = tokio::net::TcpListener::from_std(http)?;
         accepting.push(tokio::spawn(connections(Scheme::HTTP).accept(listener)));
+        let (http, https) = addresses;
         application.peers.listen_on(Scheme::HTTP, http);
+        if let Some(inherited) = inherited {
+            inherited.serving();
+        }
         Ok(Self {
             application,
             http,
             https,
             accepting,
+            hand_over,
             stop,
         })
+    }
+
+    /// Ends when another host has taken the listeners over; never, where none can.
+    pub async fn taken_over(&self) {
+        match &self.hand_over {
+            Some(hand_over) => hand_over.taken().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Accepts no more connections, and lets what runs come to its end: answers being sent, and then
@@ -97,7 +137,7 @@ impl Server {
         for task in &self.accepting {
             task.abort();
         }
-        let population = Ending(Arc::clone(&self.application.population));
+        let population = Ending(Arc::clone(&self.application.pool.population));
         let drained = async {
             self.stop.send_replace(());
             self.stop.closed().await;
@@ -118,12 +158,31 @@ impl Drop for Ending {
     }
 }
 
-async fn listen(address: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {
-    let listener = TcpListener::bind(address).await.with_context(|| {
+/// Listens on an address, by the socket that another host has handed over where it did.
+fn listen(address: SocketAddr, inherited: &mut Option<Inherited>) -> anyhow::Result<TcpListener> {
+    let handed_over = inherited.as_mut().and_then(|it| it.take(address));
+    let listener = match handed_over {
+        Some(listener) => listener,
+        // By tokio, which sets what a listener needs to be set.
+        None => bind(address)?.into_std()?,
+    };
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+fn bind(address: SocketAddr) -> anyhow::Result<tokio::net::TcpListener> {
+    let bound = || {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4(),
+            SocketAddr::V6(_) => TcpSocket::new_v6(),
+        }?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    bound().with_context(|| {
         format!("cannot listen on {address}: free it, or choose another address with --listen or --tls-listen")
-    })?;
-    let address = listener.local_addr()?;
-    Ok((listener, address))
+    })
 }
 
 struct Connections {
@@ -135,18 +194,24 @@ struct Connections {
 }
 
 impl Connections {
-    async fn accept(self, listener: TcpListener) {
+    async fn accept(self, listener: tokio::net::TcpListener) {
         let connections = Arc::new(self);
         loop {
-            let (stream, client) = next(&listener).await;
-            tokio::spawn(Arc::clone(&connections).serve(stream, client));
+            let (stream, client) = next(&listener, !connections.application.harsh).await;
+            let Some(place) = connections.enter(client) else {
+                continue;
+            };
+            tokio::spawn(Arc::clone(&connections).serve(stream, client, place));
         }
     }
 
-    async fn accept_tls(self, listener: TcpListener, acceptor: TlsAcceptor) {
+    async fn accept_tls(self, listener: tokio::net::TcpListener, acceptor: TlsAcceptor) {
         let connections = Arc::new(self);
         loop {
-            let (stream, client) = next(&listener).await;
+            let (stream, client) = next(&listener, !connections.application.harsh).await;
+            let Some(place) = connections.enter(client) else {
+                continue;
+            };
             let connections = Arc::clone(&connections);
             let acceptor = acceptor.clone();
             // In a task of its own: a client that says nothing must not keep others waiting.
@@ -157,16 +222,30 @@ impl Connections {
                     _ = stop.changed() => return,
                 };
                 if let Ok(Ok(stream)) = shaken {
-                    connections.serve(stream, client).await;
+                    connections.serve(stream, client, place).await;
                 }
             });
         }
+    }
+
+    /// A place for a connection; without one it is closed at once, as every answer would cost what the limit saves.
+    fn enter(&self, client: SocketAddr) -> Option<Place> {
+        let clients = &self.application.clients;
+        let place = clients.enter(client.ip());
+        if place.is_none() {
+            let limit = clients.limit().unwrap_or_default();
+            self.application
+                .notices
+                .too_many_connections(client.ip(), limit);
+        }
+        place
     }
 
     async fn serve(
         self: Arc<Self>,
         stream: impl AsyncRead + AsyncWrite + Unpin,
         client: SocketAddr,
+        _place: Place,
     ) {
         let mut stop = self.stop.clone();
         let service = service_fn(|request| {
@@ -195,13 +274,13 @@ impl Connections {
     }
 }
 
-async fn next(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+async fn next(listener: &tokio::net::TcpListener, nodelay: bool) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok((stream, client)) => {
                 // Head and first bytes of an answer leave apart; waiting for the acknowledgement of
                 // the first would cost 40 ms.
-                let _ = stream.set_nodelay(true);
+                let _ = stream.set_nodelay(nodelay);
                 return (stream, client);
             }
             Err(error) => {

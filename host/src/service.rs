@@ -1,20 +1,27 @@
 //! Answering one request: the way to its component and back.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
+use http::header::ACCEPT;
 use http::uri::Scheme;
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::{Body as _, Bytes, Incoming};
 use wasmtime_wasi_http::{Error, WasiBody};
 
-use crate::answer::{empty, full, internal_error};
+use crate::answer::{OVERLOADED, TOO_SLOW, empty, full, internal_error};
 use crate::application::{Application, WELL_KNOWN_PREFIX};
 use crate::body::{GuardedBody, WireBody};
+use crate::capacity::UploadPace;
+use crate::dispatch::{DispatchError, dispatch};
 use crate::instance::RequestOrigin;
 use crate::log_lines::notice_of;
 use crate::outbound::reveal_all;
+use crate::request_body::{BodyFate, RequestBody};
 use crate::spin_headers::{self, Refusal};
+
+/// Why a request with a body is refused before the body is read.
+const OVER_BUDGET: &str = "instances and bodies hold as much memory as they may (--memory-budget)";
 
 /// Answers a client's request.
 ///
@@ -49,24 +56,60 @@ pub async fn answer(
         notice_of(&target.component, &format!("500: {refusal}"));
         return Ok(internal_error());
     }
+    let overloaded = |headers: &HeaderMap, why: &str| {
+        application.notices.overloaded(&target.component, why);
+        target.error_form.answer(&OVERLOADED, headers)
+    };
+    let body_fate = BodyFate::default();
+    let body = request_body(application, incoming, client.ip(), body_fate.clone());
+    let Some(body) = body else {
+        return Ok(overloaded(&parts.headers, OVER_BUDGET));
+    };
+    // Only its form of an error is asked for afterwards.
+    let asked: HeaderMap = parts
+        .headers
+        .get(ACCEPT)
+        .map(|accept| (ACCEPT, accept.clone()))
+        .into_iter()
+        .collect();
     parts.headers = reveal_all(parts.headers);
     let origin = RequestOrigin::default();
-    let request = Request::from_parts(parts, request_body(incoming));
-    match target.handler.handle(origin.clone(), request).await {
-        Ok(response) => Ok(response.map(|body| GuardedBody::new(body, origin.fate()))),
-        Err(error) => {
+    let request = Request::from_parts(parts, body);
+    match dispatch(&target.handler, &origin, request).await {
+        // Whatever the component made of it: it cannot tell a client that stopped from an upstream that did.
+        Ok(response) if body_fate.was_too_slow() && response.status().is_server_error() => {
+            Ok(target.error_form.answer(&TOO_SLOW, &asked))
+        }
+        Ok(response) => {
+            let fate = origin.fate().filter(|_| !application.harsh);
+            Ok(response.map(|body| GuardedBody::new(body, fate)))
+        }
+        Err(error @ DispatchError::Overloaded) => Ok(overloaded(&asked, &error.to_string())),
+        Err(DispatchError::Failed(error)) => {
             notice_of(&target.component, &format!("500: {error:#}"));
             Ok(internal_error())
         }
     }
 }
 
-fn request_body(incoming: Incoming) -> WasiBody {
+/// The body as the component gets it; `None` where there is no memory for it.
+fn request_body(
+    application: &Application,
+    incoming: Incoming,
+    client: IpAddr,
+    fate: BodyFate,
+) -> Option<WasiBody> {
     if incoming.is_end_stream() {
-        Empty::<Bytes>::new().map_err(Error::from).boxed_unsync()
-    } else {
-        WireBody::new(incoming).boxed_unsync()
+        return Some(Empty::<Bytes>::new().map_err(Error::from).boxed_unsync());
     }
+    let length = incoming.size_hint().exact().unwrap_or_default();
+    let reservation = application.pool.memory.reserve(length)?;
+    let pace = application
+        .upload_rate
+        .filter(|_| !application.clients.trusts(client))
+        .map(UploadPace::new);
+    let wire = WireBody::new(incoming, application.harsh);
+    Some(RequestBody::new(wire, reservation, pace, fate).boxed_unsync())
 }
 
 fn answer_well_known(application: &Application, name: &str) -> Response<GuardedBody> {

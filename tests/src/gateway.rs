@@ -42,6 +42,10 @@ pub struct Options {
     pub manifest: Option<PathBuf>,
     /// A [`HostName`](crate::HostName)'s file. Left out: names are the system's.
     pub host_names: Option<PathBuf>,
+    /// Further arguments of `up`, which the embedded host alone knows.
+    pub arguments: Vec<String>,
+    /// Where it listens. Left out: on a port of its own.
+    pub listen: Option<SocketAddr>,
 }
 
 impl Options {
@@ -49,6 +53,14 @@ impl Options {
     #[must_use]
     pub fn secret(mut self, name: &str, value: &str) -> Self {
         self.secrets.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// With further arguments of `up`.
+    #[must_use]
+    pub fn arguments(mut self, arguments: &[&str]) -> Self {
+        self.arguments
+            .extend(arguments.iter().map(|it| (*it).to_owned()));
         self
     }
 
@@ -78,6 +90,17 @@ impl Gateway {
     pub async fn start(yaml: &str, options: Options) -> Result<Self> {
         let directory = prepare(yaml, &options)?;
         write_normal_form(directory.path()).await?;
+        if let Some(address) = options.listen {
+            let mut command = up(directory.path(), address, &options)?;
+            let mut process = Process::start(&mut command, &directory.path().join("gateway.log"))?;
+            wait_until_live(&mut process, address).await?;
+            return Ok(Self {
+                process,
+                directory,
+                _port: None,
+                address,
+            });
+        }
         // The port stays reserved while the gateway runs. Should a host refuse to share it with a socket that
         // does not listen, the reservation is given up just before the start, and a lost race is tried again.
         let mut attempts = 5_u8;
@@ -164,6 +187,14 @@ impl Gateway {
         let log = self.log();
         let trap = TRAPS.into_iter().find(|sign| log.contains(sign));
         assert_eq!(trap, None, "an instance has died:\n{log}");
+    }
+
+    /// Sends it SIGHUP.
+    ///
+    /// # Errors
+    /// When it has ended already.
+    pub fn hang_up(&self) -> Result<()> {
+        self.process.hang_up()
     }
 
     /// Asks it to end (SIGTERM) without waiting for it.

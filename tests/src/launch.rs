@@ -79,7 +79,7 @@ pub(crate) async fn write_normal_form(directory: &Path) -> Result<()> {
 /// The command that starts the application in its directory.
 pub(crate) fn up(directory: &Path, address: SocketAddr, options: &Options) -> Result<Command> {
     let program = match Host::chosen() {
-        Host::Embedded => spillway_binary()?,
+        Host::Embedded | Host::Harsh => spillway_binary()?,
         Host::Spin => spin_binary(),
     };
     let own_state = directory.join(".spin");
@@ -108,12 +108,16 @@ pub(crate) fn up(directory: &Path, address: SocketAddr, options: &Options) -> Re
             "SPIN_VARIABLE_SECRETS",
             Value::Object(secrets.collect::<Map<_, _>>()).to_string(),
         );
+    if Host::chosen() == Host::Harsh {
+        command.arg("--harsh");
+    }
     if let Some(file) = &options.host_names {
         command.envs(host_names::environment(file));
     }
     for (name, value) in &options.environment {
         command.env(name, value);
     }
+    command.args(&options.arguments);
     if options.runtime_config.is_some() {
         command.args(["--runtime-config-file", "runtime-config.toml"]);
     }

@@ -1,5 +1,5 @@
 //! The harness of the black-box suite: starts the built application on the embedded host (or, with
-//! `GATEWAY_HOST=spin`, on Spin) between stand-ins and a client that sees every byte.
+//! `GATEWAY_HOST=harsh` or `spin`, on its harsh variant or on Spin) between stand-ins and a client that sees every byte.
 //! Must not know the gateway's code: only its files, its command line and what it answers.
 //!
 //! A test is a plain `#[test]` that calls [`run`]. Everything it starts lives on one runtime of the process, so
@@ -8,6 +8,7 @@
 mod answer;
 mod certificates;
 mod chat;
+mod exemptions;
 mod gateway;
 mod host_names;
 mod launch;
@@ -20,6 +21,7 @@ mod random;
 mod redis;
 mod repository;
 mod runtime;
+mod sample;
 mod shared;
 
 pub use answer::{
@@ -34,7 +36,9 @@ pub use oddity::{Oddity, oddities};
 pub use process::{Outcome, run_to_end};
 pub use random::Random;
 pub use redis::Redis;
-pub use repository::{Host, embedded_only, python, repository_root, spillway_binary};
+pub use repository::{
+    Host, embedded_only, mannerly_only, python, repository_root, spillway_binary,
+};
 pub use runtime::{run, until};
 pub use shared::{Shared, mark};
 pub use spillway_standin as standin;

@@ -105,6 +105,11 @@ impl Process {
         self.ending.load(Ordering::Relaxed)
     }
 
+    /// Sends it SIGHUP.
+    pub(crate) fn hang_up(&self) -> Result<()> {
+        Ok(kill_process(Pid::from_child(&self.child), Signal::HUP)?)
+    }
+
     /// Asks it to end (SIGTERM).
     pub(crate) fn terminate(&self) -> Result<()> {
         self.ending.store(true, Ordering::Relaxed);

@@ -12,31 +12,47 @@ use anyhow::{Result, ensure};
 pub enum Host {
     /// `spillway up`.
     Embedded,
+    /// `spillway up --harsh`.
+    Harsh,
     /// `spin up`.
     Spin,
 }
 
 impl Host {
-    /// As `GATEWAY_HOST` says: `spin`, or else the embedded host.
+    /// As `GATEWAY_HOST` says: `spin`, `harsh`, or else the embedded host.
     pub fn chosen() -> Self {
-        match env::var("GATEWAY_HOST") {
-            Ok(name) if name == "spin" => Self::Spin,
+        match env::var("GATEWAY_HOST").as_deref() {
+            Ok("spin") => Self::Spin,
+            Ok("harsh") => Self::Harsh,
             _ => Self::Embedded,
         }
     }
 }
 
-/// Whether the embedded host is under test. On Spin says that the test is passed over, and why.
+/// Whether the embedded host, harsh or not, is under test. On Spin says that the test is passed over, and why.
 #[expect(
     clippy::print_stderr,
     reason = "this is the note of a test that is passed over"
 )]
 pub fn embedded_only(why: &str) -> bool {
-    let embedded = Host::chosen() == Host::Embedded;
+    let embedded = Host::chosen() != Host::Spin;
     if !embedded {
         eprintln!("passed over on Spin: {why}");
     }
     embedded
+}
+
+/// Whether the embedded host in its usual manners is under test. Elsewhere says that something is passed over, and why.
+#[expect(
+    clippy::print_stderr,
+    reason = "this is the note of what is passed over"
+)]
+pub fn mannerly_only(why: &str) -> bool {
+    let mannerly = Host::chosen() == Host::Embedded;
+    if !mannerly {
+        eprintln!("passed over on {:?}: {why}", Host::chosen());
+    }
+    mannerly
 }
 
 /// The root of the repository.

@@ -1,11 +1,15 @@
 //! The one runtime of a test process.
 
-use std::{sync::LazyLock, time::Duration};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::LazyLock,
+    time::Duration,
+};
 
 use anyhow::{Result, bail};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::log::LogsOnFailure;
+use crate::{exemptions::exemption, log::LogsOnFailure, repository::Host, sample::is_drawn};
 
 /// A test that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(240);
@@ -23,11 +27,31 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     built.expect("the system gives threads and a poll descriptor")
 });
 
-/// Runs a test. When it fails, prints what the gateways logged meanwhile.
+/// Runs a test, if it belongs to this run. When it fails, prints what the gateways logged meanwhile.
 ///
 /// # Errors
-/// The test's own, or that it did not end in time.
+/// The test's own, or that it did not end in time, or that it passed though it is listed as failing on this host.
 pub fn run(test: impl Future<Output = Result<()>>) -> Result<()> {
+    let name = test_name();
+    if !is_drawn(&name)? {
+        say(&format!("passed over: {name} is not of this run's sample"));
+        return Ok(());
+    }
+    let Some(reason) = exemption(Host::chosen(), &name) else {
+        return run_it(test);
+    };
+    match catch_unwind(AssertUnwindSafe(|| run_it(test))) {
+        Ok(Ok(())) => bail!(
+            "{name} passes, though tests/src/exemptions.rs lists it as failing on this host: take it off the list"
+        ),
+        Ok(Err(_)) | Err(_) => {
+            say(&format!("{name} fails on this host, as is known: {reason}"));
+            Ok(())
+        }
+    }
+}
+
+fn run_it(test: impl Future<Output = Result<()>>) -> Result<()> {
     let logs = LogsOnFailure::new();
     let outcome = RUNTIME.block_on(async {
         match tokio::time::timeout(LIMIT, test).await {
@@ -36,6 +60,28 @@ pub fn run(test: impl Future<Output = Result<()>>) -> Result<()> {
         }
     });
     logs.settle(outcome)
+}
+
+/// `file::module::test`: the test binary's name without cargo's digest, and the thread's, which libtest names so.
+fn test_name() -> String {
+    let binary = std::env::current_exe().unwrap_or_default();
+    let stem = binary
+        .file_stem()
+        .map(|stem| stem.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let file = stem
+        .rsplit_once('-')
+        .map_or(stem.as_str(), |(file, _)| file);
+    let thread = std::thread::current();
+    format!("{file}::{}", thread.name().unwrap_or_default())
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "this is the note of a test that is passed over"
+)]
+fn say(line: &str) {
+    eprintln!("{line}");
 }
 
 /// Asks again and again until there is an answer.

@@ -9,10 +9,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use ipnet::IpNet;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::application::{Application, ApplicationSettings};
+use crate::capacity::{UploadRate, default_budget};
 use crate::gateway_config::{self, GatewayConfig};
+use crate::harsh;
 use crate::log_lines::{Destination, notice};
 use crate::manifest::Manifest;
 use crate::reuse::{ReuseLimits, Spread, parse_count, parse_duration, parse_duration_spread};
@@ -90,6 +93,26 @@ pub struct UpArguments {
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = parse_duration)]
     pub send_timeout: Duration,
 
+    /// Take the listening sockets over from the host that was started with the same file, once this one is ready; it then
+    /// lets run what runs and ends. No connection is refused in between. The file is a Unix socket.
+    #[arg(long, value_name = "FILE")]
+    pub hand_over: Option<PathBuf>,
+
+    /// How many connections one client address (of IPv6, one /64) may hold; more are closed at once. 0: any number.
+    /// `trusted_proxies` of gateway.yaml are not counted.
+    #[arg(long, value_name = "COUNT", default_value_t = 1024)]
+    pub max_connections_per_client: usize,
+
+    /// How slowly a request's body may come, in bytes a second on average, after five seconds; a slower client gets
+    /// 408. 0: as slowly as it likes. `trusted_proxies` are not held to it.
+    #[arg(long, value_name = "BYTES", default_value_t = 240)]
+    pub min_upload_rate: u64,
+
+    /// How much memory instances and the bodies on their way to them may hold; beyond it requests with a body get 503
+    /// [default: half of the machine's, or of the container's].
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub memory_budget: Option<u64>,
+
     /// How many requests an instance of a component serves before it is replaced: a number, or a
     /// range such as 1..8 from which each instance draws.
     #[arg(long, value_name = "COUNT", default_value = "128", value_parser = parse_count)]
@@ -109,6 +132,10 @@ pub struct UpArguments {
     #[arg(long, value_name = "DURATION", value_parser = parse_duration_spread)]
     pub request_timeout: Option<Spread<Duration>>,
 
+    /// For tests: be the least friendly host that the interfaces allow. Slow, and instances die young.
+    #[arg(long)]
+    pub harsh: bool,
+
     /// Destinations allowed to every component besides the manifest's. The demo's stand-ins listen on ports
     /// that no manifest could name.
     #[arg(skip)]
@@ -127,6 +154,12 @@ fn parse_address(text: &str) -> Result<SocketAddr, String> {
         .first()
         .copied()
         .ok_or_else(|| format!("`{text}` has no address"))
+}
+
+fn parse_size(text: &str) -> Result<u64, String> {
+    text.parse::<spillway_config::ByteSize>()
+        .map(spillway_config::ByteSize::bytes)
+        .map_err(|error| error.to_string())
 }
 
 fn parse_variable(text: &str) -> Result<(String, String), String> {
@@ -169,7 +202,12 @@ impl UpArguments {
             given.insert(gateway_config::VARIABLE.to_owned(), config);
         }
         let variables = Variables::resolve(&manifest.variables, &given, environment)?;
-        let settings = self.settings(&manifest)?;
+        let config = match variables.get(gateway_config::VARIABLE) {
+            Some(text) if !text.is_empty() => text.to_owned(),
+            _ => std::fs::read_to_string(manifest.root.join(gateway_config::NORMAL_FORM_FILE))
+                .unwrap_or_default(),
+        };
+        let settings = self.settings(&manifest, gateway_config::trusted_proxies(&config))?;
         let application = Arc::new(Application::load(&manifest, &variables, &settings)?);
         let https = match (&self.tls_cert, &self.tls_key) {
             (Some(certificate), Some(key)) => {
@@ -182,6 +220,7 @@ impl UpArguments {
             https,
             header_timeout: self.header_timeout,
             send_timeout: self.send_timeout,
+            hand_over: self.hand_over.clone(),
         };
         let server = Server::start(Arc::clone(&application), listeners).await?;
         let banner = banner(&application, &server, begun.elapsed());
@@ -234,7 +273,11 @@ impl UpArguments {
         Ok(Some(config.normal_form()))
     }
 
-    fn settings(&self, manifest: &Manifest) -> anyhow::Result<ApplicationSettings> {
+    fn settings(
+        &self,
+        manifest: &Manifest,
+        trusted_proxies: Vec<IpNet>,
+    ) -> anyhow::Result<ApplicationSettings> {
         let state_dir = self
             .state_dir
             .clone()
@@ -248,6 +291,12 @@ impl UpArguments {
             None => RuntimeConfig::without_file(&state_dir),
             Some(file) => RuntimeConfig::parse(&TomlDocument::read(file)?, &state_dir)?,
         };
+        let reuse = ReuseLimits {
+            requests: self.max_instance_reuse_count,
+            concurrent_requests: self.max_instance_concurrent_reuse_count,
+            idle: self.idle_instance_timeout,
+            request: self.request_timeout,
+        };
         Ok(ApplicationSettings {
             cache_dir: self
                 .cache_dir
@@ -255,13 +304,18 @@ impl UpArguments {
                 .unwrap_or_else(|| state_dir.join("compiled")),
             state_dir,
             runtime_config,
-            reuse: ReuseLimits {
-                requests: self.max_instance_reuse_count,
-                concurrent_requests: self.max_instance_concurrent_reuse_count,
-                idle: self.idle_instance_timeout,
-                request: self.request_timeout,
+            reuse: if self.harsh {
+                harsh::reuse_limits(reuse)
+            } else {
+                reuse
             },
+            max_connections_per_client: Some(self.max_connections_per_client)
+                .filter(|limit| *limit > 0),
+            upload_rate: (self.min_upload_rate > 0).then_some(UploadRate(self.min_upload_rate)),
+            memory_budget: self.memory_budget.unwrap_or_else(default_budget),
+            trusted_proxies,
             quiet: self.quiet,
+            harsh: self.harsh,
         })
     }
 }
@@ -315,15 +369,25 @@ fn banner(application: &Application, server: &Server, took: Duration) -> String 
 }
 
 impl Running {
-    /// Serves until SIGTERM or SIGINT, then lets requests come to their end; a second signal ends at
-    /// once.
+    /// Serves until SIGTERM or SIGINT, or until another host takes over, then lets requests come to their end; a
+    /// second signal ends at once. SIGHUP ends nothing.
     ///
     /// # Errors
     /// When signals cannot be received.
     pub async fn until_stopped(self) -> anyhow::Result<()> {
         let mut signals = Signals::new()?;
-        signals.next().await;
-        notice("Stopping: no new connections; waiting for what runs (again to stop at once)");
+        let why = tokio::select! {
+            () = signals.next() => "Stopping",
+            () = self.server.taken_over() => "Another process has taken over",
+        };
+        notice(&format!(
+            "{why}: no new connections; waiting for what runs ({} to stop at once)",
+            if why == "Stopping" {
+                "again"
+            } else {
+                "SIGTERM"
+            }
+        ));
         tokio::select! {
             drained = self.server.drain(DRAIN_LIMIT) => if !drained {
                 notice("Stopped: what still ran was cut");
@@ -357,6 +421,7 @@ pub(super) fn on_threads(
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hang_up: Signal,
 }
 
 impl Signals {
@@ -364,13 +429,20 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
         })
     }
 
+    /// The next one that ends the process.
     async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hang_up.recv() => notice(
+                    "SIGHUP: nothing is read anew by it. For a new configuration start another process with the same --hand-over file, or restart this one",
+                ),
+            }
         }
     }
 }

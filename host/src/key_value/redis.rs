@@ -43,7 +43,7 @@ impl RedisStore {
     /// When the URL is none.
     pub fn new(url: &str) -> Result<Self, StoreError> {
         Ok(Self {
-            client: crate::redis::client(url)?,
+            client: crate::redis::client(url, true)?,
             connection: OnceCell::new(),
         })
     }

@@ -7,6 +7,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use toml::Spanned;
 
+use crate::answer::ErrorForm;
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Document {
@@ -106,8 +108,23 @@ pub(super) struct Component {
     _targets: Option<IgnoredAny>,
     #[serde(rename = "build")]
     _build: Option<IgnoredAny>,
-    #[serde(rename = "tool")]
-    _tool: Option<IgnoredAny>,
+    #[serde(default)]
+    pub tool: ComponentTools,
+}
+
+/// Settings of tools. Spin ignores them; other tools' are none of this host's business.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct ComponentTools {
+    #[serde(default)]
+    pub spillway: OwnSettings,
+}
+
+/// What this host reads.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OwnSettings {
+    #[serde(default)]
+    pub errors: ErrorForm,
 }
 
 #[derive(Debug, Deserialize)]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
+use crate::answer::ErrorForm;
 use crate::template::{Template, is_variable_name};
 use crate::toml_document::{DocumentError, TomlDocument};
 
@@ -69,6 +70,8 @@ pub struct ComponentDefinition {
     pub allowed_outbound_hosts: Vec<Template>,
     /// Labels of the key-value stores it may open.
     pub key_value_stores: Vec<String>,
+    /// What the host's own errors look like at its routes.
+    pub error_form: ErrorForm,
 }
 
 impl Manifest {
@@ -274,6 +277,7 @@ fn read_component(
         exclude_files: table.exclude_files,
         allowed_outbound_hosts,
         key_value_stores: table.key_value_stores,
+        error_form: table.tool.spillway.errors,
     })
 }
 

@@ -29,6 +29,7 @@ tokio::task_local! {
 pub struct Connector {
     /// Limits how many connections there are.
     permits: Option<Arc<Semaphore>>,
+    nodelay: bool,
     tls: Arc<OnceLock<Result<TlsConnector, String>>>,
 }
 
@@ -51,14 +52,22 @@ impl std::fmt::Debug for Connector {
 
 impl Connector {
     /// At most `max_connections` at once, if given.
-    pub fn new(max_connections: Option<usize>) -> Self {
+    pub fn new(max_connections: Option<usize>, nodelay: bool) -> Self {
         Self {
+            nodelay,
             permits: max_connections.map(|limit| Arc::new(Semaphore::new(limit))),
             tls: Arc::new(OnceLock::new()),
         }
     }
 
+    /// Opens a connection. `limit` is for all of it: the name, TCP and TLS.
     async fn connect(self, uri: Uri, limit: Duration) -> Result<UpstreamConnection, Error> {
+        timeout(limit, self.open(uri))
+            .await
+            .map_err(|_| Error::ConnectionTimeout)?
+    }
+
+    async fn open(self, uri: Uri) -> Result<UpstreamConnection, Error> {
         let uses_tls = uri.scheme() == Some(&http::uri::Scheme::HTTPS);
         let host = uri.host().ok_or(Error::HttpRequestUriInvalid)?;
         // An IPv6 address stands in brackets in a URL, but not elsewhere.
@@ -71,31 +80,24 @@ impl Connector {
             .await
             .map_err(|_| name_error("address not available"))?
             .collect();
-        let opening = async {
-            let permit = match &self.permits {
-                Some(permits) => Some(
-                    Arc::clone(permits)
-                        .acquire_owned()
-                        .await
-                        .map_err(|_| Error::ConnectionLimitReached)?,
-                ),
-                None => None,
-            };
-            let tcp =
-                TcpStream::connect(addresses.as_slice())
+        let permit = match &self.permits {
+            Some(permits) => Some(
+                Arc::clone(permits)
+                    .acquire_owned()
                     .await
-                    .map_err(|error| match error.kind() {
-                        io::ErrorKind::AddrNotAvailable => name_error("address not available"),
-                        _ => Error::ConnectionRefused,
-                    })?;
-            Ok::<_, Error>((tcp, permit))
+                    .map_err(|_| Error::ConnectionLimitReached)?,
+            ),
+            None => None,
         };
-        let (tcp, permit) = timeout(limit, opening)
+        let tcp = TcpStream::connect(addresses.as_slice())
             .await
-            .map_err(|_| Error::ConnectionTimeout)??;
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::AddrNotAvailable => name_error("address not available"),
+                _ => Error::ConnectionRefused,
+            })?;
         // Head and body of a request leave apart; waiting for the acknowledgement of the first would
         // cost 40 ms.
-        let _ = tcp.set_nodelay(true);
+        let _ = tcp.set_nodelay(self.nodelay);
         let stream = if uses_tls {
             let name = ServerName::try_from(host.to_owned())
                 .map_err(|_| name_error("invalid dns name"))?;

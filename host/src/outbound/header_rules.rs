@@ -10,10 +10,10 @@ static FORBIDDEN: [HeaderName; 9] = DEFAULT_FORBIDDEN_HEADERS;
 static FILTER: LazyLock<ForbiddenHeaderFilter> =
     LazyLock::new(|| Arc::new(|name| FORBIDDEN.contains(name)));
 
-/// Names between which all headers of a request reach the component.
+/// Names between which all headers of a message reach the component.
 ///
 /// A component may not set `host`, `transfer-encoding` and their like, but on Spin it sees them in
-/// requests, and tells by them whether a body follows. wasmtime asks one question for both, of one
+/// requests, and tells by them whether a body follows. Under `--harsh` it sees them in answers, too. wasmtime asks one question for both, of one
 /// header after the other, so the beginning and the end of a request's headers are marked by headers
 /// that the answer takes out again.
 struct RequestMarks {

@@ -62,8 +62,8 @@ impl std::fmt::Debug for HttpClients {
 
 impl HttpClients {
     /// Keeps connections for the next request if `pooling`, and opens at most `max_connections`.
-    pub fn new(pooling: bool, max_connections: Option<usize>) -> Self {
-        let connector = Connector::new(max_connections);
+    pub fn new(pooling: bool, max_connections: Option<usize>, harsh: bool) -> Self {
+        let connector = Connector::new(max_connections, !harsh);
         Self {
             client: build(&connector, pooling),
             connector,
@@ -197,7 +197,8 @@ async fn send(
             .map_err(|_| Error::ConnectionReadTimeout)??;
         return Ok(response.map(GuardedBody::boxed_unsync));
     }
-    let request = request.map(|body| GuardedBody::new(body, Some(fate)));
+    let fate = (!component.harsh).then_some(fate);
+    let request = request.map(|body| GuardedBody::new(body, fate));
     let authority = request.uri().authority().cloned();
     let client = component.http.of(authority.as_ref());
     let sending = CONNECT_TIMEOUT.scope(
@@ -210,10 +211,16 @@ async fn send(
         }
         return Err(Error::ConnectionReadTimeout);
     };
-    let response = sent.map_err(|error| cause(&error))?;
+    let mut response = sent.map_err(|error| cause(&error))?;
+    if component.harsh {
+        let headers = std::mem::take(response.headers_mut());
+        *response.headers_mut() = reveal_all(headers);
+    }
     let between_bytes = options.between_bytes_timeout.unwrap_or(DEFAULT_TIMEOUT);
-    Ok(response
-        .map(|incoming| UpstreamBody::new(WireBody::new(incoming), between_bytes).boxed_unsync()))
+    Ok(response.map(|incoming| {
+        let wire = WireBody::new(incoming, component.harsh);
+        UpstreamBody::new(wire, between_bytes).boxed_unsync()
+    }))
 }
 
 fn refuse(component: &Component, destination: &str) -> Error {

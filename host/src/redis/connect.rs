@@ -10,6 +10,7 @@ use super::Connection;
 use super::reply::told;
 use crate::bindings::spin::redis::redis::Error;
 use crate::component::Component;
+use crate::harsh::redis_commands;
 use crate::outbound::Destination;
 
 /// Limits how many Redis connections the application holds.
@@ -45,24 +46,25 @@ pub(super) async fn open(component: &Component, address: &str) -> Result<Connect
         return Err(Error::InvalidAddress);
     }
     let permit = component.redis.acquire().await?;
-    let connection = client(address)
+    let connection = client(address, !component.harsh)
         .map_err(|_| Error::InvalidAddress)?
         .get_multiplexed_async_connection_with_config(&without_timeouts())
         .await
         .map_err(told)?;
     Ok(Connection {
         connection,
+        commands_left: component.harsh.then(redis_commands),
         _permit: permit,
     })
 }
 
-/// Knows a server without connecting to it. What is written leaves at once, as many share a
-/// connection and none should wait for the answer to another.
+/// Knows a server without connecting to it. With `nodelay` what is written leaves at once, as many
+/// share a connection and none should wait for the answer to another.
 ///
 /// # Errors
 /// When the address is none.
-pub fn client(address: &str) -> Result<Client, RedisError> {
-    let tcp = TcpSettings::default().set_nodelay(true);
+pub fn client(address: &str, nodelay: bool) -> Result<Client, RedisError> {
+    let tcp = TcpSettings::default().set_nodelay(nodelay);
     Client::open(address.into_connection_info()?.set_tcp_settings(tcp))
 }
 

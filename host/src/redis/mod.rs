@@ -28,7 +28,22 @@ pub const MAX_RESULT_BYTES: usize = 128 << 20;
 /// What a guest holds as `spin:redis/redis.connection`.
 pub struct Connection {
     connection: MultiplexedConnection,
+    /// How many more commands it takes before it is dropped; set under `--harsh`.
+    commands_left: Option<u32>,
     _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Connection {
+    fn takes_another(&mut self) -> bool {
+        match &mut self.commands_left {
+            None => true,
+            Some(0) => false,
+            Some(left) => {
+                *left = left.saturating_sub(1);
+                true
+            }
+        }
+    }
 }
 
 impl spin_redis::Host for InstanceState {}
@@ -153,6 +168,12 @@ impl<T: Send> spin_redis::HostConnectionWithStore<T> for HasInstance {
         command: String,
         arguments: Vec<RedisParameter>,
     ) -> Answer<Vec<RedisResult>> {
+        let usable = accessor.with(|mut access| -> wasmtime::Result<bool> {
+            Ok(access.get().table.get_mut(&connection)?.takes_another())
+        })?;
+        if !usable {
+            return Ok(Err(Error::Other("broken pipe".to_owned())));
+        }
         let mut connection = held(accessor, &connection)?;
         let mut command = redis::cmd(&command);
         for argument in arguments {

@@ -156,17 +156,19 @@ fn a_stream_that_breaks_off_ends_with_difys_error_event_and_other_answers_break_
         published.dify.api.next(Behaviour::Raw(steps));
         let body = json!({"inputs": {}, "query": "q", "response_mode": "blocking", "user": "u"});
         let request = Request::json("/v1/chat-messages", &body).bearer("app-1");
-        let mut incoming = published.gateway.begin(&request).await?;
-        while incoming
-            .next_piece()
-            .await
-            .is_ok_and(|piece| piece.is_some())
-        {}
-        assert_ne!(
-            incoming.end(),
-            Some(&End::Clean),
-            "half an answer looks complete"
-        );
+        // The break may come before the head has left.
+        if let Ok(mut incoming) = published.gateway.begin(&request).await {
+            while incoming
+                .next_piece()
+                .await
+                .is_ok_and(|piece| piece.is_some())
+            {}
+            assert_ne!(
+                incoming.end(),
+                Some(&End::Clean),
+                "half an answer looks complete"
+            );
+        }
         for outcome in ["broken"] {
             let labels = [("outcome", outcome)];
             published

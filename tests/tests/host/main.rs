@@ -5,8 +5,10 @@ use std::{path::Path, process::Command};
 use anyhow::Result;
 use spillway_tests::{Outcome, run_to_end, spillway_binary};
 
+mod capacity;
 mod check;
 mod demo;
+mod hand_over;
 mod running;
 mod trapped;
 mod up;

@@ -1,0 +1,25 @@
+//! Tests that are known to fail on a host, each with its reason. One that passes all the same fails the run: it has to
+//! be taken off the list.
+
+use crate::repository::Host;
+
+/// A test, `file::module::test`, and why it fails.
+type Exemption = (&'static str, &'static str);
+
+/// On `spillway up --harsh`.
+const HARSH: &[Exemption] = &[];
+
+/// On Spin 4.1.
+const SPIN: &[Exemption] = &[];
+
+/// Why a test is known to fail on this host; `None` where it has to pass.
+pub(crate) fn exemption(host: Host, test: &str) -> Option<&'static str> {
+    let list = match host {
+        Host::Embedded => &[],
+        Host::Harsh => HARSH,
+        Host::Spin => SPIN,
+    };
+    list.iter()
+        .find(|(name, _)| *name == test)
+        .map(|(_, reason)| *reason)
+}
