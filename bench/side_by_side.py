@@ -99,10 +99,13 @@ def built_beside(binary: str) -> Path:
     return own if (own / "wasm32-wasip2").exists() else ROOT / "target"
 
 
-def gateway(folder: Path, binary: str, port: int, upstream: int, config: str | None = None, flags: tuple = ()) -> subprocess.Popen:
-    manifest = (ROOT / "spin.toml").read_text()
+def gateway(folder: Path, binary: str, port: int, upstream: int, config: str | None = None, flags: tuple = (),
+            own_manifest: str | None = None) -> subprocess.Popen:
+    """`own_manifest`: a spin.toml whose components are where it says, seen from its folder."""
+    manifest = Path(own_manifest or ROOT / "spin.toml").read_text()
+    built = Path(own_manifest).resolve().parent / "target" if own_manifest else built_beside(binary)
     manifest = re.sub(r"allowed_outbound_hosts = .*", 'allowed_outbound_hosts = ["http://127.0.0.1:*", "redis://127.0.0.1:*"]', manifest)
-    manifest = manifest.replace('source = "target', f'source = "{built_beside(binary)}').replace('files = ["gateway.json"]\n', "")
+    manifest = manifest.replace('source = "target', f'source = "{built}').replace('files = ["gateway.json"]\n', "")
     (folder / "spin.toml").write_text(manifest)
     environment = dict(os.environ, SPIN_VARIABLE_GATEWAY_CONFIG=config or gateway_config(upstream), RUST_BACKTRACE="0",
                        SPILLWAY_CACHE_DIR=str(folder / "compiled"))

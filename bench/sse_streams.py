@@ -41,14 +41,15 @@ def children(pid: int) -> list:
     return found
 
 
-def resident_kib(pid: int) -> int:
+def resident_kib(pid: int, field: str = "VmRSS") -> int:
+    """Memory of a process and all below it; `VmHWM`: the most that each has held."""
     total = 0
     for current in children(pid):
         try:
             status = Path(f"/proc/{current}/status").read_text()
         except OSError:
             continue
-        total += next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:")), 0)
+        total += next((int(line.split()[1]) for line in status.splitlines() if line.startswith(f"{field}:")), 0)
     return total
 
 
