@@ -110,6 +110,29 @@ mod tests {
     }
 
     #[test]
+    fn an_error_that_repeats_the_request_is_told_by_its_beginning() {
+        let provider = serde_json::from_str(
+            r#"{"name":"p","base_url":"https://p/v1","api_keys":["sk-0123456789"]}"#,
+        )
+        .unwrap();
+        let pool = Pool::new(&provider).unwrap();
+        let long = format!("sk-0123456789 {}", "too long ".repeat(1 << 20));
+        let body = format!(r#"{{"error":{{"message":"{long}"}}}}"#);
+        let status = http::StatusCode::BAD_REQUEST;
+        let headers = spillway_platform::Headers::default();
+        let answer = crate::CallAnswer::passed_error(status, &headers, &body.into(), &pool);
+        let object =
+            crate::answer::told_object(status, &format!(r#"{{"message":"{long}"}}"#), &pool);
+        for told in [String::from_utf8(answer.body.to_vec()).unwrap(), object] {
+            assert!(
+                told.len() < 1_000 && told.contains("*** too long"),
+                "{told}"
+            );
+            assert!(serde_json::from_str::<serde_json::Value>(&told).is_ok());
+        }
+    }
+
+    #[test]
     fn a_time_that_cannot_be_read_stays_behind() {
         let provider = serde_json::from_str(r#"{"name":"p","base_url":"https://p/v1"}"#).unwrap();
         let pool = Pool::new(&provider).unwrap();

@@ -223,3 +223,31 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_name_is_512_bytes_at_most() {
+    let body = |model: &str| format!(r#"{{"model":"{model}"}}"#);
+    assert_eq!(parse(&body(&"x".repeat(512))).unwrap().model.len(), 512);
+    // As JSON may write it, six bytes for each.
+    assert_eq!(
+        parse(&body(&"\\u0078".repeat(512))).unwrap().model.len(),
+        512
+    );
+    for model in ["x".repeat(513), "\\u0078".repeat(513), "x".repeat(1 << 20)] {
+        let error = parse(&body(&model)).unwrap_err();
+        assert_eq!(error.param, Some("model"));
+        assert!(error.message.contains("512 bytes"), "{}", error.message);
+    }
+}
+
+#[test]
+fn members_are_a_thousand_at_most() {
+    let body = |count: usize| format!(r#"{{"model":"m"{}}}"#, r#","":0"#.repeat(count));
+    assert!(parse(&body(999)).is_ok());
+    let error = parse(&body(1_000)).unwrap_err();
+    assert!(
+        error.message.contains("more than 1000 members"),
+        "{}",
+        error.message
+    );
+}

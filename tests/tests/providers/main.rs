@@ -19,6 +19,7 @@ mod converted;
 mod error_forms;
 mod expired_keys;
 mod forbidden_keys;
+mod handshakes;
 mod key_pools;
 mod killed;
 mod limited_keys;
