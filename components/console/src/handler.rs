@@ -47,7 +47,7 @@ pub(crate) async fn handle(request: Request) -> Result<Response, ErrorCode> {
     headers.append("cache-control", "no-store");
     headers.append("x-gateway-reason", answer.reason.as_str());
     // The runtime leaves the body of an answer to HEAD out.
-    spin::respond(answer.status, headers, answer.body).await
+    spin::respond(answer.status, headers, answer.body.into()).await
 }
 
 /// Ready: the configuration can be served by, and every policy that lets nothing pass without the store can use it.

@@ -18,7 +18,7 @@ pub(crate) async fn misconfigured(message: &str) -> Result<Response, ErrorCode> 
     let mut headers = Headers::default();
     headers.append("content-type", answer.content_type);
     headers.append("x-gateway-reason", answer.reason.as_str());
-    spin::respond(answer.status, headers, answer.body).await
+    spin::respond(answer.status, headers, answer.body.into()).await
 }
 
 /// The request itself is wrong, in these words.

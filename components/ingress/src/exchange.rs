@@ -72,7 +72,7 @@ impl Exchange {
             cors.apply(&self.head, headers);
         }
         self.name(headers);
-        spin::respond(answer.status, std::mem::take(headers), answer.body).await
+        spin::respond(answer.status, std::mem::take(headers), answer.body.into()).await
     }
 
     /// Tells the client the request's name, unless the back end has told one.

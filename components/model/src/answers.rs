@@ -154,15 +154,9 @@ pub(crate) fn not_received(error: &ReceiveError) -> CallAnswer {
             Reason::InvalidRequest,
             "The request body broke off.",
         ),
-        ReceiveError::NoRoom(_) => {
-            let mut answer = CallAnswer::error(
-                StatusCode::SERVICE_UNAVAILABLE,
-                Reason::Overloaded,
-                "The gateway has too many large requests at once. Try again in a moment.",
-            );
-            answer.headers.append("retry-after", "1");
-            answer
-        }
+        ReceiveError::NoRoom(_) => CallAnswer::overloaded(
+            "The gateway has too many large requests at once. Try again in a moment.",
+        ),
         ReceiveError::TooSlow => CallAnswer::error(
             StatusCode::REQUEST_TIMEOUT,
             Reason::ClientTooSlow,

@@ -2,7 +2,7 @@
 
 use spillway_model::{Call, ModelRequest, Route, Served};
 use spillway_platform::Headers;
-use spillway_platform::spin::{ErrorCode, Response, SpinClock, SpinSender};
+use spillway_platform::spin::{self, ErrorCode, Response, SpinClock, SpinSender};
 
 use crate::handler::Received;
 use crate::record::CallRecord;
@@ -26,6 +26,7 @@ pub(crate) async fn serve(
         arrived: received.arrived,
         number: instance.next_call(),
         skips_first: received.skips_first,
+        in_hand: &spin::IN_HAND,
     };
     let completed = call.complete().await;
     CallRecord {

@@ -120,6 +120,7 @@ async fn run(
         arrived: received.arrived,
         number: instance.next_call(),
         skips_first: received.skips_first,
+        in_hand: &spin::IN_HAND,
     };
     let summary = call.stream(&mut out).await;
     let (status, reason) = settle(&summary, out).await;

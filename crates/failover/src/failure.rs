@@ -24,6 +24,8 @@ pub enum Failure {
     ContextLength(u16),
     /// The provider's content filter stopped the request, or the whole answer; with the answer's status.
     ContentFilter(u16),
+    /// The gateway had no room for the answer.
+    NoRoom,
     /// A status that tells of an error (or a success that carried an error object, as 502).
     Status(u16),
 }
@@ -51,6 +53,7 @@ impl Failure {
             Self::Truncated => "truncated",
             Self::ContextLength(_) => "context_length",
             Self::ContentFilter(_) => "content_filter",
+            Self::NoRoom => "no_room",
             Self::Status(status) => return Cow::Owned(status.to_string()),
         })
     }
@@ -66,6 +69,7 @@ impl Failure {
             | Self::Status(408 | 500..=599) => Blame::Endpoint,
             Self::Status(401..=403 | 429) => Blame::Key,
             Self::HostNotAllowed
+            | Self::NoRoom
             | Self::ContextLength(_)
             | Self::ContentFilter(_)
             | Self::Status(_) => Blame::Nobody,

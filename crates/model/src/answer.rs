@@ -85,6 +85,8 @@ pub(crate) enum Told {
     Object(String),
     /// The component may not reach this origin.
     HostNotAllowed(String),
+    /// There was no room for the answer.
+    NoRoom,
     /// Nothing that the client could use.
     Nothing,
 }
@@ -124,6 +126,7 @@ impl AttemptFailure {
                 (StatusCode::GATEWAY_TIMEOUT, Reason::UpstreamTimeout)
             }
             Failure::Reset | Failure::Truncated => (StatusCode::BAD_GATEWAY, Reason::UpstreamError),
+            Failure::NoRoom => (StatusCode::SERVICE_UNAVAILABLE, Reason::Overloaded),
             // A filter that emptied an answer of 200 refused what was asked.
             Failure::ContentFilter(200) => (StatusCode::BAD_REQUEST, Reason::UpstreamStatus),
             Failure::Status(status)
@@ -151,6 +154,9 @@ impl AttemptFailure {
                 &format!(
                     "The gateway may not reach {origin}. Add \"{origin}\" to `allowed_outbound_hosts` of the component `model` in spin.toml and restart."
                 ),
+            ),
+            Told::NoRoom => CallAnswer::overloaded(
+                "The gateway has too many large answers at once. Try again in a moment.",
             ),
             Told::Nothing => CallAnswer::error(
                 status,
@@ -206,6 +212,14 @@ impl CallAnswer {
             headers: json_headers(),
             body,
         }
+    }
+
+    /// There is no room for a body.
+    pub fn overloaded(message: &str) -> Self {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        let mut answer = Self::error(status, Reason::Overloaded, message);
+        answer.headers.append("retry-after", "1");
+        answer
     }
 
     /// A provider's complete answer.

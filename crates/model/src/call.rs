@@ -9,8 +9,8 @@ use bytes::{Bytes, BytesMut};
 use futures_util::future::{Either, select};
 use spillway_failover::{Budget, Failure, Stop};
 use spillway_platform::{
-    Clock, Headers, InboundResponse, IncomingBody, OutboundRequest, SendError, Sender, Timeouts,
-    Upstream,
+    BytesInHand, Clock, Headers, InboundResponse, IncomingBody, NoRoom, OutboundRequest, SendError,
+    Sender, Timeouts, Upstream,
 };
 
 use crate::answer::{AttemptFailure, Told};
@@ -60,6 +60,8 @@ pub struct Call<'a, S, C, W> {
     pub number: u32,
     /// The gateway's own limits refused the first target.
     pub skips_first: bool,
+    /// What the instance holds of bodies.
+    pub in_hand: &'static BytesInHand,
 }
 
 /// How a complete (not streamed) call went.
@@ -182,8 +184,13 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
         mut response: InboundResponse<S::Body>,
     ) -> Result<(Headers, Bytes), AttemptFailure> {
         if response.status.is_success() {
-            let read = read_whole(&mut response.body).await;
-            let body = read.map_err(|error| AttemptFailure::of_send(&error, upstream))?;
+            let length = response
+                .headers
+                .text("content-length")
+                .and_then(|length| length.parse().ok())
+                .unwrap_or_default();
+            let read = read_whole(&mut response.body, Bytes::new(), length, self.in_hand).await;
+            let body = read.map_err(|error| error.into_failure(upstream))?;
             return Ok((response.headers, body));
         }
         let status = response.status.as_u16();
@@ -212,11 +219,9 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
         beginning: Bytes,
         mut response: InboundResponse<S::Body>,
     ) -> Result<Bytes, AttemptFailure> {
-        let mut whole = BytesMut::from(beginning);
-        let rest = read_whole(&mut response.body).await;
-        let rest = rest.map_err(|error| AttemptFailure::of_send(&error, upstream))?;
-        whole.extend_from_slice(&rest);
-        Ok(whole.freeze())
+        read_whole(&mut response.body, beginning, 0, self.in_hand)
+            .await
+            .map_err(|error| error.into_failure(upstream))
     }
 
     fn outbound(&self, attempting: &Attempting<'_>, timeouts: Timeouts) -> OutboundRequest {
@@ -293,22 +298,46 @@ async fn read_error<B: IncomingBody>(body: &mut B) -> Bytes {
     text.freeze()
 }
 
-async fn read_whole<B: IncomingBody>(body: &mut B) -> Result<Bytes, SendError> {
-    let Some(first) = body.next().await? else {
-        return Ok(Bytes::new());
-    };
-    let Some(second) = body.next().await? else {
-        return Ok(first);
-    };
-    let mut whole = BytesMut::from(first.as_ref());
-    whole.extend_from_slice(&second);
-    while let Some(piece) = body.next().await? {
-        if whole.len().saturating_add(piece.len()) > MAX_ANSWER_BYTES {
-            return Err(SendError::Other(
-                "the answer is larger than 64 MiB".to_owned(),
-            ));
+/// An answer that could not be read whole.
+enum ReadError {
+    Send(SendError),
+    NoRoom,
+}
+
+impl ReadError {
+    fn into_failure(self, upstream: &Upstream) -> AttemptFailure {
+        match self {
+            Self::Send(error) => AttemptFailure::of_send(&error, upstream),
+            Self::NoRoom => AttemptFailure::told(Failure::NoRoom, Told::NoRoom),
         }
+    }
+}
+
+/// Reads to the end what begins so; `length` is what the provider says it is, 0 where it does not.
+async fn read_whole<B: IncomingBody>(
+    body: &mut B,
+    beginning: Bytes,
+    length: usize,
+    in_hand: &'static BytesInHand,
+) -> Result<Bytes, ReadError> {
+    let too_large = || {
+        ReadError::Send(SendError::Other(
+            "the answer is larger than 64 MiB".to_owned(),
+        ))
+    };
+    if length > MAX_ANSWER_BYTES {
+        return Err(too_large());
+    }
+    let mut room = in_hand.room(length).map_err(|NoRoom| ReadError::NoRoom)?;
+    let mut whole = BytesMut::from(beginning);
+    whole.reserve(length);
+    while let Some(piece) = body.next().await.map_err(ReadError::Send)? {
+        let size = whole.len().saturating_add(piece.len());
+        if size > MAX_ANSWER_BYTES {
+            return Err(too_large());
+        }
+        room.reach(size).map_err(|NoRoom| ReadError::NoRoom)?;
         whole.extend_from_slice(&piece);
     }
-    Ok(whole.freeze())
+    Ok(room.filled(whole))
 }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use spillway_forward::openai_error;
 
 /// The longest error that is read, in bytes. Whatever is longer repeats the request; of it only a beginning is told.
-pub(crate) const MAX_ERROR_BYTES: usize = 64 * 1024;
+pub(crate) const MAX_ERROR_BYTES: usize = 16 * 1024;
 
 /// A provider's error document as OpenAI would write it: `{"error": {"message", "type", "param", "code"}}`, with the
 /// provider's own message, type and code, and whatever else stands in the error. `None` where it is no error that can

@@ -168,3 +168,34 @@ fn a_call_that_a_limit_refused_never_goes_to_the_routes_first_target() {
         assert_eq!(completed.answer.reason, Reason::Fallback);
     }
 }
+
+#[test]
+fn an_answer_that_there_is_no_room_for_is_nobodys_fault() {
+    static SMALL: BytesInHand = BytesInHand::new(100 * 1024);
+    let filler = " ".repeat(200 * 1024);
+    let large = vec![Step::Head(200, JSON), text(ANSWER), text(&filler)];
+    let sender = ScriptedSender::new(vec![large.clone(), answers()]);
+    let clock = sender.clock.clone();
+    let body = r#"{"model":"m","messages":[]}"#;
+    let completed = with_call(&sender, "", body, Operation::ChatCompletions, |mut call| {
+        call.in_hand = &SMALL;
+        run(&clock, call.complete())
+    });
+    let answer = &completed.answer;
+    assert_eq!(
+        (answer.status.as_u16(), answer.reason),
+        (503, Reason::Overloaded)
+    );
+    assert_eq!(answer.headers.text("retry-after"), Some("1"));
+    let outcomes: Vec<_> = completed.attempts.iter().map(|it| it.failure).collect();
+    assert_eq!(
+        outcomes,
+        [Some(Failure::NoRoom)],
+        "no other would have more room"
+    );
+    assert!(
+        SMALL.room(100 * 1024).is_ok(),
+        "what was taken is given back"
+    );
+    assert_eq!(complete(vec![large], "").0.answer.status.as_u16(), 200);
+}

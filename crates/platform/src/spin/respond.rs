@@ -4,6 +4,7 @@
 //! for the client's delayed acknowledgement. The cure, measured: a length or first bytes ready before the head is
 //! returned, and one turn of the event loop in between (`yield_async`).
 
+use bytes::Bytes;
 use http::StatusCode;
 use spin_sdk::wasip3::http::types::{ErrorCode, Response, Trailers};
 use spin_sdk::wasip3::wit_bindgen::{FutureWriter, StreamReader, StreamWriter, yield_async};
@@ -12,6 +13,9 @@ use spin_sdk::wasip3::{spawn, wit_future, wit_stream};
 use super::fields::sendable;
 use crate::{ClientLeft, Headers, OutgoingBody};
 
+/// The most that is written at once: an answer up to this leaves in one piece.
+const MAX_WRITE_BYTES: usize = 256 * 1024;
+
 /// Answers with a body that is in hand.
 ///
 /// # Errors
@@ -19,7 +23,7 @@ use crate::{ClientLeft, Headers, OutgoingBody};
 pub async fn respond(
     status: StatusCode,
     mut headers: Headers,
-    body: Vec<u8>,
+    body: Bytes,
 ) -> Result<Response, ErrorCode> {
     headers.set("content-length", body.len().to_string());
     let (trailers, trailers_reader) = wit_future::new(|| Ok(None));
@@ -30,8 +34,15 @@ pub async fn respond(
         let (mut writer, reader) = wit_stream::new();
         let response = Response::new(sendable(&headers), Some(reader), trailers_reader).0;
         spawn(async move {
-            // A client that left needs nothing more.
-            let _ = writer.write_all(body).await;
+            // A large one in pieces, so that it is held once, and no longer than its room is taken.
+            let mut rest = body;
+            while !rest.is_empty() {
+                let piece = rest.split_to(rest.len().min(MAX_WRITE_BYTES));
+                if !writer.write_all(piece.into()).await.is_empty() {
+                    // A client that left needs nothing more.
+                    break;
+                }
+            }
             drop(writer);
             drop(trailers);
         });
