@@ -17,8 +17,9 @@ const TICK: Duration = Duration::from_millis(10);
 /// Sizes of the pieces that a body comes in; the larger ones so that 100 MiB do not take minutes.
 const PIECES: [usize; 8] = [1, 2, 7, 61, 1_021, 4_099, 16_381, 65_537];
 
-/// How many commands a Redis connection takes before it is dropped: at least one, fewer than this.
-const MAX_REDIS_COMMANDS: u32 = 9;
+/// How many commands a Redis connection takes before it is dropped. More than an instance's requests can have under way
+/// at once: a connection that broke twice under the same call would be a Redis that is gone.
+const REDIS_COMMANDS: std::ops::Range<u32> = 17..50;
 
 /// Instances are replaced after a few requests, and soon when they have nothing to do.
 pub fn reuse_limits(limits: ReuseLimits) -> ReuseLimits {
@@ -31,7 +32,7 @@ pub fn reuse_limits(limits: ReuseLimits) -> ReuseLimits {
 
 /// How many commands a new Redis connection takes.
 pub fn redis_commands() -> u32 {
-    fastrand::u32(1..MAX_REDIS_COMMANDS)
+    fastrand::u32(REDIS_COMMANDS)
 }
 
 /// Cuts a body's data into pieces of odd sizes.
