@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::Context as _;
-use spillway_config::{AllowedHosts, Checked, Gateway, Severity};
+use spillway_config::{AllowedHosts, Checked, Gateway, Severity, State};
 
 use crate::manifest::Manifest;
 
@@ -70,6 +70,11 @@ impl GatewayConfig {
     /// Whether there is anything to serve.
     pub fn has_upstream(&self) -> bool {
         !self.gateway.agents.is_empty() || !self.gateway.models.is_empty()
+    }
+
+    /// Where state shared by replicas lives.
+    pub const fn state(&self) -> &State {
+        &self.gateway.state
     }
 
     /// What components read.

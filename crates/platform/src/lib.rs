@@ -4,6 +4,7 @@
 mod headers;
 mod message;
 mod ports;
+mod round_trips;
 
 #[cfg(target_arch = "wasm32")]
 pub mod spin;
@@ -13,3 +14,4 @@ pub use message::{ForwardError, RequestHead, SendError, Timeouts, Upstream};
 pub use ports::{
     ClientLeft, Clock, InboundResponse, IncomingBody, OutboundRequest, OutgoingBody, Sender,
 };
+pub use round_trips::RoundTrips;

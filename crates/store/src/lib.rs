@@ -5,6 +5,7 @@
 //! (`{…}`), so that Redis Cluster can keep them together, and has an expiry.
 
 mod breaker;
+mod distance;
 mod error;
 mod explain;
 mod key_value;
@@ -16,6 +17,7 @@ mod pool;
 mod sub_windows;
 
 pub use breaker::{Breaker, Transition};
+pub use distance::Distance;
 pub use error::Error;
 pub use explain::explain_redis_error;
 pub use key_value::{Increment, number_expires_ms, take_from_numbers};

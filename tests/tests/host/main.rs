@@ -6,6 +6,7 @@ use anyhow::Result;
 use spillway_tests::{Outcome, run_to_end, spillway_binary};
 
 mod check;
+mod connect;
 mod demo;
 mod running;
 mod trapped;

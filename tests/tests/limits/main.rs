@@ -10,6 +10,7 @@ use spillway_tests::{
     standin::StandinDify,
 };
 
+mod distant;
 mod explained;
 mod models;
 mod state;

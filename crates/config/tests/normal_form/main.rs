@@ -329,6 +329,7 @@ fn gateways() -> impl Strategy<Value = Gateway> {
         (
             any::<String>(),
             prop::sample::select(vec![OnError::Allow, OnError::Deny]),
+            time_spans(),
         ),
         prop::collection::vec(network, 0..3),
         prop::collection::vec(consumers(), 0..3),
@@ -339,7 +340,7 @@ fn gateways() -> impl Strategy<Value = Gateway> {
     )
         .prop_map(
             |(
-                (redis, on_error),
+                (redis, on_error, timeout),
                 trusted_proxies,
                 consumers,
                 agents,
@@ -347,7 +348,11 @@ fn gateways() -> impl Strategy<Value = Gateway> {
                 providers,
                 knowledge,
             )| Gateway {
-                state: State { redis, on_error },
+                state: State {
+                    redis,
+                    on_error,
+                    timeout,
+                },
                 trusted_proxies,
                 consumers,
                 agents,
