@@ -43,6 +43,9 @@ pub struct State {
     /// How much longer a request waits for an answer of Redis than the way there and back takes; never more than
     /// twice as long in all. From 20ms to 1s. 100ms.
     pub timeout: TimeSpan,
+    /// How many requests of one client may pass in a second that bring a value which a limit counts by and which
+    /// nobody brought lately. More get 429. From 1. 50.
+    pub new_values_per_second: u32,
 }
 
 impl Default for State {
@@ -51,6 +54,7 @@ impl Default for State {
             redis: String::new(),
             on_error: OnError::default(),
             timeout: TimeSpan::from_millis(100),
+            new_values_per_second: 50,
         }
     }
 }

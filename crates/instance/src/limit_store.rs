@@ -2,10 +2,11 @@
 
 use std::time::SystemTime;
 
-use spillway_platform::spin::{KeyValue, KeyValueError, Parameter, Redis, RedisError, Reply};
+use spillway_platform::spin::{self, KeyValue, KeyValueError, Parameter, Redis, RedisError, Reply};
 use spillway_store::{
-    Hold, Increment, LIMIT_TAKE_V2, LIMIT_TAKE_V2_SHA1, LeaseName, Take, Taken,
-    explain_redis_error, limit_take_arguments, read_limit_take, take_from_numbers,
+    Counted, Hold, Increment, LIMIT_FORGET_V1, LIMIT_TAKE_V3, LIMIT_TAKE_V3_SHA1, LeaseName,
+    NewValues, Take, Taken, explain_redis_error, forget_in_numbers, limit_forget_arguments,
+    limit_take_arguments, read_limit_take, take_from_numbers,
 };
 
 /// Why the store gave no verdict.
@@ -41,8 +42,9 @@ pub(crate) async fn take_from_redis(
     takes: &[Take],
     holds: &[Hold],
     lease: &LeaseName,
+    new_values: Option<&NewValues>,
 ) -> Result<Taken, Failure> {
-    let arguments = limit_take_arguments(takes, holds, lease, None);
+    let arguments = limit_take_arguments(takes, holds, lease, new_values, None);
     let parameters = |first: &str| -> Vec<Parameter> {
         std::iter::once(first)
             .chain(arguments.iter().map(String::as_str))
@@ -50,11 +52,11 @@ pub(crate) async fn take_from_redis(
             .collect()
     };
     let replies = match redis
-        .execute("EVALSHA", parameters(LIMIT_TAKE_V2_SHA1))
+        .execute("EVALSHA", parameters(LIMIT_TAKE_V3_SHA1))
         .await
     {
         Err(error) if error.is_unknown_script() => {
-            redis.execute("EVAL", parameters(LIMIT_TAKE_V2)).await?
+            redis.execute("EVAL", parameters(LIMIT_TAKE_V3)).await?
         }
         other => other?,
     };
@@ -70,9 +72,37 @@ pub(crate) async fn take_from_redis(
 }
 
 /// In the key-value store.
-pub(crate) fn take_from_key_value(takes: &[Take]) -> Result<Taken, Failure> {
-    take_from_numbers(&Numbers, milliseconds_since_1970, takes)
+pub(crate) fn take_from_key_value(
+    takes: &[Take],
+    new_values: Option<&NewValues>,
+) -> Result<Taken, Failure> {
+    take_from_numbers(&Numbers, milliseconds_since_1970, takes, new_values)
         .map_err(|error| Failure::gone(error.to_string()))
+}
+
+/// Takes back what one request was counted in, off its path. Done at most once: where Redis does not tell whether it
+/// has, the counts stay until their windows are over.
+pub(crate) async fn forget_in_redis(redis: &Redis, counted: &[Counted]) {
+    let parameters = std::iter::once(LIMIT_FORGET_V1.to_owned())
+        .chain(limit_forget_arguments(counted))
+        .map(|text| Parameter::Bytes(text.into_bytes()))
+        .collect();
+    if let Err(error) = redis.execute_once("EVAL", parameters).await {
+        log_not_forgotten(&explain_redis_error(&error.to_string()));
+    }
+}
+
+/// As [`forget_in_redis`], in the key-value store.
+pub(crate) fn forget_in_key_value(counted: &[Counted]) {
+    if let Err(error) = forget_in_numbers(&Numbers, counted) {
+        log_not_forgotten(&error.to_string());
+    }
+}
+
+fn log_not_forgotten(message: &str) {
+    spin::log(&format!(
+        "limits: a call whose key Dify does not know stays counted: {message}"
+    ));
 }
 
 /// The key-value store as numbers by name.

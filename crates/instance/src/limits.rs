@@ -10,12 +10,14 @@ use spillway_limit::{Applicable, DifyApp, DigestKey, RequestFacts, Rules, Verdic
 use spillway_platform::spin::{self, Redis, RedisError, SpinClock};
 use spillway_platform::{Clock, Headers};
 use spillway_store::{
-    Breaker, Distance, Hold, LIMIT_KEY_PREFIX, LeaseName, Take, Taken, Transition,
+    Breaker, Counted, Distance, Hold, LIMIT_KEY_PREFIX, LeaseName, Take, Taken, Transition,
 };
 use spillway_telemetry::{Counters, Reason};
 
 use crate::digest_secret::digest_secret;
-use crate::limit_store::{Failure, take_from_key_value, take_from_redis};
+use crate::limit_store::{
+    Failure, forget_in_key_value, forget_in_redis, take_from_key_value, take_from_redis,
+};
 use crate::{Lease, Meter};
 
 /// How long a probe may take in all.
@@ -46,6 +48,8 @@ pub struct Passage {
     pub headers: Vec<(&'static str, String)>,
     /// Its places among those that are under way, to be kept until its answer has ended.
     pub lease: Option<Lease>,
+    /// Where it was counted by its key, and by what came with that: for [`Limits::forget`].
+    pub forgettable: Vec<Counted>,
 }
 
 /// A refused request's answer, but for the surface's form.
@@ -99,7 +103,7 @@ impl Limits {
             let rules = Rules::new(
                 rate_limits,
                 &format!("{kind}/{name}"),
-                gateway.state.on_error,
+                &gateway.state,
                 &digest,
             )
             .map_err(|error| format!("{kind} API `{name}`: {error}"))?;
@@ -149,6 +153,7 @@ impl Limits {
             limit: u32::MAX,
             window_ms: 1000,
             dry_run: false,
+            cost_when_new: 0,
         };
         match &self.store {
             Store::Redis(_) => {
@@ -156,7 +161,8 @@ impl Limits {
                 let asking = std::pin::pin!(async {
                     for _ in 0..PROBES {
                         let takes = std::slice::from_ref(&take);
-                        take_from_redis(&redis, takes, &[], &LeaseName(String::new())).await?;
+                        take_from_redis(&redis, takes, &[], &LeaseName(String::new()), None)
+                            .await?;
                     }
                     Ok::<_, Failure>(redis.distance().unwrap_or_default())
                 });
@@ -170,7 +176,7 @@ impl Limits {
                 }
             }
             Store::KeyValue => {
-                let taken = take_from_key_value(&[take]);
+                let taken = take_from_key_value(&[take], None);
                 taken.map_err(|failure| failure.message)?;
                 Ok(Distance::Near)
             }
@@ -214,10 +220,29 @@ impl Limits {
         });
         match self.take(&applicable, &name, meter).await {
             Some(taken) => {
+                if taken.too_many_new {
+                    return too_many_new_values(meter);
+                }
                 let lease = self.lease(&applicable, &taken, name);
-                judged(&applicable.verdict(&taken), lease, meter)
+                let forgettable = applicable.forgettable(&taken);
+                judged(&applicable.verdict(&taken), lease, forgettable, meter)
             }
             None => without_state(&applicable, meter),
+        }
+    }
+
+    /// Takes back, off the request's path, what a call was counted in whose key the upstream does not know: such keys
+    /// can be made up in any number, and would each be kept for as long as a window.
+    pub fn forget(&self, forgettable: Vec<Counted>) {
+        if forgettable.is_empty() {
+            return;
+        }
+        match &self.store {
+            Store::Redis(redis) => {
+                let redis = Arc::clone(redis);
+                spin::spawn(async move { forget_in_redis(&redis, &forgettable).await });
+            }
+            Store::KeyValue => forget_in_key_value(&forgettable),
         }
     }
 
@@ -250,15 +275,16 @@ impl Limits {
         }
         let result: Result<Taken, Failure> = match &self.store {
             Store::Redis(redis) => {
-                let holds = applicable.holds();
-                let taken = take_from_redis(redis, applicable.takes(), holds, lease).await;
+                let (holds, new_values) = (applicable.holds(), applicable.new_values());
+                let taken =
+                    take_from_redis(redis, applicable.takes(), holds, lease, new_values).await;
                 if taken.is_err() && !holds.is_empty() {
                     Lease::give_back(Arc::clone(redis), holds.to_vec(), lease.clone());
                 }
                 taken
             }
             // `check` refuses limits on what is under way without a Redis.
-            Store::KeyValue => take_from_key_value(applicable.takes()),
+            Store::KeyValue => take_from_key_value(applicable.takes(), applicable.new_values()),
         };
         let transition = self
             .breaker
@@ -305,7 +331,12 @@ impl Limits {
     }
 }
 
-fn judged(verdict: &Verdict<'_>, lease: Option<Lease>, meter: &'static Meter) -> Admission {
+fn judged(
+    verdict: &Verdict<'_>,
+    lease: Option<Lease>,
+    forgettable: Vec<Counted>,
+    meter: &'static Meter,
+) -> Admission {
     meter.count(|counters| {
         for (rule, outcome) in &verdict.outcomes {
             counters.rate_limit(rule, outcome.as_str());
@@ -320,8 +351,24 @@ fn judged(verdict: &Verdict<'_>, lease: Option<Lease>, meter: &'static Meter) ->
             rejected_msg: standing.rule.rejected_msg.clone(),
             headers,
         }),
-        _ => Admission::Passed(Passage { headers, lease }),
+        _ => Admission::Passed(Passage {
+            headers,
+            lease,
+            forgettable,
+        }),
     }
+}
+
+/// One client invents values faster than it may.
+fn too_many_new_values(meter: &'static Meter) -> Admission {
+    meter.count(|counters| counters.rate_limit("", "too_many_new_values"));
+    Admission::Refused(Refusal {
+        status: 429,
+        reason: Reason::TooManyNewValues,
+        message: "Too many keys, users or other values in one second that have not been seen from anybody lately. Try again in a second.".to_owned(),
+        rejected_msg: None,
+        headers: vec![("retry-after", "1".to_owned())],
+    })
 }
 
 fn without_state(applicable: &Applicable<'_>, meter: &'static Meter) -> Admission {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, ErrorKind, RedisError, ServerErrorKind, cmd};
 use spillway_store::{
-    Hold, LEASE_RELEASE_V1, LIMIT_KEY_PREFIX, LIMIT_TAKE_V2, LIMIT_TAKE_V2_SHA1, LeaseName, Take,
+    Hold, LEASE_RELEASE_V1, LIMIT_KEY_PREFIX, LIMIT_TAKE_V3, LIMIT_TAKE_V3_SHA1, LeaseName, Take,
     explain_redis_error, lease_release_arguments, limit_take_arguments,
 };
 
@@ -56,6 +56,7 @@ async fn count_once(connection: &mut MultiplexedConnection) -> Result<(), RedisE
         limit: u32::MAX,
         window_ms: 1000,
         dry_run: false,
+        cost_when_new: 0,
     };
     let hold = Hold {
         key: format!("{LIMIT_KEY_PREFIX}probe:under_way"),
@@ -64,16 +65,16 @@ async fn count_once(connection: &mut MultiplexedConnection) -> Result<(), RedisE
     };
     let lease = LeaseName("check".to_owned());
     let holds = std::slice::from_ref(&hold);
-    let arguments = limit_take_arguments(&[take], holds, &lease, None);
+    let arguments = limit_take_arguments(&[take], holds, &lease, None, None);
     let counted = cmd("EVALSHA")
-        .arg(LIMIT_TAKE_V2_SHA1)
+        .arg(LIMIT_TAKE_V3_SHA1)
         .arg(&arguments)
         .exec_async(connection)
         .await;
     match counted {
         Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
             cmd("EVAL")
-                .arg(LIMIT_TAKE_V2)
+                .arg(LIMIT_TAKE_V3)
                 .arg(&arguments)
                 .exec_async(connection)
                 .await?;

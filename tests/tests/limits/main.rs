@@ -13,6 +13,7 @@ use spillway_tests::{
 mod distant;
 mod explained;
 mod models;
+mod new_values;
 mod state;
 mod streams;
 mod tls;

@@ -30,6 +30,12 @@ pub(super) fn gateway(gateway: &Gateway, findings: &mut Findings<'_>) {
         &root.key("state").key("timeout"),
         findings,
     );
+    if gateway.state.new_values_per_second == 0 {
+        findings.error(
+            &root.key("state").key("new_values_per_second"),
+            "0 would let nobody begin: write 1 or more",
+        );
+    }
     consumers::check(gateway, &root.key("consumers"), findings);
     agents::check(gateway, &root.key("agents"), findings);
     models::check(gateway, &root.key("models"), findings);

@@ -330,6 +330,7 @@ fn gateways() -> impl Strategy<Value = Gateway> {
             any::<String>(),
             prop::sample::select(vec![OnError::Allow, OnError::Deny]),
             time_spans(),
+            any::<u32>(),
         ),
         prop::collection::vec(network, 0..3),
         prop::collection::vec(consumers(), 0..3),
@@ -340,7 +341,7 @@ fn gateways() -> impl Strategy<Value = Gateway> {
     )
         .prop_map(
             |(
-                (redis, on_error, timeout),
+                (redis, on_error, timeout, new_values_per_second),
                 trusted_proxies,
                 consumers,
                 agents,
@@ -352,6 +353,7 @@ fn gateways() -> impl Strategy<Value = Gateway> {
                     redis,
                     on_error,
                     timeout,
+                    new_values_per_second,
                 },
                 trusted_proxies,
                 consumers,

@@ -75,6 +75,20 @@ impl Redis {
         self.run(command, parameters, Waiting::Nobody).await
     }
 
+    /// As [`Self::execute_patiently`], but sent no second time where the connection breaks: for what must not be done
+    /// twice.
+    ///
+    /// # Errors
+    /// As [`Self::execute_patiently`].
+    pub async fn execute_once(
+        &self,
+        command: &str,
+        parameters: Vec<Parameter>,
+    ) -> Result<Vec<Reply>, Error> {
+        let parameters = in_the_runtimes_words(parameters);
+        self.run_once(command, &parameters, Waiting::Nobody).await
+    }
+
     /// How long Redis takes to answer; `None` without a connection on which it does.
     pub fn distance(&self) -> Option<Duration> {
         let held = self.connection.held()?;
@@ -87,8 +101,7 @@ impl Redis {
         parameters: Vec<Parameter>,
         waiting: Waiting,
     ) -> Result<Vec<Reply>, Error> {
-        let parameters: Vec<RedisParameter> =
-            parameters.into_iter().map(RedisParameter::from).collect();
+        let parameters = in_the_runtimes_words(parameters);
         let was_held = self.connection.held().is_some();
         match self.run_once(command, &parameters, waiting).await {
             // As Redis was not asked over it before, a new connection tells how Redis is.
@@ -133,6 +146,10 @@ impl Redis {
         self.timeout
             .saturating_add(held.distance().min(self.timeout))
     }
+}
+
+fn in_the_runtimes_words(parameters: Vec<Parameter>) -> Vec<RedisParameter> {
+    parameters.into_iter().map(RedisParameter::from).collect()
 }
 
 async fn within<T>(timeout: Duration, future: impl Future<Output = T>) -> Option<T> {
