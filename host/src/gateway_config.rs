@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use ipnet::IpNet;
-use spillway_config::{AllowedHosts, Checked, Gateway, Severity};
+use spillway_config::{AllowedHosts, Checked, Gateway, Severity, State};
 
 use crate::manifest::Manifest;
 
@@ -83,6 +83,11 @@ impl GatewayConfig {
     /// Whether there is anything to serve.
     pub fn has_upstream(&self) -> bool {
         !self.gateway.agents.is_empty() || !self.gateway.models.is_empty()
+    }
+
+    /// Where state shared by replicas lives.
+    pub const fn state(&self) -> &State {
+        &self.gateway.state
     }
 
     /// What components read.

@@ -8,6 +8,7 @@
 mod answer;
 mod certificates;
 mod chat;
+mod distant;
 mod exemptions;
 mod gateway;
 mod host_names;
@@ -29,6 +30,7 @@ pub use answer::{
 };
 pub use certificates::Certificates;
 pub use chat::{Chat, chat_request, message, stream_request};
+pub use distant::Distant;
 pub use gateway::{Gateway, Options};
 pub use host_names::HostName;
 pub use launch::prepare;

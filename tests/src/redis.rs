@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader, Write},
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
     path::Path,
     process::{Child, Command, Stdio},
     time::Duration,
@@ -128,6 +128,16 @@ impl Redis {
     /// `redis://127.0.0.1:PORT`.
     pub fn url(&self) -> String {
         format!("redis://{}", self.port.address())
+    }
+
+    /// Where it takes connections without TLS.
+    pub fn address(&self) -> SocketAddr {
+        self.port.address()
+    }
+
+    /// Where it takes connections with TLS, if it does.
+    pub fn tls_address(&self) -> Option<SocketAddr> {
+        self.tls_port.as_ref().map(ReservedPort::address)
     }
 
     /// All keys with their values, as `redis-cli` prints them.

@@ -9,6 +9,7 @@ use spillway_instance::{Limits, Totals, read_settings};
 use spillway_model::Catalogue;
 use spillway_platform::Headers;
 use spillway_platform::spin::{self, ErrorCode, Request, Response};
+use spillway_store::Distance;
 use spillway_telemetry::{Reason, render};
 
 use crate::sweep;
@@ -51,32 +52,40 @@ pub(crate) async fn handle(request: Request) -> Result<Response, ErrorCode> {
 }
 
 /// Ready: the configuration can be served by, and every policy that lets nothing pass without the store can use it.
-/// Where all of them let requests pass then, a store that is gone is told, but is no reason to send no requests here.
+/// Where all of them let requests pass then, a store that is gone is told, but is no reason to send no requests here;
+/// nor is one that is far away.
 async fn ready() -> Answer {
-    let problem = match usable_settings().await {
-        Err(problem) => Some(problem),
-        Ok((gateway, limits)) => match limits.probe().await {
-            Err(message) if needs_store(&gateway, &limits) => {
-                Some(format!("the store does not answer: {message}"))
-            }
-            Err(message) => {
-                let told = json!({ "status": "ready", "degraded": format!("the store does not answer: {message}") });
-                return Answer::json(StatusCode::OK, Reason::Ok, &told);
-            }
-            Ok(()) => None,
-        },
+    let (gateway, limits) = match usable_settings().await {
+        Ok(usable) => usable,
+        Err(problem) => return not_ready(&problem),
     };
-    match problem {
-        None => Answer::json(StatusCode::OK, Reason::Ok, &json!({ "status": "ready" })),
-        Some(problem) => {
-            spin::log(&format!("not ready: {problem}"));
-            Answer::json(
-                StatusCode::SERVICE_UNAVAILABLE,
-                Reason::Misconfigured,
-                &json!({ "status": "not ready", "problem": problem }),
-            )
+    let problem = match limits.probe(&gateway.state.redis).await {
+        Ok(Distance::Near) => {
+            return Answer::json(StatusCode::OK, Reason::Ok, &json!({ "status": "ready" }));
         }
+        Ok(Distance::Far(message)) => return degraded(&message),
+        Ok(Distance::TooFar(message)) => message,
+        Err(message) => format!("the store does not answer: {message}"),
+    };
+    if needs_store(&gateway, &limits) {
+        not_ready(&problem)
+    } else {
+        degraded(&problem)
     }
+}
+
+fn degraded(problem: &str) -> Answer {
+    let told = json!({ "status": "ready", "degraded": problem });
+    Answer::json(StatusCode::OK, Reason::Ok, &told)
+}
+
+fn not_ready(problem: &str) -> Answer {
+    spin::log(&format!("not ready: {problem}"));
+    Answer::json(
+        StatusCode::SERVICE_UNAVAILABLE,
+        Reason::Misconfigured,
+        &json!({ "status": "not ready", "problem": problem }),
+    )
 }
 
 /// Whether some policy lets nothing pass while the store is gone: a limit, or signed requests, which are let through

@@ -105,7 +105,15 @@ async fn serve(
     };
     match forwarding::send(&exchange, &destination, &mut body).await {
         Ok(answered) => {
-            let Passage { headers, lease } = passage;
+            let Passage {
+                headers,
+                lease,
+                forgettable,
+            } = passage;
+            // Below `/v1` Dify answers so where it does not know the key.
+            if answered.status == StatusCode::UNAUTHORIZED && destination.user_place.is_some() {
+                exchange.instance.limits.forget(forgettable);
+            }
             let end_user = body.end_user;
             answering::answer(exchange, destination, answered, headers, lease, end_user).await
         }

@@ -30,7 +30,7 @@ pub struct Gateway {
 }
 
 /// Where state shared by replicas lives.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "document", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct State {
@@ -40,6 +40,23 @@ pub struct State {
     /// What happens to requests that a policy cannot judge while the state cannot be reached. A policy may say
     /// otherwise for itself. `allow`.
     pub on_error: OnError,
+    /// How much longer a request waits for an answer of Redis than the way there and back takes; never more than
+    /// twice as long in all. From 20ms to 1s. 100ms.
+    pub timeout: TimeSpan,
+    /// How many requests of one client may pass in a second that bring a value which a limit counts by and which
+    /// nobody brought lately. More get 429. From 1. 50.
+    pub new_values_per_second: u32,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            redis: String::new(),
+            on_error: OnError::default(),
+            timeout: TimeSpan::from_millis(100),
+            new_values_per_second: 50,
+        }
+    }
 }
 
 /// Somebody who calls the gateway.

@@ -16,7 +16,7 @@ use spillway_store::{
 const RENEW_AFTER: Duration = Duration::from_millis(LEASE_MS / 3);
 
 /// When the places of a call that was given up are given back, and again, until Redis has said twice that they are:
-/// once could be before it comes to the call itself, which still waits for it on the connection that was dropped.
+/// once could be before it comes to the call itself, which may still wait for it on a connection that was dropped.
 const GIVE_BACK_EVERY: Duration = Duration::from_millis(500);
 /// After which a lease has ended by itself.
 const GIVE_BACK_TRIES: u64 = LEASE_MS / 500;
@@ -73,7 +73,10 @@ async fn evaluate(redis: &Redis, script: &str, arguments: Vec<String>) -> Result
         .chain(arguments)
         .map(|text| Parameter::Bytes(text.into_bytes()))
         .collect();
-    redis.execute("EVAL", parameters).await.map(|_| ())
+    redis
+        .execute_patiently("EVAL", parameters)
+        .await
+        .map(|_| ())
 }
 
 async fn evaluate_or_log(redis: &Redis, script: &str, arguments: Vec<String>) {

@@ -2,7 +2,9 @@
 //! totals of all instances. Must not know what a component does with a request.
 #![cfg(target_arch = "wasm32")]
 
+mod digest_secret;
 mod lease;
+mod limit_store;
 mod limits;
 mod meter;
 mod pools;

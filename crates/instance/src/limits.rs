@@ -2,25 +2,35 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use spillway_config::{Credential, Gateway, KnowledgeBackend, OnError, RateLimit};
+use futures_util::future::{Either, select};
+use spillway_config::{Gateway, OnError, RateLimit};
 use spillway_limit::{Applicable, DifyApp, DigestKey, RequestFacts, Rules, Verdict};
-use spillway_platform::spin::{
-    self, KeyValue, KeyValueError, Parameter, Redis, RedisError, Reply, SpinClock,
-};
+use spillway_platform::spin::{self, Redis, RedisError, SpinClock};
 use spillway_platform::{Clock, Headers};
 use spillway_store::{
-    Breaker, Hold, Increment, LIMIT_KEY_PREFIX, LIMIT_TAKE_V2, LIMIT_TAKE_V2_SHA1, LeaseName, Take,
-    Taken, Transition, explain_redis_error, limit_take_arguments, read_limit_take,
-    take_from_numbers,
+    Breaker, Counted, Distance, Hold, LIMIT_KEY_PREFIX, LeaseName, Take, Taken, Transition,
 };
-use spillway_telemetry::Reason;
+use spillway_telemetry::{Counters, Reason};
 
+use crate::digest_secret::digest_secret;
+use crate::limit_store::{
+    Failure, forget_in_key_value, forget_in_redis, take_from_key_value, take_from_redis,
+};
 use crate::{Lease, Meter};
 
-/// The longest a request waits for its limits. Redis answers within a millisecond or is not well.
-const REDIS_TIMEOUT: Duration = Duration::from_millis(100);
+/// How long a probe may take in all.
+const PROBE: Duration = Duration::from_millis(800);
+
+/// How long a probe waits for an answer: longer than a request, so that a distance shows.
+const PROBE_TIMEOUT: Duration = Duration::from_millis(400);
+
+/// How often a probe asks, so that one held-up answer does not pass for a distance.
+const PROBES: u32 = 3;
+
+/// A late answer is logged no more often.
+const LATE_LOGGED_EVERY: Duration = Duration::from_secs(10);
 
 /// What the limits say of a request.
 #[derive(Debug)]
@@ -38,6 +48,8 @@ pub struct Passage {
     pub headers: Vec<(&'static str, String)>,
     /// Its places among those that are under way, to be kept until its answer has ended.
     pub lease: Option<Lease>,
+    /// Where it was counted by its key, and by what came with that: for [`Limits::forget`].
+    pub forgettable: Vec<Counted>,
 }
 
 /// A refused request's answer, but for the surface's form.
@@ -62,6 +74,10 @@ pub struct Limits {
     digest: DigestKey,
     store: Store,
     breaker: Mutex<Breaker>,
+    /// How long a request waits for Redis, see [`Redis::new`].
+    timeout: Duration,
+    /// When an answer was last logged as late.
+    late_logged: Mutex<Option<Duration>>,
 }
 
 #[derive(Debug)]
@@ -87,7 +103,7 @@ impl Limits {
             let rules = Rules::new(
                 rate_limits,
                 &format!("{kind}/{name}"),
-                gateway.state.on_error,
+                &gateway.state,
                 &digest,
             )
             .map_err(|error| format!("{kind} API `{name}`: {error}"))?;
@@ -100,7 +116,7 @@ impl Limits {
         } else {
             Store::Redis(Arc::new(Redis::new(
                 gateway.state.redis.clone(),
-                REDIS_TIMEOUT,
+                gateway.state.timeout.duration(),
             )))
         };
         Ok(Self {
@@ -108,6 +124,8 @@ impl Limits {
             digest,
             store,
             breaker: Mutex::default(),
+            timeout: gateway.state.timeout.duration(),
+            late_logged: Mutex::default(),
         })
     }
 
@@ -124,27 +142,45 @@ impl Limits {
         self.by_api.values().any(Rules::deny_on_error)
     }
 
-    /// Counts under a key of its own, as a request does: what no longer can be written, or run, shows here.
+    /// Counts under a key of its own, as a request does: what no longer can be written, or run, shows here. Tells how
+    /// far away the store is; over a connection of its own, which waits longer than requests do.
     ///
     /// # Errors
     /// What the store says, in an operator's words.
-    pub async fn probe(&self) -> Result<(), String> {
+    pub async fn probe(&self, address: &str) -> Result<Distance, String> {
         let take = Take {
             key: format!("{LIMIT_KEY_PREFIX}probe"),
             limit: u32::MAX,
             window_ms: 1000,
             dry_run: false,
+            cost_when_new: 0,
         };
         match &self.store {
-            Store::Redis(redis) => {
-                take_from_redis(redis, &[take], &[], &LeaseName(String::new())).await?;
+            Store::Redis(_) => {
+                let redis = Redis::new(address.to_owned(), PROBE_TIMEOUT);
+                let asking = std::pin::pin!(async {
+                    for _ in 0..PROBES {
+                        let takes = std::slice::from_ref(&take);
+                        take_from_redis(&redis, takes, &[], &LeaseName(String::new()), None)
+                            .await?;
+                    }
+                    Ok::<_, Failure>(redis.distance().unwrap_or_default())
+                });
+                match select(asking, std::pin::pin!(SpinClock.sleep(PROBE))).await {
+                    Either::Left((Ok(distance), _)) => Ok(Distance::of(distance, self.timeout)),
+                    Either::Left((Err(failure), _)) => Err(failure.message),
+                    Either::Right(_) => redis
+                        .distance()
+                        .map(|distance| Distance::of(distance, self.timeout))
+                        .ok_or_else(|| RedisError::Timeout.to_string()),
+                }
             }
             Store::KeyValue => {
-                take_from_numbers(&Numbers, milliseconds_since_1970, &[take])
-                    .map_err(|error| error.to_string())?;
+                let taken = take_from_key_value(&[take], None);
+                taken.map_err(|failure| failure.message)?;
+                Ok(Distance::Near)
             }
         }
-        Ok(())
     }
 
     /// Whether an API has rules at all: most have none, and their requests need no facts gathered.
@@ -184,10 +220,29 @@ impl Limits {
         });
         match self.take(&applicable, &name, meter).await {
             Some(taken) => {
+                if taken.too_many_new {
+                    return too_many_new_values(meter);
+                }
                 let lease = self.lease(&applicable, &taken, name);
-                judged(&applicable.verdict(&taken), lease, meter)
+                let forgettable = applicable.forgettable(&taken);
+                judged(&applicable.verdict(&taken), lease, forgettable, meter)
             }
             None => without_state(&applicable, meter),
+        }
+    }
+
+    /// Takes back, off the request's path, what a call was counted in whose key the upstream does not know: such keys
+    /// can be made up in any number, and would each be kept for as long as a window.
+    pub fn forget(&self, forgettable: Vec<Counted>) {
+        if forgettable.is_empty() {
+            return;
+        }
+        match &self.store {
+            Store::Redis(redis) => {
+                let redis = Arc::clone(redis);
+                spin::spawn(async move { forget_in_redis(&redis, &forgettable).await });
+            }
+            Store::KeyValue => forget_in_key_value(&forgettable),
         }
     }
 
@@ -218,36 +273,40 @@ impl Limits {
         if !allowed {
             return None;
         }
-        let result = match &self.store {
+        let result: Result<Taken, Failure> = match &self.store {
             Store::Redis(redis) => {
-                let holds = applicable.holds();
-                let taken = take_from_redis(redis, applicable.takes(), holds, lease).await;
+                let (holds, new_values) = (applicable.holds(), applicable.new_values());
+                let taken =
+                    take_from_redis(redis, applicable.takes(), holds, lease, new_values).await;
                 if taken.is_err() && !holds.is_empty() {
                     Lease::give_back(Arc::clone(redis), holds.to_vec(), lease.clone());
                 }
                 taken
             }
             // `check` refuses limits on what is under way without a Redis.
-            Store::KeyValue => {
-                take_from_numbers(&Numbers, milliseconds_since_1970, applicable.takes())
-                    .map_err(|error| error.to_string())
-            }
+            Store::KeyValue => take_from_key_value(applicable.takes(), applicable.new_values()),
         };
         let transition = self
             .breaker
             .lock()
             .ok()
             .and_then(|mut breaker| match &result {
-                Ok(_) => breaker.succeeded(),
-                Err(_) => breaker.failed(SpinClock.now()),
+                Err(failure) if !failure.is_late => breaker.failed(SpinClock.now()),
+                // A store that answers late is not gone.
+                _ => breaker.succeeded(),
             });
         match (&result, transition) {
-            (Err(message), Some(Transition::Opened)) => {
+            (Err(failure), Some(Transition::Opened)) => {
                 spin::log(&format!(
-                    "limits: the store does not answer and is left alone for now: {message}"
+                    "limits: the store does not answer and is left alone for now: {}",
+                    failure.message
                 ));
             }
-            (Err(message), _) => spin::log(&format!("limits: {message}")),
+            (Err(failure), _) if failure.is_late => {
+                meter.count(Counters::state_late);
+                self.log_late(&failure.message);
+            }
+            (Err(failure), _) => spin::log(&format!("limits: {}", failure.message)),
             (Ok(_), Some(_)) => spin::log("limits: the store answers again"),
             (Ok(_), None) => {}
         }
@@ -256,9 +315,28 @@ impl Limits {
         }
         result.ok()
     }
+
+    /// Once in a while, as it may be every request's lot.
+    fn log_late(&self, message: &str) {
+        let now = SpinClock.now();
+        let Ok(mut logged) = self.late_logged.lock() else {
+            return;
+        };
+        if logged.is_none_or(|logged| now.saturating_sub(logged) >= LATE_LOGGED_EVERY) {
+            *logged = Some(now);
+            spin::log(&format!(
+                "limits: {message}: a request was decided without its verdict, as on_error says. /_gateway/health/ready tells the distance"
+            ));
+        }
+    }
 }
 
-fn judged(verdict: &Verdict<'_>, lease: Option<Lease>, meter: &'static Meter) -> Admission {
+fn judged(
+    verdict: &Verdict<'_>,
+    lease: Option<Lease>,
+    forgettable: Vec<Counted>,
+    meter: &'static Meter,
+) -> Admission {
     meter.count(|counters| {
         for (rule, outcome) in &verdict.outcomes {
             counters.rate_limit(rule, outcome.as_str());
@@ -273,8 +351,24 @@ fn judged(verdict: &Verdict<'_>, lease: Option<Lease>, meter: &'static Meter) ->
             rejected_msg: standing.rule.rejected_msg.clone(),
             headers,
         }),
-        _ => Admission::Passed(Passage { headers, lease }),
+        _ => Admission::Passed(Passage {
+            headers,
+            lease,
+            forgettable,
+        }),
     }
+}
+
+/// One client invents values faster than it may.
+fn too_many_new_values(meter: &'static Meter) -> Admission {
+    meter.count(|counters| counters.rate_limit("", "too_many_new_values"));
+    Admission::Refused(Refusal {
+        status: 429,
+        reason: Reason::TooManyNewValues,
+        message: "Too many keys, users or other values in one second that have not been seen from anybody lately. Try again in a second.".to_owned(),
+        rejected_msg: None,
+        headers: vec![("retry-after", "1".to_owned())],
+    })
 }
 
 fn without_state(applicable: &Applicable<'_>, meter: &'static Meter) -> Admission {
@@ -295,94 +389,4 @@ fn without_state(applicable: &Applicable<'_>, meter: &'static Meter) -> Admissio
         rejected_msg: None,
         headers: vec![("retry-after", "1".to_owned())],
     })
-}
-
-/// One round trip; two when this Redis meets the script for the first time.
-async fn take_from_redis(
-    redis: &Redis,
-    takes: &[Take],
-    holds: &[Hold],
-    lease: &LeaseName,
-) -> Result<Taken, String> {
-    let arguments = limit_take_arguments(takes, holds, lease, None);
-    let parameters = |first: &str| -> Vec<Parameter> {
-        std::iter::once(first)
-            .chain(arguments.iter().map(String::as_str))
-            .map(|text| Parameter::Bytes(text.as_bytes().to_vec()))
-            .collect()
-    };
-    let explained = |error: RedisError| explain_redis_error(&error.to_string());
-    let replies = match redis
-        .execute("EVALSHA", parameters(LIMIT_TAKE_V2_SHA1))
-        .await
-    {
-        Err(error) if error.is_unknown_script() => redis
-            .execute("EVAL", parameters(LIMIT_TAKE_V2))
-            .await
-            .map_err(explained)?,
-        other => other.map_err(explained)?,
-    };
-    let numbers: Vec<i64> = replies
-        .iter()
-        .filter_map(|reply| match reply {
-            Reply::Number(number) => Some(*number),
-            _ => None,
-        })
-        .collect();
-    read_limit_take(&numbers, takes.len(), holds.len()).map_err(|error| error.to_string())
-}
-
-/// The key-value store as numbers by name.
-struct Numbers;
-
-impl Increment for Numbers {
-    type Error = KeyValueError;
-
-    fn increment(&self, key: &str, delta: i64) -> Result<i64, KeyValueError> {
-        KeyValue.increment(key, delta)
-    }
-
-    fn get(&self, key: &str) -> Result<i64, KeyValueError> {
-        KeyValue.number(key)
-    }
-}
-
-fn milliseconds_since_1970() -> u64 {
-    SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .ok()
-        .and_then(|since| u64::try_from(since.as_millis()).ok())
-        .unwrap_or_default()
-}
-
-/// What keys the digests of clients' values: the configuration's own secrets, so that it is the same on every
-/// replica, needs no setting, and nobody else knows it.
-fn digest_secret(gateway: &Gateway) -> String {
-    let mut secret = gateway.state.redis.clone();
-    for consumer in &gateway.consumers {
-        for credential in &consumer.credentials {
-            secret.push('\n');
-            secret.push_str(match credential {
-                Credential::ApiKey(key) => key,
-                Credential::Hmac(pair) => &pair.secret_key,
-            });
-        }
-    }
-    for provider in &gateway.providers {
-        for key in &provider.api_keys {
-            secret.push('\n');
-            secret.push_str(&key.key);
-        }
-    }
-    for api in &gateway.knowledge {
-        let engine = match &api.backend {
-            KnowledgeBackend::Ragflow(engine) => &engine.api_key,
-            KnowledgeBackend::DifyCompatible(engine) => &engine.api_key,
-        };
-        for key in api.api_keys.iter().chain([engine]) {
-            secret.push('\n');
-            secret.push_str(key);
-        }
-    }
-    secret
 }

@@ -11,8 +11,8 @@ use spillway_failover::{Pool, SharedEntry, SharedState, Subject, Transition};
 use spillway_platform::Clock;
 use spillway_platform::spin::{self, Parameter, Redis, RedisError, Reply, SpinClock};
 use spillway_store::{
-    Breaker, POOL_READ_V1, POOL_WRITE_V1, explain_redis_error, pool_read_arguments,
-    pool_write_arguments, probe_claim_arguments, read_pool,
+    Breaker, POOL_READ_V1, POOL_WRITE_V1, Transition as BreakerTransition, explain_redis_error,
+    pool_read_arguments, pool_write_arguments, probe_claim_arguments, read_pool,
 };
 
 use crate::Meter;
@@ -58,16 +58,22 @@ impl PoolStates {
             last
         };
         if last.is_none() {
-            self.read(redis, pool).await;
+            self.read(redis, pool, Redis::execute).await;
         } else {
-            spin::spawn(self.read(redis, pool));
+            spin::spawn(self.read(redis, pool, Redis::execute_patiently));
         }
     }
 
-    async fn read(&'static self, redis: &'static Redis, pool: &'static Pool) {
+    async fn read(
+        &'static self,
+        redis: &'static Redis,
+        pool: &'static Pool,
+        execute: impl AsyncFnOnce(&Redis, &str, Vec<Parameter>) -> Result<Vec<Reply>, RedisError>,
+    ) {
         let began = SpinClock.now();
         let arguments = pool_read_arguments(pool.provider(), None);
-        let Some(replies) = self.evaluate(redis, POOL_READ_V1, arguments).await else {
+        let read = self.evaluate(redis, POOL_READ_V1, arguments, execute);
+        let Some(replies) = read.await else {
             return;
         };
         let texts: Vec<String> = replies
@@ -120,7 +126,7 @@ impl PoolStates {
             let arguments =
                 pool_write_arguments(pool.provider(), &transition.subject.field(), to, None);
             if self
-                .evaluate(redis, POOL_WRITE_V1, arguments)
+                .evaluate(redis, POOL_WRITE_V1, arguments, Redis::execute_patiently)
                 .await
                 .is_some()
             {
@@ -146,6 +152,7 @@ impl PoolStates {
         redis: &Redis,
         script: &str,
         arguments: Vec<String>,
+        execute: impl AsyncFnOnce(&Redis, &str, Vec<Parameter>) -> Result<Vec<Reply>, RedisError>,
     ) -> Option<Vec<Reply>> {
         let allowed = self
             .breaker
@@ -155,17 +162,18 @@ impl PoolStates {
             return None;
         }
         let parameters = text_parameters(std::iter::once(script.to_owned()).chain(arguments));
-        let result = redis.execute("EVAL", parameters).await;
+        let result = execute(redis, "EVAL", parameters).await;
         let transition = self.breaker.lock().ok().and_then(|mut breaker| {
-            if result.is_ok() {
+            // A Redis that answers late is not gone.
+            if matches!(result, Ok(_) | Err(RedisError::Late)) {
                 breaker.succeeded()
             } else {
                 breaker.failed(SpinClock.now())
             }
         });
         match (&result, transition) {
-            (Err(error), Some(_)) => log_failure(error),
-            (Ok(_), Some(_)) => spin::log("providers: their state can be shared again"),
+            (Err(error), Some(BreakerTransition::Opened)) => log_failure(error),
+            (_, Some(_)) => spin::log("providers: their state can be shared again"),
             (_, None) => {}
         }
         result.ok()

@@ -10,7 +10,7 @@ use crate::DifyApp;
 
 /// Headers that tell the client's address and that anybody can write. What a trusted proxy wrote into them is in
 /// [`RequestFacts::client`] already.
-const CLIENT_HEADERS: [&str; 2] = ["x-forwarded-for", "x-real-ip"];
+pub(crate) const CLIENT_HEADERS: [&str; 2] = ["x-forwarded-for", "x-real-ip"];
 
 /// So many values of one parameter or cookie are looked at: more than any request has use for, and few enough for
 /// one with thousands to cost nothing. Spin passes on no more headers than this.

@@ -6,6 +6,7 @@ use spillway_store::{Hold, Take};
 
 use crate::digest::CountNames;
 use crate::facts::Value;
+use crate::invention::{Invention, cost_when_new};
 use crate::{DifyApp, DigestKey, Error, RequestFacts};
 
 /// How many requests may pass in which time, and what they are counted under.
@@ -47,6 +48,8 @@ pub(crate) struct Quota {
 #[derive(Debug, Default)]
 pub(crate) struct Wanted {
     pub takes: Vec<Take>,
+    /// Of each take, whether its value comes with a key that the upstream may not know.
+    pub forgettable: Vec<bool>,
     pub holds: Vec<Hold>,
 }
 
@@ -59,14 +62,21 @@ impl Quota {
     }
 
     /// One take for each window, and a hold where what is under way is limited.
-    pub fn want(&self, name: &str, dry_run: bool, wanted: &mut Wanted) {
+    pub fn want(&self, name: &str, dry_run: bool, invention: Invention, wanted: &mut Wanted) {
         let takes = self.windows.iter().map(|(window, limit)| Take {
             key: format!("{name}:{}", window.seconds()),
             limit: *limit,
             window_ms: u64::from(window.seconds()).saturating_mul(1000),
             dry_run,
+            cost_when_new: if invention == Invention::None {
+                0
+            } else {
+                cost_when_new(*window)
+            },
         });
         wanted.takes.extend(takes);
+        let forgettable = self.windows.iter().map(|_| invention == Invention::Word);
+        wanted.forgettable.extend(forgettable);
         wanted.holds.extend(self.under_way.map(|limit| Hold {
             key: format!("{name}:under_way"),
             limit,
@@ -138,13 +148,16 @@ impl Item {
             };
             match &self.per_value {
                 Some(names) => {
-                    key.quota.want(&value.count_name(names), dry_run, wanted);
+                    let name = value.count_name(names);
+                    let invention = key.matcher.invention(&self.by, &value);
+                    key.quota.want(&name, dry_run, invention, wanted);
                     break;
                 }
                 None if matched.contains(&index) => {}
                 None => {
                     matched.push(index);
-                    key.quota.want(&key.shared, dry_run, wanted);
+                    key.quota
+                        .want(&key.shared, dry_run, Invention::None, wanted);
                 }
             }
         }
@@ -178,6 +191,16 @@ impl Key {
 }
 
 impl Matcher {
+    /// Who made a value up that this matches. What stands in the configuration nobody did.
+    fn invention(&self, by: &LimitBy, value: &Value<'_>) -> Invention {
+        match self {
+            Self::Exact(_) | Self::DifyApp(_) => Invention::None,
+            Self::Prefix(_) | Self::Regexp(_) | Self::Network(_) | Self::Any => {
+                Invention::of(by, value)
+            }
+        }
+    }
+
     fn matches(&self, value: &Value<'_>) -> bool {
         match (self, value) {
             (Self::Any, _) => true,

@@ -5,6 +5,7 @@ mod digest;
 mod error;
 mod facts;
 mod headers;
+mod invention;
 mod item;
 mod rules;
 mod verdict;

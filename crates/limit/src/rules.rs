@@ -1,8 +1,10 @@
 //! All rules of an API, and those of them that hold for a request.
 
-use spillway_config::{OnError, RateLimit};
-use spillway_store::{Hold, Take, Taken};
+use spillway_config::{OnError, RateLimit, State};
+use spillway_store::{Counted, Hold, NewValues, Take, Taken};
 
+use crate::digest::CountNames;
+use crate::invention::{Invention, allowance, client};
 use crate::item::{Item, Quota, Wanted};
 use crate::verdict::Place;
 use crate::{DigestKey, Error, RequestFacts, Verdict};
@@ -25,9 +27,12 @@ pub struct Rule {
 }
 
 /// The request limits of one API, ready to be asked.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Rules {
     rules: Vec<Limits>,
+    /// What clients' new values are counted under, of all APIs together, and how many a client may bring.
+    clients: CountNames,
+    new_values_per_second: u32,
 }
 
 #[derive(Debug)]
@@ -40,7 +45,7 @@ struct Limits {
 
 impl Rules {
     /// Prepares an API's limits. `api` tells it from all other APIs, of other kinds too: `agent/dify`. Those that
-    /// do not say what to do while requests cannot be counted do as `on_error` says.
+    /// do not say what to do while requests cannot be counted do as `state.on_error` says.
     ///
     /// Counts go on where they stood after a restart with another limit, other keys beside, or another order.
     ///
@@ -49,7 +54,7 @@ impl Rules {
     pub fn new(
         limits: &[RateLimit],
         api: &str,
-        on_error: OnError,
+        state: &State,
         digest_key: &DigestKey,
     ) -> Result<Self, Error> {
         let rules = limits.iter().map(|config| {
@@ -68,7 +73,7 @@ impl Rules {
                     shows_quota: config.show_limit_quota_header,
                     rejected_code: config.rejected_code,
                     rejected_msg: config.rejected_msg.clone(),
-                    on_error: config.on_error.unwrap_or(on_error),
+                    on_error: config.on_error.unwrap_or(state.on_error),
                     dry_run: config.dry_run,
                 },
                 global,
@@ -77,6 +82,8 @@ impl Rules {
         });
         Ok(Self {
             rules: rules.collect::<Result<_, _>>()?,
+            clients: digest_key.count_names(&["new_values"]),
+            new_values_per_second: state.new_values_per_second,
         })
     }
 
@@ -106,7 +113,7 @@ impl Rules {
             let dry_run = limits.rule.dry_run;
             let mut wanted = Wanted::default();
             if let Some((quota, name)) = &limits.global {
-                quota.want(name, dry_run, &mut wanted);
+                quota.want(name, dry_run, Invention::None, &mut wanted);
             }
             for item in &limits.items {
                 item.want(facts, dry_run, &mut wanted);
@@ -119,7 +126,14 @@ impl Rules {
                 .hold_rules
                 .extend(wanted.holds.iter().map(|_| rule));
             applicable.takes.extend(wanted.takes);
+            applicable.forgettable.extend(wanted.forgettable);
             applicable.holds.extend(wanted.holds);
+        }
+        if applicable.takes.iter().any(|take| take.cost_when_new > 0) {
+            applicable.new_values = facts.client.map(|address| NewValues {
+                key: self.clients.name(&client(address)),
+                allowance: allowance(self.new_values_per_second),
+            });
         }
         applicable
     }
@@ -137,6 +151,9 @@ pub struct Applicable<'r> {
     /// Of each take, its rule.
     take_rules: Vec<&'r Rule>,
     takes: Vec<Take>,
+    /// Of each take, whether it is to be taken back where the upstream does not know the client's key.
+    forgettable: Vec<bool>,
+    new_values: Option<NewValues>,
     /// Of each hold, its rule.
     hold_rules: Vec<&'r Rule>,
     holds: Vec<Hold>,
@@ -156,6 +173,27 @@ impl<'r> Applicable<'r> {
     /// For the store, in the same call: the places to keep while the request is under way.
     pub fn holds(&self) -> &[Hold] {
         &self.holds
+    }
+
+    /// For the store, in the same call: the bound on what the client invents, where it did so.
+    pub fn new_values(&self) -> Option<&NewValues> {
+        self.new_values.as_ref()
+    }
+
+    /// Where the request was counted by what comes with its key: to be taken back if the upstream does not know that.
+    pub fn forgettable(&self, taken: &Taken) -> Vec<Counted> {
+        if !taken.passes {
+            return Vec::new();
+        }
+        let takes = self.takes.iter().zip(&self.forgettable);
+        takes
+            .zip(&taken.counts)
+            .filter(|((_, forgettable), count)| **forgettable && !count.full && count.used > 0)
+            .map(|((take, _), count)| Counted {
+                take: take.clone(),
+                sub_window: count.sub_window,
+            })
+            .collect()
     }
 
     /// What happens to the request if the store gives no answer: it is refused if a rule that is no dry run says so.

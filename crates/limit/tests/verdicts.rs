@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 use proptest::prelude::*;
-use spillway_config::{OnError, RateLimit, parse_normal_form};
+use spillway_config::{OnError, RateLimit, State, parse_normal_form};
 use spillway_limit::{DigestKey, Outcome, RequestFacts, Rules, Verdict};
 use spillway_platform::Headers;
 use spillway_store::{LeaseName, MemoryStore};
@@ -16,7 +16,11 @@ fn limits(json: &str) -> Vec<RateLimit> {
 }
 
 fn rules(json: &str, on_error: OnError) -> Rules {
-    Rules::new(&limits(json), "model/m", on_error, &DigestKey::new(b"")).unwrap()
+    let state = State {
+        on_error,
+        ..State::default()
+    };
+    Rules::new(&limits(json), "model/m", &state, &DigestKey::new(b"")).unwrap()
 }
 
 fn app(name: &str) -> Headers {

@@ -5,6 +5,7 @@ mod headers;
 mod in_hand;
 mod message;
 mod ports;
+mod round_trips;
 
 #[cfg(target_arch = "wasm32")]
 pub mod spin;
@@ -15,3 +16,4 @@ pub use message::{ForwardError, RequestHead, SendError, Timeouts, Upstream};
 pub use ports::{
     ClientLeft, Clock, InboundResponse, IncomingBody, OutboundRequest, OutgoingBody, Sender,
 };
+pub use round_trips::RoundTrips;

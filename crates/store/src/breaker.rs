@@ -48,7 +48,7 @@ impl Breaker {
         }
     }
 
-    /// The store answered.
+    /// The store answered, if later than anybody waited.
     pub fn succeeded(&mut self) -> Option<Transition> {
         self.failures = 0;
         self.open_until.take().map(|_| Transition::Closed)

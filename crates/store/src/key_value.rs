@@ -8,7 +8,7 @@
 
 use crate::limit_take::LIMIT_KEY_PREFIX;
 use crate::sub_windows::{self, SubWindows};
-use crate::{Error, Take, Taken};
+use crate::{Counted, Error, NewValues, Take, Taken};
 
 /// How often a request starts over because a sub-window ended while it was at it.
 const MOST_TRIES: u32 = 3;
@@ -42,11 +42,24 @@ pub fn take_from_numbers<S: Increment>(
     store: &S,
     now_ms: impl Fn() -> u64,
     takes: &[Take],
+    new_values: Option<&NewValues>,
 ) -> Result<Taken, Error<S::Error>> {
+    let mut has_room_for_new = None;
     for _ in 0..MOST_TRIES {
         let mut attempt = Attempt::read(store, now_ms(), takes)?;
         if !attempt.passes() {
             return Ok(attempt.finish(false));
+        }
+        let has_room = match has_room_for_new {
+            Some(has_room) => has_room,
+            None => attempt.book_new_values(new_values)?,
+        };
+        has_room_for_new = Some(has_room);
+        if !has_room {
+            if attempt.new_values().any(|rule| !rule.take.dry_run) {
+                return Ok(attempt.refuse_new_values());
+            }
+            attempt.pass_over_new_values();
         }
         let added = attempt.add();
         // Whoever adds later than this sees what was added here, as both are in one sub-window; whoever added in
@@ -62,6 +75,21 @@ pub fn take_from_numbers<S: Increment>(
         }
     }
     Err(Error::TooSlow)
+}
+
+/// Takes back what one request was counted in. Its numbers stay until their time is over.
+///
+/// # Errors
+/// [`Error::Store`].
+pub fn forget_in_numbers<S: Increment>(
+    store: &S,
+    counted: &[Counted],
+) -> Result<(), Error<S::Error>> {
+    for Counted { take, sub_window } in counted {
+        let key = number_key(take, *sub_window);
+        store.increment(&key, -1).map_err(Error::Store)?;
+    }
+    Ok(())
 }
 
 /// When the number under this key is no longer of use, in milliseconds since 1970. `None` for a key that is none of
@@ -89,6 +117,8 @@ struct Rule<'a> {
     full: bool,
     /// Whether this request's try is in the store.
     added: bool,
+    /// Whether it is left out: a dry run that writes nothing new.
+    passed_over: bool,
 }
 
 impl<'a, S: Increment> Attempt<'a, S> {
@@ -104,6 +134,7 @@ impl<'a, S: Increment> Attempt<'a, S> {
                 full: windows.used() >= u64::from(take.limit),
                 windows,
                 added: false,
+                passed_over: false,
             })
         });
         let rules = rules.collect::<Result<_, _>>()?;
@@ -120,12 +151,50 @@ impl<'a, S: Increment> Attempt<'a, S> {
             .all(|rule| rule.take.dry_run || !rule.full)
     }
 
+    /// Books what this request's new values cost; whether there was enough left for them. Requests that come at once
+    /// may together book a little more.
+    fn book_new_values(&self, new_values: Option<&NewValues>) -> Result<bool, Error<S::Error>> {
+        let cost = self.new_values().map(|rule| rule.take.cost_when_new).max();
+        let (Some(cost), Some(new_values)) = (cost, new_values) else {
+            return Ok(true);
+        };
+        let second = self.now_ms.checked_div(1000).unwrap_or_default();
+        let until = second.saturating_add(2).saturating_mul(1000);
+        let key = format!("{}:{second}:until:{until}", new_values.key);
+        let cost = i64::from(cost);
+        let spent = self.store.get(&key).map_err(Error::Store)?;
+        if spent.saturating_add(cost) > i64::from(new_values.allowance) {
+            return Ok(false);
+        }
+        self.store.increment(&key, cost).map_err(Error::Store)?;
+        Ok(true)
+    }
+
+    fn new_values(&self) -> impl Iterator<Item = &Rule<'a>> {
+        self.rules.iter().filter(|rule| rule.is_new())
+    }
+
+    fn refuse_new_values(self) -> Taken {
+        Taken {
+            too_many_new: true,
+            ..self.finish(false)
+        }
+    }
+
+    fn pass_over_new_values(&mut self) {
+        for rule in &mut self.rules {
+            rule.passed_over = rule.is_new();
+        }
+    }
+
     /// Adds this request where there is room, for as long as it may pass.
     fn add(&mut self) -> Result<(), Error<S::Error>> {
         // Dry runs last: they do not count what is refused.
         for dry_run in [false, true] {
             let rules = self.rules.iter_mut();
-            for rule in rules.filter(|rule| rule.take.dry_run == dry_run && !rule.full) {
+            for rule in
+                rules.filter(|rule| rule.take.dry_run == dry_run && !rule.full && !rule.passed_over)
+            {
                 rule.add(self.store)?;
                 if rule.full && !dry_run {
                     return Ok(());
@@ -157,6 +226,7 @@ impl<'a, S: Increment> Attempt<'a, S> {
             .map(|rule| rule.windows.count(self.now_ms, rule.take.limit, rule.full));
         Taken {
             passes,
+            too_many_new: false,
             counts: counts.collect(),
             holds: Vec::new(),
         }
@@ -164,6 +234,11 @@ impl<'a, S: Increment> Attempt<'a, S> {
 }
 
 impl Rule<'_> {
+    /// Whether a client invented the value, and nobody is counted under it.
+    fn is_new(&self) -> bool {
+        self.take.cost_when_new > 0 && self.windows.used() == 0
+    }
+
     fn add<S: Increment>(&mut self, store: &S) -> Result<(), Error<S::Error>> {
         let key = number_key(self.take, self.windows.current());
         let sum = store.increment(&key, 1).map_err(Error::Store)?;

@@ -5,10 +5,12 @@
 //! (`{…}`), so that Redis Cluster can keep them together, and has an expiry.
 
 mod breaker;
+mod distance;
 mod error;
 mod explain;
 mod key_value;
 mod lease;
+mod limit_forget;
 mod limit_take;
 mod memory;
 mod nonce;
@@ -16,15 +18,17 @@ mod pool;
 mod sub_windows;
 
 pub use breaker::{Breaker, Transition};
+pub use distance::Distance;
 pub use error::Error;
 pub use explain::explain_redis_error;
-pub use key_value::{Increment, number_expires_ms, take_from_numbers};
+pub use key_value::{Increment, forget_in_numbers, number_expires_ms, take_from_numbers};
 pub use lease::{
     LEASE_MS, LEASE_RELEASE_V1, LEASE_RENEW_V1, lease_release_arguments, lease_renew_arguments,
 };
+pub use limit_forget::{Counted, LIMIT_FORGET_V1, limit_forget_arguments};
 pub use limit_take::{
-    Count, Hold, HoldCount, LIMIT_KEY_PREFIX, LIMIT_TAKE_V2, LIMIT_TAKE_V2_SHA1, LeaseName, Take,
-    Taken, limit_take_arguments, read_limit_take,
+    Count, Hold, HoldCount, LIMIT_KEY_PREFIX, LIMIT_TAKE_V3, LIMIT_TAKE_V3_SHA1, LeaseName,
+    NewValues, Take, Taken, limit_take_arguments, read_limit_take,
 };
 pub use memory::MemoryStore;
 pub use nonce::{nonce_claim_arguments, nonce_number_key};

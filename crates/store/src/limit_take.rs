@@ -11,11 +11,12 @@ pub const LIMIT_KEY_PREFIX: &str = "spillway:{limit}:v1:";
 ///
 /// What follows the script (or its digest) in `EVAL` (or `EVALSHA`) is [`limit_take_arguments`]'; the answer,
 /// integers only, is read by [`read_limit_take`]. The one error it can raise by itself is Redis' `WRONGTYPE`.
-/// Refused requests write nothing. Its first version knew windows alone and counted them as this one does.
-pub const LIMIT_TAKE_V2: &str = include_str!("limit_take_v2.lua");
+/// Refused requests write nothing. Its earlier versions count as this one does, but for
+/// the bound on new values.
+pub const LIMIT_TAKE_V3: &str = include_str!("limit_take_v3.lua");
 
-/// The SHA-1 of [`LIMIT_TAKE_V2`], for `EVALSHA`.
-pub const LIMIT_TAKE_V2_SHA1: &str = "1f5a57cfbe33c5d815d3eb66ec02425accfc4124";
+/// The SHA-1 of [`LIMIT_TAKE_V3`], for `EVALSHA`.
+pub const LIMIT_TAKE_V3_SHA1: &str = "630c9b0025cfa710c5b94936b525c62eb44470aa";
 
 /// One rule that a request has to pass.
 ///
@@ -34,6 +35,22 @@ pub struct Take {
     pub window_ms: u64,
     /// Whether it only counts.
     pub dry_run: bool,
+    /// What it costs a client to begin this window while nobody is counted in it, see [`NewValues`]. 0 where the value
+    /// is none that clients invent.
+    pub cost_when_new: u32,
+}
+
+/// The bound on what a client invents: values that were not counted before, each of which makes keys in the store.
+///
+/// A request whose values all have room costs what the dearest of its new windows does. It passes if its client's
+/// requests have not cost more than `allowance` in this second of the clock; else it is refused, or, where all
+/// that is new is dry runs, passes and is not counted by these.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewValues {
+    /// The client: [`LIMIT_KEY_PREFIX`] and what tells it from others.
+    pub key: String,
+    /// What all that is new may cost in a second.
+    pub allowance: u32,
 }
 
 /// A rule on how many requests are under way at once. Like a [`Take`], but a place is kept until it is given up
@@ -57,6 +74,8 @@ pub struct LeaseName(pub String);
 pub struct Taken {
     /// Whether it passes.
     pub passes: bool,
+    /// Whether it does not because of [`NewValues`]. Every rule has room then.
+    pub too_many_new: bool,
     /// Of each rule, in the order of the [`Take`]s.
     pub counts: Vec<Count>,
     /// Of each rule on what is under way, in the order of the [`Hold`]s.
@@ -83,31 +102,43 @@ pub struct Count {
     pub reset_ms: u64,
     /// Whether there was no room for this request.
     pub full: bool,
+    /// The number of the sub-window that is counted in now.
+    pub sub_window: u64,
 }
 
 /// What `EVAL` or `EVALSHA` gets after the script: the number of keys, the keys, and the arguments.
 ///
-/// `lease` is what the holds are taken under, and lasts [`crate::LEASE_MS`]. `now_ms` is for tests; `None` has the
+/// `lease` is what the holds are taken under, and lasts [`crate::LEASE_MS`]. Without `new_values` any number passes.
+/// `now_ms` is for tests; `None` has the
 /// script ask Redis for the time.
 pub fn limit_take_arguments(
     takes: &[Take],
     holds: &[Hold],
     lease: &LeaseName,
+    new_values: Option<&NewValues>,
     now_ms: Option<u64>,
 ) -> Vec<String> {
-    let room = takes.len().saturating_add(holds.len()).saturating_mul(4);
-    let mut arguments = Vec::with_capacity(room.saturating_add(5));
-    arguments.push(takes.len().saturating_add(holds.len()).to_string());
+    let keys = takes
+        .len()
+        .saturating_add(holds.len())
+        .saturating_add(usize::from(new_values.is_some()));
+    let mut arguments = Vec::with_capacity(keys.saturating_mul(5).saturating_add(7));
+    arguments.push(keys.to_string());
     arguments.extend(takes.iter().map(|take| take.key.clone()));
     arguments.extend(holds.iter().map(|hold| hold.key.clone()));
+    arguments.extend(new_values.map(|new_values| new_values.key.clone()));
     arguments.push(now_ms.map_or_else(String::new, |now_ms| now_ms.to_string()));
     arguments.push(takes.len().to_string());
+    arguments.push(holds.len().to_string());
     arguments.push(lease.0.clone());
     arguments.push(LEASE_MS.to_string());
+    arguments
+        .push(new_values.map_or_else(String::new, |new_values| new_values.allowance.to_string()));
     for take in takes {
         arguments.push(take.limit.to_string());
         arguments.push(take.window_ms.to_string());
         arguments.push(u8::from(take.dry_run).to_string());
+        arguments.push(take.cost_when_new.to_string());
     }
     for hold in holds {
         arguments.push(hold.limit.to_string());
@@ -121,15 +152,16 @@ pub fn limit_take_arguments(
 /// # Errors
 /// [`Error::Answer`] where it is not what the script answers.
 pub fn read_limit_take(answer: &[i64], takes: usize, holds: usize) -> Result<Taken, Error> {
-    let (passes, numbers) = match answer.split_first() {
-        Some((0, numbers)) => (false, numbers),
-        Some((1, numbers)) => (true, numbers),
+    let (passes, too_many_new, numbers) = match answer.split_first() {
+        Some((-1, numbers)) => (false, true, numbers),
+        Some((0, numbers)) => (false, false, numbers),
+        Some((1, numbers)) => (true, false, numbers),
         _ => return Err(Error::Answer),
     };
     let (counts, held) = numbers
-        .split_at_checked(takes.saturating_mul(4))
+        .split_at_checked(takes.saturating_mul(5))
         .ok_or(Error::Answer)?;
-    let (counts, []) = counts.as_chunks::<4>() else {
+    let (counts, []) = counts.as_chunks::<5>() else {
         return Err(Error::Answer);
     };
     let (held, []) = held.as_chunks::<2>() else {
@@ -138,14 +170,17 @@ pub fn read_limit_take(answer: &[i64], takes: usize, holds: usize) -> Result<Tak
     if held.len() != holds {
         return Err(Error::Answer);
     }
-    let counts = counts.iter().map(|[used, remaining, reset_ms, full]| {
-        Ok(Count {
-            used: natural(*used)?,
-            remaining: natural(*remaining)?,
-            reset_ms: natural(*reset_ms)?,
-            full: *full == 1,
-        })
-    });
+    let counts = counts
+        .iter()
+        .map(|[used, remaining, reset_ms, full, sub_window]| {
+            Ok(Count {
+                used: natural(*used)?,
+                remaining: natural(*remaining)?,
+                reset_ms: natural(*reset_ms)?,
+                full: *full == 1,
+                sub_window: natural(*sub_window)?,
+            })
+        });
     let held = held.iter().map(|[under_way, full]| {
         Ok(HoldCount {
             under_way: natural(*under_way)?,
@@ -154,6 +189,7 @@ pub fn read_limit_take(answer: &[i64], takes: usize, holds: usize) -> Result<Tak
     });
     Ok(Taken {
         passes,
+        too_many_new,
         counts: counts.collect::<Result<_, _>>()?,
         holds: held.collect::<Result<_, _>>()?,
     })
@@ -174,6 +210,7 @@ mod tests {
             limit,
             window_ms,
             dry_run,
+            cost_when_new: limit / 10,
         };
         let hold = Hold {
             key: "c".to_owned(),
@@ -183,22 +220,28 @@ mod tests {
         let takes = [take("a", 1, 1_000, false), take("b", 20, 60_000, true)];
         let lease = LeaseName("l".to_owned());
         assert_eq!(
-            limit_take_arguments(&takes, &[hold], &lease, None),
+            limit_take_arguments(&takes, &[hold], &lease, None, None),
             [
-                "3", "a", "b", "c", "", "2", "l", "30000", "1", "1000", "0", "20", "60000", "1",
-                "3", "1"
+                "3", "a", "b", "c", "", "2", "1", "l", "30000", "", "1", "1000", "0", "0", "20",
+                "60000", "1", "2", "3", "1"
             ]
         );
+        let new_values = NewValues {
+            key: "n".to_owned(),
+            allowance: 7,
+        };
         assert_eq!(
-            limit_take_arguments(&[], &[], &lease, Some(5)),
-            ["0", "5", "0", "l", "30000"]
+            limit_take_arguments(&[], &[], &lease, Some(&new_values), Some(5)),
+            ["1", "n", "5", "0", "0", "l", "30000", "7"]
         );
     }
 
     #[test]
     fn an_answer_of_another_shape_is_refused() {
-        let taken = read_limit_take(&[1, 1, 0, 70_000, 0, 5, 0, 9, 1, 2, 0], 2, 1).unwrap();
-        assert!(taken.passes);
+        let taken = read_limit_take(&[1, 1, 0, 70_000, 0, 8, 5, 0, 9, 1, 8, 2, 0], 2, 1).unwrap();
+        assert!(taken.passes && !taken.too_many_new);
+        let refused = read_limit_take(&[-1, 0, 5, 0, 0, 8], 1, 0).unwrap();
+        assert!(!refused.passes && refused.too_many_new);
         assert_eq!(
             (taken.counts[0].reset_ms, taken.counts[1].full),
             (70_000, true)
@@ -207,10 +250,10 @@ mod tests {
         for answer in [
             &[][..],
             &[2],
-            &[1, 1, 0, 70_000],
-            &[1, 1, 0, 70_000, 0, 1],
-            &[1, 1, 0, 70_000, 0, 1, 0],
-            &[1, -1, 0, 70_000, 0],
+            &[1, 1, 0, 70_000, 0],
+            &[1, 1, 0, 70_000, 0, 8, 1],
+            &[1, 1, 0, 70_000, 0, 8, 1, 0],
+            &[1, -1, 0, 70_000, 0, 8],
         ] {
             assert!(read_limit_take(answer, 1, 0).is_err(), "{answer:?}");
         }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 use crate::sub_windows::{self, SUB_WINDOWS, SubWindows};
-use crate::{Hold, HoldCount, LEASE_MS, LeaseName, Take, Taken};
+use crate::{Counted, Hold, HoldCount, LEASE_MS, LeaseName, NewValues, Take, Taken};
 
-/// Does what [`LIMIT_TAKE_V2`](crate::LIMIT_TAKE_V2) does, with a clock that is given to it. For tests: nothing
+/// Does what [`LIMIT_TAKE_V3`](crate::LIMIT_TAKE_V3) does, with a clock that is given to it. For tests: nothing
 /// expires here, and another process knows nothing of it.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryStore {
@@ -14,12 +14,24 @@ pub struct MemoryStore {
     counts: BTreeMap<String, BTreeMap<u64, u64>>,
     /// By key and lease: when it ends.
     leases: BTreeMap<String, BTreeMap<String, u64>>,
+    /// By client and second: what its new values cost.
+    costs: BTreeMap<(String, u64), u64>,
 }
 
 impl MemoryStore {
     /// Takes one request's place from every rule, or from none.
     pub fn take(&mut self, now_ms: u64, takes: &[Take]) -> Taken {
-        self.take_and_hold(now_ms, takes, &[], &LeaseName(String::new()))
+        self.take_bounded(now_ms, takes, None)
+    }
+
+    /// As [`Self::take`], with this bound on new values.
+    pub fn take_bounded(
+        &mut self,
+        now_ms: u64,
+        takes: &[Take],
+        new_values: Option<&NewValues>,
+    ) -> Taken {
+        self.take_all(now_ms, takes, &[], &LeaseName(String::new()), new_values)
     }
 
     /// Takes one request's place from every rule, those on what is under way among them, or from none.
@@ -29,6 +41,17 @@ impl MemoryStore {
         takes: &[Take],
         holds: &[Hold],
         lease: &LeaseName,
+    ) -> Taken {
+        self.take_all(now_ms, takes, holds, lease, None)
+    }
+
+    fn take_all(
+        &mut self,
+        now_ms: u64,
+        takes: &[Take],
+        holds: &[Hold],
+        lease: &LeaseName,
+        new_values: Option<&NewValues>,
     ) -> Taken {
         let read: Vec<(SubWindows, bool)> = takes
             .iter()
@@ -53,9 +76,19 @@ impl MemoryStore {
             .iter()
             .zip(&under_way)
             .all(|(hold, (_, full))| hold.dry_run || !full);
-        let passes = windows_pass && holds_pass;
+        let mut passes = windows_pass && holds_pass;
+        let new = takes.iter().zip(&read);
+        let new = new.filter(|(take, (windows, _))| take.cost_when_new > 0 && windows.used() == 0);
+        let cost = new
+            .clone()
+            .map(|(take, _)| u64::from(take.cost_when_new))
+            .max();
+        let too_many = passes && self.costs_too_much(now_ms, cost, new_values);
+        let too_many_new = too_many && new.clone().any(|(take, _)| !take.dry_run);
+        passes &= !too_many_new;
         let counts = takes.iter().zip(read).map(|(take, (mut windows, full))| {
-            if passes && !full {
+            let is_new = take.cost_when_new > 0 && windows.used() == 0;
+            if passes && !full && !(too_many && is_new) {
                 let count = windows.current_count().saturating_add(1);
                 windows.set_current(count);
                 self.write(take, windows.current(), count);
@@ -77,8 +110,43 @@ impl MemoryStore {
         let holds = held.collect();
         Taken {
             passes,
+            too_many_new,
             counts,
             holds,
+        }
+    }
+
+    /// Books what a request's new values cost, unless that is too much.
+    fn costs_too_much(
+        &mut self,
+        now_ms: u64,
+        cost: Option<u64>,
+        new_values: Option<&NewValues>,
+    ) -> bool {
+        let (Some(cost), Some(new_values)) = (cost, new_values) else {
+            return false;
+        };
+        let second = now_ms.checked_div(1000).unwrap_or_default();
+        let costs = self.costs.entry((new_values.key.clone(), second));
+        let costs = costs.or_default();
+        let sum = costs.saturating_add(cost);
+        if sum > u64::from(new_values.allowance) {
+            return true;
+        }
+        *costs = sum;
+        false
+    }
+
+    /// Takes back what one request was counted in.
+    pub fn forget(&mut self, counted: &[Counted]) {
+        for Counted { take, sub_window } in counted {
+            let Some(counts) = self.counts.get_mut(&take.key) else {
+                continue;
+            };
+            if let Some(count) = counts.get_mut(sub_window) {
+                *count = count.saturating_sub(1);
+            }
+            counts.retain(|_, count| *count > 0);
         }
     }
 

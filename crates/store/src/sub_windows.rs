@@ -91,6 +91,7 @@ impl SubWindows {
             remaining: u64::from(limit).saturating_sub(used),
             reset_ms: self.reset_ms(now_ms, limit),
             full,
+            sub_window: self.current,
         }
     }
 

@@ -15,7 +15,7 @@ use proptest::prelude::*;
 use redis::Connection;
 use redis_server::RedisServer;
 use spillway_store::{
-    Hold, LEASE_MS, LEASE_RELEASE_V1, LEASE_RENEW_V1, LIMIT_TAKE_V2, LeaseName, MemoryStore, Take,
+    Hold, LEASE_MS, LEASE_RELEASE_V1, LEASE_RENEW_V1, LIMIT_TAKE_V3, LeaseName, MemoryStore, Take,
     Taken, lease_release_arguments, lease_renew_arguments, limit_take_arguments, read_limit_take,
 };
 
@@ -39,8 +39,8 @@ fn take(
     now_ms: Option<u64>,
 ) -> Taken {
     let answer: Vec<i64> = redis::cmd("EVAL")
-        .arg(LIMIT_TAKE_V2)
-        .arg(limit_take_arguments(takes, holds, lease, now_ms))
+        .arg(LIMIT_TAKE_V3)
+        .arg(limit_take_arguments(takes, holds, lease, None, now_ms))
         .query(connection)
         .unwrap();
     read_limit_take(&answer, takes.len(), holds.len()).unwrap()
@@ -63,6 +63,7 @@ fn all_or_nothing_holds_between_windows_and_what_is_under_way() {
         limit: 5,
         window_ms: 60_000,
         dry_run: false,
+        cost_when_new: 0,
     };
     let holds = [hold("a", 1), hold("b", 9)];
     let takes = std::slice::from_ref(&window);

@@ -16,8 +16,8 @@ use proptest::prelude::*;
 use redis::Connection;
 use redis_server::RedisServer;
 use spillway_store::{
-    LIMIT_TAKE_V2, LIMIT_TAKE_V2_SHA1, LeaseName, MemoryStore, Take, Taken, limit_take_arguments,
-    read_limit_take,
+    Counted, LIMIT_FORGET_V1, LIMIT_TAKE_V3, LIMIT_TAKE_V3_SHA1, LeaseName, MemoryStore, NewValues,
+    Take, Taken, limit_forget_arguments, limit_take_arguments, read_limit_take,
 };
 
 const SLACK_MS: u64 = 1_000;
@@ -28,6 +28,7 @@ fn take(key: &str, limit: u32, window_ms: u64) -> Take {
         limit,
         window_ms,
         dry_run: false,
+        cost_when_new: 0,
     }
 }
 
@@ -37,9 +38,24 @@ fn no_lease() -> LeaseName {
 }
 
 fn call(connection: &mut Connection, takes: &[Take], now_ms: Option<u64>) -> Taken {
+    call_bounded(connection, takes, None, now_ms)
+}
+
+fn call_bounded(
+    connection: &mut Connection,
+    takes: &[Take],
+    new_values: Option<&NewValues>,
+    now_ms: Option<u64>,
+) -> Taken {
     let answer: Vec<i64> = redis::cmd("EVAL")
-        .arg(LIMIT_TAKE_V2)
-        .arg(limit_take_arguments(takes, &[], &no_lease(), now_ms))
+        .arg(LIMIT_TAKE_V3)
+        .arg(limit_take_arguments(
+            takes,
+            &[],
+            &no_lease(),
+            new_values,
+            now_ms,
+        ))
         .query(connection)
         .unwrap();
     read_limit_take(&answer, takes.len(), 0).unwrap()
@@ -59,14 +75,14 @@ fn the_digest_is_the_scripts() {
     let mut connection = server.connect();
     let digest: String = redis::cmd("SCRIPT")
         .arg("LOAD")
-        .arg(LIMIT_TAKE_V2)
+        .arg(LIMIT_TAKE_V3)
         .query(&mut connection)
         .unwrap();
-    assert_eq!(digest, LIMIT_TAKE_V2_SHA1);
+    assert_eq!(digest, LIMIT_TAKE_V3_SHA1);
     let takes = [take("a", 1, 60_000)];
     let answer: Vec<i64> = redis::cmd("EVALSHA")
-        .arg(LIMIT_TAKE_V2_SHA1)
-        .arg(limit_take_arguments(&takes, &[], &no_lease(), None))
+        .arg(LIMIT_TAKE_V3_SHA1)
+        .arg(limit_take_arguments(&takes, &[], &no_lease(), None, None))
         .query(&mut connection)
         .unwrap();
     assert!(read_limit_take(&answer, 1, 0).unwrap().passes);
@@ -136,8 +152,14 @@ fn a_full_redis_leaves_no_rule_half_taken() {
         .unwrap();
     // In another sub-window, so that old fields would be removed first.
     let error = redis::cmd("EVAL")
-        .arg(LIMIT_TAKE_V2)
-        .arg(limit_take_arguments(&takes, &[], &no_lease(), Some(75_000)))
+        .arg(LIMIT_TAKE_V3)
+        .arg(limit_take_arguments(
+            &takes,
+            &[],
+            &no_lease(),
+            None,
+            Some(75_000),
+        ))
         .query::<Vec<i64>>(&mut connection)
         .unwrap_err();
     assert!(error.to_string().contains("OOM"), "{error}");
@@ -149,8 +171,117 @@ fn a_full_redis_leaves_no_rule_half_taken() {
     assert_eq!((taken.counts[0].used, taken.counts[1].used), (2, 2));
 }
 
-/// One request: by how much the clock moves before it (back, too), and its rules.
-type Request = (i64, Vec<(usize, u32, usize, bool)>);
+fn forget(connection: &mut Connection, counted: &[Counted]) {
+    redis::cmd("EVAL")
+        .arg(LIMIT_FORGET_V1)
+        .arg(limit_forget_arguments(counted))
+        .exec(connection)
+        .unwrap();
+}
+
+/// Where a request was counted.
+fn counted(takes: &[Take], taken: &Taken) -> Vec<Counted> {
+    let counts = takes.iter().zip(&taken.counts);
+    let counts = counts.filter(|(_, count)| taken.passes && !count.full && count.used > 0);
+    counts
+        .map(|(take, count)| Counted {
+            take: take.clone(),
+            sub_window: count.sub_window,
+        })
+        .collect()
+}
+
+fn keys(connection: &mut Connection) -> usize {
+    redis::cmd("DBSIZE").query(connection).unwrap()
+}
+
+#[test]
+fn what_is_forgotten_leaves_nothing_and_others_stay_counted() {
+    let server = RedisServer::start();
+    let mut connection = server.connect();
+    let day = [take("day", 9, 86_400_000)];
+    let now = 1_700_000_000_000;
+    let alone = call(&mut connection, &day, Some(now));
+    forget(&mut connection, &counted(&day, &alone));
+    assert_eq!(keys(&mut connection), 0, "nobody else was counted");
+
+    let first = call(&mut connection, &day, Some(now));
+    call(&mut connection, &day, Some(now));
+    let later = call(&mut connection, &day, Some(now + 15_000_000));
+    forget(&mut connection, &counted(&day, &first));
+    forget(&mut connection, &counted(&day, &later));
+    let used = |connection: &mut Connection| call(connection, &day, Some(now)).counts[0].used;
+    assert_eq!(used(&mut connection), 2, "one of the three, and this one");
+    assert!(milliseconds_left(&mut connection, "day") > 0);
+
+    // A sub-window that is over is none of those that count now.
+    let minute = [take("minute", 9, 60_000)];
+    let old = call(&mut connection, &minute, Some(now));
+    call(&mut connection, &minute, Some(now + 120_000));
+    forget(&mut connection, &counted(&minute, &old));
+    let taken = call(&mut connection, &minute, Some(now + 120_000));
+    assert_eq!(taken.counts[0].used, 2);
+}
+
+#[test]
+fn a_client_begins_so_many_windows_a_second_and_what_is_refused_writes_nothing() {
+    let server = RedisServer::start();
+    let mut connection = server.connect();
+    let new_values = |client: &str| NewValues {
+        key: client.to_owned(),
+        allowance: 20,
+    };
+    let (one, other) = (new_values("one"), new_values("other"));
+    let new = |key: &str, cost_when_new: u32, dry_run: bool| Take {
+        cost_when_new,
+        dry_run,
+        ..take(key, 9, 86_400_000)
+    };
+    let now = 1_700_000_000_500;
+    let mut ask = |takes: &[Take], client: &NewValues, now| {
+        let taken = call_bounded(&mut connection, takes, Some(client), Some(now));
+        (taken.passes, taken.too_many_new, keys(&mut connection))
+    };
+    // The dearest of a request counts.
+    assert_eq!(
+        ask(&[new("a", 10, false), new("b", 1, false)], &one, now),
+        (true, false, 3)
+    );
+    assert_eq!(ask(&[new("c", 10, false)], &one, now), (true, false, 4));
+    assert_eq!(ask(&[new("d", 1, false)], &one, now), (false, true, 4));
+    assert_eq!(
+        ask(&[new("a", 10, false)], &one, now),
+        (true, false, 4),
+        "known"
+    );
+    assert_eq!(
+        ask(&[new("d", 0, false)], &one, now),
+        (true, false, 5),
+        "none of a client's"
+    );
+    assert_eq!(
+        ask(&[new("e", 10, true)], &one, now),
+        (true, false, 5),
+        "a dry run"
+    );
+    assert_eq!(
+        ask(&[new("e", 10, false)], &other, now),
+        (true, false, 7),
+        "somebody else"
+    );
+    assert_eq!(
+        ask(&[new("f", 10, false)], &one, now + 500),
+        (true, false, 8),
+        "a second later"
+    );
+    assert!(milliseconds_left(&mut connection, "one") <= 2_000);
+}
+
+/// One request: by how much the clock moves before it (back, too), its rules, and whether it is forgotten.
+type Request = (i64, Vec<Rule>, bool);
+
+/// Which key, limit, which window, dry run, what it costs when new.
+type Rule = (usize, u32, usize, bool, u32);
 
 fn requests() -> impl Strategy<Value = Vec<Request>> {
     let step = prop_oneof![
@@ -161,15 +292,21 @@ fn requests() -> impl Strategy<Value = Vec<Request>> {
         1 => -200..0_i64,
         1 => -90_000..0_i64,
     ];
-    // Which key, limit, which window, dry run.
-    let rule = (0..3_usize, 1..6_u32, 0..3_usize, prop::bool::weighted(0.2));
-    prop::collection::vec((step, prop::collection::vec(rule, 0..6)), 1..60)
+    let rule = (
+        0..3_usize,
+        1..6_u32,
+        0..3_usize,
+        prop::bool::weighted(0.2),
+        0..3_u32,
+    );
+    let rules = prop::collection::vec(rule, 0..6);
+    prop::collection::vec((step, rules, prop::bool::weighted(0.2)), 1..60)
 }
 
 /// A key has one window and stands once in a request, as it does outside of tests.
-fn takes(prefix: &str, rules: &[(usize, u32, usize, bool)]) -> Vec<Take> {
+fn takes(prefix: &str, rules: &[Rule]) -> Vec<Take> {
     let mut takes: Vec<Take> = Vec::new();
-    for (key, limit, window, dry_run) in rules {
+    for (key, limit, window, dry_run, cost_when_new) in rules {
         let window_ms = [1_000, 60_000, 777][*window];
         let key = format!("{prefix}:{key}:{window_ms}");
         if takes.iter().all(|take| take.key != key) {
@@ -178,6 +315,7 @@ fn takes(prefix: &str, rules: &[(usize, u32, usize, bool)]) -> Vec<Take> {
                 limit: *limit,
                 window_ms,
                 dry_run: *dry_run,
+                cost_when_new: *cost_when_new,
             });
         }
     }
@@ -192,16 +330,25 @@ fn random_schedules_end_as_in_the_model() {
         failure_persistence: None,
         ..ProptestConfig::default()
     };
-    proptest!(configuration, |(requests in requests())| {
+    let allowances = prop::option::of(0..5_u32);
+    proptest!(configuration, |(requests in requests(), allowance in allowances)| {
         let (connection, run) = &mut *state.borrow_mut();
         *run += 1;
         let mut model = MemoryStore::default();
         let mut now = 1_700_000_000_000_u64;
-        for (step, rules) in requests {
+        let new_values = allowance.map(|allowance| NewValues { key: format!("{run}:client"), allowance });
+        for (step, rules, is_forgotten) in requests {
             now = now.saturating_add_signed(step);
             let takes = takes(&run.to_string(), &rules);
-            let expected = model.take(now, &takes);
-            prop_assert_eq!(call(connection, &takes, Some(now)), expected.clone());
+            let expected = model.take_bounded(now, &takes, new_values.as_ref());
+            let taken = call_bounded(connection, &takes, new_values.as_ref(), Some(now));
+            prop_assert_eq!(&taken, &expected);
+            if is_forgotten {
+                let counted = counted(&takes, &taken);
+                forget(connection, &counted);
+                model.forget(&counted);
+                continue;
+            }
             for (take, count) in takes.iter().zip(&expected.counts) {
                 prop_assert_eq!(sub_windows(connection, &take.key), model.sub_windows(&take.key));
                 if count.used > 0 {

@@ -14,6 +14,7 @@ fn take(key: &str, limit: u32, window_ms: u64, dry_run: bool) -> Take {
         limit,
         window_ms,
         dry_run,
+        cost_when_new: 0,
     }
 }
 

@@ -273,6 +273,11 @@ impl Counters {
         self.add(&series, 1);
     }
 
+    /// Counts a request that was decided without the store's verdict, as that comes later than a request waits.
+    pub fn state_late(&mut self) {
+        self.add("spillway_state_late_total", 1);
+    }
+
     fn observe(&mut self, family: &str, labels: &str, took: Duration) {
         let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         // One bucket, not all above it: cumulation is left to `render`, so that a delta stays small.

@@ -7,7 +7,7 @@ use crate::Counters;
 use crate::counters::{DURATION_BUCKETS_MS, seconds};
 
 /// Family name, type and help. Families that are not here are given out as untyped.
-const FAMILIES: [(&str, &str, &str); 12] = [
+const FAMILIES: [(&str, &str, &str); 13] = [
     (
         "spillway_agent_runs_total",
         "counter",
@@ -62,6 +62,11 @@ const FAMILIES: [(&str, &str, &str); 12] = [
         "spillway_requests_total",
         "counter",
         "Finished requests, by API, route, status and reason.",
+    ),
+    (
+        "spillway_state_late_total",
+        "counter",
+        "Requests that were decided without the store's verdict because it came too late.",
     ),
     (
         "spillway_state_transitions_total",

@@ -19,6 +19,8 @@ pub enum Reason {
     Unauthorized,
     /// A limit is reached.
     RateLimited,
+    /// One client brings values to be counted by faster than it may.
+    TooManyNewValues,
     /// A policy that denies without its state could not reach it.
     StateUnavailable,
     /// Sent to the same place by `https`.
@@ -62,6 +64,7 @@ impl Reason {
             Self::NotImplemented => "not_implemented",
             Self::Unauthorized => "unauthorized",
             Self::RateLimited => "rate_limited",
+            Self::TooManyNewValues => "too_many_new_values",
             Self::StateUnavailable => "state_unavailable",
             Self::Redirected => "redirected",
             Self::InvalidRequest => "invalid_request",

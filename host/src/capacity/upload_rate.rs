@@ -92,59 +92,43 @@ impl UploadPace {
 
 #[cfg(test)]
 mod tests {
-    use std::future::poll_fn;
-
-    use tokio::time::advance;
-
     use super::*;
 
-    async fn gives_up_after(pace: &mut UploadPace) -> Duration {
-        let began = Instant::now();
-        poll_fn(|context| pace.poll_too_slow(context)).await;
-        began.elapsed()
-    }
-
-    fn seconds(from: u64, to: u64) -> std::ops::Range<Duration> {
-        Duration::from_secs(from)..Duration::from_secs(to)
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_silent_client_has_the_grace() {
-        let took = gives_up_after(&mut UploadPace::new(UploadRate(240))).await;
-        assert!(seconds(5, 6).contains(&took), "{took:?}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_has_come_buys_time() {
-        let mut pace = UploadPace::new(UploadRate(240));
-        pace.received(2_400);
-        let took = gives_up_after(&mut pace).await;
-        assert!(seconds(15, 16).contains(&took), "{took:?}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_byte_now_and_then_does_not() {
-        let mut pace = UploadPace::new(UploadRate(240));
-        let began = Instant::now();
-        loop {
-            let given_up = poll_fn(|context| Poll::Ready(pace.poll_too_slow(context))).await;
-            if given_up.is_ready() {
-                break;
-            }
-            advance(Duration::from_secs(1)).await;
-            pace.received(1);
+    /// How much longer a client is waited for that has sent so many bytes in so many seconds.
+    fn allowance(received: u64, waited: u64) -> Duration {
+        UploadPace {
+            received,
+            waited: Duration::from_secs(waited),
+            ..UploadPace::new(UploadRate(240))
         }
-        let took = began.elapsed();
-        assert!(seconds(5, 7).contains(&took), "{took:?}");
+        .allowance()
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_service_that_reads_slowly_is_not_the_clients_fault() {
+    #[test]
+    fn what_has_come_buys_time_after_the_grace() {
+        assert_eq!(allowance(0, 0), Duration::from_secs(5));
+        assert_eq!(allowance(0, 4), Duration::from_secs(1));
+        assert_eq!(allowance(2_400, 0), Duration::from_secs(15));
+        assert_eq!(allowance(2_400, 15), Duration::ZERO);
+        // A byte a second is far too slow.
+        assert_eq!(allowance(6, 6), Duration::ZERO);
+        assert!(allowance(u64::MAX, 600) > Duration::from_secs(600));
+    }
+
+    #[test]
+    fn time_in_which_nobody_reads_is_not_the_clients() {
         let mut pace = UploadPace::new(UploadRate(240));
         pace.received(1);
-        advance(Duration::from_secs(600)).await;
-        pace.received(1);
-        let took = gives_up_after(&mut pace).await;
-        assert!(seconds(5, 6).contains(&took), "{took:?}");
+        assert_eq!(pace.waited, Duration::ZERO);
+        assert!(pace.waiting_since.is_none());
+    }
+
+    #[tokio::test]
+    async fn who_has_used_up_his_time_is_given_up() {
+        let mut pace = UploadPace {
+            waited: GRACE,
+            ..UploadPace::new(UploadRate(240))
+        };
+        std::future::poll_fn(|context| pace.poll_too_slow(context)).await;
     }
 }

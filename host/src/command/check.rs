@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use clap::Args;
 
+use super::connect;
+use super::up::parse_variable;
 use crate::gateway_config::GatewayConfig;
 use crate::log_lines::{Destination, notice};
 use crate::manifest::Manifest;
@@ -29,6 +31,15 @@ pub struct CheckArguments {
     /// Also refuse a configuration with nothing to serve: neither an agent API nor a model API.
     #[arg(long)]
     pub require_upstream: bool,
+
+    /// Also connect to the Redis of `state.redis`, do there what a limit does, and tell how far away it is.
+    #[arg(long)]
+    pub connect: bool,
+
+    /// Give a variable a value, for --connect, as `spillway up` takes it: `NAME=@FILE` takes the file's text.
+    /// Wins over SPIN_VARIABLE_NAME. May be repeated.
+    #[arg(long = "variable", value_name = "NAME=VALUE", value_parser = parse_variable, requires = "connect")]
+    pub variables: Vec<(String, String)>,
 }
 
 pub(super) fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
@@ -36,8 +47,9 @@ pub(super) fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
     for warning in &config.warnings {
         notice(warning);
     }
-    if let Some(manifest) = manifest(arguments)?
-        && let Some(missing) = config.missing_hosts(&manifest)?
+    let manifest = manifest(arguments)?;
+    if let Some(manifest) = &manifest
+        && let Some(missing) = config.missing_hosts(manifest)?
     {
         notice(&missing);
     }
@@ -49,6 +61,9 @@ pub(super) fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
             "{} names no upstream: configure `agents` or `models`",
             arguments.file.display()
         );
+    }
+    if arguments.connect {
+        connect::connect(config.state(), &arguments.variables, manifest.as_ref())?;
     }
     let fine = format!("{}: no errors\n", arguments.file.display());
     Destination::Stdout.write(fine.as_bytes());

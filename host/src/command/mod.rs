@@ -1,6 +1,7 @@
 //! The commands of `spillway`. Exit codes: 0, 1 when something is refused, 2 for wrong usage.
 
 mod check;
+mod connect;
 mod up;
 
 use std::process::ExitCode;

@@ -162,7 +162,7 @@ fn parse_size(text: &str) -> Result<u64, String> {
         .map_err(|error| error.to_string())
 }
 
-fn parse_variable(text: &str) -> Result<(String, String), String> {
+pub(super) fn parse_variable(text: &str) -> Result<(String, String), String> {
     let (name, value) = text
         .split_once('=')
         .ok_or_else(|| format!("`{text}` has no `=`: write NAME=VALUE"))?;

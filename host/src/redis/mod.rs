@@ -3,6 +3,7 @@
 
 mod connect;
 mod reply;
+mod trial;
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use crate::bindings::spin::redis::redis::{Error, Payload, RedisParameter, RedisR
 use crate::instance::{HasInstance, InstanceState};
 
 pub use self::connect::{RedisLimit, client};
+pub use self::trial::try_out;
 
 /// How many connections one instance may hold.
 const MAX_CONNECTIONS_PER_INSTANCE: usize = 1024;

@@ -7,6 +7,7 @@ use spillway_tests::{Outcome, run_to_end, spillway_binary};
 
 mod capacity;
 mod check;
+mod connect;
 mod demo;
 mod hand_over;
 mod running;

@@ -10,8 +10,10 @@ use spillway_tests::{
     standin::StandinDify,
 };
 
+mod distant;
 mod explained;
 mod models;
+mod new_values;
 mod state;
 mod streams;
 mod tls;

@@ -1,10 +1,11 @@
 //! `rediss://`: TLS, a user of Redis' own, a password, a database.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Result;
 use spillway_tests::{
-    Certificates, Gateway, Options, Redis, client::Request, run, standin::StandinDify, until,
+    Certificates, Distant, Gateway, Options, Redis, client::Request, run, standin::StandinDify,
+    until,
 };
 
 use crate::{TEN_A_MINUTE, agent, passed_of};
@@ -79,6 +80,40 @@ fn a_certificate_of_an_unknown_authority_is_not_taken_and_the_log_says_what_to_d
         })
         .await?;
         assert!(!gateway.log().contains("pass-1"), "{}", gateway.log());
+        Ok(())
+    })
+}
+
+/// The connection is held: a call costs one round trip over TLS, too.
+#[test]
+fn a_call_costs_one_round_trip() -> Result<()> {
+    run(async {
+        let certificates = Certificates::make().await?;
+        let redis = Redis::start_with_tls(&certificates, &[]).await?;
+        let dify = StandinDify::start()?;
+        let server = redis.tls_address().unwrap_or(redis.address());
+        let watched = Distant::start(server, Duration::from_millis(1))?;
+        let many = TEN_A_MINUTE.replace("10 }", "1000 }");
+        let yaml = agent(&format!("rediss://{}", watched.address()), &dify, &many);
+        let trusting = Options::default()
+            .environment("SSL_CERT_FILE", &certificates.authority().to_string_lossy());
+        let gateway = Gateway::start(&yaml, trusting).await?;
+        let request = Request::get("/v1/info").bearer("app-1");
+        // The first calls open the connection, and teach Redis the script.
+        for _ in 0..3 {
+            gateway.call(&request).await?;
+        }
+        let before = watched.answers();
+        for _ in 0..60 {
+            assert_eq!(gateway.call(&request).await?.status(), 200);
+        }
+        let round_trips = watched.answers().saturating_sub(before);
+        // Twice a second totals are added up besides, over a connection that is opened for them.
+        assert!(
+            (60..90).contains(&round_trips),
+            "{round_trips} for 60 calls"
+        );
+        assert!(watched.connections() <= 4, "{}", watched.connections());
         Ok(())
     })
 }

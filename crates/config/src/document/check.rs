@@ -25,6 +25,17 @@ pub(super) fn gateway(gateway: &Gateway, findings: &mut Findings<'_>) {
         &root.key("state").key("redis"),
         findings,
     );
+    state_timeout(
+        gateway.state.timeout,
+        &root.key("state").key("timeout"),
+        findings,
+    );
+    if gateway.state.new_values_per_second == 0 {
+        findings.error(
+            &root.key("state").key("new_values_per_second"),
+            "0 would let nobody begin: write 1 or more",
+        );
+    }
     consumers::check(gateway, &root.key("consumers"), findings);
     agents::check(gateway, &root.key("agents"), findings);
     models::check(gateway, &root.key("models"), findings);
@@ -34,6 +45,18 @@ pub(super) fn gateway(gateway: &Gateway, findings: &mut Findings<'_>) {
     if !findings.report.has_error() {
         consumers::check_use(gateway, &root.key("consumers"), findings);
         providers::check_use(gateway, &root.key("providers"), findings);
+    }
+}
+
+/// Shorter, a pause of the machine's would pass for a Redis that is gone; longer, one that is gone would hold up
+/// everybody.
+fn state_timeout(timeout: TimeSpan, path: &Path, findings: &mut Findings<'_>) {
+    let (shortest, longest) = (TimeSpan::from_millis(20), TimeSpan::from_secs(1));
+    if timeout < shortest || timeout > longest {
+        findings.error(
+            path,
+            format!("a request cannot wait {timeout} for Redis: write {shortest} to {longest}"),
+        );
     }
 }
 

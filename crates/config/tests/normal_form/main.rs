@@ -329,6 +329,8 @@ fn gateways() -> impl Strategy<Value = Gateway> {
         (
             any::<String>(),
             prop::sample::select(vec![OnError::Allow, OnError::Deny]),
+            time_spans(),
+            any::<u32>(),
         ),
         prop::collection::vec(network, 0..3),
         prop::collection::vec(consumers(), 0..3),
@@ -339,7 +341,7 @@ fn gateways() -> impl Strategy<Value = Gateway> {
     )
         .prop_map(
             |(
-                (redis, on_error),
+                (redis, on_error, timeout, new_values_per_second),
                 trusted_proxies,
                 consumers,
                 agents,
@@ -347,7 +349,12 @@ fn gateways() -> impl Strategy<Value = Gateway> {
                 providers,
                 knowledge,
             )| Gateway {
-                state: State { redis, on_error },
+                state: State {
+                    redis,
+                    on_error,
+                    timeout,
+                    new_values_per_second,
+                },
                 trusted_proxies,
                 consumers,
                 agents,

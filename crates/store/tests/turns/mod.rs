@@ -99,7 +99,7 @@ pub fn run(requests: usize, takes: &[Take], turns: &[Turn]) -> Outcome {
             };
             scope.spawn(move || {
                 let clock = || u64::try_from(turns.ask(Step::Clock).unwrap()).unwrap();
-                let taken = take_from_numbers(&turns, clock, takes);
+                let taken = take_from_numbers(&turns, clock, takes, None);
                 turns.messages.send(Message::Ends(request, taken)).unwrap();
             });
         }

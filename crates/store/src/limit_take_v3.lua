@@ -1,16 +1,20 @@
 -- Takes one request's place from every rule, or from none. One Lua call, so nothing comes in between.
 --
 -- KEYS[1 .. n]         the hash of window rule i: number of a sub-window -> requests that passed in it
--- KEYS[n + 1 ...]      the sorted set of each rule on what is under way: lease -> when it ends
+-- KEYS[n + 1 .. n + h] the sorted set of each rule on what is under way: lease -> when it ends
+-- KEYS[n + h + 1]      where there is a bound on new values, the hash of the client: second -> what they cost in it
 -- ARGV[1]              milliseconds since 1970 for tests; empty: Redis' own clock
--- ARGV[2]              n, how many window rules there are
--- ARGV[3], ARGV[4]     this request's lease, and how long it lasts in milliseconds
--- ARGV[3i + 2 ...]     of window rule i: its limit, its window in milliseconds, 1 if it only counts (dry run)
+-- ARGV[2], ARGV[3]     n and h, how many rules of each kind there are
+-- ARGV[4], ARGV[5]     this request's lease, and how long it lasts in milliseconds
+-- ARGV[6]              what a client's new values may cost in a second; empty: any amount
+-- ARGV[4i + 3 ...]     of window rule i: its limit, its window in milliseconds, 1 if it only counts (dry run), what it
+--                      costs to begin a window that counts nobody yet; a request costs what the dearest does
 -- ARGV[after those]    of each rule on what is under way: its limit, 1 if it only counts
 --
--- Answers flat integers: 1 if the request passes, then of each window rule: requests in the window, how many more may
--- pass, milliseconds until more may, 1 if it had no room for this one; then of each rule on what is under way: how
--- many are, 1 if it had no room for this one.
+-- Answers flat integers: 1 if the request passes, 0 if a rule refuses it, -1 if the bound on new values does; then of
+-- each window rule: requests in the window, how many more may pass, milliseconds until more may, 1 if it had no room
+-- for this one, the number of the current sub-window; then of each rule on what is under way: how many are, 1 if it had
+-- no room for this one.
 
 local SUB_WINDOWS = 6
 local SLACK = 1000
@@ -27,11 +31,14 @@ local function counted_for(index, window)
   return ceil((index + SUB_WINDOWS + 1) * window / SUB_WINDOWS) - now
 end
 
-local window_rules = tonumber(ARGV[2])
+local window_rules, hold_rules = tonumber(ARGV[2]), tonumber(ARGV[3])
 local passes = 1
+-- What this request's new values cost, and whether all are of rules that only count.
+local cost, all_dry = 0, true
 local rules = {}
 for i = 1, window_rules do
-  local limit, window = tonumber(ARGV[3 * i + 2]), tonumber(ARGV[3 * i + 3])
+  local at = 4 * i + 3
+  local limit, window = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
   local fields = call('HGETALL', KEYS[i])
   local clock = floor(now * SUB_WINDOWS / window)
   -- After a small step back of the clock the newest sub-window stays the current one.
@@ -55,28 +62,46 @@ for i = 1, window_rules do
       outdated[#outdated + 1] = fields[f]
     end
   end
-  local full = used >= limit
-  if full and ARGV[3 * i + 4] ~= '1' then passes = 0 end
+  local full, is_dry = used >= limit, ARGV[at + 2] == '1'
+  if full and not is_dry then passes = 0 end
+  local own_cost = used == 0 and tonumber(ARGV[at + 3]) or 0
+  if own_cost > 0 then
+    cost = math.max(cost, own_cost)
+    all_dry = all_dry and is_dry
+  end
   rules[i] = {
     limit = limit, window = window, current = current, counts = counts, used = used,
-    full = full, field = field, outdated = outdated,
+    full = full, field = field, outdated = outdated, is_new = own_cost > 0,
   }
 end
 
 local holds = {}
-for i = window_rules + 1, #KEYS do
-  local at = 5 + 3 * window_rules + 2 * (i - window_rules - 1)
-  local under_way = call('ZCOUNT', KEYS[i], '(' .. now, '+inf')
+for i = 1, hold_rules do
+  local at, key = 7 + 4 * window_rules + 2 * (i - 1), KEYS[window_rules + i]
+  local under_way = call('ZCOUNT', key, '(' .. now, '+inf')
   local full = under_way >= tonumber(ARGV[at])
   if full and ARGV[at + 1] ~= '1' then passes = 0 end
-  holds[i] = { under_way = under_way, full = full }
+  holds[i] = { key = key, under_way = under_way, full = full }
+end
+
+-- New values write keys, and a client can invent as many as it likes.
+local too_many_new = false
+if cost > 0 and passes == 1 and ARGV[6] ~= '' then
+  local client, second = KEYS[window_rules + hold_rules + 1], string.format('%.0f', floor(now / 1000))
+  too_many_new = tonumber(call('HGET', client, second) or 0) + cost > tonumber(ARGV[6])
+  if not too_many_new then
+    if call('HINCRBY', client, second, cost) == cost then call('PEXPIRE', client, 2 * SLACK) end
+  elseif not all_dry then
+    passes = -1
+  end
 end
 
 local answer = { passes }
 for i = 1, window_rules do
   local rule = rules[i]
   local limit, counts, used = rule.limit, rule.counts, rule.used
-  if passes == 1 and not rule.full then
+  -- What only counts refuses nobody, but writes nothing new either.
+  if passes == 1 and not rule.full and not (too_many_new and rule.is_new) then
     if rule.outdated then call('HDEL', KEYS[i], unpack(rule.outdated)) end
     counts[0] = call('HINCRBY', KEYS[i], rule.field or rule.current, '1')
     used = used + 1
@@ -96,17 +121,18 @@ for i = 1, window_rules do
       end
     end
   end
-  answer[4 * i - 2] = used
-  answer[4 * i - 1] = math.max(limit - used, 0)
-  answer[4 * i] = reset
-  answer[4 * i + 1] = rule.full and 1 or 0
+  answer[5 * i - 3] = used
+  answer[5 * i - 2] = math.max(limit - used, 0)
+  answer[5 * i - 1] = reset
+  answer[5 * i] = rule.full and 1 or 0
+  answer[5 * i + 1] = rule.current
 end
-for i = window_rules + 1, #KEYS do
+for i = 1, hold_rules do
   local hold = holds[i]
   if passes == 1 and not hold.full then
-    call('ZREMRANGEBYSCORE', KEYS[i], '-inf', now)
-    call('ZADD', KEYS[i], now + tonumber(ARGV[4]), ARGV[3])
-    call('PEXPIRE', KEYS[i], tonumber(ARGV[4]) + SLACK)
+    call('ZREMRANGEBYSCORE', hold.key, '-inf', now)
+    call('ZADD', hold.key, now + tonumber(ARGV[5]), ARGV[4])
+    call('PEXPIRE', hold.key, tonumber(ARGV[5]) + SLACK)
     hold.under_way = hold.under_way + 1
   end
   answer[#answer + 1] = hold.under_way

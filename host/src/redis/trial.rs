@@ -1,0 +1,93 @@
+//! Trying a Redis out: whether the gateway could count there, and how far away it is.
+
+use std::time::{Duration, Instant};
+
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, ErrorKind, RedisError, ServerErrorKind, cmd};
+use spillway_store::{
+    Hold, LEASE_RELEASE_V1, LIMIT_KEY_PREFIX, LIMIT_TAKE_V3, LIMIT_TAKE_V3_SHA1, LeaseName, Take,
+    explain_redis_error, lease_release_arguments, limit_take_arguments,
+};
+
+use super::connect::client;
+
+/// How long opening the connection, and each answer, may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often the way is measured; the shortest counts.
+const MEASUREMENTS: u32 = 5;
+
+/// Does what the gateway does with a limit (its script, by its digest, and a place given up again), under keys of its
+/// own. Gives the shortest time that an answer took.
+///
+/// # Errors
+/// What keeps the gateway from counting, in an operator's words. No password stands in it.
+pub async fn try_out(address: &str) -> Result<Duration, String> {
+    let client = client(address, true).map_err(|_| {
+        "`state.redis` is no address of a Redis: write redis://[user:password@]host[:port][/database], rediss:// for TLS"
+            .to_owned()
+    })?;
+    let patience = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(PATIENCE))
+        .set_response_timeout(Some(PATIENCE));
+    let mut connection = client
+        .get_multiplexed_async_connection_with_config(&patience)
+        .await
+        .map_err(|error| explained(&error))?;
+    count_once(&mut connection)
+        .await
+        .map_err(|error| explained(&error))?;
+    let mut distance = PATIENCE;
+    for _ in 0..MEASUREMENTS {
+        let began = Instant::now();
+        cmd("EVAL")
+            .arg(&["return 1", "0"])
+            .exec_async(&mut connection)
+            .await
+            .map_err(|error| explained(&error))?;
+        distance = distance.min(began.elapsed());
+    }
+    Ok(distance)
+}
+
+async fn count_once(connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
+    let take = Take {
+        key: format!("{LIMIT_KEY_PREFIX}probe"),
+        limit: u32::MAX,
+        window_ms: 1000,
+        dry_run: false,
+        cost_when_new: 0,
+    };
+    let hold = Hold {
+        key: format!("{LIMIT_KEY_PREFIX}probe:under_way"),
+        limit: u32::MAX,
+        dry_run: false,
+    };
+    let lease = LeaseName("check".to_owned());
+    let holds = std::slice::from_ref(&hold);
+    let arguments = limit_take_arguments(&[take], holds, &lease, None, None);
+    let counted = cmd("EVALSHA")
+        .arg(LIMIT_TAKE_V3_SHA1)
+        .arg(&arguments)
+        .exec_async(connection)
+        .await;
+    match counted {
+        Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+            cmd("EVAL")
+                .arg(LIMIT_TAKE_V3)
+                .arg(&arguments)
+                .exec_async(connection)
+                .await?;
+        }
+        other => other?,
+    }
+    cmd("EVAL")
+        .arg(LEASE_RELEASE_V1)
+        .arg(lease_release_arguments(holds, &lease))
+        .exec_async(connection)
+        .await
+}
+
+fn explained(error: &RedisError) -> String {
+    explain_redis_error(&error.to_string())
+}

@@ -1,0 +1,149 @@
+//! A Redis that is far away: 50 to 100 ms is another region.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Result;
+use spillway_tests::{
+    Certificates, Distant, Gateway, Options, Redis,
+    client::{Connection, Request},
+    metrics, run,
+    standin::StandinDify,
+};
+use tokio::task::JoinSet;
+
+use crate::agent;
+
+const SEVENTY: &str = "
+      - rule_name: seventy
+        global_threshold: { query_per_second: 1000, query_per_minute: 70 }
+        on_error: allow
+";
+
+/// Most connections to Redis of the instances that a test needs: each has one for limits and one for totals.
+const FEW_CONNECTIONS: u64 = 30;
+
+fn request() -> Request {
+    Request::get("/v1/info").bearer("app-1")
+}
+
+/// So many calls, one every 10 ms whether others are answered or not; how many were answered so.
+async fn answered_so(gateway: &Gateway, calls: u32, status: u16) -> Result<u32> {
+    let mut under_way = JoinSet::new();
+    let mut every = tokio::time::interval(Duration::from_millis(10));
+    for _ in 0..calls {
+        every.tick().await;
+        let address = gateway.address();
+        under_way.spawn(async move {
+            let connection = Connection::open(address).await?;
+            let answer = connection.call(&request()).await?.finish().await?;
+            anyhow::Ok(answer.status())
+        });
+    }
+    let mut answered: u32 = 0;
+    while let Some(answer) = under_way.join_next().await {
+        answered = answered.saturating_add(u32::from(answer?? == status));
+    }
+    Ok(answered)
+}
+
+async fn ready(gateway: &Gateway) -> Result<(u16, String)> {
+    let answer = gateway
+        .call(&Request::get("/_gateway/health/ready"))
+        .await?;
+    Ok((answer.status(), answer.text()))
+}
+
+/// How often instances left the store alone.
+async fn left_alone(gateway: &Gateway) -> Result<f64> {
+    let page = gateway.call(&Request::get("/_gateway/metrics")).await?;
+    let samples = metrics::parse(&page.text()).map_err(anyhow::Error::msg)?;
+    let opened = [("to", "opened")];
+    Ok(metrics::total(
+        &samples,
+        "spillway_state_transitions_total",
+        &opened,
+    ))
+}
+
+async fn exactly_seventy_pass(far: &Distant, gateway: &Gateway) -> Result<()> {
+    assert_eq!(answered_so(gateway, 200, 200).await?, 70);
+    let connections = far.connections();
+    assert!(connections <= FEW_CONNECTIONS, "{connections} connections");
+    let log = gateway.log();
+    assert!(!log.contains("limits:"), "no call failed:\n{log}");
+    let (status, told) = ready(gateway).await?;
+    assert!(
+        status == 200 && told.contains("degraded") && told.contains("ms away"),
+        "{told}"
+    );
+    Ok(())
+}
+
+#[test]
+fn of_two_hundred_calls_exactly_the_quota_passes() -> Result<()> {
+    run(async {
+        for delay in [50, 80] {
+            let (redis, dify) = (Redis::start().await?, StandinDify::start()?);
+            let far = Distant::start(redis.address(), Duration::from_millis(delay))?;
+            let yaml = agent(&format!("redis://{}", far.address()), &dify, SEVENTY);
+            let gateway = Gateway::start(&yaml, Options::default()).await?;
+            exactly_seventy_pass(&far, &gateway).await?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn over_tls_as_well() -> Result<()> {
+    run(async {
+        let certificates = Certificates::make().await?;
+        let redis = Redis::start_with_tls(&certificates, &[]).await?;
+        let dify = StandinDify::start()?;
+        let server = redis.tls_address().unwrap_or(redis.address());
+        let far = Distant::start(server, Duration::from_millis(80))?;
+        let yaml = agent(&format!("rediss://{}", far.address()), &dify, SEVENTY);
+        let trusting = Options::default()
+            .environment("SSL_CERT_FILE", &certificates.authority().to_string_lossy());
+        let gateway = Gateway::start(&yaml, trusting).await?;
+        exactly_seventy_pass(&far, &gateway).await
+    })
+}
+
+/// Requests do not wait for a Redis that is further away than this; but nor do they take it for dead, and its
+/// connections stay.
+#[test]
+fn a_redis_too_far_away_decides_nothing_and_is_told() -> Result<()> {
+    run(async {
+        for (on_error, passed, status) in [("allow", 200, 200), ("deny", 503, 503)] {
+            let (redis, dify) = (Redis::start().await?, StandinDify::start()?);
+            let far = Distant::start(redis.address(), Duration::from_millis(350))?;
+            let rules = SEVENTY.replace("on_error: allow", &format!("on_error: {on_error}"));
+            let yaml = agent(&format!("redis://{}", far.address()), &dify, &rules);
+            let gateway = Arc::new(Gateway::start(&yaml, Options::default()).await?);
+            assert_eq!(answered_so(&gateway, 100, passed).await?, 100);
+            assert!(left_alone(&gateway).await? < 0.5, "{}", gateway.log());
+            let connections = far.connections();
+            assert!(connections <= FEW_CONNECTIONS, "{connections} connections");
+            let (code, told) = ready(&gateway).await?;
+            assert!(
+                code == status && told.contains("ms away") && told.contains("200 ms at most"),
+                "{told}"
+            );
+        }
+        Ok(())
+    })
+}
+
+/// The same Redis with more patience.
+#[test]
+fn with_a_longer_timeout_it_counts_again() -> Result<()> {
+    run(async {
+        let (redis, dify) = (Redis::start().await?, StandinDify::start()?);
+        let far = Distant::start(redis.address(), Duration::from_millis(350))?;
+        let yaml = agent(&format!("redis://{}", far.address()), &dify, SEVENTY);
+        let yaml = yaml.replace("state: {", "state: { timeout: 1s,");
+        let gateway = Gateway::start(&yaml, Options::default()).await?;
+        assert_eq!(answered_so(&gateway, 100, 200).await?, 70);
+        Ok(())
+    })
+}
