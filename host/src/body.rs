@@ -122,7 +122,7 @@ impl Body for WireBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let this = self.get_mut();
         WIRE_ENDED.set(false);
-        if let Some(piece) = this.pieces.as_mut().and_then(Pieces::next) {
+        if let Some(piece) = this.pieces.as_mut().and_then(Pieces::next_piece) {
             return Poll::Ready(Some(Ok(Frame::data(piece))));
         }
         let polled = ready!(Pin::new(&mut this.incoming).poll_frame(cx));

@@ -21,12 +21,12 @@ const PIECES: [usize; 8] = [1, 2, 7, 61, 1_021, 4_099, 16_381, 65_537];
 /// at once: a connection that broke twice under the same call would be a Redis that is gone.
 const REDIS_COMMANDS: std::ops::Range<u32> = 17..50;
 
-/// Instances are replaced after a few requests, and soon when they have nothing to do.
-pub fn reuse_limits(limits: ReuseLimits) -> ReuseLimits {
+/// Instances are replaced after a few requests, and soon when they have nothing to do, unless flags say otherwise.
+pub fn reuse_limits() -> ReuseLimits {
     ReuseLimits {
         requests: Spread::Between(1, 9),
         idle: Spread::Between(Duration::from_millis(1), Duration::from_millis(50)),
-        ..limits
+        ..ReuseLimits::default()
     }
 }
 
@@ -45,11 +45,11 @@ impl Pieces {
     /// The first piece of `data`; the rest is kept. Only to be called when nothing is left.
     pub fn cut(&mut self, data: Bytes) -> Bytes {
         self.rest = data;
-        self.next().unwrap_or_default()
+        self.next_piece().unwrap_or_default()
     }
 
     /// The next piece of what is left.
-    pub fn next(&mut self) -> Option<Bytes> {
+    pub fn next_piece(&mut self) -> Option<Bytes> {
         let size = fastrand::choice(PIECES).unwrap_or(1);
         (!self.rest.is_empty()).then(|| self.rest.split_to(size.min(self.rest.len())))
     }
@@ -66,9 +66,9 @@ pub struct CoarseClock {
     began: Instant,
 }
 
-impl CoarseClock {
+impl Default for CoarseClock {
     /// Begins to count now.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Self {
             began: Instant::now(),
         }
@@ -115,7 +115,7 @@ mod tests {
         let mut pieces = Pieces::default();
         let mut read = pieces.cut(Bytes::from(body.clone())).to_vec();
         assert_eq!(pieces.left() + read.len(), body.len());
-        while let Some(piece) = pieces.next() {
+        while let Some(piece) = pieces.next_piece() {
             assert!(!piece.is_empty());
             read.extend_from_slice(&piece);
         }

@@ -58,7 +58,7 @@ impl InstanceState {
             .stdout(output(component.stdout))
             .stderr(output(component.stderr));
         if component.harsh {
-            let clock = CoarseClock::new();
+            let clock = CoarseClock::default();
             wasi.monotonic_clock(clock).wall_clock(clock);
         }
         if let Some(folder) = &component.files {
@@ -328,9 +328,7 @@ impl WorkerState for InstanceLimits {
         // Not `Never`, which could not be taken back: while there is no place for a new instance this one goes on.
         let retires = total >= self.requests && self.pool.slots.has_room(self.number);
         self.retires.store(retires, Ordering::Relaxed);
-        if retires {
-            ShouldAccept::No
-        } else if concurrent >= self.concurrent_requests {
+        if retires || concurrent >= self.concurrent_requests {
             ShouldAccept::No
         } else {
             ShouldAccept::Yes

@@ -64,6 +64,13 @@ impl Options {
         self
     }
 
+    /// For a test of what an instance remembers: instances live as long as they do by default, on the harsh host, too.
+    #[must_use]
+    pub fn lasting(self) -> Self {
+        self.arguments(&["--max-instance-reuse-count", "128"])
+            .arguments(&["--idle-instance-timeout", "1s"])
+    }
+
     /// With one more variable of the host's environment.
     #[must_use]
     pub fn environment(mut self, name: &str, value: &str) -> Self {

@@ -115,8 +115,9 @@ pub struct UpArguments {
 
     /// How many requests an instance of a component serves before it is replaced: a number, or a
     /// range such as 1..8 from which each instance draws.
-    #[arg(long, value_name = "COUNT", default_value = "128", value_parser = parse_count)]
-    pub max_instance_reuse_count: Spread<usize>,
+    /// [default: 128].
+    #[arg(long, value_name = "COUNT", value_parser = parse_count)]
+    pub max_instance_reuse_count: Option<Spread<usize>>,
 
     /// How many requests may await the head of their answer in one instance at once: a number, or
     /// a range.
@@ -124,8 +125,9 @@ pub struct UpArguments {
     pub max_instance_concurrent_reuse_count: Spread<usize>,
 
     /// How long an instance without work is kept: 1s, 500ms, or a range such as 1s..8s.
-    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = parse_duration_spread)]
-    pub idle_instance_timeout: Spread<Duration>,
+    /// [default: 1s].
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration_spread)]
+    pub idle_instance_timeout: Option<Spread<Duration>>,
 
     /// How long a request may take to the head of its answer, and an instance to finish after its
     /// last request; a duration or a range. Cuts streams that run longer [default: no limit].
@@ -291,10 +293,15 @@ impl UpArguments {
             None => RuntimeConfig::without_file(&state_dir),
             Some(file) => RuntimeConfig::parse(&TomlDocument::read(file)?, &state_dir)?,
         };
+        let default = if self.harsh {
+            harsh::reuse_limits()
+        } else {
+            ReuseLimits::default()
+        };
         let reuse = ReuseLimits {
-            requests: self.max_instance_reuse_count,
+            requests: self.max_instance_reuse_count.unwrap_or(default.requests),
             concurrent_requests: self.max_instance_concurrent_reuse_count,
-            idle: self.idle_instance_timeout,
+            idle: self.idle_instance_timeout.unwrap_or(default.idle),
             request: self.request_timeout,
         };
         Ok(ApplicationSettings {
@@ -304,11 +311,7 @@ impl UpArguments {
                 .unwrap_or_else(|| state_dir.join("compiled")),
             state_dir,
             runtime_config,
-            reuse: if self.harsh {
-                harsh::reuse_limits(reuse)
-            } else {
-                reuse
-            },
+            reuse,
             max_connections_per_client: Some(self.max_connections_per_client)
                 .filter(|limit| *limit > 0),
             upload_rate: (self.min_upload_rate > 0).then_some(UploadRate(self.min_upload_rate)),

@@ -72,6 +72,7 @@ impl Models {
         let second = vendor("second", &SECOND_KEYS)?;
         let dead = ReservedPort::reserve()?;
         let options = Options::default()
+            .lasting()
             .secret("dify_key", DIFY_KEY)
             .secret("other_key", OTHER_KEY)
             .secret("first_key", FIRST_KEY)

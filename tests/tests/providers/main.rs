@@ -45,7 +45,7 @@ async fn start(yaml: &str, vendors: &[(&str, &StandinModel)]) -> Result<Gateway>
         .fold(yaml.to_owned(), |yaml, (name, vendor)| {
             yaml.replace(&format!("${name}"), &vendor.base_url())
         });
-    Gateway::start(&filled, Options::default()).await
+    Gateway::start(&filled, Options::default().lasting()).await
 }
 
 /// The same configuration with its state in this Redis.
