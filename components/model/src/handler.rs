@@ -7,25 +7,15 @@ use spillway_forward::{ForwardedHeaders, request_id};
 use spillway_identity::content_md5_fits;
 use spillway_instance::Admission;
 use spillway_limit::RequestFacts;
-use spillway_model::{Api, Asked, CallAnswer, ModelRequest, Operation, Route, versioned};
+use spillway_model::{
+    Api, Asked, CallAnswer, ModelRequest, Operation, Route, passed_headers, versioned,
+};
 use spillway_platform::spin::{self, ErrorCode, Request, Response, SpinClock};
 use spillway_platform::{Clock, Headers, RequestHead};
 use spillway_telemetry::Reason;
 
 use crate::admission::{Admitted, admit};
 use crate::{Instance, answers, complete, stateful, stream};
-
-/// Client headers that reach a provider. The rest speak of the connection, of the client's credentials, or of
-/// things a provider has no business to know; the gateway's own internal ones are among them.
-const PASSED_HEADERS: [&str; 7] = [
-    "user-agent",
-    "traceparent",
-    "tracestate",
-    "idempotency-key",
-    "openai-beta",
-    "openai-organization",
-    "openai-project",
-];
 
 /// In which a request's body must be here, however steadily it comes.
 const LONGEST_UPLOAD: Duration = Duration::from_secs(600);
@@ -55,6 +45,7 @@ pub(crate) async fn handle(
         operation,
         body: bytes::Bytes::new(),
         headers: passed_headers(&head.headers),
+        forwardable: instance.catalogue.forwardable(&head.headers),
         request_id: request_id(&head.headers, spin::random_name),
         arrived,
         consumer,
@@ -101,8 +92,10 @@ pub(crate) struct Received {
     pub api: &'static Api,
     pub operation: Operation,
     pub body: bytes::Bytes,
-    /// Header fields that go on to the provider.
+    /// Header fields that go on to the provider, whichever it is.
     pub headers: Headers,
+    /// Those that go on to providers whose configuration says so.
+    pub forwardable: Headers,
     pub request_id: String,
     pub arrived: Duration,
     pub consumer: Option<&'static str>,
@@ -110,6 +103,13 @@ pub(crate) struct Received {
     pub quota: Vec<(&'static str, String)>,
     /// The gateway's own limits refused the first target.
     pub skips_first: bool,
+}
+
+impl Received {
+    /// Whose call it is; all callers without a credential are one.
+    pub fn whose(&self) -> &'static str {
+        self.consumer.unwrap_or_default()
+    }
 }
 
 async fn serve(
@@ -194,14 +194,4 @@ pub(crate) async fn count(
             Err(answers::refused(refusal))
         }
     }
-}
-
-fn passed_headers(headers: &Headers) -> Headers {
-    let mut passed = Headers::default();
-    for (name, value) in headers.iter() {
-        if PASSED_HEADERS.contains(&name) {
-            passed.append(name, value);
-        }
-    }
-    passed
 }

@@ -20,7 +20,7 @@ use spillway_identity::Directory;
 use spillway_instance::{Limits, Meter, PoolStates, ReplayGuard, Totals, read_settings};
 use spillway_model::{Catalogue, PoolWatch, Route};
 use spillway_platform::Clock;
-use spillway_platform::spin::{self, ErrorCode, Request, Response};
+use spillway_platform::spin::{self, ErrorCode, Request, Response, SpinClock};
 use spin_sdk::wasip3::exports::http::handler::Guest;
 
 /// What this instance knows.
@@ -52,9 +52,10 @@ impl Instance {
 }
 
 impl Instance {
-    /// Probes a key of the provider's, if one's time has come.
+    /// Probes a key or an endpoint of the provider's, if one's time has come.
     fn probe(&'static self, pool: &Arc<Pool>) {
-        if let Some((way, kind)) = pool.take_probe(spin::SpinClock.now()) {
+        let seconds = SpinClock.since_1970().as_secs();
+        if let Some((way, kind)) = pool.take_probe(SpinClock.now(), seconds) {
             spin::spawn(probe::probe(self, Arc::clone(pool), way, kind));
         }
     }

@@ -1,9 +1,10 @@
-//! Whether a provider takes a key again: asked by its list of models, which costs nothing, never by a chat.
+//! Whether a provider takes a key, and whether anybody is there: asked by its list of models, which costs nothing,
+//! never by a chat, and without anything that a client wrote.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use spillway_failover::{Pool, ProbeKind, Probed, Way};
+use spillway_failover::{Failure, Pool, ProbeKind, Probed, Way};
 use spillway_platform::spin::{SpinClock, SpinSender};
 use spillway_platform::{Clock, Headers, OutboundRequest, Sender, Timeouts};
 
@@ -16,31 +17,36 @@ const TIMEOUTS: Timeouts = Timeouts {
     between_bytes: Duration::from_secs(10),
 };
 
-/// Probes a key, for one that is out if no other instance does, and takes over what comes of it.
+/// Sends a probe, for a key that is out if no other instance does, and takes over what comes of it.
 pub(crate) async fn probe(instance: &'static Instance, pool: Arc<Pool>, way: Way, kind: ProbeKind) {
-    let Some(digest) = pool.key(way).map(|key| key.digest.clone()) else {
-        return;
-    };
-    if kind == ProbeKind::Out && !instance.pools.claims_probe(&pool, &digest).await {
-        return;
+    if kind == ProbeKind::Out {
+        let Some(digest) = pool.key(way).map(|key| key.digest.clone()) else {
+            return;
+        };
+        if !instance.pools.claims_probe(&pool, &digest).await {
+            return;
+        }
     }
     let Some(request) = request(&pool, way) else {
         return;
     };
     let found = match SpinSender.send(request).await {
-        Ok(response) if response.status.is_success() => Probed::Taken,
-        Ok(response) if matches!(response.status.as_u16(), 401 | 403) => Probed::Refused,
-        Ok(_) | Err(_) => Probed::Unclear,
+        Ok(response) => Probed::of_status(response.status.as_u16()),
+        Err(error) => Probed::of_failure(Failure::from(&error)),
     };
-    if let Some(transition) = pool.probed(SpinClock.now(), way, found) {
-        instance.pools.publish(pool, transition, &instance.meter);
+    for transition in pool.probed(SpinClock.now(), way, kind, found) {
+        instance
+            .pools
+            .publish(Arc::clone(&pool), transition, &instance.meter);
     }
 }
 
 fn request(pool: &Pool, way: Way) -> Option<OutboundRequest> {
-    let (upstream, key) = (pool.upstream(way)?, pool.key(way)?);
+    let upstream = pool.upstream(way)?;
     let mut headers = Headers::default();
-    headers.append("authorization", format!("Bearer {}", key.secret));
+    if let Some(key) = pool.key(way) {
+        headers.append("authorization", format!("Bearer {}", key.secret));
+    }
     headers.append("accept", "application/json");
     headers.append("user-agent", "spillway-probe");
     Some(OutboundRequest {

@@ -112,12 +112,11 @@ async fn serve_body(
     }
     instance.refresh(route).await;
     let place = route.targets.first();
-    let affinity = received.consumer.unwrap_or_default();
     let way = place.and_then(|place| {
         let seconds = SpinClock.since_1970().as_secs();
         place
             .pool
-            .choose_by_affinity(SpinClock.now(), seconds, affinity)
+            .choose_by_affinity(SpinClock.now(), seconds, received.whose())
     });
     let (Some(place), Some(way)) = (place, way) else {
         return own_answer(CallAnswer::error(
@@ -176,6 +175,7 @@ async fn send(
         return Err(ErrorCode::InternalError(None));
     };
     let mut headers = received.headers.clone();
+    place.forward(&received.forwardable, &mut headers);
     for name in PASSED_REQUEST_HEADERS {
         if let Some(value) = head.headers.first(name) {
             headers.append(name, value);
@@ -231,7 +231,7 @@ async fn send(
         (_, None) => Outcome::Served,
     };
     let watch = Watch(instance);
-    for transition in pool.report(SpinClock.now(), way, outcome) {
+    for transition in pool.report(SpinClock.now(), received.whose(), way, outcome) {
         watch.changed(pool, transition);
     }
     watch.suspects(pool);

@@ -7,6 +7,7 @@ mod cors;
 mod error;
 mod fallback;
 mod fallback_condition;
+mod forward_headers;
 mod gateway;
 mod knowledge;
 mod matching;
@@ -34,6 +35,7 @@ pub use agent::{
 pub use cors::Cors;
 pub use error::Error;
 pub use fallback::{Fallback, FallbackCondition, StatusPattern};
+pub use forward_headers::PASSED_HEADERS;
 pub use gateway::{Consumer, Credential, Gateway, HmacCredential, State};
 pub use knowledge::{
     DifyCompatibleBackend, KnowledgeApi, KnowledgeBackend, KnowledgePolicies, RagflowBackend,

@@ -26,6 +26,10 @@ pub struct Provider {
     /// Sent as `Authorization: Bearer …`; several are used in turn. Empty: none is sent.
     #[serde(default)]
     pub api_keys: Vec<ProviderKey>,
+    /// Header fields of clients that it gets, such as `openai-organization`, besides those that every provider gets. A
+    /// client that writes a wrong one is refused, and the key is probed: name what this provider needs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forward_headers: Vec<String>,
     /// When an endpoint is left alone.
     #[serde(default)]
     pub breaker: CircuitBreaker,
@@ -41,7 +45,8 @@ impl Provider {
     }
 }
 
-/// When an endpoint is left alone: `failures` of the last `of` calls failed by its fault.
+/// When an endpoint is left alone: `failures` of the last `of` calls failed by its fault. Each consumer's calls count
+/// for this consumer alone, but for those that found no connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "document", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]

@@ -1,4 +1,4 @@
-//! The circuit breaker of one endpoint.
+//! A circuit breaker.
 //!
 //! ```text
 //!            `failures` of the last `of` calls failed
@@ -6,13 +6,13 @@
 //!     ▲  ▲                                              │ after `open_for`
 //!     │  └── another instance closed it ────────────────┤
 //!     │                                                 ▼
-//!     └──────── the trial call succeeded ─────────── half-open ──▶ open, if the trial failed
+//!     └──────── a trial call succeeded ─────────── half-open ──▶ open, if a trial failed
 //! ```
 //!
-//! Half-open lets one call at a time through. One that never tells how it went (its client left) is given up after
-//! [`TRIAL_PATIENCE`].
+//! Half-open lets one call of each consumer at a time through: nobody's trial keeps another consumer out. One that
+//! never tells how it went (its client left) is given up after [`TRIAL_PATIENCE`].
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use spillway_config::CircuitBreaker;
@@ -20,7 +20,7 @@ use spillway_config::CircuitBreaker;
 /// How long a trial call may take before another one is let through.
 const TRIAL_PATIENCE: Duration = Duration::from_secs(60);
 
-/// The circuit breaker of one endpoint.
+/// A circuit breaker.
 #[derive(Debug)]
 pub struct Breaker {
     rule: CircuitBreaker,
@@ -32,13 +32,14 @@ enum State {
     /// With the last outcomes, `true` for a failure.
     Closed(VecDeque<bool>),
     Open {
+        since: Duration,
         until: Duration,
         /// Since when other instances know of it.
         shared_since: Option<Duration>,
     },
     HalfOpen {
-        /// When the trial began; `None`: none is under way.
-        trial: Option<Duration>,
+        /// When each consumer's trial began.
+        trials: BTreeMap<String, Duration>,
     },
 }
 
@@ -63,26 +64,29 @@ impl Breaker {
         self.rule.open_for.duration()
     }
 
-    /// Whether a call may go through.
-    pub fn allows(&self, now: Duration) -> bool {
+    /// Whether a call of this consumer may go through.
+    pub fn allows(&self, now: Duration, consumer: &str) -> bool {
         match &self.state {
             State::Closed(_) => true,
             State::Open { until, .. } => now >= *until,
-            State::HalfOpen { trial } => {
-                trial.is_none_or(|began| now.saturating_sub(began) >= TRIAL_PATIENCE)
-            }
+            State::HalfOpen { trials } => trials
+                .get(consumer)
+                .is_none_or(|began| now.saturating_sub(*began) >= TRIAL_PATIENCE),
         }
     }
 
     /// Says that a call is going through.
-    pub(crate) fn enter(&mut self, now: Duration) {
-        let is_trial = match &self.state {
-            State::Closed(_) => false,
-            State::Open { until, .. } => now >= *until,
-            State::HalfOpen { .. } => true,
-        };
-        if is_trial {
-            self.state = State::HalfOpen { trial: Some(now) };
+    pub(crate) fn enter(&mut self, now: Duration, consumer: &str) {
+        match &mut self.state {
+            State::Open { until, .. } if now >= *until => {
+                self.state = State::HalfOpen {
+                    trials: BTreeMap::from([(consumer.to_owned(), now)]),
+                };
+            }
+            State::HalfOpen { trials } => {
+                trials.insert(consumer.to_owned(), now);
+            }
+            State::Closed(_) | State::Open { .. } => {}
         }
     }
 
@@ -110,21 +114,47 @@ impl Breaker {
                 if u32::try_from(failures).unwrap_or(u32::MAX) < self.rule.failures {
                     return None;
                 }
+                self.open(now)
             }
-            State::Open { until, .. } if now < *until => return None,
-            State::Open { .. } | State::HalfOpen { .. } => {}
+            State::Open { .. } | State::HalfOpen { .. } => self.open(now),
+        }
+    }
+
+    /// Opens it, whatever has been counted. `None` where it is open.
+    pub(crate) fn open(&mut self, now: Duration) -> Option<Change> {
+        if self.open_since(now).is_some() {
+            return None;
         }
         self.state = State::Open {
-            until: now.saturating_add(self.rule.open_for.duration()),
+            since: now,
+            until: now.saturating_add(self.open_for()),
             shared_since: None,
         };
         Some(Change::Opened)
     }
 
-    /// Says that a call tells nothing of the endpoint.
-    pub(crate) fn forget(&mut self) {
-        if let State::HalfOpen { trial } = &mut self.state {
-            *trial = None;
+    /// Since when it is open, and until when.
+    pub(crate) fn open_since(&self, now: Duration) -> Option<(Duration, Duration)> {
+        match &self.state {
+            State::Open { since, until, .. } if now < *until => Some((*since, *until)),
+            State::Closed(_) | State::Open { .. } | State::HalfOpen { .. } => None,
+        }
+    }
+
+    /// Whether nothing speaks against the endpoint.
+    pub(crate) fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed(_))
+    }
+
+    /// Whether it is as a new one: closed, and no failure counted.
+    pub(crate) fn is_blank(&self) -> bool {
+        matches!(&self.state, State::Closed(outcomes) if !outcomes.contains(&true))
+    }
+
+    /// Says that a consumer's call tells nothing of the endpoint.
+    pub(crate) fn forget(&mut self, consumer: &str) {
+        if let State::HalfOpen { trials } = &mut self.state {
+            trials.remove(consumer);
         }
     }
 
@@ -148,14 +178,17 @@ impl Breaker {
                 State::Open {
                     until,
                     shared_since,
+                    ..
                 },
             ) => {
                 *until = (*until).max(now.saturating_add(rest));
                 shared_since.get_or_insert(now);
             }
             (Some(rest), State::Closed(_)) => {
+                let until = now.saturating_add(rest);
                 self.state = State::Open {
-                    until: now.saturating_add(rest),
+                    since: until.saturating_sub(self.rule.open_for.duration()),
+                    until,
                     shared_since: Some(now),
                 };
             }
@@ -164,6 +197,7 @@ impl Breaker {
                 State::Open {
                     until,
                     shared_since,
+                    ..
                 },
             ) if now < *until && shared_since.is_some_and(|since| since < read_began) => {
                 self.state = State::Closed(VecDeque::new());
@@ -213,54 +247,64 @@ mod tests {
             assert_eq!(breaker.failed(at(0)), None);
             assert_eq!(breaker.succeeded(), None);
             assert_eq!(breaker.succeeded(), None);
-            assert!(breaker.allows(at(0)));
+            assert!(breaker.allows(at(0), "a"));
         }
         let breaker = open();
-        assert!(!breaker.allows(at(9)) && breaker.allows(at(10)));
+        assert!(!breaker.allows(at(9), "a") && breaker.allows(at(10), "a"));
     }
 
     #[test]
     fn half_open_lets_one_call_through() {
         let mut breaker = open();
-        breaker.enter(at(10));
-        assert!(!breaker.allows(at(11)), "one trial at a time");
+        breaker.enter(at(10), "a");
+        assert!(!breaker.allows(at(11), "a"), "one trial at a time");
         assert_eq!(breaker.failed(at(12)), Some(Change::Opened));
-        assert!(!breaker.allows(at(21)) && breaker.allows(at(22)));
-        breaker.enter(at(22));
+        assert!(!breaker.allows(at(21), "a") && breaker.allows(at(22), "a"));
+        breaker.enter(at(22), "a");
         assert_eq!(breaker.succeeded(), Some(Change::Closed));
-        assert!(breaker.allows(at(23)));
+        assert!(breaker.allows(at(23), "a"));
         assert_eq!(breaker.failed(at(23)), None, "it begins to count anew");
     }
 
     #[test]
     fn a_trial_that_tells_nothing_makes_room_for_another() {
         let mut breaker = open();
-        breaker.enter(at(10));
-        breaker.forget();
-        assert!(breaker.allows(at(11)));
-        breaker.enter(at(11));
-        assert!(!breaker.allows(at(12)));
-        assert!(breaker.allows(at(71)), "its call has been lost");
+        breaker.enter(at(10), "a");
+        breaker.forget("a");
+        assert!(breaker.allows(at(11), "a"));
+        breaker.enter(at(11), "a");
+        assert!(!breaker.allows(at(12), "a"));
+        assert!(breaker.allows(at(71), "a"), "its call has been lost");
+    }
+
+    #[test]
+    fn nobodys_trial_keeps_another_consumer_out() {
+        let mut breaker = open();
+        breaker.enter(at(10), "a");
+        assert!(!breaker.allows(at(11), "a") && breaker.allows(at(11), "b"));
+        breaker.enter(at(11), "b");
+        breaker.forget("a");
+        assert!(breaker.allows(at(12), "a") && !breaker.allows(at(12), "b"));
     }
 
     #[test]
     fn what_others_found_is_taken_over_and_given_up_with_them() {
         let mut breaker = Breaker::new(RULE);
         breaker.merge(at(0), at(0), Some(at(8)));
-        assert!(!breaker.allows(at(7)));
+        assert!(!breaker.allows(at(7), "a"));
         breaker.merge(at(2), at(1), None);
-        assert!(breaker.allows(at(2)), "somebody else closed it");
+        assert!(breaker.allows(at(2), "a"), "somebody else closed it");
 
         let mut breaker = open();
         breaker.merge(at(1), at(1), None);
         assert!(
-            !breaker.allows(at(1)),
+            !breaker.allows(at(1), "a"),
             "the store does not know yet what was found here"
         );
         breaker.shared(at(2));
         breaker.merge(at(3), at(1), None);
-        assert!(!breaker.allows(at(3)), "that was read before");
+        assert!(!breaker.allows(at(3), "a"), "that was read before");
         breaker.merge(at(5), at(4), None);
-        assert!(breaker.allows(at(5)));
+        assert!(breaker.allows(at(5), "a"));
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use spillway_config::Fallback;
 
-use crate::{Blame, Budget, Failure, Pool, Tried, Way};
+use crate::{Blame, Budget, Failure, Outcome, PickContext, Pool, Tried, Way};
 
 /// However long a back-off grows, no longer than this.
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(8);
@@ -48,6 +48,8 @@ pub struct Chain<'a> {
     fallback: &'a Fallback,
     budget: &'a Budget,
     targets: Vec<Target<'a>>,
+    /// Whose call it is.
+    consumer: &'a str,
     /// Differs from call to call.
     turn: u32,
     attempts: u32,
@@ -84,12 +86,13 @@ struct Failed {
 }
 
 impl<'a> Chain<'a> {
-    /// A call that may be sent to these targets, in this order: each its place in the route, its provider's pool, and
-    /// the provider's name for its model.
+    /// A consumer's call, or nobody's where that is empty, that may be sent to these targets, in this order: each its
+    /// place in the route, its provider's pool, and the provider's name for its model.
     pub fn new(
         targets: impl IntoIterator<Item = (usize, &'a Pool, &'a str)>,
         fallback: &'a Fallback,
         budget: &'a Budget,
+        consumer: &'a str,
         turn: u32,
     ) -> Self {
         budget.pay_in();
@@ -105,6 +108,7 @@ impl<'a> Chain<'a> {
             fallback,
             budget,
             targets: targets.collect(),
+            consumer,
             turn,
             attempts: 0,
             rounds: 0,
@@ -145,8 +149,9 @@ impl<'a> Chain<'a> {
 
     /// What to do next. `elapsed` is the time since the call's arrival; `now` is what pools go by.
     pub fn next(&mut self, now: Duration, unix_seconds: u64, elapsed: Duration) -> Step {
+        let context = self.context(now, unix_seconds);
         let Some(failed) = self.failed else {
-            return self.first(now, unix_seconds, elapsed);
+            return self.first(context, elapsed);
         };
         if elapsed >= self.fallback.deadline.duration() {
             return Step::Stop(Stop::Deadline);
@@ -163,12 +168,12 @@ impl<'a> Chain<'a> {
             self.current = 0;
             let is_first_repeat = self.attempts == 1;
             let found = self
-                .choose_from(0, now, unix_seconds)
-                .or_else(|| self.choose_suspect(now, unix_seconds));
+                .choose_from(0, context)
+                .or_else(|| self.choose_suspect(context));
             if let Some(found) = found {
                 return self.again(found, failed, is_first_repeat);
             }
-            let busy = self.find(|target| target.pool.choose_busy(now, self.turn));
+            let busy = self.find(|target| target.pool.choose_busy(context));
             return match busy {
                 // Nothing keeps the next call from it either, so it is no move.
                 Some(found) => self.again(found, failed, false),
@@ -176,17 +181,17 @@ impl<'a> Chain<'a> {
             };
         }
         if failed.has_culprit
-            && let Some(found) = self.choose_at(self.current, now, unix_seconds)
+            && let Some(found) = self.choose_at(self.current, context)
         {
             return self.again(found, failed, true);
         }
         let leads_on = self.leads_on(failed.failure);
         let next = self.current.saturating_add(1);
-        if leads_on && let Some(found) = self.choose_from(next, now, unix_seconds) {
+        if leads_on && let Some(found) = self.choose_from(next, context) {
             return self.again(found, failed, true);
         }
         if failed.has_culprit
-            && let Some(found) = self.choose_suspect_at(self.current, now, unix_seconds)
+            && let Some(found) = self.choose_suspect_at(self.current, context)
         {
             return self.again(found, failed, true);
         }
@@ -194,35 +199,33 @@ impl<'a> Chain<'a> {
             return Step::Stop(Stop::Exhausted);
         }
         let found = self
-            .choose_suspect(now, unix_seconds)
-            .or_else(|| self.choose_limited(now));
+            .choose_suspect(context)
+            .or_else(|| self.choose_limited(context));
         if let Some(found) = found {
             return self.again(found, failed, true);
         }
-        self.round_again(failed, now, unix_seconds, elapsed)
+        self.round_again(failed, context, elapsed)
     }
 
     /// The first attempt: never refused for want of time or budget, and if need be sent where things look bad.
-    fn first(&mut self, now: Duration, unix_seconds: u64, elapsed: Duration) -> Step {
-        if let Some(found) = self.choose_from(0, now, unix_seconds) {
+    fn first(&mut self, context: PickContext<'_>, elapsed: Duration) -> Step {
+        if let Some(found) = self.choose_from(0, context) {
             return self.go(found);
         }
-        if let Some(found) = self.choose_suspect(now, unix_seconds) {
+        if let Some(found) = self.choose_suspect(context) {
             return self.go(found);
         }
-        if let Some(found) = self.find(|target| target.pool.choose_busy(now, self.turn)) {
+        if let Some(found) = self.find(|target| target.pool.choose_busy(context)) {
             self.knew_busy = true;
             return self.go(found);
         }
-        let in_need =
-            |target: &Target<'_>| target.pool.choose_in_need(now, unix_seconds, self.turn);
-        if let Some(found) = self.find(in_need) {
+        if let Some(found) = self.find(|target| target.pool.choose_in_need(context)) {
             return self.go(found);
         }
         let cooling = self
             .targets
             .iter()
-            .filter_map(|target| target.pool.key_in(now, unix_seconds, &target.tried))
+            .filter_map(|target| target.pool.key_in(context, &target.tried))
             .min();
         if let Some(rest) = cooling {
             let left = self.left_after(rest, elapsed);
@@ -233,12 +236,7 @@ impl<'a> Chain<'a> {
                 Step::Wait(rest.saturating_add(spread))
             };
         }
-        let out = |target: &Target<'_>| {
-            target
-                .pool
-                .choose_key_that_is_out(now, unix_seconds, self.turn)
-        };
-        match self.find(out) {
+        match self.find(|target| target.pool.choose_key_that_is_out(context)) {
             Some(found) => self.go(found),
             None => Step::Stop(Stop::NoKey),
         }
@@ -252,13 +250,7 @@ impl<'a> Chain<'a> {
     }
 
     /// Everything has been tried. Where more attempts are allowed the targets are tried once more, after a while.
-    fn round_again(
-        &mut self,
-        failed: Failed,
-        now: Duration,
-        unix_seconds: u64,
-        elapsed: Duration,
-    ) -> Step {
+    fn round_again(&mut self, failed: Failed, context: PickContext<'_>, elapsed: Duration) -> Step {
         // Left to itself, a call that had only one way to go takes it once more, and one that finds everybody limited
         // comes back when it was asked to.
         let is_limited = failed.failure == Failure::Status(429);
@@ -276,12 +268,10 @@ impl<'a> Chain<'a> {
         };
         let back_off = self.back_off().max(told.unwrap_or_default());
         let waits = self.targets.iter().filter_map(|target| {
-            let wait = target
-                .pool
-                .key_in(now, unix_seconds, &target.tried)?
-                .max(back_off);
-            let then = now.saturating_add(wait);
-            target.pool.has_endpoint_at(then).then_some(wait)
+            let wait = target.pool.key_in(context, &target.tried)?.max(back_off);
+            let then = context.now.saturating_add(wait);
+            let pool = target.pool;
+            pool.has_endpoint_at(then, self.consumer).then_some(wait)
         });
         let Some(wait) = waits.min() else {
             return Step::Stop(Stop::Exhausted);
@@ -336,23 +326,32 @@ impl<'a> Chain<'a> {
             .any(|condition| failure.meets(*condition))
     }
 
-    fn choose_from(&self, place: usize, now: Duration, unix_seconds: u64) -> Option<(usize, Way)> {
+    /// The next key and endpoint in turn, for a second attempt as for a second call.
+    fn context(&self, now: Duration, unix_seconds: u64) -> PickContext<'a> {
+        PickContext {
+            now,
+            unix_seconds,
+            turn: self.turn.wrapping_add(self.attempts),
+            consumer: self.consumer,
+        }
+    }
+
+    fn choose_from(&self, place: usize, context: PickContext<'_>) -> Option<(usize, Way)> {
         (place..self.targets.len())
             .filter(|place| !self.was_asked(*place))
-            .find_map(|place| self.choose_at(place, now, unix_seconds))
+            .find_map(|place| self.choose_at(place, context))
     }
 
     /// A way to a target that was not asked, although its key is suspect.
-    fn choose_suspect(&self, now: Duration, unix_seconds: u64) -> Option<(usize, Way)> {
+    fn choose_suspect(&self, context: PickContext<'_>) -> Option<(usize, Way)> {
         (0..self.targets.len())
             .filter(|place| !self.was_asked(*place))
-            .find_map(|place| self.choose_suspect_at(place, now, unix_seconds))
+            .find_map(|place| self.choose_suspect_at(place, context))
     }
 
     /// A way to another model of a provider that limited one: many limit each model by itself. As nobody knows which
     /// do, only who has nothing better asks.
-    fn choose_limited(&self, now: Duration) -> Option<(usize, Way)> {
-        let turn = self.turn.wrapping_add(self.attempts);
+    fn choose_limited(&self, context: PickContext<'_>) -> Option<(usize, Way)> {
         self.targets
             .iter()
             .enumerate()
@@ -363,7 +362,7 @@ impl<'a> Chain<'a> {
                         std::ptr::eq(other.pool, target.pool) && other.model != target.model;
                     other.limited.filter(|_| is_other_model)
                 })?;
-                Some((place, target.pool.choose_limited(now, turn, limited)?))
+                Some((place, target.pool.choose_limited(context, limited)?))
             })
     }
 
@@ -373,24 +372,15 @@ impl<'a> Chain<'a> {
             .is_some_and(|target| target.was_asked)
     }
 
-    fn choose_suspect_at(
-        &self,
-        place: usize,
-        now: Duration,
-        unix_seconds: u64,
-    ) -> Option<(usize, Way)> {
+    fn choose_suspect_at(&self, place: usize, context: PickContext<'_>) -> Option<(usize, Way)> {
         let target = self.targets.get(place)?;
-        let turn = self.turn.wrapping_add(self.attempts);
-        let pool = target.pool;
-        let way = pool.choose_suspect(now, unix_seconds, turn, &target.tried)?;
+        let way = target.pool.choose_suspect(context, &target.tried)?;
         Some((place, way))
     }
 
-    fn choose_at(&self, place: usize, now: Duration, unix_seconds: u64) -> Option<(usize, Way)> {
+    fn choose_at(&self, place: usize, context: PickContext<'_>) -> Option<(usize, Way)> {
         let target = self.targets.get(place)?;
-        // The next key and endpoint in turn, for a second attempt as for a second call.
-        let turn = self.turn.wrapping_add(self.attempts);
-        let way = target.pool.choose(now, unix_seconds, turn, &target.tried)?;
+        let way = target.pool.choose(context, &target.tried)?;
         Some((place, way))
     }
 
@@ -410,9 +400,8 @@ impl<'a> Chain<'a> {
         }
         if let (Some(target), (_, way)) = (self.targets.get(found.0), found) {
             // The way was taken, but is not gone.
-            target
-                .pool
-                .report(Duration::ZERO, way, crate::Outcome::Unknown);
+            let pool = target.pool;
+            pool.report(Duration::ZERO, self.consumer, way, Outcome::Unknown);
         }
         Step::Stop(Stop::Budget)
     }

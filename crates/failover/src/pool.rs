@@ -1,6 +1,8 @@
 //! A provider's endpoints and keys, and which of them are set aside.
 
 mod choosing;
+mod probing;
+mod sharing;
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -8,9 +10,11 @@ use std::time::Duration;
 use spillway_config::Provider;
 use spillway_platform::Upstream;
 
-use crate::breaker::{Breaker, Change};
-use crate::key::{Key, KeyFault, KeyState, ProbeKind, Probed};
-use crate::{Blame, Failure, SharedEntry, SharedState, Subject, Transition};
+use crate::breaker::Change;
+use crate::endpoint::{Endpoint, EndpointChange};
+use crate::key::Key;
+use crate::key_state::{KeyChange, KeyFault, KeyState};
+use crate::{Blame, Failure, SharedState, Subject, Thing, Transition};
 
 /// A provider's endpoints and keys.
 #[derive(Debug)]
@@ -23,9 +27,9 @@ pub struct Pool {
 
 #[derive(Debug)]
 struct State {
-    endpoints: Vec<Breaker>,
+    endpoints: Vec<Endpoint>,
     keys: Vec<KeyState>,
-    /// Where the provider has no keys: what each endpoint said against whoever comes without one.
+    /// Where the provider has no keys: what each endpoint said against those who come without one.
     keyless: Vec<KeyState>,
     /// The endpoint that answered last.
     last_answered: usize,
@@ -38,6 +42,19 @@ pub struct Way {
     pub endpoint: usize,
     /// The key's place; `None`: none is sent.
     pub key: Option<usize>,
+}
+
+/// Who asks for a way, and when.
+#[derive(Debug, Clone, Copy)]
+pub struct PickContext<'a> {
+    /// What pools go by.
+    pub now: Duration,
+    /// The time by which keys are valid.
+    pub unix_seconds: u64,
+    /// Differs from call to call, so that keys and endpoints are used in turn.
+    pub turn: u32,
+    /// Whose call it is; empty: nobody's, who are one consumer all together.
+    pub consumer: &'a str,
 }
 
 /// What a call has found to be at fault already.
@@ -94,7 +111,7 @@ impl Pool {
         let state = State {
             endpoints: endpoints
                 .iter()
-                .map(|_| Breaker::new(config.breaker))
+                .map(|_| Endpoint::new(config.breaker))
                 .collect(),
             keys: keys.iter().map(|_| KeyState::default()).collect(),
             keyless: endpoints.iter().map(|_| KeyState::default()).collect(),
@@ -137,8 +154,14 @@ impl Pool {
             .map(|(_, upstream)| upstream.authority.as_str())
     }
 
-    /// Says how a call on a way went. What other instances should know comes back.
-    pub fn report(&self, now: Duration, way: Way, outcome: Outcome) -> Vec<Transition> {
+    /// Says how a consumer's call on a way went. What other instances should know comes back.
+    pub fn report(
+        &self,
+        now: Duration,
+        consumer: &str,
+        way: Way,
+        outcome: Outcome,
+    ) -> Vec<Transition> {
         let Ok(mut state) = self.state.lock() else {
             return Vec::new();
         };
@@ -148,174 +171,94 @@ impl Pool {
             keyless,
             last_answered,
         } = &mut *state;
-        let Some(breaker) = endpoints.get_mut(way.endpoint) else {
+        let Some(endpoint) = endpoints.get_mut(way.endpoint) else {
             return Vec::new();
         };
-        let answered = match outcome {
-            Outcome::Served => true,
-            Outcome::Failed(failure, _) => failure.blame() == Blame::Key,
-            Outcome::Unknown => false,
-        };
-        if answered {
-            *last_answered = way.endpoint;
-        }
         let key = way.key.and_then(|place| keys.get_mut(place));
+        let keyless = keyless.get_mut(way.endpoint);
         let (of_endpoint, of_key) = match outcome {
             Outcome::Unknown => {
-                breaker.forget();
-                (None, None)
+                endpoint.forget(consumer);
+                (Vec::new(), Vec::new())
             }
             Outcome::Served => {
-                // Without keys nobody probes: who has served takes calls again, as one has just ended, and says 403 to
-                // what was asked.
-                if self.keys.is_empty()
-                    && let Some(keyless) = keyless.get_mut(way.endpoint)
-                {
-                    *keyless = KeyState::default();
-                    keyless.vouch(now);
-                }
-                // A key of last resort that serves is one again.
-                let was_out = key.is_some_and(|key| key.is_out(now) && key.vouch(now));
-                (breaker.succeeded(), was_out.then_some(None))
+                *last_answered = way.endpoint;
+                let of_key = match (key, keyless) {
+                    (Some(key), _) => key.served(now, consumer),
+                    (None, Some(keyless)) => {
+                        keyless.served_without_key(now);
+                        Vec::new()
+                    }
+                    (None, None) => Vec::new(),
+                };
+                (endpoint.served(now, consumer), of_key)
             }
             Outcome::Failed(failure, retry_after) => match failure.blame() {
-                Blame::Endpoint => (breaker.failed(now), None),
+                Blame::Endpoint => (endpoint.failed(now, consumer, failure), Vec::new()),
                 Blame::Nobody => {
-                    breaker.forget();
-                    (None, None)
+                    endpoint.forget(consumer);
+                    (Vec::new(), Vec::new())
                 }
                 Blame::Key => {
-                    let fault = key_fault(failure, retry_after);
-                    let told = match (key, keyless.get_mut(way.endpoint)) {
-                        (Some(key), _) => key.blame(now, fault),
+                    *last_answered = way.endpoint;
+                    let fault = KeyFault::of(failure, retry_after);
+                    let of_key = match (key, keyless) {
+                        (Some(key), _) => key.blame(now, consumer, fault),
                         (None, Some(keyless)) => {
-                            keyless.blame_without_key(now, fault);
+                            keyless.blame_without_key(now, consumer, fault);
                             None
                         }
                         (None, None) => None,
                     };
                     // Whoever turns a key away serves.
-                    (breaker.succeeded(), told.map(Some))
+                    (endpoint.answered(consumer), of_key.into_iter().collect())
                 }
             },
         };
-        let open_for = breaker.open_for();
-        let of_endpoint = of_endpoint.and_then(|change| {
-            let (url, _) = self.endpoints.get(way.endpoint)?;
+        let open_for = endpoint.open_for();
+        let mut told = self.of_endpoint(way, open_for, of_endpoint);
+        told.extend(self.of_key(way, of_key));
+        told
+    }
+
+    fn of_endpoint(
+        &self,
+        way: Way,
+        open_for: Duration,
+        changes: impl IntoIterator<Item = EndpointChange>,
+    ) -> Vec<Transition> {
+        let Some((url, _)) = self.endpoints.get(way.endpoint) else {
+            return Vec::new();
+        };
+        let transition = |(consumer, change)| {
             let to = match change {
                 Change::Opened => Some((SharedState::Open, open_for)),
                 Change::Closed => None,
             };
-            Some(self.transition(Subject::Endpoint(url.clone()), to))
-        });
-        let of_key = of_key.and_then(|told| self.of_key(way, told));
-        of_endpoint.into_iter().chain(of_key).collect()
-    }
-
-    /// A key whose time to be probed has come, and why: on this way.
-    pub fn take_probe(&self, now: Duration) -> Option<(Way, ProbeKind)> {
-        let mut state = self.state.lock().ok()?;
-        let State {
-            endpoints,
-            keys,
-            last_answered,
-            ..
-        } = &mut *state;
-        let (key, kind) = keys
-            .iter_mut()
-            .enumerate()
-            .find_map(|(place, key)| Some((place, key.take_probe(now)?)))?;
-        let allows = |place: &usize| {
-            endpoints
-                .get(*place)
-                .is_some_and(|breaker| breaker.allows(now))
+            self.transition(Thing::Endpoint(url.clone()), consumer, to)
         };
-        let endpoint = std::iter::once(*last_answered)
-            .chain(0..endpoints.len())
-            .find(allows)
-            .unwrap_or_default();
-        let way = Way {
-            endpoint,
-            key: Some(key),
+        changes.into_iter().map(transition).collect()
+    }
+
+    fn of_key(&self, way: Way, changes: Vec<KeyChange>) -> Vec<Transition> {
+        let Some(key) = self.key(way) else {
+            return Vec::new();
         };
-        Some((way, kind))
+        let transition =
+            |(consumer, to)| self.transition(Thing::Key(key.digest.clone()), consumer, to);
+        changes.into_iter().map(transition).collect()
     }
 
-    /// Takes over what a probe found. What other instances should know comes back.
-    pub fn probed(&self, now: Duration, way: Way, found: Probed) -> Option<Transition> {
-        let mut state = self.state.lock().ok()?;
-        let told = state.keys.get_mut(way.key?)?.probed(now, found)?;
-        self.of_key(way, told)
-    }
-
-    /// Says that the store has an entry by now.
-    pub fn shared(&self, now: Duration, subject: &Subject) {
-        let Ok(mut state) = self.state.lock() else {
-            return;
-        };
-        match subject {
-            Subject::Endpoint(url) => {
-                let place = self.endpoints.iter().position(|(own, _)| own == url);
-                if let Some(breaker) = place.and_then(|place| state.endpoints.get_mut(place)) {
-                    breaker.shared(now);
-                }
-            }
-            Subject::Key(digest) => {
-                let place = self.keys.iter().position(|key| key.digest == *digest);
-                if let Some(key) = place.and_then(|place| state.keys.get_mut(place)) {
-                    key.shared(now);
-                }
-            }
-        }
-    }
-
-    /// Takes over what the store has, all of it, read from `read_began` to `now`.
-    pub fn merge(&self, now: Duration, read_began: Duration, entries: &[SharedEntry]) {
-        let Ok(mut state) = self.state.lock() else {
-            return;
-        };
-        let found = |wanted: &Subject| {
-            entries
-                .iter()
-                .find(|entry| entry.subject == *wanted)
-                .map(|entry| (entry.state == SharedState::Out, entry.rest))
-        };
-        for ((url, _), breaker) in self.endpoints.iter().zip(&mut state.endpoints) {
-            let told = found(&Subject::Endpoint(url.clone()));
-            breaker.merge(now, read_began, told.map(|(_, rest)| rest));
-        }
-        for (key, known) in self.keys.iter().zip(&mut state.keys) {
-            known.merge(now, read_began, found(&Subject::Key(key.digest.clone())));
-        }
-    }
-
-    fn of_key(&self, way: Way, told: Option<(bool, Duration)>) -> Option<Transition> {
-        let subject = Subject::Key(self.key(way)?.digest.clone());
-        let to = told.map(|(is_out, time)| {
-            let state = if is_out {
-                SharedState::Out
-            } else {
-                SharedState::Cooling
-            };
-            (state, time)
-        });
-        Some(self.transition(subject, to))
-    }
-
-    fn transition(&self, subject: Subject, to: Option<(SharedState, Duration)>) -> Transition {
+    fn transition(
+        &self,
+        thing: Thing,
+        consumer: Option<String>,
+        to: Option<(SharedState, Duration)>,
+    ) -> Transition {
         Transition {
             provider: self.provider.clone(),
-            subject,
+            subject: Subject { thing, consumer },
             to,
         }
-    }
-}
-
-fn key_fault(failure: Failure, retry_after: Option<Duration>) -> KeyFault {
-    match failure {
-        Failure::Status(401) => KeyFault::Unknown,
-        Failure::Status(402) => KeyFault::Unpaid,
-        Failure::Status(403) => KeyFault::Forbidden,
-        _ => KeyFault::Limited(retry_after),
     }
 }

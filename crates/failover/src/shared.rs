@@ -3,9 +3,18 @@
 use std::fmt;
 use std::time::Duration;
 
-/// What an entry is about.
+/// What an entry is about, and for whom.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Subject {
+pub struct Subject {
+    /// What it is about.
+    pub thing: Thing,
+    /// The consumer for which it holds, empty for calls without a credential; `None`: for everybody.
+    pub consumer: Option<String>,
+}
+
+/// What may be set aside.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Thing {
     /// An endpoint, by its URL.
     Endpoint(String),
     /// A key, by its digest: never the key itself.
@@ -21,6 +30,8 @@ pub enum SharedState {
     Out,
     /// A key that the provider asked to be left alone for a while.
     Cooling,
+    /// A key that the provider refused once, and that no probe tells more of.
+    Suspect,
 }
 
 /// An entry as the store has it.
@@ -46,31 +57,49 @@ pub struct Transition {
 }
 
 impl Subject {
-    /// Its name in the store.
+    /// Its name in the store: `endpoint URL` or `key DIGEST`, and the consumer's name behind it where it holds for one
+    /// alone. Neither an URL nor a digest has a space.
     pub fn field(&self) -> String {
-        self.to_string()
+        match &self.consumer {
+            None => self.thing.to_string(),
+            Some(consumer) => format!("{} {consumer}", self.thing),
+        }
     }
 
     /// Reads a name of the store.
     pub fn of_field(field: &str) -> Option<Self> {
         let (kind, name) = field.split_once(' ')?;
-        match kind {
-            "endpoint" => Some(Self::Endpoint(name.to_owned())),
-            "key" => Some(Self::Key(name.to_owned())),
-            _ => None,
-        }
+        let (name, consumer) = match name.split_once(' ') {
+            None => (name, None),
+            Some((name, consumer)) => (name, Some(consumer.to_owned())),
+        };
+        let thing = match kind {
+            "endpoint" => Thing::Endpoint(name.to_owned()),
+            "key" => Thing::Key(name.to_owned()),
+            _ => return None,
+        };
+        Some(Self { thing, consumer })
     }
 
     /// What kind of thing it is, for metrics.
     pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::Endpoint(_) => "endpoint",
-            Self::Key(_) => "key",
+        match self.thing {
+            Thing::Endpoint(_) => "endpoint",
+            Thing::Key(_) => "key",
+        }
+    }
+
+    /// For whom alone it holds, for logs; empty: for everybody.
+    pub fn whom(&self) -> String {
+        match self.consumer.as_deref() {
+            None => String::new(),
+            Some("") => ", for calls without a credential".to_owned(),
+            Some(consumer) => format!(", for consumer {consumer}"),
         }
     }
 }
 
-impl fmt::Display for Subject {
+impl fmt::Display for Thing {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Endpoint(url) => write!(formatter, "endpoint {url}"),
@@ -86,12 +115,13 @@ impl SharedState {
             Self::Open => "open",
             Self::Out => "out",
             Self::Cooling => "cooling",
+            Self::Suspect => "suspect",
         }
     }
 
     /// Reads [`SharedState::as_str`].
     pub fn of_str(text: &str) -> Option<Self> {
-        [Self::Open, Self::Out, Self::Cooling]
+        [Self::Open, Self::Out, Self::Cooling, Self::Suspect]
             .into_iter()
             .find(|state| state.as_str() == text)
     }
@@ -100,10 +130,10 @@ impl SharedState {
 impl Transition {
     /// The state that it leads to, as metrics and logs name it.
     pub fn to_str(&self) -> &'static str {
-        match (&self.to, &self.subject) {
+        match (&self.to, &self.subject.thing) {
             (Some((state, _)), _) => state.as_str(),
-            (None, Subject::Endpoint(_)) => "closed",
-            (None, Subject::Key(_)) => "back",
+            (None, Thing::Endpoint(_)) => "closed",
+            (None, Thing::Key(_)) => "back",
         }
     }
 }

@@ -110,10 +110,11 @@ impl PoolStates {
             format!(" for {} s", time.as_secs())
         });
         spin::log(&format!(
-            "provider {}: {} is {}{time}",
+            "provider {}: {} is {}{time}{}",
             transition.provider,
-            transition.subject,
-            transition.to_str()
+            transition.subject.thing,
+            transition.to_str(),
+            transition.subject.whom()
         ));
         let Some(redis) = &self.redis else {
             return;

@@ -52,8 +52,13 @@ pub struct Call<'a, S, C, W> {
     pub operation: Operation,
     /// The request.
     pub request: &'a ModelRequest<'a>,
+    /// Who calls: what the call finds of keys and endpoints is this consumer's. Empty: nobody, who are one consumer all
+    /// together.
+    pub consumer: &'a str,
     /// Header fields to send along.
     pub headers: &'a Headers,
+    /// Header fields of the client's that go along to providers that take them.
+    pub forwardable: &'a Headers,
     /// When the call arrived, by `clock`.
     pub arrived: Duration,
     /// The call's number: the next call's is one higher, so that keys and endpoints are used in turn.
@@ -226,6 +231,7 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
 
     fn outbound(&self, attempting: &Attempting<'_>, timeouts: Timeouts) -> OutboundRequest {
         let mut headers = self.headers.clone();
+        attempting.place.forward(self.forwardable, &mut headers);
         headers.append("content-type", "application/json");
         let accept = if self.request.stream {
             "text/event-stream, application/json"

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use spillway_config::{Gateway, ModelApi};
 use spillway_failover::Pool;
+use spillway_platform::Headers;
 
+use crate::client_headers::picked;
 use crate::{Asked, MAX_MODEL_BYTES, ModelPattern, Route, TargetPlace};
 
 /// A configuration that cannot be served by. `spillway check` refuses it before.
@@ -36,6 +38,8 @@ pub enum Error {
 #[derive(Debug, Default)]
 pub struct Catalogue {
     apis: Vec<Api>,
+    /// Header fields of clients that some provider gets and others do not.
+    forwarded: Vec<String>,
 }
 
 /// One model API.
@@ -56,6 +60,12 @@ pub struct Api {
     may_use: BTreeMap<String, Vec<ModelPattern>>,
 }
 
+/// What the targets of a provider share.
+struct ProviderPlace {
+    pool: Arc<Pool>,
+    forward_headers: Arc<[String]>,
+}
+
 /// Why no route serves a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoRoute {
@@ -71,13 +81,17 @@ impl Catalogue {
     /// # Errors
     /// [`Error`].
     pub fn new(gateway: &Gateway) -> Result<Self, Error> {
-        let mut pools: BTreeMap<&str, Arc<Pool>> = BTreeMap::new();
+        let mut providers: BTreeMap<&str, ProviderPlace> = BTreeMap::new();
         for provider in &gateway.providers {
             let pool = Pool::new(provider).map_err(|url| Error::ProviderUrl {
                 provider: provider.name.clone(),
                 url,
             })?;
-            pools.insert(&provider.name, Arc::new(pool));
+            let place = ProviderPlace {
+                pool: Arc::new(pool),
+                forward_headers: provider.forward_headers.clone().into(),
+            };
+            providers.insert(&provider.name, place);
         }
         let mut may_use = BTreeMap::new();
         for consumer in &gateway.consumers {
@@ -92,9 +106,21 @@ impl Catalogue {
         let apis = gateway
             .models
             .iter()
-            .map(|api| Api::new(api, &pools, &may_use))
+            .map(|api| Api::new(api, &providers, &may_use))
             .collect::<Result<_, _>>()?;
-        Ok(Self { apis })
+        let forwarded = gateway
+            .providers
+            .iter()
+            .flat_map(|provider| provider.forward_headers.clone())
+            .collect();
+        Ok(Self { apis, forwarded })
+    }
+
+    /// What some provider may get of a client's header fields besides those that all get.
+    pub fn forwardable(&self, from_client: &Headers) -> Headers {
+        picked(from_client, |name| {
+            self.forwarded.iter().any(|known| known == name)
+        })
     }
 
     /// The API with the longest base path that holds `path`, and the path below it.
@@ -112,18 +138,20 @@ impl Catalogue {
 impl Api {
     fn new(
         config: &ModelApi,
-        pools: &BTreeMap<&str, Arc<Pool>>,
+        providers: &BTreeMap<&str, ProviderPlace>,
         may_use: &BTreeMap<String, Vec<ModelPattern>>,
     ) -> Result<Self, Error> {
         let place = |target: &spillway_config::Target| {
-            let pool =
-                pools
-                    .get(target.provider.as_str())
-                    .ok_or_else(|| Error::UnknownProvider {
-                        api: config.name.clone(),
-                        provider: target.provider.clone(),
-                    })?;
-            TargetPlace::new(target, Arc::clone(pool))
+            let provider = providers.get(target.provider.as_str());
+            let provider = provider.ok_or_else(|| Error::UnknownProvider {
+                api: config.name.clone(),
+                provider: target.provider.clone(),
+            })?;
+            TargetPlace::new(
+                target,
+                Arc::clone(&provider.pool),
+                Arc::clone(&provider.forward_headers),
+            )
         };
         let routes = config
             .routes

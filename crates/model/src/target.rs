@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use spillway_config::{Target, TimeSpan};
 use spillway_failover::Pool;
+use spillway_platform::Headers;
 
 use crate::{Error, ModelPattern};
 
@@ -21,6 +22,8 @@ pub struct TargetPlace {
     pub first_token_timeout: Timeout,
     /// Between two pieces of a stream.
     pub between_pieces: Duration,
+    /// The client's header fields that the provider gets besides those that all get, in lower case.
+    forward_headers: Arc<[String]>,
     names: Names,
 }
 
@@ -67,7 +70,11 @@ impl Timeout {
 }
 
 impl TargetPlace {
-    pub(crate) fn new(target: &Target, pool: Arc<Pool>) -> Result<Self, Error> {
+    pub(crate) fn new(
+        target: &Target,
+        pool: Arc<Pool>,
+        forward_headers: Arc<[String]>,
+    ) -> Result<Self, Error> {
         let names = match &target.model {
             Some(model) => Names::One(model.clone()),
             None if target.models.is_empty() => Names::AsAsked,
@@ -91,6 +98,7 @@ impl TargetPlace {
                 .first_token_timeout
                 .map_or(timeout, |span| Timeout::new(Some(span))),
             between_pieces: timeout.longest,
+            forward_headers,
             names,
         })
     }
@@ -98,6 +106,15 @@ impl TargetPlace {
     /// The provider's name.
     pub fn provider(&self) -> &str {
         self.pool.provider()
+    }
+
+    /// Appends those of a client's header fields that the provider's configuration lets through.
+    pub fn forward(&self, from_client: &Headers, to: &mut Headers) {
+        for (name, value) in from_client.iter() {
+            if self.forward_headers.iter().any(|known| known == name) {
+                to.append(name, value);
+            }
+        }
     }
 
     /// What a model is called there.

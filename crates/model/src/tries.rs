@@ -18,7 +18,7 @@ pub trait PoolWatch {
     /// Something has changed that other instances should know of.
     fn changed(&self, pool: &Arc<Pool>, transition: Transition);
 
-    /// A key may be at fault, and a probe would tell.
+    /// A key or an endpoint may be at fault, and a probe would tell.
     fn suspects(&self, pool: &Arc<Pool>);
 }
 
@@ -83,7 +83,8 @@ impl<'c, 'a, S: Sender, C: Clock, W: PoolWatch> Tries<'c, 'a, S, C, W> {
             let model = place.model_for(call.asked_model());
             Some((index, &*place.pool, model))
         });
-        let chain = Chain::new(pools, &call.route.fallback, call.budget, call.number);
+        let (fallback, budget) = (&call.route.fallback, call.budget);
+        let chain = Chain::new(pools, fallback, budget, call.consumer, call.number);
         Self {
             call,
             chain,
@@ -172,11 +173,11 @@ impl<'c, 'a, S: Sender, C: Clock, W: PoolWatch> Tries<'c, 'a, S, C, W> {
     }
 
     fn report(&self, attempting: &Attempting<'c>, outcome: Outcome) {
-        let pool = &attempting.place.pool;
-        for transition in pool.report(self.call.clock.now(), attempting.way, outcome) {
+        let (pool, now) = (&attempting.place.pool, self.call.clock.now());
+        for transition in pool.report(now, self.call.consumer, attempting.way, outcome) {
             self.call.watch.changed(pool, transition);
         }
-        if let Outcome::Failed(Failure::Status(403), _) = outcome {
+        if matches!(outcome, Outcome::Failed(..)) {
             self.call.watch.suspects(pool);
         }
     }

@@ -180,17 +180,24 @@ fn statuses() -> Vec<Failure> {
         let error = json!({"error": {"message": "slow down", "code": "rate_limit_exceeded"}});
         Behaviour::Reply(Reply::json(429, &error).header("Retry-After", seconds))
     };
-    let mut forbidden_call = Failure::status("403 for this call", 403);
-    forbidden_call.is_probed = true;
-    forbidden_call.key_is_good = true;
-    let mut forbidden_key = Failure::status("403 for whatever is asked", 403);
-    forbidden_key.is_probed = true;
+    let refused_call = |name, status| {
+        let mut failure = Failure::status(name, status);
+        failure.is_probed = true;
+        failure.key_is_good = true;
+        failure
+    };
+    let refused_key = |name, status| {
+        let mut failure = Failure::status(name, status);
+        failure.is_probed = true;
+        failure
+    };
     vec![
         Failure::status("400", 400),
-        Failure::status("401", 401),
+        refused_call("401 for this call", 401),
+        refused_key("401 for whatever is asked", 401),
         Failure::status("402", 402),
-        forbidden_call,
-        forbidden_key,
+        refused_call("403 for this call", 403),
+        refused_key("403 for whatever is asked", 403),
         Failure::status("404", 404),
         Failure::status("408", 408),
         Failure::status("413", 413),

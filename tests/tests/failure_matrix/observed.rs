@@ -137,7 +137,7 @@ impl Cell {
             let is_probed = match self.finds_key_good(column) {
                 None => true,
                 Some(true) => self.saw_probe() && is_back,
-                Some(false) => logged(" is out for "),
+                Some(false) => logged(" is out for ") || logged(" is suspect for "),
             };
             Ok((logged(&own_request) && is_probed).then_some(lines))
         })
@@ -208,6 +208,7 @@ impl Cell {
                     ("key", _) => "second key",
                     (kind, _) => kind,
                 };
+                let state = state.replace(", for calls without a credential", " for its consumer");
                 Some(format!("{whose}{what} {state}"))
             })
             .collect()

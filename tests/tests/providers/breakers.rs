@@ -7,7 +7,7 @@ use spillway_tests::{
     until,
 };
 
-use crate::{on_redis, served, start};
+use crate::{calls, on_redis, served, start};
 
 /// One provider on two machines.
 fn yaml(open_for: &str) -> String {
@@ -61,7 +61,7 @@ fn a_failing_endpoint_costs_no_answer_and_is_left_alone_after_five_failures() ->
             for _ in 0..30 {
                 served(&gateway, "m", "hi").await?;
             }
-            assert_eq!(first.requests().len(), 5, "{failure:?}");
+            assert_eq!(calls(&first).len(), 5, "{failure:?}");
             for _ in 0..10 {
                 let answer = served(&gateway, "m", "hi").await?;
                 assert_eq!(attempts(&answer.head).as_deref(), Some("1"));
@@ -131,7 +131,7 @@ fn what_one_gateway_found_the_other_knows() -> Result<()> {
         for _ in 0..30 {
             served(&one, "m", "from-one").await?;
         }
-        until("the endpoint is open for everybody", async || {
+        until("the other gateway can know it", async || {
             Ok(redis.everything()?.contains("open:").then_some(()))
         })
         .await?;
@@ -154,7 +154,7 @@ fn without_redis_each_finds_out_and_nothing_is_lost() -> Result<()> {
             served(&gateway, "m", "hi").await?;
         }
         // Five an instance; the host may have replaced one or two that were idle.
-        let seen = first.requests().len();
+        let seen = calls(&first).len();
         assert!(
             (5..20).contains(&seen),
             "half of 40 calls went there: {seen}"

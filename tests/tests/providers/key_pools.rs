@@ -9,7 +9,7 @@ use spillway_tests::{
 };
 use tokio::task::JoinSet;
 
-use crate::{chat, count_with_key, on_redis, served, start};
+use crate::{calls, chat, count_with_key, on_redis, served, start};
 
 const KEYS: [&str; 3] = ["sk-pool-good-1", "sk-pool-bad-2", "sk-pool-good-3"];
 const BAD: &str = KEYS[1];
@@ -33,7 +33,7 @@ fn vendor() -> Result<StandinModel> {
 }
 
 #[test]
-fn a_bad_key_costs_one_401_on_all_gateways_and_no_answer() -> Result<()> {
+fn a_bad_key_costs_one_401_and_a_probe_on_all_gateways_and_no_answer() -> Result<()> {
     run(async {
         let (redis, vendor) = (Redis::start().await?, vendor()?);
         let yaml = on_redis(&redis, YAML);
@@ -42,7 +42,7 @@ fn a_bad_key_costs_one_401_on_all_gateways_and_no_answer() -> Result<()> {
         for _ in 0..30 {
             served(&one, "m", "hi").await?;
         }
-        assert_eq!(count_with_key(&vendor.requests(), BAD), 1);
+        assert_eq!(count_with_key(&calls(&vendor), BAD), 1);
         until("the key is out for everybody", async || {
             Ok(redis.everything()?.contains("out:").then_some(()))
         })
@@ -51,7 +51,9 @@ fn a_bad_key_costs_one_401_on_all_gateways_and_no_answer() -> Result<()> {
             let answer = served(&other, "m", "hi").await?;
             assert_eq!(attempts(&answer.head).as_deref(), Some("1"));
         }
-        assert_eq!(count_with_key(&vendor.requests(), BAD), 1);
+        assert_eq!(count_with_key(&calls(&vendor), BAD), 1);
+        let all = count_with_key(&vendor.requests(), BAD);
+        assert_eq!(all, 2, "the call, and the probe that confirmed it");
         for good in [KEYS[0], KEYS[2]] {
             let count = count_with_key(&vendor.requests(), good);
             assert!(count >= 20, "{good} served {count} of 60 calls");

@@ -15,10 +15,12 @@ mod breakers;
 mod budget;
 mod bypass;
 mod conditions;
+mod consumers;
 mod converted;
 mod error_forms;
 mod expired_keys;
 mod forbidden_keys;
+mod forwarded_headers;
 mod handshakes;
 mod key_pools;
 mod killed;
@@ -68,6 +70,14 @@ async fn served(gateway: &Gateway, model: &str, text: &str) -> Result<Response> 
     let answer = gateway.call(&chat(model, text)).await?;
     assert_eq!(answer.status(), 200, "{}", answer.text());
     Ok(answer)
+}
+
+/// What a vendor was asked by clients. Probes are not.
+fn calls(vendor: &StandinModel) -> Vec<RecordedRequest> {
+    let requests = vendor.requests().into_iter();
+    requests
+        .filter(|request| request.method == "POST")
+        .collect()
 }
 
 /// How many of the requests carry this key.

@@ -39,7 +39,14 @@ impl Guest for Component {
                 });
                 spin::respond_with_stream(http::StatusCode::OK, &Headers::default(), reader).await
             }
-            _ => spin::respond(http::StatusCode::OK, Headers::default(), b"ok".to_vec().into()).await,
+            _ => {
+                spin::respond(
+                    http::StatusCode::OK,
+                    Headers::default(),
+                    b"ok".to_vec().into(),
+                )
+                .await
+            }
         }
     }
 }

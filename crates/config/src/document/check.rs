@@ -4,6 +4,7 @@ mod agents;
 mod conditions;
 mod consumers;
 mod cors;
+mod forward_headers;
 mod knowledge;
 mod model_routes;
 mod models;

@@ -36,6 +36,9 @@ pub(super) fn normalise(mut gateway: Gateway) -> Gateway {
     for provider in &mut gateway.providers {
         trim_slashes(&mut provider.base_url);
         provider.endpoints.iter_mut().for_each(trim_slashes);
+        for name in &mut provider.forward_headers {
+            name.make_ascii_lowercase();
+        }
     }
     for api in &mut gateway.knowledge {
         trim_slashes(match &mut api.backend {

@@ -188,14 +188,18 @@ pub fn providers() -> impl Strategy<Value = Provider> {
         any::<String>(),
         texts(),
         prop::collection::vec(key, 0..3),
+        texts(),
         breaker,
     )
-        .prop_map(|(name, base_url, endpoints, api_keys, breaker)| Provider {
-            name,
-            provider_type: ProviderType::OpenaiCompatible,
-            base_url,
-            endpoints,
-            api_keys,
-            breaker,
-        })
+        .prop_map(
+            |(name, base_url, endpoints, api_keys, forward_headers, breaker)| Provider {
+                name,
+                provider_type: ProviderType::OpenaiCompatible,
+                base_url,
+                endpoints,
+                api_keys,
+                forward_headers,
+                breaker,
+            },
+        )
 }

@@ -14,6 +14,9 @@ use proptest::prelude::*;
 use spillway_config::{Fallback, FallbackCondition, Gateway, TimeSpan};
 use spillway_failover::{Budget, Chain, Failure, Outcome, Pool, Step, Stop, Way};
 
+/// Whose calls they are.
+const ANN: &str = "ann";
+
 /// Pools of providers with so many endpoints and keys.
 fn pools(sizes: &[(usize, usize)]) -> Vec<Pool> {
     let list = |count: usize, item: &dyn Fn(usize) -> String| {
@@ -52,7 +55,7 @@ impl<'a> Call<'a> {
         let targets = pools.iter().enumerate();
         let targets = targets.map(|(index, pool)| (index, pool, "m"));
         Self {
-            chain: Chain::new(targets, fallback, budget, turn),
+            chain: Chain::new(targets, fallback, budget, ANN, turn),
             pools,
             now: Duration::from_secs(100),
             elapsed: Duration::ZERO,
@@ -78,7 +81,7 @@ impl<'a> Call<'a> {
     }
 
     fn fails(&mut self, (target, way): (usize, Way), failure: Failure) {
-        self.pools[target].report(self.now, way, Outcome::Failed(failure, None));
+        self.pools[target].report(self.now, ANN, way, Outcome::Failed(failure, None));
         self.chain.failed(way, failure, None);
     }
 }
@@ -405,7 +408,7 @@ proptest! {
                         spillway_failover::Blame::Key => culprits.push((target, None, way.key)),
                         spillway_failover::Blame::Nobody => {}
                     }
-                    pools[target].report(call.now, way, Outcome::Failed(failure, retry_after));
+                    pools[target].report(call.now, ANN, way, Outcome::Failed(failure, retry_after));
                     call.chain.failed(way, failure, retry_after);
                 }
             }

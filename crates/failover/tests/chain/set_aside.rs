@@ -11,7 +11,7 @@ fn while_all_keys_cool_a_call_waits_or_is_told_for_how_long() {
         key: Some(0),
     };
     let limited = Outcome::Failed(Failure::Status(429), Some(Duration::from_secs(30)));
-    pools[0].report(now, way, limited);
+    pools[0].report(now, ANN, way, limited);
     let rest = Duration::from_secs(30);
     for (deadline, waits) in [(280, true), (20, false)] {
         let fallback = Fallback {
@@ -38,7 +38,7 @@ fn who_finds_everybody_limited_comes_back_when_asked_to() {
             let (target, way) = call.attempt().unwrap();
             let told = Some(Duration::from_secs(1));
             let limited = Outcome::Failed(Failure::Status(429), told);
-            pools[target].report(call.now, way, limited);
+            pools[target].report(call.now, ANN, way, limited);
             call.chain.failed(way, Failure::Status(429), told);
         }
         assert_waits(call.step(), 1);
@@ -56,7 +56,7 @@ fn an_open_endpoint_is_passed_by_and_serves_in_need() {
     };
     let now = Duration::from_secs(100);
     for _ in 0..5 {
-        pools[0].report(now, way, Outcome::Failed(Failure::ConnectError, None));
+        pools[0].report(now, ANN, way, Outcome::Failed(Failure::ConnectError, None));
     }
     let (fallback, budget) = (Fallback::default(), Budget::default());
     assert_eq!(
@@ -64,7 +64,7 @@ fn an_open_endpoint_is_passed_by_and_serves_in_need() {
         Ok((1, way))
     );
     for _ in 0..5 {
-        pools[1].report(now, way, Outcome::Failed(Failure::ConnectError, None));
+        pools[1].report(now, ANN, way, Outcome::Failed(Failure::ConnectError, None));
     }
     let (attempts, _) = fail_all(&pools, &fallback, Failure::ConnectError);
     assert_eq!(
@@ -86,7 +86,7 @@ fn nobody_waits_for_a_key_while_another_one_is_good() {
     let (_, way) = call.attempt().unwrap();
     let told = Some(Duration::from_secs(8));
     let limited = Outcome::Failed(Failure::Status(429), told);
-    pools[0].report(call.now, way, limited);
+    pools[0].report(call.now, ANN, way, limited);
     call.chain.failed(way, Failure::Status(429), told);
     let found = call.attempt().unwrap();
     assert_ne!(found.1.key, way.key);
@@ -101,7 +101,7 @@ fn nobody_waits_for_a_key_while_another_one_is_good() {
 fn answers(call: &mut Call<'_>, (target, way): (usize, Way), status: u16, told: Option<u64>) {
     let told = told.map(Duration::from_secs);
     let failure = Failure::Status(status);
-    call.pools[target].report(call.now, way, Outcome::Failed(failure, told));
+    call.pools[target].report(call.now, ANN, way, Outcome::Failed(failure, told));
     call.chain.failed(way, failure, told);
 }
 
@@ -126,7 +126,7 @@ fn a_busy_provider_without_a_key_is_passed_by_until_it_takes_calls_again() {
                 found = call.attempt().unwrap();
             }
             assert_eq!((found.0, call.elapsed), (1, Duration::ZERO), "{status}");
-            call.pools[1].report(call.now, found.1, Outcome::Served);
+            call.pools[1].report(call.now, ANN, found.1, Outcome::Served);
         }
         assert_eq!(first_asked, 1, "{status}");
         let mut call = Call::new(&pools, &fallback, &budget, 0);
@@ -141,7 +141,7 @@ fn what_one_client_may_not_do_without_a_key_moves_no_other() {
     let (fallback, budget) = (Fallback::default(), Budget::default());
     let mut call = Call::new(&pools, &fallback, &budget, 0);
     let first = call.attempt().unwrap();
-    pools[0].report(call.now, first.1, Outcome::Served);
+    pools[0].report(call.now, ANN, first.1, Outcome::Served);
     let mut forbidden = Call::new(&pools, &fallback, &budget, 1);
     let found = forbidden.attempt().unwrap();
     answers(&mut forbidden, found, 403, None);
@@ -278,15 +278,48 @@ fn another_model_of_a_limited_provider_is_asked_once_before_any_wait() {
         let mut call = Call::new(&pools, &fallback, &budget, 0);
         let targets = models.iter().enumerate();
         let targets = targets.map(|(index, model)| (index, &pools[0], *model));
-        call.chain = Chain::new(targets, &fallback, &budget, 0);
+        call.chain = Chain::new(targets, &fallback, &budget, ANN, 0);
         let mut attempts = 0;
         while let Step::Try { target, way } = call.step() {
             assert_eq!(target, attempts);
             attempts += 1;
             let limited = Outcome::Failed(Failure::Status(429), None);
-            pools[0].report(call.now, way, limited);
+            pools[0].report(call.now, ANN, way, limited);
             call.chain.failed(way, Failure::Status(429), None);
         }
         assert_eq!(attempts, if asks { 2 } else { 1 }, "{models:?}");
+    }
+}
+
+#[test]
+fn what_one_consumer_is_refused_moves_no_other() {
+    for (status, told) in [
+        (401, None),
+        (402, None),
+        (403, None),
+        (429, Some(3000)),
+        (500, None),
+    ] {
+        for keys in [1, 0] {
+            let pools = pools(&[(1, keys), (1, 1)]);
+            let (fallback, budget) = (Fallback::default(), Budget::default());
+            for turn in 0..6 {
+                let mut call = Call::new(&pools, &fallback, &budget, turn);
+                let found = call.attempt().unwrap();
+                if found.0 == 0 {
+                    answers(&mut call, found, status, told);
+                    assert_eq!(call.attempt().map(|(target, _)| target), Ok(1));
+                }
+            }
+            let mut other = Call::new(&pools, &fallback, &budget, 7);
+            let targets = pools.iter().enumerate();
+            let targets = targets.map(|(index, pool)| (index, pool, "m"));
+            other.chain = Chain::new(targets, &fallback, &budget, "bob", 7);
+            assert_eq!(
+                (other.attempt().map(|(target, _)| target), other.elapsed),
+                (Ok(0), Duration::ZERO),
+                "{status} with {keys} keys"
+            );
+        }
     }
 }

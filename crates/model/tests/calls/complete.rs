@@ -28,6 +28,7 @@ fn a_complete_answer_comes_from_the_first_target_that_gives_one() {
         Some("Bearer key-a-1")
     );
     assert_eq!(request.headers.text("user-agent"), Some("test"));
+    assert_eq!(request.headers.text("openai-organization"), None);
     assert_eq!(request.body, r#"{"model":"m","messages":[]}"#);
 
     for (failing, failure) in failures(JSON) {
@@ -54,6 +55,7 @@ fn a_complete_answer_comes_from_the_first_target_that_gives_one() {
             request.headers.text("authorization"),
             Some("Bearer key-b-1")
         );
+        assert_eq!(request.headers.text("openai-organization"), Some("org-1"));
     }
 }
 

@@ -20,7 +20,8 @@ use scripted::{Client, ScriptedSender, Step, run};
 use spillway_config::Gateway;
 use spillway_failover::{Budget, Failure, Pool, Transition};
 use spillway_model::{
-    Asked, Call, Catalogue, Completed, ModelRequest, Operation, PoolWatch, StreamEnd, StreamSummary,
+    Asked, Call, Catalogue, Completed, ModelRequest, Operation, PoolWatch, StreamEnd,
+    StreamSummary, passed_headers,
 };
 use spillway_platform::{BytesInHand, Clock, Headers, MAX_BYTES_IN_HAND, RequestHead, SendError};
 use spillway_telemetry::Reason;
@@ -60,7 +61,8 @@ fn document(extra_route: &str) -> String {
             {{"provider":"a","timeout":"20s","first_token_timeout":"5s"}},
             {{"provider":"b","model":"mapped","timeout":"20s","first_token_timeout":"5s"}}]{extra_route}}}]}}],
           "providers":[{{"name":"a","base_url":"http://a/v1","api_keys":["key-a-1"]}},
-                       {{"name":"b","base_url":"https://b:8443/api/","api_keys":["key-b-1"]}}]}}"#
+                       {{"name":"b","base_url":"https://b:8443/api/","api_keys":["key-b-1"],
+                        "forward_headers":["openai-organization"]}}]}}"#
     )
 }
 
@@ -92,8 +94,14 @@ fn with_call_by<T>(
         consumer: None,
     };
     let route = api.route(&asked).unwrap();
-    let mut headers = Headers::default();
-    headers.append("user-agent", "test");
+    let mut from_client = Headers::default();
+    for (name, value) in [
+        ("user-agent", "test"),
+        ("openai-organization", "org-1"),
+        ("authorization", "Bearer key-of-the-client"),
+    ] {
+        from_client.append(name, value);
+    }
     serve(Call {
         sender,
         clock: &sender.clock,
@@ -102,7 +110,9 @@ fn with_call_by<T>(
         route,
         operation,
         request: &request,
-        headers: &headers,
+        consumer: "",
+        headers: &passed_headers(&from_client),
+        forwardable: &catalogue.forwardable(&from_client),
         arrived: sender.clock.now(),
         number: 0,
         skips_first: false,

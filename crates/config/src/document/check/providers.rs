@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::urls::{self, Rest};
-use super::{duration, names, secret};
+use super::{duration, forward_headers, names, secret};
 use crate::document::node::Path;
 use crate::document::report::Findings;
 use crate::{CircuitBreaker, Gateway, Provider, ProviderKey};
@@ -33,6 +33,8 @@ pub(super) fn check(gateway: &Gateway, path: &Path, findings: &mut Findings<'_>)
         names::name(&provider.name, &at.key("name"), findings);
         check_urls(provider, &at, findings);
         check_keys(&provider.api_keys, &at.key("api_keys"), findings);
+        let forwarded = at.key("forward_headers");
+        forward_headers::check(&provider.forward_headers, &forwarded, findings);
         check_breaker(provider.breaker, &at.key("breaker"), findings);
     }
 }

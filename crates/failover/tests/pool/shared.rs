@@ -1,0 +1,114 @@
+//! What instances tell each other.
+
+use super::*;
+
+fn entry(subject: Subject, state: SharedState, rest: u64) -> SharedEntry {
+    SharedEntry {
+        subject,
+        state,
+        rest: at(rest),
+    }
+}
+
+#[test]
+fn what_other_instances_found_is_taken_over() {
+    let pool = keys();
+    let endpoint = |url: &str, consumer| subject(Thing::Endpoint(url.to_owned()), consumer);
+    let stranger = Thing::Key("of another configuration".to_owned());
+    let entries = [
+        entry(endpoint("http://b/v1", None), SharedState::Open, 5),
+        entry(subject(key_of(&pool, 0), None), SharedState::Out, 5000),
+        entry(
+            subject(key_of(&pool, 1), Some(ANN)),
+            SharedState::Cooling,
+            5000,
+        ),
+        entry(
+            subject(key_of(&pool, 2), Some(BOB)),
+            SharedState::Suspect,
+            60,
+        ),
+        entry(subject(stranger, None), SharedState::Out, 5000),
+    ];
+    pool.merge(at(0), at(0), &entries);
+    for (consumer, key) in [(ANN, 2), (BOB, 1)] {
+        for turn in 0..6 {
+            let way = pool
+                .choose(pick(at(1), turn, consumer), &Tried::default())
+                .unwrap();
+            assert_eq!((way.endpoint, way.key), (0, Some(key)), "{consumer}");
+        }
+    }
+    pool.merge(at(2), at(1), &[]);
+    assert_eq!(
+        in_turn(&pool, at(2)),
+        [0, 1, 2, 0, 1, 2].map(Some),
+        "somebody put them back"
+    );
+
+    let pool = keys();
+    put_out(&pool, at(0), 0);
+    pool.merge(at(1), at(0), &[]);
+    assert!(
+        !in_turn(&pool, at(1)).contains(&Some(0)),
+        "the store does not know yet"
+    );
+    pool.shared(at(1), &subject(key_of(&pool, 0), None));
+    pool.merge(at(3), at(2), &[]);
+    assert!(in_turn(&pool, at(3)).contains(&Some(0)));
+}
+
+#[test]
+fn two_consumers_agree_across_instances() {
+    let pool = keys();
+    let url = || Thing::Endpoint("http://a/v1".to_owned());
+    let of = |consumer| entry(subject(url(), Some(consumer)), SharedState::Open, 5);
+    let first = |now, consumer| {
+        let way = pool.choose(pick(now, 0, consumer), &Tried::default());
+        way.unwrap().endpoint == 0
+    };
+    pool.merge(at(100), at(100), &[of(ANN)]);
+    assert!(!first(at(100), ANN) && first(at(100), "cid"));
+    pool.merge(at(101), at(101), &[of(ANN), of(BOB)]);
+    assert!(!first(at(101), "cid"));
+    // Open for 10 s, 5 s of them left: they opened before this call was served.
+    let way = Way {
+        endpoint: 0,
+        key: Some(0),
+    };
+    pool.report(at(101), "cid", way, Outcome::Served);
+    assert!(first(at(101), "cid"));
+}
+
+#[test]
+fn names_in_the_store_are_read_back() {
+    let url = "http://10.0.0.1:8000/v1";
+    for (thing, name) in [
+        (Thing::Endpoint(url.to_owned()), format!("endpoint {url}")),
+        (
+            Thing::Key("0123456789ab".to_owned()),
+            "key 0123456789ab".to_owned(),
+        ),
+    ] {
+        for (consumer, field) in [
+            (None, name.clone()),
+            (Some(ANN), format!("{name} ann")),
+            (Some(""), format!("{name} ")),
+        ] {
+            let subject = subject(thing.clone(), consumer);
+            assert_eq!(subject.field(), field);
+            assert_eq!(Subject::of_field(&field), Some(subject));
+        }
+    }
+    for field in ["", "endpoint", "keys x", "probe x"] {
+        assert_eq!(Subject::of_field(field), None, "{field}");
+    }
+    for state in [
+        SharedState::Open,
+        SharedState::Out,
+        SharedState::Cooling,
+        SharedState::Suspect,
+    ] {
+        assert_eq!(SharedState::of_str(state.as_str()), Some(state));
+    }
+}
