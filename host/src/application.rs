@@ -21,6 +21,7 @@ use crate::reuse::ReuseLimits;
 use crate::routes::Router;
 use crate::runtime_config::RuntimeConfig;
 use crate::spin_headers::RouteHeaders;
+use crate::upgrade::{self, Joins};
 use crate::variables::Variables;
 
 /// Paths that Spin answers by itself.
@@ -49,6 +50,8 @@ pub struct Application {
     pub peers: Arc<Peers>,
     /// Its instances.
     pub population: Arc<Population>,
+    /// WebSockets.
+    pub joins: Arc<Joins>,
     /// What `/.well-known/spin/info` answers.
     pub info: bytes::Bytes,
     /// How many of its components had to be compiled.
@@ -104,6 +107,7 @@ impl Application {
             redis: RedisLimit::new(config.redis_max_connections),
             peers: Arc::new(Peers::default()),
             population: Arc::new(Population::default()),
+            joins: Arc::new(Joins::default()),
             files,
         };
         let ids: Vec<&str> = manifest.components.keys().map(String::as_str).collect();
@@ -129,6 +133,7 @@ impl Application {
             router,
             peers: shared.peers,
             population: shared.population,
+            joins: shared.joins,
             info: info(manifest).into(),
             compiled: engine.compiled(),
             components: manifest.components.len(),
@@ -143,6 +148,7 @@ struct Shared {
     redis: RedisLimit,
     peers: Arc<Peers>,
     population: Arc<Population>,
+    joins: Arc<Joins>,
     files: MountedFiles,
 }
 
@@ -177,6 +183,11 @@ impl Shared {
                 .environment
                 .iter()
                 .map(|(name, value)| (name.clone(), value.clone()))
+                .filter(|(name, _)| name != upgrade::KEY_VARIABLE)
+                .chain([(
+                    upgrade::KEY_VARIABLE.to_owned(),
+                    self.joins.key().to_owned(),
+                )])
                 .collect(),
             files: self.files.of_component(id),
             allowed: AllowedDestinations::parse(&hosts, ids)?,
@@ -184,6 +195,7 @@ impl Shared {
             http: Arc::clone(&self.http),
             redis: self.redis.clone(),
             peers: Arc::clone(&self.peers),
+            joins: Arc::clone(&self.joins),
         })
     }
 }

@@ -9,6 +9,7 @@ use crate::log_lines::{Destination, notice_of};
 use crate::outbound::{AllowedDestinations, HttpClients};
 use crate::peers::Peers;
 use crate::redis::RedisLimit;
+use crate::upgrade::Joins;
 
 /// What an instance may see and reach.
 #[derive(Debug)]
@@ -37,6 +38,8 @@ pub struct Component {
     pub redis: RedisLimit,
     /// The application's other components.
     pub peers: Arc<Peers>,
+    /// Services' connections that wait for their clients, shared by all components.
+    pub joins: Arc<Joins>,
 }
 
 impl Component {

@@ -15,6 +15,7 @@ use crate::instance::RequestOrigin;
 use crate::log_lines::notice_of;
 use crate::outbound::reveal_all;
 use crate::spin_headers::{self, Refusal};
+use crate::upgrade::Offer;
 
 /// Answers a client's request.
 ///
@@ -27,6 +28,7 @@ pub async fn answer(
     client: SocketAddr,
 ) -> Result<Response<GuardedBody>, Refusal> {
     let (mut parts, incoming) = request.into_parts();
+    let offer = Offer::of(&mut parts);
     spin_headers::strip_connection_headers(&mut parts.headers);
     let path = parts.uri.path();
     if let Some(well_known) = path.strip_prefix(WELL_KNOWN_PREFIX) {
@@ -53,7 +55,10 @@ pub async fn answer(
     let origin = RequestOrigin::default();
     let request = Request::from_parts(parts, request_body(incoming));
     match target.handler.handle(origin.clone(), request).await {
-        Ok(response) => Ok(response.map(|body| GuardedBody::new(body, origin.fate()))),
+        Ok(response) => {
+            let response = response.map(|body| GuardedBody::new(body, origin.fate()));
+            Ok(Offer::answer(offer, &application.joins, response))
+        }
         Err(error) => {
             notice_of(&target.component, &format!("500: {error:#}"));
             Ok(internal_error())

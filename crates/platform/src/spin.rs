@@ -8,6 +8,7 @@ use std::io::Write as _;
 mod clock;
 mod errors;
 mod forward;
+mod join;
 mod key_value;
 mod receive;
 mod redis;
@@ -17,6 +18,7 @@ mod variables;
 
 pub use clock::SpinClock;
 pub use forward::{Answered, Forwarded, ForwardedBody, forward};
+pub use join::{Join, JoinKey, JoinName, end_of_join};
 pub use key_value::{Error as KeyValueError, KeyValue};
 pub use receive::{ReceiveError, read_body, request_head};
 pub use redis::{Error as RedisError, Parameter, Redis, Reply};
