@@ -40,7 +40,7 @@ impl Program {
         self.process.log()
     }
 
-    /// Waits until it has printed so many lines, and gives the last of them.
+    /// Waits until it has printed so many lines, at least one, and gives the last of them.
     ///
     /// # Errors
     /// When it has not after 30 s.
@@ -48,13 +48,11 @@ impl Program {
         let lines = format!("{number} lines of a program's output");
         until(&lines, async || {
             let output = self.output();
-            let complete = output
+            let mut complete = output
                 .split_inclusive('\n')
                 .filter(|line| line.ends_with('\n'));
-            Ok(complete
-                .take(number)
-                .enumerate()
-                .find_map(|(index, line)| (index + 1 == number).then(|| line.trim().to_owned())))
+            let line = complete.nth(number.saturating_sub(1));
+            Ok(line.map(|line| line.trim().to_owned()))
         })
         .await
     }

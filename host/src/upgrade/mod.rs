@@ -16,6 +16,7 @@ mod joins;
 mod life_line;
 mod offer;
 mod pace;
+mod passing;
 mod tunnel;
 
 use http::HeaderName;
