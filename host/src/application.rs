@@ -25,6 +25,7 @@ use crate::reuse::ReuseLimits;
 use crate::routes::Router;
 use crate::runtime_config::RuntimeConfig;
 use crate::spin_headers::RouteHeaders;
+use crate::upgrade::{self, Joins};
 use crate::variables::Variables;
 
 /// Paths that Spin answers by itself.
@@ -69,6 +70,8 @@ pub struct Application {
     pub upload_rate: Option<UploadRate>,
     /// What an operator is told of requests that were refused.
     pub notices: Refusals,
+    /// WebSockets.
+    pub joins: Arc<Joins>,
     /// What `/.well-known/spin/info` answers.
     pub info: bytes::Bytes,
     /// See [`crate::harsh`].
@@ -133,6 +136,7 @@ impl Application {
                 slots: Arc::new(Slots::new(engine.capacity, manifest.components.len())),
                 memory: Arc::new(MemoryBudget::new(settings.memory_budget)),
             }),
+            joins: Arc::new(Joins::default()),
             files,
             harsh: settings.harsh,
         };
@@ -166,6 +170,7 @@ impl Application {
             )),
             upload_rate: settings.upload_rate,
             notices: Refusals::default(),
+            joins: shared.joins,
             info: info(manifest).into(),
             harsh: settings.harsh,
             compiled: engine.compiled(),
@@ -181,6 +186,7 @@ struct Shared {
     redis: RedisLimit,
     peers: Arc<Peers>,
     pool: Arc<InstancePool>,
+    joins: Arc<Joins>,
     files: MountedFiles,
     harsh: bool,
 }
@@ -216,6 +222,11 @@ impl Shared {
                 .environment
                 .iter()
                 .map(|(name, value)| (name.clone(), value.clone()))
+                .filter(|(name, _)| name != upgrade::KEY_VARIABLE)
+                .chain([(
+                    upgrade::KEY_VARIABLE.to_owned(),
+                    self.joins.key().to_owned(),
+                )])
                 .collect(),
             files: self.files.of_component(id),
             allowed: AllowedDestinations::parse(&hosts, ids)?,
@@ -225,6 +236,7 @@ impl Shared {
             peers: Arc::clone(&self.peers),
             error_form: definition.error_form,
             harsh: self.harsh,
+            joins: Arc::clone(&self.joins),
         })
     }
 }

@@ -10,6 +10,7 @@ use crate::log_lines::{Destination, notice_of};
 use crate::outbound::{AllowedDestinations, HttpClients};
 use crate::peers::Peers;
 use crate::redis::RedisLimit;
+use crate::upgrade::Joins;
 
 /// What an instance may see and reach.
 #[derive(Debug)]
@@ -42,6 +43,8 @@ pub struct Component {
     pub error_form: ErrorForm,
     /// See [`crate::harsh`].
     pub harsh: bool,
+    /// Services' connections that wait for their clients, shared by all components.
+    pub joins: Arc<Joins>,
 }
 
 impl Component {

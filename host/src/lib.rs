@@ -35,4 +35,5 @@ mod spin_headers;
 pub mod template;
 pub mod tls;
 pub mod toml_document;
+pub mod upgrade;
 pub mod variables;

@@ -140,6 +140,7 @@ impl Server {
         let population = Ending(Arc::clone(&self.application.pool.population));
         let drained = async {
             self.stop.send_replace(());
+            self.application.joins.stop();
             self.stop.closed().await;
             while population.0.busy() > 0 {
                 sleep(POLL_INTERVAL).await;
@@ -243,7 +244,7 @@ impl Connections {
 
     async fn serve(
         self: Arc<Self>,
-        stream: impl AsyncRead + AsyncWrite + Unpin,
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
         client: SocketAddr,
         _place: Place,
     ) {
@@ -261,6 +262,8 @@ impl Connections {
                     TokioIo::new(Lingering::new(stream, self.stop.clone())),
                     service
                 )
+                // The connection is then the tunnel's, `Lingering` and with it this drain's knowledge of it included.
+                .with_upgrades()
         );
         // How a connection broke is the client's affair.
         tokio::select! {

@@ -19,6 +19,7 @@ use crate::log_lines::notice_of;
 use crate::outbound::reveal_all;
 use crate::request_body::{BodyFate, RequestBody};
 use crate::spin_headers::{self, Refusal};
+use crate::upgrade::Offer;
 
 /// Why a request with a body is refused before the body is read.
 const OVER_BUDGET: &str = "instances and bodies hold as much memory as they may (--memory-budget)";
@@ -34,6 +35,7 @@ pub async fn answer(
     client: SocketAddr,
 ) -> Result<Response<GuardedBody>, Refusal> {
     let (mut parts, incoming) = request.into_parts();
+    let offer = Offer::of(&mut parts);
     spin_headers::strip_connection_headers(&mut parts.headers);
     let path = parts.uri.path();
     if let Some(well_known) = path.strip_prefix(WELL_KNOWN_PREFIX) {
@@ -82,7 +84,8 @@ pub async fn answer(
         }
         Ok(response) => {
             let fate = origin.fate().filter(|_| !application.harsh);
-            Ok(response.map(|body| GuardedBody::new(body, fate)))
+            let response = response.map(|body| GuardedBody::new(body, fate));
+            Ok(Offer::answer(offer, &application.joins, response))
         }
         Err(error @ DispatchError::Overloaded) => Ok(overloaded(&asked, &error.to_string())),
         Err(DispatchError::Failed(error)) => {

@@ -18,6 +18,7 @@ mod manifest;
 pub mod metrics;
 mod oddity;
 mod process;
+mod program;
 mod random;
 mod redis;
 mod repository;
@@ -36,6 +37,7 @@ pub use host_names::HostName;
 pub use launch::prepare;
 pub use oddity::{Oddity, oddities};
 pub use process::{Outcome, run_to_end};
+pub use program::{Program, node_script};
 pub use random::Random;
 pub use redis::Redis;
 pub use repository::{

@@ -116,6 +116,12 @@ impl Process {
         Ok(kill_process(Pid::from_child(&self.child), Signal::TERM)?)
     }
 
+    /// Ends it at once (SIGKILL).
+    pub(crate) fn kill(&self) -> Result<()> {
+        self.ending.store(true, Ordering::Relaxed);
+        Ok(kill_process(Pid::from_child(&self.child), Signal::KILL)?)
+    }
+
     /// A number of kilobytes out of `/proc/PID/status`, in bytes.
     pub(crate) fn memory(&self, field: &str) -> Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id()))?;

@@ -96,6 +96,14 @@ pub fn python() -> Result<PathBuf> {
     Ok(python)
 }
 
+/// The folder with Node and the packages of `tests/clients/node`: `$SPILLWAY_NODE`, or `target/node`.
+pub(crate) fn node() -> Result<PathBuf> {
+    let folder =
+        env::var_os("SPILLWAY_NODE").map_or_else(|| target_directory().join("node"), PathBuf::from);
+    ensure_built(&folder.join("node"))?;
+    Ok(folder)
+}
+
 pub(crate) fn ensure_built(file: &Path) -> Result<()> {
     ensure!(
         file.exists(),

@@ -16,10 +16,10 @@ use spillway_platform::spin::{
 use spillway_platform::{Clock, Headers, IncomingBody, OutgoingBody, SendError};
 use spillway_telemetry::Reason;
 
-use crate::answers;
 use crate::exchange::Exchange;
 use crate::run::RunRecord;
 use crate::watch::{Cut, Watch};
+use crate::{answers, joining};
 
 /// The runtime takes header sections of 128 KiB; one beyond that would become an empty 500.
 const MOST_ANSWER_HEAD_BYTES: usize = 120 * 1024;
@@ -61,6 +61,10 @@ pub(crate) async fn answer(
         return exchange
             .own_answer(Some(&destination), answer, Headers::default())
             .await;
+    }
+    if let Some(name) = answered.join.take() {
+        name.write_to(&mut headers);
+        return joining::answer(exchange, destination, answered, headers, lease).await;
     }
     let status = answered.status;
     let has_body = exchange.head.method != Method::HEAD

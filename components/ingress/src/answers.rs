@@ -120,12 +120,16 @@ pub(crate) fn headers_too_large(surface: Surface) -> Answer {
 
 pub(crate) fn not_routed(failure: RoutingFailure<'_>, surface: Surface, no_apis: bool) -> Answer {
     let (status, reason, text) = match failure {
-        RoutingFailure::NoApi if no_apis => {
-            (StatusCode::NOT_FOUND, Reason::NotFound, "No agent API is configured: `agents` in gateway.yaml is empty.".to_owned())
-        }
-        RoutingFailure::NoApi => {
-            (StatusCode::NOT_FOUND, Reason::NotFound, "Nothing is published under this host and path.".to_owned())
-        }
+        RoutingFailure::NoApi if no_apis => (
+            StatusCode::NOT_FOUND,
+            Reason::NotFound,
+            "No agent API is configured: `agents` in gateway.yaml is empty.".to_owned(),
+        ),
+        RoutingFailure::NoApi => (
+            StatusCode::NOT_FOUND,
+            Reason::NotFound,
+            "Nothing is published under this host and path.".to_owned(),
+        ),
         RoutingFailure::DotSegment => (
             StatusCode::BAD_REQUEST,
             Reason::InvalidRequest,
@@ -134,15 +138,25 @@ pub(crate) fn not_routed(failure: RoutingFailure<'_>, surface: Surface, no_apis:
         RoutingFailure::NoService { service, .. } => (
             StatusCode::NOT_FOUND,
             Reason::NotFound,
-            format!("This path belongs to Dify's service `{}`, which is not configured here.", service.as_str()),
-        ),
-        RoutingFailure::WebSocket { .. } => (
-            StatusCode::NOT_IMPLEMENTED,
-            Reason::NotImplemented,
-            "Dify's collaboration WebSocket cannot pass through this gateway. Route /socket.io/ past it.".to_owned(),
+            format!(
+                "This path belongs to Dify's service `{}`, which is not configured here.",
+                service.as_str()
+            ),
         ),
     };
     Answer::error(surface, status, reason, &text)
+}
+
+/// Polling goes the same way, and passes.
+pub(crate) fn websocket_cannot_pass(destination: &Destination<'_>) -> Answer {
+    Answer::error(
+        destination.surface,
+        StatusCode::NOT_IMPLEMENTED,
+        Reason::NotImplemented,
+        "A WebSocket cannot pass here, as Spin hands no connection on. Give /socket.io/ a location of its own in the \
+         proxy before the gateway, to api_websocket:5001 (docs/replacing-nginx.md), or run `spillway up` in the place \
+         of Spin.",
+    )
 }
 
 /// The service gave no answer.

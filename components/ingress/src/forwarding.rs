@@ -12,6 +12,7 @@ use spillway_platform::spin::{self, Answered, Forwarded, ForwardedBody, Request,
 use spillway_platform::{Clock, ForwardError, Headers, SendError};
 
 use crate::exchange::Exchange;
+use crate::joining;
 
 /// Bodies of up to 64 KiB are kept in hand until the answer's head has come, so that they can be sent again.
 pub(crate) const REPEATABLE_BYTES: u64 = 64 * 1024;
@@ -78,6 +79,7 @@ pub(crate) async fn send(
         path_and_query: &destination.path_and_query,
         headers: &headers,
         timeouts: destination.timeouts(),
+        join: joining::join(exchange, destination),
     };
     let Some(first) = body.next() else {
         return Err(SendError::Other("the request was sent before".to_owned()).into());

@@ -15,7 +15,7 @@ use spillway_telemetry::Reason;
 
 use crate::exchange::Exchange;
 use crate::forwarding::{Outgoing, REPEATABLE_BYTES};
-use crate::{Instance, answering, answers, forwarding};
+use crate::{Instance, answering, answers, forwarding, joining};
 
 /// The largest JSON body that is read to find the end user in it.
 const MOST_READ_BYTES: u64 = 8 * 1024 * 1024;
@@ -54,7 +54,7 @@ pub(crate) async fn handle(
         Ok(destination) => serve(exchange, destination, request).await,
         Err(failure) => {
             let api = match failure {
-                RoutingFailure::NoService { api, .. } | RoutingFailure::WebSocket { api } => api,
+                RoutingFailure::NoService { api, .. } => api,
                 RoutingFailure::NoApi | RoutingFailure::DotSegment => "",
             };
             let answer = answers::not_routed(failure, surface_of(head), instance.router.is_empty());
@@ -84,6 +84,9 @@ async fn serve(
             .own_answer(Some(&destination), answer, Headers::default())
             .await
     };
+    if joining::is_in_vain(&exchange, &destination) {
+        return own_answer(answers::websocket_cannot_pass(&destination)).await;
+    }
     if head
         .content_length()
         .is_some_and(|length| length > rules.max_body_bytes)

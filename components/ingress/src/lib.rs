@@ -6,6 +6,7 @@ mod answers;
 mod exchange;
 mod forwarding;
 mod handler;
+mod joining;
 mod run;
 mod watch;
 
@@ -13,7 +14,7 @@ use std::sync::OnceLock;
 
 use spillway_forward::{PeerTrust, Router};
 use spillway_instance::{Limits, Meter, Totals, read_settings};
-use spillway_platform::spin::{ErrorCode, Request, Response};
+use spillway_platform::spin::{ErrorCode, JoinKey, Request, Response};
 use spin_sdk::wasip3::exports::http::handler::Guest;
 
 /// What this instance knows.
@@ -23,6 +24,8 @@ struct Instance {
     trust: PeerTrust,
     limits: Limits,
     meter: Meter,
+    /// Where the host can join connections, and a WebSocket can pass.
+    join_key: Option<JoinKey>,
 }
 
 static INSTANCE: OnceLock<Instance> = OnceLock::new();
@@ -59,5 +62,6 @@ async fn instance() -> Result<&'static Instance, String> {
         trust,
         limits,
         meter,
+        join_key: JoinKey::given(),
     }))
 }

@@ -85,8 +85,8 @@ pub struct DifyServices {
     /// Plugin endpoints below `/e/`, `http://plugin_daemon:5002`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plugin_daemon: Option<String>,
-    /// Polling of Dify's collaboration mode below `/socket.io/`, `http://api_websocket:5001`. Its WebSocket cannot
-    /// pass.
+    /// Dify's collaboration mode below `/socket.io/`, `http://api_websocket:5001`. Its WebSocket passes on the embedded
+    /// host alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub socket_io: Option<String>,
 }
@@ -174,12 +174,14 @@ pub struct AgentTimeouts {
     /// as long as Dify lets a run take.
     pub run_first_byte: TimeSpan,
     /// Between two pieces of an answer, but of one of a published MCP server, trigger or plugin endpoint, which may
-    /// be silent for as long as `ceiling`. 600 s.
+    /// be silent for as long as `ceiling`. Also how long nothing may come over a WebSocket, either way. 600 s.
     pub idle: TimeSpan,
     /// Between two pieces of a run's event stream, in which Dify sends a sign of life every 10 s. 60 s.
     pub stream_idle: TimeSpan,
     /// From a request's arrival to the end of an answer that is read along (see `docs/ingress.md`). 3600 s.
     pub ceiling: TimeSpan,
+    /// How long a WebSocket of the collaboration mode may last. 24 h.
+    pub websocket: TimeSpan,
 }
 
 impl Default for AgentTimeouts {
@@ -191,6 +193,7 @@ impl Default for AgentTimeouts {
             idle: TimeSpan::from_secs(600),
             stream_idle: TimeSpan::from_secs(60),
             ceiling: TimeSpan::from_secs(3600),
+            websocket: TimeSpan::from_secs(24 * 3600),
         }
     }
 }

@@ -8,14 +8,7 @@ use spillway_platform::RequestHead;
 pub(crate) struct Entry {
     /// The prefix, which is also the route's name in logs and metrics.
     pub prefix: &'static str,
-    pub target: Target,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Target {
-    Service(DifyService),
-    /// Dify's collaboration mode: polling, or a WebSocket, which a Spin component cannot take over.
-    SocketIo,
+    pub service: DifyService,
 }
 
 /// What a request is to Dify.
@@ -31,36 +24,21 @@ pub enum Class {
 
 /// Plain string prefixes, as nginx matches them: `/apix` goes where `/api` goes.
 const TABLE: [Entry; 11] = [
-    api("/console/api"),
-    api("/api"),
-    api("/v1"),
-    api("/openapi"),
-    api("/files"),
-    api("/mcp"),
-    api("/triggers"),
-    Entry {
-        prefix: "/socket.io/",
-        target: Target::SocketIo,
-    },
-    Entry {
-        prefix: "/e/",
-        target: Target::Service(DifyService::PluginDaemon),
-    },
-    Entry {
-        prefix: "/explore",
-        target: Target::Service(DifyService::Web),
-    },
-    Entry {
-        prefix: "/",
-        target: Target::Service(DifyService::Web),
-    },
+    entry_of("/console/api", DifyService::Api),
+    entry_of("/api", DifyService::Api),
+    entry_of("/v1", DifyService::Api),
+    entry_of("/openapi", DifyService::Api),
+    entry_of("/files", DifyService::Api),
+    entry_of("/mcp", DifyService::Api),
+    entry_of("/triggers", DifyService::Api),
+    entry_of("/socket.io/", DifyService::SocketIo),
+    entry_of("/e/", DifyService::PluginDaemon),
+    entry_of("/explore", DifyService::Web),
+    entry_of("/", DifyService::Web),
 ];
 
-const fn api(prefix: &'static str) -> Entry {
-    Entry {
-        prefix,
-        target: Target::Service(DifyService::Api),
-    }
+const fn entry_of(prefix: &'static str, service: DifyService) -> Entry {
+    Entry { prefix, service }
 }
 
 /// The entry with the longest prefix of `path`; every path that begins with `/` has one.
@@ -100,13 +78,13 @@ pub(crate) fn class(method: &http::Method, path: &str) -> Class {
     if is_run { Class::Run } else { Class::Other }
 }
 
-/// Whether a request for `/socket.io/` is one of Engine.IO's long-polling transport, which is plain HTTP.
-pub(crate) fn is_polling(request: &RequestHead) -> bool {
-    let wants_websocket = request.headers.contains("upgrade")
+/// Whether a request for `/socket.io/` is one of Engine.IO's transport by WebSocket, and not of its long polling, which
+/// is plain HTTP. The field alone does not tell: newer runtimes keep it to themselves.
+pub fn asks_for_websocket(request: &RequestHead) -> bool {
+    request.headers.contains("upgrade")
         || request
             .query()
-            .is_some_and(|query| query.split('&').any(|pair| pair == "transport=websocket"));
-    !wants_websocket
+            .is_some_and(|query| query.split('&').any(|pair| pair == "transport=websocket"))
 }
 
 #[cfg(test)]
@@ -131,7 +109,8 @@ mod tests {
         ] {
             assert_eq!(entry(path).unwrap().prefix, prefix, "{path}");
         }
-        assert_eq!(entry("/socket.io/?x").unwrap().target, Target::SocketIo);
+        let socket_io = entry("/socket.io/?x").unwrap();
+        assert_eq!(socket_io.service, DifyService::SocketIo);
         assert_eq!(entry("relative"), None);
     }
 
@@ -163,5 +142,28 @@ mod tests {
             let method = http::Method::from_bytes(method.as_bytes()).unwrap();
             assert_eq!(class(&method, path), expected, "{method} {path}");
         }
+    }
+
+    #[test]
+    fn a_websocket_is_told_from_polling() {
+        let asks = |query: &str, upgrade: Option<&str>| {
+            let mut headers = spillway_platform::Headers::default();
+            if let Some(value) = upgrade {
+                headers.append("upgrade", value);
+            }
+            asks_for_websocket(&RequestHead {
+                method: http::Method::GET,
+                scheme: "http".to_owned(),
+                authority: "a".to_owned(),
+                path_and_query: format!("/socket.io/{query}"),
+                headers,
+                peer: None,
+            })
+        };
+        assert!(asks("?EIO=4&transport=websocket", None));
+        assert!(asks("?EIO=4&transport=polling", Some("websocket")));
+        assert!(!asks("?EIO=4&transport=polling", None));
+        assert!(!asks("?EIO=4&t=transport=websocket", None));
+        assert!(!asks("", None));
     }
 }

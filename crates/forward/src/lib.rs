@@ -16,7 +16,7 @@ pub use answer::{Answer, Surface, openai_error};
 pub use answer_headers::{keep_events_moving, media_type, mend_places};
 pub use condition::Conditions;
 pub use cors::Cors;
-pub use dify::Class;
+pub use dify::{Class, asks_for_websocket};
 pub use end_user::{UserPlace, may_be_json};
 pub use hygiene::{
     ForwardedHeaders, PeerTrust, ambiguity, drop_internal_headers, drop_unforwardable_headers,

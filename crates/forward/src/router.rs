@@ -139,11 +139,6 @@ pub enum RoutingFailure<'a> {
         /// The service.
         service: DifyService,
     },
-    /// Dify's collaboration WebSocket, which cannot pass here.
-    WebSocket {
-        /// The API's name.
-        api: &'a str,
-    },
 }
 
 /// The agent APIs, ready to be asked.

@@ -9,6 +9,7 @@ mod clock;
 mod errors;
 mod fields;
 mod forward;
+mod join;
 mod key_value;
 mod receive;
 mod redis;
@@ -18,6 +19,7 @@ mod variables;
 
 pub use clock::SpinClock;
 pub use forward::{Answered, Forwarded, ForwardedBody, forward};
+pub use join::{Join, JoinKey, JoinName, end_of_join};
 pub use key_value::{Error as KeyValueError, KeyValue};
 pub use receive::{IN_HAND, ReceiveError, read_body, request_head};
 pub use redis::{Error as RedisError, Parameter, Redis, Reply};

@@ -13,7 +13,7 @@ pub enum Reason {
     NotFound,
     /// The path exists, the method does not.
     MethodNotAllowed,
-    /// What is asked for cannot pass here at all: a WebSocket.
+    /// What is asked for cannot pass on this host at all: a WebSocket, on Spin.
     NotImplemented,
     /// No credential, or one that nobody has or may use here.
     Unauthorized,

@@ -31,6 +31,8 @@ pub struct Connector {
     permits: Option<Arc<Semaphore>>,
     nodelay: bool,
     tls: Arc<OnceLock<Result<TlsConnector, String>>>,
+    /// What is offered by ALPN.
+    protocols: &'static [&'static [u8]],
 }
 
 /// A connection to an upstream.
@@ -57,6 +59,17 @@ impl Connector {
             nodelay,
             permits: max_connections.map(|limit| Arc::new(Semaphore::new(limit))),
             tls: Arc::new(OnceLock::new()),
+            protocols: &[b"h2", b"http/1.1"],
+        }
+    }
+
+    /// Opens connections over HTTP/1.1 alone, within the same limit.
+    pub fn with_http1_only(&self) -> Self {
+        Self {
+            nodelay: self.nodelay,
+            permits: self.permits.clone(),
+            tls: Arc::new(OnceLock::new()),
+            protocols: &[b"http/1.1"],
         }
     }
 
@@ -121,7 +134,7 @@ impl Connector {
         self.tls
             .get_or_init(|| {
                 let mut config = crate::tls::client_config()?;
-                config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+                config.alpn_protocols = self.protocols.iter().map(|name| name.to_vec()).collect();
                 Ok(TlsConnector::from(Arc::new(config)))
             })
             .clone()

@@ -13,7 +13,7 @@ use std::time::Duration;
 use http::header::{HOST, HeaderName};
 use http::uri::{Authority, PathAndQuery};
 use http::{Request, Response, Uri};
-use http_body_util::BodyExt as _;
+use http_body_util::BodyExt;
 use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::timeout;
@@ -46,6 +46,8 @@ pub struct HttpClients {
     connector: Connector,
     pooling: bool,
     client: HttpClient,
+    /// For WebSockets, which HTTP/1.1 alone can become, each with a connection of its own.
+    upgrading: HttpClient,
     /// In its place for upstreams that did not answer in time: what else was kept for them may be as dead, and would
     /// cost one request each.
     renewed: Mutex<HashMap<Authority, HttpClient>>,
@@ -66,6 +68,7 @@ impl HttpClients {
         let connector = Connector::new(max_connections, !harsh);
         Self {
             client: build(&connector, pooling),
+            upgrading: build(&connector.with_http1_only(), false),
             connector,
             pooling,
             renewed: Mutex::default(),
@@ -189,6 +192,7 @@ async fn send(
         }
     }
     request.headers_mut().remove(HOST);
+    let asked = component.joins.ask(component, &mut request);
     let first_byte = options.first_byte_timeout.unwrap_or(DEFAULT_TIMEOUT);
     if let Some(id) = request.uri().host().and_then(chained_component) {
         let id = id.to_owned();
@@ -200,7 +204,10 @@ async fn send(
     let fate = (!component.harsh).then_some(fate);
     let request = request.map(|body| GuardedBody::new(body, fate));
     let authority = request.uri().authority().cloned();
-    let client = component.http.of(authority.as_ref());
+    let client = match &asked {
+        Some(_) => component.http.upgrading.clone(),
+        None => component.http.of(authority.as_ref()),
+    };
     let sending = CONNECT_TIMEOUT.scope(
         options.connect_timeout.unwrap_or(DEFAULT_TIMEOUT),
         client.request(request),
@@ -217,6 +224,10 @@ async fn send(
         *response.headers_mut() = reveal_all(headers);
     }
     let between_bytes = options.between_bytes_timeout.unwrap_or(DEFAULT_TIMEOUT);
+    let response = match component.joins.keep(asked, between_bytes, response) {
+        Ok(joinable) => return Ok(joinable.map(BodyExt::boxed_unsync)),
+        Err(response) => response,
+    };
     Ok(response.map(|incoming| {
         let wire = WireBody::new(incoming, component.harsh);
         UpstreamBody::new(wire, between_bytes).boxed_unsync()

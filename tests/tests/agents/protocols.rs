@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use spillway_tests::{
-    Gateway, Options, Reason, assert_dify_error, client::Request, reason, run, standin::StandinDify,
+    Gateway, Options, assert_dify_error, client::Request, run, standin::StandinDify,
 };
 
 use crate::Published;
@@ -71,7 +71,7 @@ fn an_exact_path_comes_before_an_expression_and_that_before_prefixes() -> Result
 }
 
 #[test]
-fn polling_of_the_collaboration_mode_passes_and_its_websocket_does_not() -> Result<()> {
+fn polling_of_the_collaboration_mode_passes() -> Result<()> {
     run(async {
         let dify = StandinDify::start()?;
         let yaml = |more: &str| {
@@ -92,18 +92,10 @@ fn polling_of_the_collaboration_mode_passes_and_its_websocket_does_not() -> Resu
         assert_eq!(seen.len(), 2);
         assert_eq!(seen[1].target, says.target);
         assert_eq!(seen[1].text(), "40");
-        for websocket in [
-            Request::get("/socket.io/?EIO=4&transport=websocket"),
-            Request::get("/socket.io/?EIO=4").header("Upgrade", "websocket"),
-        ] {
-            let answer = gateway.call(&websocket).await?;
-            assert_dify_error(&answer, 501);
-            assert_eq!(answer.json()["code"], "not_implemented");
-            reason(&answer.head, Reason::NotImplemented);
-            assert!(answer.text().contains("/socket.io/"), "{}", answer.text());
-        }
         let without = Gateway::start(&yaml(""), Options::default()).await?;
-        assert_dify_error(&without.call(&polling).await?, 501);
+        let answer = without.call(&polling).await?;
+        assert_dify_error(&answer, 404);
+        assert!(answer.text().contains("socket_io"), "{}", answer.text());
         assert_eq!(dify.api.requests().len(), 2);
         Ok(())
     })

@@ -1,4 +1,4 @@
-//! Real clients: `openai`, the base classes of Dify's plugin SDK, Dify's caller of external knowledge bases, and
+//! Real clients: `openai`, the base classes of Dify's plugin SDK, Dify's caller of external knowledge bases, Socket.IO, and
 //! RAGFlow's SDK.
 
 use std::process::Command;
@@ -14,6 +14,7 @@ mod dify_plugin;
 mod dify_retrieval;
 mod openai;
 mod ragflow_sdk;
+mod socket_io;
 
 /// What the clients call with.
 const KEY: &str = "sk-client-1";

@@ -21,6 +21,7 @@ mod mounts;
 mod moving;
 mod routing;
 mod streams;
+mod websockets;
 
 /// A gateway in front of a Dify.
 struct Ingress {

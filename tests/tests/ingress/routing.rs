@@ -85,26 +85,6 @@ fn a_plugin_endpoint_learns_the_url_it_was_called_by() -> Result<()> {
 }
 
 #[test]
-fn a_web_socket_is_told_that_it_cannot_pass() -> Result<()> {
-    run(async {
-        let ingress = Ingress::shared().await?;
-        let request = Request::get("/socket.io/?EIO=4&transport=websocket")
-            .header("Connection", "Upgrade")
-            .header("Upgrade", "websocket")
-            .header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
-            .header("Sec-WebSocket-Version", "13");
-        let answer = ingress.call(&request).await?;
-        assert_eq!(answer.status(), 501, "{}", answer.text());
-        let text = answer.text().to_ascii_lowercase();
-        assert!(
-            text.contains("websocket"),
-            "the answer says what is the matter: {text}"
-        );
-        Ok(())
-    })
-}
-
-#[test]
 fn a_service_that_is_not_configured_is_not_found() -> Result<()> {
     run(async {
         let yaml = |dify: &spillway_tests::standin::StandinDify| {

@@ -1,9 +1,12 @@
 //! The differences that are meant, each with its reason. What an operator would call a defect has no place here.
 
+use spillway_tests::Host;
+
 use crate::Difference;
 
 mod answered;
 mod arrived;
+mod on_spin;
 mod outcome;
 
 /// A difference that is meant.
@@ -18,9 +21,18 @@ pub(crate) struct Justified {
 
 /// All of them.
 pub(crate) fn all() -> impl Iterator<Item = &'static Justified> {
-    [arrived::JUSTIFIED, answered::JUSTIFIED, outcome::JUSTIFIED]
-        .into_iter()
-        .flatten()
+    let on_spin = match Host::chosen() {
+        Host::Spin => on_spin::JUSTIFIED,
+        Host::Embedded => &[],
+    };
+    [
+        arrived::JUSTIFIED,
+        answered::JUSTIFIED,
+        outcome::JUSTIFIED,
+        on_spin,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// The number of the first entry that fits.

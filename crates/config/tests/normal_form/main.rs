@@ -218,14 +218,17 @@ fn agents() -> impl Strategy<Value = AgentApi> {
         }
     });
     let span = time_spans;
-    let timeouts = (span(), span(), span(), span(), span(), span()).prop_map(
-        |(connect, first_byte, run_first_byte, idle, stream_idle, ceiling)| AgentTimeouts {
-            connect,
-            first_byte,
-            run_first_byte,
-            idle,
-            stream_idle,
-            ceiling,
+    let timeouts = (span(), span(), span(), span(), span(), span(), span()).prop_map(
+        |(connect, first_byte, run_first_byte, idle, stream_idle, ceiling, websocket)| {
+            AgentTimeouts {
+                connect,
+                first_byte,
+                run_first_byte,
+                idle,
+                stream_idle,
+                ceiling,
+                websocket,
+            }
         },
     );
     let policies = (

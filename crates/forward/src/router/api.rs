@@ -6,7 +6,7 @@ use spillway_platform::{RequestHead, Upstream};
 use super::domain::{Domain, Fit};
 use super::route::Route;
 use super::{ApiRules, Destination, Error, RoutingFailure, Service};
-use crate::dify::{self, Target};
+use crate::dify;
 use crate::end_user::user_place;
 use crate::{Class, Cors, Surface, path};
 
@@ -113,28 +113,14 @@ impl Api {
                     .filter(|(rank, _)| rank.beats_prefix_of(entry.prefix.len()))
                     .map(|(_, route)| route);
                 let route = own.map_or(entry.prefix, |route| route.name.as_str());
-                let service = match (own.and_then(|route| route.service), entry.target) {
-                    (Some(service), _) | (None, Target::Service(service)) => service,
-                    (None, Target::SocketIo) if dify::is_polling(request) => DifyService::SocketIo,
-                    (None, Target::SocketIo) => {
-                        return Err(RoutingFailure::WebSocket { api: &self.name });
-                    }
-                };
+                let service = own.and_then(|route| route.service).unwrap_or(entry.service);
                 let upstream = services
                     .iter()
-                    .find_map(|(known, upstream)| (*known == service).then_some(upstream));
-                let upstream = match (upstream, service) {
-                    (Some(upstream), _) => upstream,
-                    (None, DifyService::SocketIo) => {
-                        return Err(RoutingFailure::WebSocket { api: &self.name });
-                    }
-                    (None, service) => {
-                        return Err(RoutingFailure::NoService {
-                            api: &self.name,
-                            service,
-                        });
-                    }
-                };
+                    .find_map(|(known, upstream)| (*known == service).then_some(upstream))
+                    .ok_or(RoutingFailure::NoService {
+                        api: &self.name,
+                        service,
+                    })?;
                 let class = dify::class(&request.method, &below);
                 let user_place = (service == DifyService::Api)
                     .then(|| user_place(&request.method, &below))

@@ -17,6 +17,7 @@ use spin_sdk::wasip3::{spawn, wit_future, wit_stream};
 
 use super::errors::before_head;
 use super::fields::{received, sendable};
+use super::join::{JOIN_FIELD, Join, JoinName};
 use super::receive::PIECE_BYTES;
 use super::respond::set_status;
 use super::send::{SpinBody, address, options};
@@ -37,6 +38,8 @@ pub struct Forwarded<'a> {
     pub headers: &'a Headers,
     /// How long each phase may take.
     pub timeouts: Timeouts,
+    /// Whether it asks for a WebSocket.
+    pub join: Option<Join<'a>>,
 }
 
 /// What is forwarded after the head.
@@ -71,6 +74,10 @@ struct Copied {
 pub async fn forward(body: ForwardedBody, to: Forwarded<'_>) -> Result<Answered, ForwardError> {
     let before_sending = |code: ErrorCode| ForwardError::Send(before_head(&code));
     let fields = sendable(to.headers);
+    if let Some(join) = to.join {
+        // A name of our own, digits and a space are always allowed.
+        let _ = fields.set(JOIN_FIELD, &[join.field().into_bytes()]);
+    }
     let options = Some(options(to.timeouts));
     let copied = Arc::new(Copied::default());
     let mut limit = 0;
@@ -124,7 +131,7 @@ pub async fn forward(body: ForwardedBody, to: Forwarded<'_>) -> Result<Answered,
     yield_async().await;
     let sent = client::send(outbound).await;
     match sent {
-        Ok(response) => Answered::new(response).map_err(ForwardError::Send),
+        Ok(response) => Answered::new(response, to.join.is_some()).map_err(ForwardError::Send),
         Err(_) if copied.is_too_large.load(Ordering::Relaxed) => {
             Err(ForwardError::BodyTooLarge { limit })
         }
@@ -184,13 +191,20 @@ pub struct Answered {
     pub status: StatusCode,
     /// The header fields.
     pub headers: Headers,
+    /// The connection that the host keeps for the client. With status 101, and only then.
+    pub join: Option<JoinName>,
 }
 
 impl Answered {
-    fn new(response: Response) -> Result<Self, SendError> {
+    fn new(response: Response, may_join: bool) -> Result<Self, SendError> {
         let status = StatusCode::from_u16(response.get_status_code())
             .map_err(|error| SendError::Reset(error.to_string()))?;
-        if status.is_informational() {
+        let headers = received(&response.get_headers());
+        let join = headers
+            .first(JOIN_FIELD)
+            .filter(|_| may_join && status == StatusCode::SWITCHING_PROTOCOLS)
+            .map(|name| JoinName(name.to_vec()));
+        if status.is_informational() && join.is_none() {
             return Err(SendError::Reset(format!(
                 "{status}, which nobody had asked for"
             )));
@@ -199,11 +213,11 @@ impl Answered {
         if status.as_u16() > 599 {
             return Err(SendError::Reset(format!("{status}, which is no status")));
         }
-        let headers = received(&response.get_headers());
         Ok(Self {
             response,
             status,
             headers,
+            join,
         })
     }
 

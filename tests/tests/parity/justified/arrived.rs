@@ -74,8 +74,8 @@ pub(super) const JUSTIFIED: &[Justified] = &[
     Justified {
         places: &["arrived: header connection"],
         fits: |it| it.is(&["close"], &[]) || it.is(&["upgrade"], &[]),
-        why: "nginx opens a connection for every request (Dify's template keeps none), the gateway keeps them. A \
-              WebSocket cannot pass, so none is offered upstream.",
+        why: "nginx opens a connection for every request (Dify's template keeps none), the gateway keeps them. To \
+              Socket.IO nginx says `upgrade` even with a polling request.",
     },
     Justified {
         places: &[

@@ -4,9 +4,9 @@ use super::Justified;
 use crate::Difference;
 
 /// What follows from one of the two not asking Dify.
-const OUTCOME: &[&str] = &["answer: by", "answer: status", "arrived: at"];
+pub(super) const OUTCOME: &[&str] = &["answer: by", "answer: status", "arrived: at"];
 const PAGE: &str = "the gateway: a page";
-const DIFY_ERROR: &str = "the gateway: Dify's error";
+pub(super) const DIFY_ERROR: &str = "the gateway: Dify's error";
 const NOTHING: &str = "the gateway: nothing";
 
 /// Whether nginx answers so itself what by the gateway Dify answers.
@@ -19,7 +19,7 @@ fn by_nginx(it: &Difference, status: &str) -> bool {
 }
 
 /// Whether the gateway answers so itself what by nginx Dify answers.
-fn by_gateway(it: &Difference, status: &str, form: &str) -> bool {
+pub(super) fn by_gateway(it: &Difference, status: &str, form: &str) -> bool {
     match it.place.as_str() {
         "answer: by" => it.is(&["Dify"], &[form]),
         "answer: status" => it.is(&["200"], &[status]),
@@ -102,14 +102,6 @@ pub(super) const JUSTIFIED: &[Justified] = &[
         places: OUTCOME,
         fits: |it| it.is_of(&["header: 120 of them"]) && by_gateway(it, "431", NOTHING),
         why: "Spin answers before a component is asked: it takes 100 header lines.",
-    },
-    Justified {
-        places: OUTCOME,
-        fits: |it| {
-            it.case.starts_with("header: a WebSocket at /socket.io/")
-                && by_gateway(it, "501", DIFY_ERROR)
-        },
-        why: "A Spin component cannot take over a connection. Polling passes; docs/ingress.md names the bypass.",
     },
     Justified {
         places: &["answer: status"],

@@ -99,13 +99,14 @@ fn check_domain(domain: &str, path: &Path, findings: &mut Findings<'_>) {
 }
 
 fn check_timeouts(timeouts: &AgentTimeouts, path: &Path, findings: &mut Findings<'_>) {
-    let all: [(TimeSpan, &'static str); 6] = [
+    let all: [(TimeSpan, &'static str); 7] = [
         (timeouts.connect, "connect"),
         (timeouts.first_byte, "first_byte"),
         (timeouts.run_first_byte, "run_first_byte"),
         (timeouts.idle, "idle"),
         (timeouts.stream_idle, "stream_idle"),
         (timeouts.ceiling, "ceiling"),
+        (timeouts.websocket, "websocket"),
     ];
     for (span, key) in all {
         duration(span, &path.key(key), findings);
