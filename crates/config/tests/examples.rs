@@ -82,14 +82,20 @@ fn the_starter_needs_no_more_hosts_than_it_says() {
         needed,
         [
             ("ingress", "http://api:5001"),
+            ("ingress", "http://api_websocket:5001"),
             ("ingress", "http://plugin_daemon:5002"),
             ("ingress", "http://web:3000"),
             ("model", "https://api.openai.com"),
             ("model", "https://dashscope.aliyuncs.com"),
         ]
     );
-    let ingress =
-        AllowedHosts::parse(["http://api:5001", "http://web:3000", "http://*:5002"]).unwrap();
+    let ingress = [
+        "http://api:5001",
+        "http://api_websocket:5001",
+        "http://web:3000",
+        "http://*:5002",
+    ];
+    let ingress = AllowedHosts::parse(ingress).unwrap();
     let model = AllowedHosts::parse(["https://*:443"]).unwrap();
     let allowed = BTreeMap::from([("ingress".to_owned(), ingress), ("model".to_owned(), model)]);
     assert!(missing_hosts(&gateway, &allowed).is_empty());

@@ -9,7 +9,7 @@ use spillway_config::{
     DifyServices, PathMatch, RequestMatch, ValueMatch,
 };
 use spillway_forward::{
-    ForwardedHeaders, PeerTrust, Router, RoutingFailure, Surface, drop_internal_headers,
+    ForwardedHeaders, PeerTrust, Router, RoutingFailure, Service, Surface, drop_internal_headers,
     drop_unforwardable_headers,
 };
 use spillway_platform::{Headers, RequestHead};
