@@ -10,16 +10,17 @@
 //! A new process that dies before it serves says nothing, and the old one goes on.
 
 use std::fs;
-use std::io::{IoSlice, IoSliceMut, Read as _, Write as _};
+use std::io::{ErrorKind, IoSlice, IoSliceMut, Read as _, Write as _};
 use std::mem::MaybeUninit;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd as _, BorrowedFd};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
@@ -50,8 +51,20 @@ impl Inherited {
     /// # Errors
     /// Where there is one that does not hand its listeners over.
     pub fn ask(file: &Path) -> anyhow::Result<Option<Self>> {
-        let Ok(old) = UnixStream::connect(file) else {
-            return Ok(None);
+        let old = match UnixStream::connect(file) {
+            Ok(old) => old,
+            // None, or one that has ended.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::NotFound | ErrorKind::ConnectionRefused
+                ) =>
+            {
+                return Ok(None);
+            }
+            Err(error) => {
+                return Err(error).with_context(|| format!("--hand-over {}", file.display()));
+            }
         };
         let listeners = receive(&old).with_context(|| {
             format!(
@@ -73,6 +86,11 @@ impl Inherited {
 
     /// Says that this host serves, so that the other one ends.
     pub fn serving(mut self) {
+        for unused in self.listeners.iter().flat_map(TcpListener::local_addr) {
+            notice(&format!(
+                "warning: nobody listens on {unused} any more: the process that this one replaces did"
+            ));
+        }
         // One that has ended meanwhile needs nothing more.
         let _ = self.old.write_all(SERVING);
     }
@@ -84,15 +102,32 @@ pub struct HandOver {
     file: PathBuf,
     socket: UnixListener,
     listeners: Vec<TcpListener>,
+    /// Whether the file is the next host's by now.
+    is_taken: AtomicBool,
+}
+
+impl Drop for HandOver {
+    fn drop(&mut self) {
+        if !self.is_taken.load(Ordering::Relaxed) {
+            // Whoever comes now finds nobody, and listens by itself.
+            let _ = fs::remove_file(&self.file);
+        }
+    }
 }
 
 impl HandOver {
     /// Waits at `file`, in whatever's place is there.
     ///
     /// # Errors
-    /// When the file cannot be made.
+    /// When the file cannot be made, or another one has its name.
     pub fn open(file: &Path, listeners: Vec<TcpListener>) -> anyhow::Result<Self> {
         let what = || format!("--hand-over {}", file.display());
+        if fs::symlink_metadata(file).is_ok_and(|found| !found.file_type().is_socket()) {
+            bail!(
+                "--hand-over {}: there is a file of this name that is no socket; name another one",
+                file.display()
+            );
+        }
         let beside = file.with_extension(format!("{}.new", std::process::id()));
         // Left behind by a process of the same number, long ago.
         let _ = fs::remove_file(&beside);
@@ -103,6 +138,7 @@ impl HandOver {
             file: file.to_owned(),
             socket,
             listeners,
+            is_taken: AtomicBool::new(false),
         })
     }
 
@@ -114,7 +150,10 @@ impl HandOver {
                 Err(error) => Err(error.into()),
             };
             match taken {
-                Ok(()) => return,
+                Ok(()) => {
+                    self.is_taken.store(true, Ordering::Relaxed);
+                    return;
+                }
                 Err(error) => {
                     notice(&format!(
                         "--hand-over {}: another process asked for the listeners and did not take over: {error:#}",
@@ -205,6 +244,23 @@ mod tests {
         let listener = new.await.unwrap();
         let (_, client) = listener.accept().unwrap();
         assert_eq!(client, waiting.local_addr().unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_no_socket_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("gateway.yaml");
+        fs::write(&file, "agents: []").unwrap();
+        assert!(HandOver::open(&file, Vec::new()).is_err());
+        assert_eq!(fs::read_to_string(&file).unwrap(), "agents: []");
+    }
+
+    #[tokio::test]
+    async fn who_ends_without_a_successor_takes_the_file_along() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("hand-over");
+        drop(HandOver::open(&file, Vec::new()).unwrap());
+        assert!(!file.exists());
     }
 
     #[tokio::test]

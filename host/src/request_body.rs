@@ -1,8 +1,7 @@
-//! A client's body on its way to a component: how fast it comes, and what it may take up.
+//! A client's body on its way to a component: how fast it comes, and whether there is memory for it.
 
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -10,43 +9,61 @@ use http_body::{Body, Frame, SizeHint};
 use wasmtime_wasi_http::Error;
 
 use crate::body::WireBody;
-use crate::capacity::{Reservation, UploadPace};
+use crate::capacity::{MemoryBudget, SMALL_BODY, UploadPace};
 
-/// Ends with an error when the client is too slow.
+/// Ends with an error when the client is too slow, or where there is no memory for what comes unannounced.
 #[derive(Debug)]
 pub struct RequestBody {
     wire: WireBody,
-    reservation: Reservation,
+    /// Set for a body of unknown length, with what it has brought.
+    unannounced: Option<(Arc<MemoryBudget>, u64)>,
     /// `None`: it may come as slowly as it likes.
     pace: Option<UploadPace>,
     fate: BodyFate,
 }
 
-/// Whether a body was given up, for whoever answers its request.
+/// How a body was given up, for whoever answers its request.
 #[derive(Debug, Clone, Default)]
-pub struct BodyFate(Arc<AtomicBool>);
+pub struct BodyFate(Arc<OnceLock<GivenUp>>);
+
+/// Why a body was given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GivenUp {
+    /// The client was too slow.
+    TooSlow,
+    /// There was no memory for it.
+    OverBudget,
+}
 
 impl BodyFate {
-    /// Whether the client was too slow.
-    pub fn was_too_slow(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+    /// Why it was given up, if it was.
+    pub fn given_up(&self) -> Option<GivenUp> {
+        self.0.get().copied()
     }
 }
 
 impl RequestBody {
-    /// A body that was let in.
+    /// A body that was let in; with the budget that it is held to, where its length is unknown.
     pub fn new(
         wire: WireBody,
-        reservation: Reservation,
+        budget: Option<Arc<MemoryBudget>>,
         pace: Option<UploadPace>,
         fate: BodyFate,
     ) -> Self {
         Self {
-            fate,
             wire,
-            reservation,
+            unannounced: budget.map(|budget| (budget, 0)),
             pace,
+            fate,
         }
+    }
+
+    /// Whether there is no memory for so many more bytes.
+    fn goes_beyond(&mut self, bytes: usize) -> bool {
+        self.unannounced.as_mut().is_some_and(|(budget, brought)| {
+            *brought = brought.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+            *brought > SMALL_BODY && budget.is_exceeded()
+        })
     }
 }
 
@@ -66,7 +83,7 @@ impl Body for RequestBody {
                 None => Poll::Pending,
             };
             return too_slow.map(|()| {
-                this.fate.0.store(true, Ordering::Relaxed);
+                let _ = this.fate.0.set(GivenUp::TooSlow);
                 Some(Err(Error::ConnectionReadTimeout))
             });
         };
@@ -75,7 +92,10 @@ impl Body for RequestBody {
             .and_then(|frame| frame.as_ref().ok())
             .and_then(Frame::data_ref)
             .map_or(0, Bytes::len);
-        this.reservation.arrived(data);
+        if this.goes_beyond(data) {
+            let _ = this.fate.0.set(GivenUp::OverBudget);
+            return Poll::Ready(Some(Err(Error::HttpRequestBodySize(None))));
+        }
         if let Some(pace) = &mut this.pace {
             pace.received(data);
         }

@@ -13,7 +13,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -26,6 +26,10 @@ use crate::lingering::Lingering;
 use crate::log_lines::notice;
 use crate::send_timeout::SendTimeout;
 use crate::service;
+
+/// How long a connection that was taken before the host was told to stop may still wait for its handshake, and for its
+/// first request.
+const FIRST_REQUEST: Duration = Duration::from_secs(2);
 
 /// How many connections wait for `accept`: as many as tokio's own listeners let wait.
 const BACKLOG: u32 = 1024;
@@ -133,7 +137,9 @@ impl Server {
 
     /// Accepts no more connections, and lets what runs come to its end: answers being sent, and then
     /// the background work of instances. Says whether all of it did within `limit`.
-    pub async fn drain(self, limit: Duration) -> bool {
+    pub async fn drain(mut self, limit: Duration) -> bool {
+        // Its copies of the listeners would go on taking connections that nobody answers.
+        drop(self.hand_over.take());
         for task in &self.accepting {
             task.abort();
         }
@@ -218,9 +224,11 @@ impl Connections {
             // In a task of its own: a client that says nothing must not keep others waiting.
             tokio::spawn(async move {
                 let mut stop = connections.stop.clone();
+                let shaking = timeout(connections.header_timeout, acceptor.accept(stream));
+                let mut shaking = pin!(shaking);
                 let shaken = tokio::select! {
-                    shaken = timeout(connections.header_timeout, acceptor.accept(stream)) => shaken,
-                    _ = stop.changed() => return,
+                    shaken = shaking.as_mut() => shaken,
+                    _ = stop.changed() => timeout(FIRST_REQUEST, shaking).await.unwrap_or_else(Err),
                 };
                 if let Ok(Ok(stream)) = shaken {
                     connections.serve(stream, client, place).await;
@@ -249,7 +257,9 @@ impl Connections {
         _place: Place,
     ) {
         let mut stop = self.stop.clone();
+        let asked = Notify::new();
         let service = service_fn(|request| {
+            asked.notify_one();
             let this = Arc::clone(&self);
             async move { service::answer(&this.application, request, &this.scheme, client).await }
         });
@@ -270,6 +280,13 @@ impl Connections {
             biased;
             _ = connection.as_mut() => {}
             _ = stop.changed() => {
+                // One that was taken just before may have its first request: its client was not refused.
+                tokio::select! {
+                    biased;
+                    _ = connection.as_mut() => return,
+                    () = asked.notified() => {}
+                    () = sleep(FIRST_REQUEST) => {}
+                }
                 connection.as_mut().graceful_shutdown();
                 let _ = connection.await;
             }

@@ -1,6 +1,7 @@
 //! Answering one request: the way to its component and back.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use http::header::ACCEPT;
 use http::uri::Scheme;
@@ -17,12 +18,12 @@ use crate::dispatch::{DispatchError, dispatch};
 use crate::instance::RequestOrigin;
 use crate::log_lines::notice_of;
 use crate::outbound::reveal_all;
-use crate::request_body::{BodyFate, RequestBody};
+use crate::request_body::{BodyFate, GivenUp, RequestBody};
 use crate::spin_headers::{self, Refusal};
 use crate::upgrade::Offer;
 
 /// Why a request with a body is refused before the body is read.
-const OVER_BUDGET: &str = "instances and bodies hold as much memory as they may (--memory-budget)";
+const OVER_BUDGET: &str = "instances hold more memory than they should (--memory-budget), so no body above 64 KiB is read";
 
 /// Answers a client's request.
 ///
@@ -79,8 +80,11 @@ pub async fn answer(
     let request = Request::from_parts(parts, body);
     match dispatch(&target.handler, &origin, request).await {
         // Whatever the component made of it: it cannot tell a client that stopped from an upstream that did.
-        Ok(response) if body_fate.was_too_slow() && response.status().is_server_error() => {
-            Ok(target.error_form.answer(&TOO_SLOW, &asked))
+        Ok(response) if body_fate.given_up().is_some() && !response.status().is_success() => {
+            match body_fate.given_up() {
+                Some(GivenUp::OverBudget) => Ok(overloaded(&asked, OVER_BUDGET)),
+                _ => Ok(target.error_form.answer(&TOO_SLOW, &asked)),
+            }
         }
         Ok(response) => {
             let fate = origin.fate().filter(|_| !application.harsh);
@@ -105,14 +109,18 @@ fn request_body(
     if incoming.is_end_stream() {
         return Some(Empty::<Bytes>::new().map_err(Error::from).boxed_unsync());
     }
-    let length = incoming.size_hint().exact().unwrap_or_default();
-    let reservation = application.pool.memory.reserve(length)?;
+    let length = incoming.size_hint().exact();
+    let budget = &application.pool.memory;
+    if !budget.admits(length) {
+        return None;
+    }
+    let budget = length.is_none().then(|| Arc::clone(budget));
     let pace = application
         .upload_rate
         .filter(|_| !application.clients.trusts(client))
         .map(UploadPace::new);
     let wire = WireBody::new(incoming, application.harsh);
-    Some(RequestBody::new(wire, reservation, pace, fate).boxed_unsync())
+    Some(RequestBody::new(wire, budget, pace, fate).boxed_unsync())
 }
 
 fn answer_well_known(application: &Application, name: &str) -> Response<GuardedBody> {

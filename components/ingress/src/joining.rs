@@ -61,5 +61,5 @@ pub(crate) async fn answer(
             });
         }
     }
-    spin::respond(status, headers, Vec::new()).await
+    spin::respond(status, headers, bytes::Bytes::new()).await
 }

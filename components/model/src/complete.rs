@@ -28,7 +28,7 @@ pub(crate) async fn serve(
         arrived: received.arrived,
         number: instance.next_call(),
         skips_first: received.skips_first,
-        in_hand: &spin::IN_HAND,
+        in_hand: &spin::ANSWERS_IN_HAND,
     };
     let completed = call.complete().await;
     CallRecord {

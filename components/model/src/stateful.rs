@@ -204,6 +204,7 @@ async fn send(
                 first_byte: place.timeout.longest,
                 between_bytes: place.between_pieces,
             },
+            join: None,
         },
     )
     .await;

@@ -122,7 +122,7 @@ async fn run(
         arrived: received.arrived,
         number: instance.next_call(),
         skips_first: received.skips_first,
-        in_hand: &spin::IN_HAND,
+        in_hand: &spin::ANSWERS_IN_HAND,
     };
     let summary = call.stream(&mut out).await;
     let (status, reason) = settle(&summary, out).await;

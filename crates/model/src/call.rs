@@ -65,7 +65,7 @@ pub struct Call<'a, S, C, W> {
     pub number: u32,
     /// The gateway's own limits refused the first target.
     pub skips_first: bool,
-    /// What the instance holds of bodies.
+    /// What the instance holds of answers.
     pub in_hand: &'static BytesInHand,
 }
 

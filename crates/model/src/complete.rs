@@ -18,6 +18,15 @@ pub enum Inspected {
     Failed(Failure, Option<String>),
 }
 
+/// The largest answer in one piece that becomes a stream.
+const MAX_STREAMED_DOCUMENT_BYTES: usize = 4 * 1024 * 1024;
+
+/// How many choices such an answer may have.
+const MAX_STREAMED_CHOICES: usize = 128;
+
+/// The longest text beside the choices that each chunk repeats: ids, names of models, fingerprints.
+const MAX_REPEATED_BYTES: usize = 512;
+
 #[derive(Deserialize)]
 struct Body<'a> {
     #[serde(borrow, default)]
@@ -80,15 +89,30 @@ fn is_filled_list(list: &RawValue) -> bool {
 
 /// A complete answer as the stream that the client asked for: one chunk with the text, one with the end, usage
 /// where wanted, `[DONE]`. `None` where the answer has no choices: a stream that says nothing would pass for an answer.
+///
+/// It is read as a tree, many times its own size, and every choice repeats what stands beside the choices. So documents
+/// are 4 MiB and choices 128 (OpenAI's own limit of `n`) at most, else `None` as well, and of the members beside the
+/// choices large ones stay behind.
 pub(crate) fn as_stream(body: &[u8], wants_usage: bool) -> Option<Vec<u8>> {
+    if body.len() > MAX_STREAMED_DOCUMENT_BYTES {
+        return None;
+    }
     let mut answer: Map<String, Value> = serde_json::from_slice(body).ok()?;
     let Some(Value::Array(choices)) = answer.remove("choices") else {
         return None;
     };
-    if choices.is_empty() {
+    if choices.is_empty() || choices.len() > MAX_STREAMED_CHOICES {
         return None;
     }
     let usage = answer.remove("usage");
+    answer.retain(|name, value| {
+        let is_small = match value {
+            Value::String(text) => text.len() <= MAX_REPEATED_BYTES,
+            Value::Array(_) | Value::Object(_) => false,
+            Value::Null | Value::Bool(_) | Value::Number(_) => true,
+        };
+        is_small && name.len() <= MAX_REPEATED_BYTES
+    });
     if answer
         .get("object")
         .is_some_and(|object| object == "chat.completion")
@@ -227,9 +251,23 @@ mod tests {
             r#"{"error":{"message":"m"},"choices":[]}"#,
             "{}",
             "[]",
+            &format!(r#"{{"choices":[{}{{}}]}}"#, "{},".repeat(128)),
+            &format!(r#"{{"choices":[{{"text":"{}"}}]}}"#, "x".repeat(4 << 20)),
         ] {
             assert_eq!(as_stream(body.as_bytes(), true), None, "{body}");
         }
         assert!(as_stream(br#"{"choices":[{"text":"x"}]}"#, true).is_some());
+    }
+
+    #[test]
+    fn what_every_chunk_would_repeat_is_small() {
+        let large = "x".repeat(1 << 20);
+        let body = format!(
+            r#"{{"id":"c","large":"{large}","nested":[1],"choices":[{}{{"text":"y"}}]}}"#,
+            r#"{"text":"x"},"#.repeat(127)
+        );
+        let stream = as_stream(body.as_bytes(), true).unwrap();
+        assert!(stream.len() < 100_000, "{}", stream.len());
+        assert!(String::from_utf8(stream).unwrap().contains(r#""id":"c""#));
     }
 }

@@ -7,8 +7,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::{Bytes, BytesMut};
 
-/// What an instance holds at most: four of the largest bodies that a model API takes by default.
-pub const MAX_BYTES_IN_HAND: usize = 256 * 1024 * 1024;
+/// What an instance holds of requests at most. A streamed call keeps its request until it ends, so this is some 300
+/// streams with pictures of 3 MiB.
+pub const MAX_REQUESTS_IN_HAND: usize = 1024 * 1024 * 1024;
+
+/// What an instance holds of answers at most: four of the largest that are read whole.
+pub const MAX_ANSWERS_IN_HAND: usize = 256 * 1024 * 1024;
 
 /// Bodies up to this are not counted: what is under way at once of them is bounded by the instance's requests.
 const SMALL_BYTES: usize = 64 * 1024;

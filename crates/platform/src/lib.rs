@@ -11,7 +11,7 @@ mod round_trips;
 pub mod spin;
 
 pub use headers::{Headers, MAX_SECTION_BYTES, is_forbidden};
-pub use in_hand::{BytesInHand, MAX_BYTES_IN_HAND, NoRoom, Room};
+pub use in_hand::{BytesInHand, MAX_ANSWERS_IN_HAND, MAX_REQUESTS_IN_HAND, NoRoom, Room};
 pub use message::{ForwardError, RequestHead, SendError, Timeouts, Upstream};
 pub use ports::{
     ClientLeft, Clock, InboundResponse, IncomingBody, OutboundRequest, OutgoingBody, Sender,

@@ -21,7 +21,7 @@ pub use clock::SpinClock;
 pub use forward::{Answered, Forwarded, ForwardedBody, forward};
 pub use join::{Join, JoinKey, JoinName, end_of_join};
 pub use key_value::{Error as KeyValueError, KeyValue};
-pub use receive::{IN_HAND, ReceiveError, read_body, request_head};
+pub use receive::{ANSWERS_IN_HAND, ReceiveError, read_body, request_head};
 pub use redis::{Error as RedisError, Parameter, Redis, Reply};
 pub use respond::{ResponseWriter, respond, respond_with_stream, response_stream};
 pub use send::{SpinBody, SpinSender};

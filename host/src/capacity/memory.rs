@@ -1,36 +1,28 @@
 //! How much memory all instances may hold between them.
 //!
-//! **Rule.** Counted are the linear memories of all instances, and what bodies that were let in are still to bring. A
-//! request whose body would go beyond the budget is refused before the body is read, and while the instances alone are
-//! beyond it, every request with a body. One without goes on.
+//! **Rule.** Counted are the linear memories of all instances: what is really held, never what a client merely says it
+//! will send. While they are beyond the budget, a request whose body is above 64 KiB, or of unknown length, is refused
+//! before the body is read; one of unknown length that was let in ends when it has brought more than that. All others
+//! go on.
 //! **Guarantee.** Guests are never denied memory, which would trap them and end the streams of all their neighbours. So
-//! the budget is passed by as much as the requests under way still ask for: their answers, and copies of their bodies.
-//! **Cost.** Two additions where an instance grows, and two a large body.
+//! the budget is passed by as much as the requests under way still ask for, and each instance has a bound of its own
+//! for bodies in hand.
+//! **Cost.** An addition where an instance grows, a comparison a body.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use wasmtime::ResourceLimiter;
 
-/// Bodies up to this are not worth a reservation.
-const SMALL_BODY: u64 = 64 * 1024;
-
-/// The most that one body reserves: what a component reads of one by default (`max_body_size`). Larger ones are
-/// handed on piece by piece.
-const MAX_RESERVATION: u64 = 64 * 1024 * 1024;
+/// Bodies up to this always come in.
+pub const SMALL_BODY: u64 = 64 * 1024;
 
 /// What all instances hold, and may hold.
 #[derive(Debug)]
 pub struct MemoryBudget {
     limit: u64,
     held: AtomicU64,
-}
-
-/// What a body is still to bring.
-#[derive(Debug)]
-pub struct Reservation {
-    budget: Arc<MemoryBudget>,
-    left: u64,
 }
 
 /// What one instance holds.
@@ -49,19 +41,14 @@ impl MemoryBudget {
         }
     }
 
-    /// Lets a body of this length in (0 where it does not tell one); `None` where there is no room.
-    pub fn reserve(self: &Arc<Self>, length: u64) -> Option<Reservation> {
-        let left = if length > SMALL_BODY {
-            length.min(MAX_RESERVATION)
-        } else {
-            0
-        };
-        let before = self.held.fetch_add(left, Ordering::Relaxed);
-        let reservation = Reservation {
-            budget: Arc::clone(self),
-            left,
-        };
-        (before.saturating_add(left) <= self.limit).then_some(reservation)
+    /// Whether a body of this length may come in; `None` where it does not tell one.
+    pub fn admits(&self, length: Option<u64>) -> bool {
+        length.is_some_and(|length| length <= SMALL_BODY) || !self.is_exceeded()
+    }
+
+    /// Whether instances hold more than they should.
+    pub fn is_exceeded(&self) -> bool {
+        self.held() > self.limit
     }
 
     /// For a new instance.
@@ -72,24 +59,9 @@ impl MemoryBudget {
         }
     }
 
-    /// What is held and reserved, in bytes.
+    /// What is held, in bytes.
     pub fn held(&self) -> u64 {
         self.held.load(Ordering::Relaxed)
-    }
-}
-
-impl Reservation {
-    /// So many bytes of the body have come: whoever keeps them is counted elsewhere.
-    pub fn arrived(&mut self, bytes: usize) {
-        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX).min(self.left);
-        self.left = self.left.saturating_sub(bytes);
-        self.budget.held.fetch_sub(bytes, Ordering::Relaxed);
-    }
-}
-
-impl Drop for Reservation {
-    fn drop(&mut self) {
-        self.budget.held.fetch_sub(self.left, Ordering::Relaxed);
     }
 }
 
@@ -117,16 +89,20 @@ impl Drop for InstanceMemory {
     }
 }
 
-/// Half of what the machine, or the container, has: `/sys/fs/cgroup/memory.max` (cgroup v2), `/proc/meminfo`. 1 GiB
-/// where neither tells.
+/// Half of what the machine, or the container or service, has: `memory.max` of the process' cgroup and of those above it
+/// (cgroups(7), version 2), `/proc/meminfo`. 1 GiB where none tells.
 pub fn default_budget() -> u64 {
     let machine = std::fs::read_to_string("/proc/meminfo")
         .ok()
         .and_then(|text| total_of_meminfo(&text));
-    let container = std::fs::read_to_string("/sys/fs/cgroup/memory.max")
-        .ok()
-        .and_then(|text| text.trim().parse::<u64>().ok());
-    let all = machine.into_iter().chain(container).min();
+    let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let own = own.lines().find_map(|line| line.strip_prefix("0::/"));
+    let groups = Path::new("/sys/fs/cgroup").join(own.unwrap_or_default());
+    let limits = groups.ancestors().filter_map(|group| {
+        let limit = std::fs::read_to_string(group.join("memory.max")).ok()?;
+        limit.trim().parse::<u64>().ok()
+    });
+    let all = machine.into_iter().chain(limits).min();
     all.map_or(1 << 30, |all| all >> 1)
 }
 
@@ -145,28 +121,19 @@ mod tests {
     const MIB: u64 = 1 << 20;
 
     #[test]
-    fn bodies_and_instances_share_it() {
-        let budget = Arc::new(MemoryBudget::new(100 * MIB));
-        let mut instance = budget.instance();
-        assert!(instance.memory_growing(0, 70 << 20, None).unwrap());
-        let mut body = budget.reserve(20 * MIB).unwrap();
-        assert!(budget.reserve(20 * MIB).is_none());
-        assert!(budget.reserve(100).is_some(), "a small one goes on");
-        body.arrived(15 << 20);
-        assert_eq!(budget.held(), 75 * MIB);
-        drop(body);
-        drop(instance);
-        assert_eq!(budget.held(), 0);
-    }
-
-    #[test]
-    fn a_guest_is_never_denied_memory_but_then_nobody_gets_in() {
+    fn a_guest_is_never_denied_memory_but_then_no_large_body_gets_in() {
         let budget = Arc::new(MemoryBudget::new(MIB));
         let mut instance = budget.instance();
+        assert!(
+            budget.admits(Some(100 * MIB)),
+            "what is only announced is not held"
+        );
         assert!(instance.memory_growing(0, 2 << 20, None).unwrap());
-        assert!(budget.reserve(0).is_none());
+        assert!(!budget.admits(Some(SMALL_BODY + 1)) && !budget.admits(None));
+        assert!(budget.admits(Some(SMALL_BODY)));
         drop(instance);
-        assert!(budget.reserve(0).is_some());
+        assert!(budget.admits(None));
+        assert_eq!(budget.held(), 0);
     }
 
     #[test]

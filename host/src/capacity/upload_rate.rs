@@ -1,10 +1,10 @@
 //! A client that sends its request's body too slowly is given up.
 //!
-//! **Rule.** While the host waits for the client, the body must come at so many bytes a second on average, after a
-//! grace of five seconds: Kestrel's `MinRequestBodyDataRate`, and its defaults. Time in which the service does not
-//! read is not the client's.
-//! **Guarantee.** A body of *n* bytes costs a slow client at most 5 s + *n* / rate, so nobody holds an instance's
-//! place by sending a byte now and then.
+//! **Rule.** While the host waits for the client, the body must come at so many bytes a second on average (Kestrel's
+//! `MinRequestBodyDataRate`, 240 by default), after a grace of ten seconds, and never be silent for a minute (nginx'
+//! `client_body_timeout`). Time in which the service does not read is not the client's.
+//! **Guarantee.** A body of *n* bytes is waited for at most 10 s + *n* / rate, and no silence is longer than a minute,
+//! so nobody holds an instance's place by sending a byte now and then.
 //! **Cost.** A clock reading where the body has to be waited for.
 
 use std::pin::Pin;
@@ -14,7 +14,10 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep};
 
 /// How long a client may take without having sent enough.
-const GRACE: Duration = Duration::from_secs(5);
+const GRACE: Duration = Duration::from_secs(10);
+
+/// The longest silence, however much has come.
+const MAX_SILENCE: Duration = Duration::from_secs(60);
 
 /// The slowest pace, in bytes a second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +90,7 @@ impl UploadPace {
         GRACE
             .saturating_add(Duration::from_millis(milliseconds))
             .saturating_sub(self.waited)
+            .min(MAX_SILENCE)
     }
 }
 
@@ -106,13 +110,14 @@ mod tests {
 
     #[test]
     fn what_has_come_buys_time_after_the_grace() {
-        assert_eq!(allowance(0, 0), Duration::from_secs(5));
-        assert_eq!(allowance(0, 4), Duration::from_secs(1));
-        assert_eq!(allowance(2_400, 0), Duration::from_secs(15));
-        assert_eq!(allowance(2_400, 15), Duration::ZERO);
+        assert_eq!(allowance(0, 0), Duration::from_secs(10));
+        assert_eq!(allowance(0, 9), Duration::from_secs(1));
+        assert_eq!(allowance(2_400, 0), Duration::from_secs(20));
+        assert_eq!(allowance(2_400, 20), Duration::ZERO);
         // A byte a second is far too slow.
-        assert_eq!(allowance(6, 6), Duration::ZERO);
-        assert!(allowance(u64::MAX, 600) > Duration::from_secs(600));
+        assert_eq!(allowance(11, 11), Duration::ZERO);
+        // However much has come.
+        assert_eq!(allowance(1 << 40, 600), Duration::from_secs(60));
     }
 
     #[test]

@@ -93,8 +93,9 @@ pub struct UpArguments {
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = parse_duration)]
     pub send_timeout: Duration,
 
-    /// Take the listening sockets over from the host that was started with the same file, once this one is ready; it then
-    /// lets run what runs and ends. No connection is refused in between. The file is a Unix socket.
+    /// Take the listening sockets over from the host that was started with the same file and addresses, once this one is
+    /// ready; that one then lets run what runs and ends. No connection is refused in between. Start the first one with
+    /// it, too. The file is a Unix socket, made where there is none.
     #[arg(long, value_name = "FILE")]
     pub hand_over: Option<PathBuf>,
 
@@ -103,13 +104,13 @@ pub struct UpArguments {
     #[arg(long, value_name = "COUNT", default_value_t = 1024)]
     pub max_connections_per_client: usize,
 
-    /// How slowly a request's body may come, in bytes a second on average, after five seconds; a slower client gets
-    /// 408. 0: as slowly as it likes. `trusted_proxies` are not held to it.
+    /// How slowly a request's body may come, in bytes a second on average, after ten seconds; a slower client, or one
+    /// that is silent for a minute, gets 408. 0: as slowly as it likes. `trusted_proxies` are not held to it.
     #[arg(long, value_name = "BYTES", default_value_t = 240)]
     pub min_upload_rate: u64,
 
-    /// How much memory instances and the bodies on their way to them may hold; beyond it requests with a body get 503
-    /// [default: half of the machine's, or of the container's].
+    /// How much memory all instances may hold, such as 2GiB; while they hold more, requests with a body above 64 KiB
+    /// get 503 [default: half of the machine's, or of the container's].
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub memory_budget: Option<u64>,
 
@@ -177,6 +178,7 @@ pub(super) fn parse_variable(text: &str) -> Result<(String, String), String> {
 
 /// An application that serves.
 pub struct Running {
+    signals: Signals,
     /// The server.
     pub server: Server,
     /// What tells an operator where and how it runs.
@@ -190,6 +192,8 @@ impl UpArguments {
     /// When anything is missing or wrong; the message says what to do.
     pub async fn start(&self) -> anyhow::Result<Running> {
         let begun = Instant::now();
+        // Before anything that takes time: a SIGHUP must not end what is still starting.
+        let signals = Signals::new()?;
         tls::install_provider();
         raise_file_limit();
         let mut manifest = Manifest::load(&self.from)?;
@@ -226,7 +230,11 @@ impl UpArguments {
         };
         let server = Server::start(Arc::clone(&application), listeners).await?;
         let banner = banner(&application, &server, begun.elapsed());
-        Ok(Running { server, banner })
+        Ok(Running {
+            signals,
+            server,
+            banner,
+        })
     }
 
     /// The normal form of the configuration, unless the application takes none or it is given by the
@@ -378,7 +386,7 @@ impl Running {
     /// # Errors
     /// When signals cannot be received.
     pub async fn until_stopped(self) -> anyhow::Result<()> {
-        let mut signals = Signals::new()?;
+        let mut signals = self.signals;
         let why = tokio::select! {
             () = signals.next() => "Stopping",
             () = self.server.taken_over() => "Another process has taken over",
@@ -443,7 +451,7 @@ impl Signals {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
                 _ = self.hang_up.recv() => notice(
-                    "SIGHUP: nothing is read anew by it. For a new configuration start another process with the same --hand-over file, or restart this one",
+                    "SIGHUP: nothing is read anew by it. For a new configuration restart this process, or start another one in its place (--hand-over)",
                 ),
             }
         }

@@ -185,7 +185,15 @@ fn beyond_the_memory_budget_no_body_is_read() -> Result<()> {
         // Less than one instance holds.
         let options = Options::default().arguments(&["--memory-budget", "64KiB"]);
         let gateway = Gateway::start(&yaml(&dify, &vendor), options).await?;
-        let chat = json!({"model": "m", "messages": []});
+        let large = "x".repeat(80 * 1024);
+        let chat = json!({"model": "m", "messages": [], "user": large});
+        assert_eq!(
+            gateway
+                .call(&Request::get("/llm/v1/models"))
+                .await?
+                .status(),
+            200
+        );
         let refused = gateway
             .call(&Request::json("/llm/v1/chat/completions", &chat))
             .await?;
@@ -193,11 +201,16 @@ fn beyond_the_memory_budget_no_body_is_read() -> Result<()> {
         assert_eq!(refused.header("retry-after").as_deref(), Some("1"));
         assert!(vendor.requests().is_empty());
         assert_eq!(gateway.call(&Request::get("/api/x")).await?.status(), 200);
-        let run = json!({"query": "q", "user": "u"});
+        let run = json!({"query": large, "user": "u"});
         let refused = gateway
             .call(&Request::json("/v1/chat-messages", &run))
             .await?;
         assert_dify_error(&refused, 503);
+        let small = json!({"model": "m", "messages": []});
+        let served = gateway
+            .call(&Request::json("/llm/v1/chat/completions", &small))
+            .await?;
+        assert_eq!(served.status(), 200, "{}", served.text());
         Ok(())
     })
 }

@@ -23,14 +23,14 @@ use spillway_model::{
     Asked, Call, Catalogue, Completed, ModelRequest, Operation, PoolWatch, StreamEnd,
     StreamSummary, passed_headers,
 };
-use spillway_platform::{BytesInHand, Clock, Headers, MAX_BYTES_IN_HAND, RequestHead, SendError};
+use spillway_platform::{BytesInHand, Clock, Headers, MAX_ANSWERS_IN_HAND, RequestHead, SendError};
 use spillway_telemetry::Reason;
 
 const JSON: &str = "application/json";
 const SSE: &str = "text/event-stream";
 const ANSWER: &str = r#"{"id":"1","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}"#;
 
-static IN_HAND: BytesInHand = BytesInHand::new(MAX_BYTES_IN_HAND);
+static IN_HAND: BytesInHand = BytesInHand::new(MAX_ANSWERS_IN_HAND);
 
 /// Keeps what it is told.
 #[derive(Debug, Default)]

@@ -9,7 +9,9 @@ use spin_sdk::wasip3::wit_bindgen::StreamResult;
 use spin_sdk::wasip3::wit_future;
 
 use super::SpinClock;
-use crate::{BytesInHand, Clock, Headers, MAX_BYTES_IN_HAND, NoRoom, RequestHead};
+use crate::{
+    BytesInHand, Clock, Headers, MAX_ANSWERS_IN_HAND, MAX_REQUESTS_IN_HAND, NoRoom, RequestHead,
+};
 
 pub(super) const PIECE_BYTES: usize = 16 * 1024;
 
@@ -40,8 +42,11 @@ pub enum ReceiveError {
 /// `client_body_timeout`).
 pub const MOST_SILENCE: Duration = Duration::from_secs(60);
 
-/// What this instance holds of bodies.
-pub static IN_HAND: BytesInHand = BytesInHand::new(MAX_BYTES_IN_HAND);
+/// What this instance holds of requests.
+static REQUESTS_IN_HAND: BytesInHand = BytesInHand::new(MAX_REQUESTS_IN_HAND);
+
+/// What this instance holds of answers.
+pub static ANSWERS_IN_HAND: BytesInHand = BytesInHand::new(MAX_ANSWERS_IN_HAND);
 
 /// Reads a request's head.
 ///
@@ -93,7 +98,7 @@ pub async fn read_body(
                 .parse::<usize>()
                 .ok()
         });
-    let mut held = IN_HAND.room(length.unwrap_or_default().min(limit_bytes))?;
+    let mut held = REQUESTS_IN_HAND.room(length.unwrap_or_default().min(limit_bytes))?;
     // The whole of a small body, so that it comes in one piece, and never more than a client has sent.
     let mut room = length.map_or(PIECE_BYTES, |length| length.clamp(1, MOST_PIECE_BYTES));
     let (_result, result_reader) = wit_future::new(|| Ok(()));
