@@ -31,11 +31,12 @@ fn from(address: &str, key: &str) -> Request {
     of(key).header("X-Forwarded-For", address)
 }
 
-/// A gateway whose clients may bring so many new values a second.
+/// A gateway whose clients may bring so many new values a second. It waits long for Redis: what is decided without a
+/// verdict, on a busy machine, cannot be taken back.
 async fn start(redis: &str, dify: &StandinDify, most: u32) -> Result<Arc<Gateway>> {
     let yaml = agent(redis, dify, FIVE_A_DAY).replace(
         "state: {",
-        &format!("state: {{ new_values_per_second: {most},"),
+        &format!("state: {{ timeout: 1s, new_values_per_second: {most},"),
     );
     let yaml = format!("trusted_proxies: [127.0.0.0/8]\n{yaml}");
     Ok(Arc::new(Gateway::start(&yaml, Options::default()).await?))
