@@ -119,7 +119,8 @@ async fn one_is_refused_and_others_are_served(redis: &str) -> Result<()> {
         assert_eq!(answer.header("retry-after").as_deref(), Some("1"));
     }
     let served = answers.iter().filter(|it| it.status() == 200).count();
-    assert!(served >= 5, "{served} of 200 were served");
+    // The known key was new itself, maybe in the same second.
+    assert!(served >= 4, "{served} of 200 were served");
     assert_eq!(dify.api.requests().len(), served.saturating_add(1));
     // The same network, when it has just brought as many as it may.
     let more = (0..40).map(|number| from(neighbour, &format!("app-more-{number}")));
