@@ -88,6 +88,11 @@ async fn count_once(connection: &mut MultiplexedConnection) -> Result<(), RedisE
         .await
 }
 
+/// With the code that Redis answered: the library has names of its own for some.
 fn explained(error: &RedisError) -> String {
-    explain_redis_error(&error.to_string())
+    let text = match (error.code(), error.detail()) {
+        (Some(code), Some(detail)) => format!("{code} {detail}"),
+        _ => error.to_string(),
+    };
+    explain_redis_error(&text)
 }

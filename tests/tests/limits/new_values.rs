@@ -31,11 +31,12 @@ fn from(address: &str, key: &str) -> Request {
     of(key).header("X-Forwarded-For", address)
 }
 
-/// A gateway whose clients may bring so many new values a second.
+/// A gateway whose clients may bring so many new values a second. It waits long for Redis: what is decided without a
+/// verdict, on a busy machine, cannot be taken back.
 async fn start(redis: &str, dify: &StandinDify, most: u32) -> Result<Arc<Gateway>> {
     let yaml = agent(redis, dify, FIVE_A_DAY).replace(
         "state: {",
-        &format!("state: {{ new_values_per_second: {most},"),
+        &format!("state: {{ timeout: 1s, new_values_per_second: {most},"),
     );
     let yaml = format!("trusted_proxies: [127.0.0.0/8]\n{yaml}");
     Ok(Arc::new(Gateway::start(&yaml, Options::default()).await?))
@@ -118,7 +119,8 @@ async fn one_is_refused_and_others_are_served(redis: &str) -> Result<()> {
         assert_eq!(answer.header("retry-after").as_deref(), Some("1"));
     }
     let served = answers.iter().filter(|it| it.status() == 200).count();
-    assert!(served >= 5, "{served} of 200 were served");
+    // The known key was new itself, maybe in the same second.
+    assert!(served >= 4, "{served} of 200 were served");
     assert_eq!(dify.api.requests().len(), served.saturating_add(1));
     // The same network, when it has just brought as many as it may.
     let more = (0..40).map(|number| from(neighbour, &format!("app-more-{number}")));
