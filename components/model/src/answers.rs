@@ -225,7 +225,7 @@ pub(crate) async fn send_own(
 pub(crate) async fn send(answer: CallAnswer) -> Result<Response, ErrorCode> {
     let mut headers = answer.headers;
     headers.append("x-gateway-reason", answer.reason.as_str());
-    spin::respond(answer.status, headers, answer.body.into()).await
+    spin::respond(answer.status, headers, answer.body).await
 }
 
 /// Nothing can be served: the operator must act, so the operator is told.

@@ -121,7 +121,7 @@ fn append(answer: &mut Answer, further: &[(&'static str, String)]) {
 async fn send(answer: Answer) -> Result<Response, ErrorCode> {
     let mut headers = answer.headers;
     headers.append("x-gateway-reason", answer.reason.as_str());
-    spin::respond(answer.status, headers, answer.body.into()).await
+    spin::respond(answer.status, headers, answer.body).await
 }
 
 /// Nothing can be served: the operator must act, so the operator is told.
