@@ -117,6 +117,10 @@ impl Joins {
     ///
     /// # Errors
     /// The answer to be passed on as it is.
+    #[expect(
+        clippy::result_large_err,
+        reason = "it is handed on at once, and a box would cost every answer an allocation"
+    )]
     pub fn keep(
         self: &Arc<Self>,
         asked: Option<Asked>,

@@ -23,7 +23,7 @@ pub(crate) struct Justified {
 pub(crate) fn all() -> impl Iterator<Item = &'static Justified> {
     let on_spin = match Host::chosen() {
         Host::Spin => on_spin::JUSTIFIED,
-        Host::Embedded => &[],
+        Host::Embedded | Host::Harsh => &[],
     };
     [
         arrived::JUSTIFIED,
