@@ -158,7 +158,7 @@ fn a_service_that_is_not_reached_is_told_in_difys_form() -> Result<()> {
         reason(&answer.head, Reason::HostNotAllowed);
         assert!(dify.api.requests().is_empty());
         let gateway = start(&dify).await?;
-        dify.api.kill();
+        dify.api.kill().await;
         let answer = gateway.call(&websocket()).await?;
         assert_dify_error(&answer, 502);
         reason(&answer.head, Reason::UpstreamRefused);
