@@ -1,6 +1,7 @@
 //! The two directions of a tunnel.
 
 use std::io;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::io::{
@@ -18,18 +19,33 @@ const PIECE_BYTES: usize = 16 * 1024;
 /// A close frame with status 1001, "going away" (RFC 6455 §7.4.1).
 pub const GOING_AWAY: [u8; 4] = [0x88, 0x02, 0x03, 0xe9];
 
-/// That the client is to be told of the end.
+/// How the two come apart.
 #[derive(Debug, Default)]
 pub struct Parting {
+    /// Why: what came first.
+    end: OnceLock<End>,
     is_told: AtomicBool,
     news: Notify,
 }
 
 impl Parting {
-    /// From now on.
-    pub fn tell(&self) {
+    /// They come apart, unless they do already. Said before a side is closed, as the other one may see that and close
+    /// before it is done.
+    pub fn begin(&self, end: End) {
+        // What came first stands.
+        let _ = self.end.set(end);
+    }
+
+    /// They come apart, and the client is to be told.
+    pub fn tell(&self, end: End) {
+        self.begin(end);
         self.is_told.store(true, Ordering::Relaxed);
         self.news.notify_one();
+    }
+
+    /// Why they have come apart.
+    pub fn end(&self) -> End {
+        self.end.get().copied().unwrap_or(End::Client)
     }
 
     fn is_told(&self) -> bool {
@@ -38,8 +54,12 @@ impl Parting {
 }
 
 /// To the service, until the client ends, or the service takes no more.
-pub async fn pass_up<C, S>(mut from: ReadHalf<C>, mut to: WriteHalf<S>, traffic: &Traffic) -> End
-where
+pub async fn pass_up<C, S>(
+    mut from: ReadHalf<C>,
+    mut to: WriteHalf<S>,
+    traffic: &Traffic,
+    parting: &Parting,
+) where
     C: AsyncRead,
     S: AsyncWrite,
 {
@@ -58,8 +78,8 @@ where
             }
         }
     };
+    parting.begin(end);
     let _ = to.shutdown().await;
-    end
 }
 
 /// To the client, until the service ends, or the client takes no more.
@@ -68,8 +88,7 @@ pub async fn pass_down<S, C>(
     mut to: WriteHalf<C>,
     traffic: &Traffic,
     parting: &Parting,
-) -> End
-where
+) where
     S: AsyncRead,
     C: AsyncWrite,
 {
@@ -106,8 +125,8 @@ where
             }
         }
     };
+    parting.begin(end);
     let _ = to.shutdown().await;
-    end
 }
 
 async fn pass<W: AsyncWrite>(

@@ -98,32 +98,38 @@ where
     let (from_client, to_client) = split(client);
     let (from_service, to_service) = split(service);
     let parting = Parting::default();
-    let mut up = pin!(pass_up(from_client, to_service, traffic));
+    let mut up = pin!(pass_up(from_client, to_service, traffic, &parting));
     let mut down = pin!(pass_down(from_service, to_client, traffic, &parting));
-    let end = tokio::select! {
-        end = &mut up => {
+    let told = tokio::select! {
+        () = &mut up => {
             let _ = timeout(PARTING, down).await;
-            return end;
+            return parting.end();
         }
-        end = &mut down => {
+        () = &mut down => {
             let _ = timeout(PARTING, up).await;
-            return end;
+            return parting.end();
         }
-        () = traffic.pace.quiet(limits.idle) => return End::Idle,
+        () = traffic.pace.quiet(limits.idle) => {
+            parting.begin(End::Idle);
+            return parting.end();
+        }
         () = sleep(limits.longest) => End::Longest,
         () = stopping => End::Stopping,
     };
-    parting.tell();
+    parting.tell(told);
     // The client answers the close frame, the service closes, and so both directions end.
     let _ = timeout(PARTING, async { tokio::join!(up, down) }).await;
-    end
+    parting.end()
 }
 
 #[cfg(test)]
 mod tests {
     use std::future::pending;
+    use std::io;
+    use std::pin::Pin;
+    use std::task::{Context, Poll, ready};
 
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex};
 
     use super::*;
     use crate::upgrade::passing::GOING_AWAY;
@@ -200,6 +206,60 @@ mod tests {
         };
         let (end, ()) = tokio::join!(ended, talk);
         assert_eq!(end, End::Service);
+    }
+
+    /// A stream that is shut down when its far end is closed, as `Lingering` makes it.
+    struct Slow(DuplexStream);
+
+    impl AsyncRead for Slow {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_read(context, buffer)
+        }
+    }
+
+    impl AsyncWrite for Slow {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Pin::new(&mut self.0).poll_write(context, bytes)
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_flush(context)
+        }
+
+        fn poll_shutdown(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+        ) -> Poll<io::Result<()>> {
+            ready!(Pin::new(&mut self.0).poll_shutdown(context))?;
+            let mut space = [0; 8];
+            Pin::new(&mut self.0).poll_read(context, &mut ReadBuf::new(&mut space))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_closes_because_the_service_did_is_not_the_first() {
+        // Which of the two directions is looked at first is left to chance.
+        for _ in 0..20 {
+            let (mut client, near_client) = duplex(64);
+            let (service, near_service) = duplex(64);
+            let traffic = Traffic::new();
+            let ended = join(Slow(near_client), near_service, LONG, &traffic, pending());
+            let talk = async {
+                drop(service);
+                assert!(rest(&mut client).await.is_empty());
+                drop(client);
+            };
+            let (end, ()) = tokio::join!(ended, talk);
+            assert_eq!(end, End::Service);
+        }
     }
 
     #[tokio::test]
