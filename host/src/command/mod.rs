@@ -2,6 +2,7 @@
 
 mod check;
 mod connect;
+mod running;
 mod up;
 
 use std::process::ExitCode;
@@ -14,7 +15,8 @@ use crate::log_lines::{Destination, notice};
 use crate::toml_document::DocumentError;
 
 pub use check::CheckArguments;
-pub use up::{Running, UpArguments};
+pub use running::Running;
+pub use up::UpArguments;
 
 /// Spillway, an AI gateway for Dify: runs the gateway, and checks its configuration.
 #[derive(Debug, Parser)]

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use ipnet::IpNet;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::running::{Running, Signals};
 use crate::application::{Application, ApplicationSettings};
 use crate::capacity::{UploadRate, default_budget};
 use crate::gateway_config::{self, GatewayConfig};
@@ -25,9 +25,6 @@ use crate::template::Template;
 use crate::tls;
 use crate::toml_document::TomlDocument;
 use crate::variables::{Variables, environment_name};
-
-/// How long requests may take to their end once the host is told to stop.
-const DRAIN_LIMIT: Duration = Duration::from_secs(30);
 
 /// What `spillway up` takes.
 #[derive(Debug, Clone, Args)]
@@ -174,15 +171,6 @@ pub(super) fn parse_variable(text: &str) -> Result<(String, String), String> {
         Some(path) => std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?,
     };
     Ok((name.to_owned(), value))
-}
-
-/// An application that serves.
-pub struct Running {
-    signals: Signals,
-    /// The server.
-    pub server: Server,
-    /// What tells an operator where and how it runs.
-    pub banner: String,
 }
 
 impl UpArguments {
@@ -379,36 +367,6 @@ fn banner(application: &Application, server: &Server, took: Duration) -> String 
     lines.join("\n")
 }
 
-impl Running {
-    /// Serves until SIGTERM or SIGINT, or until another host takes over, then lets requests come to their end; a
-    /// second signal ends at once. SIGHUP ends nothing.
-    ///
-    /// # Errors
-    /// When signals cannot be received.
-    pub async fn until_stopped(self) -> anyhow::Result<()> {
-        let mut signals = self.signals;
-        let why = tokio::select! {
-            () = signals.next() => "Stopping",
-            () = self.server.taken_over() => "Another process has taken over",
-        };
-        notice(&format!(
-            "{why}: no new connections; waiting for what runs ({} to stop at once)",
-            if why == "Stopping" {
-                "again"
-            } else {
-                "SIGTERM"
-            }
-        ));
-        tokio::select! {
-            drained = self.server.drain(DRAIN_LIMIT) => if !drained {
-                notice("Stopped: what still ran was cut");
-            },
-            () = signals.next() => notice("Stopped at once: what still ran was cut"),
-        }
-        Ok(())
-    }
-}
-
 pub(super) fn run(arguments: UpArguments) -> anyhow::Result<ExitCode> {
     on_threads(async {
         let running = arguments.start().await?;
@@ -427,33 +385,4 @@ pub(super) fn on_threads(
     let outcome = runtime.block_on(serving);
     runtime.shutdown_timeout(Duration::from_millis(100));
     outcome.map(|()| ExitCode::SUCCESS)
-}
-
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hang_up: Signal,
-}
-
-impl Signals {
-    fn new() -> anyhow::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hang_up: signal(SignalKind::hangup())?,
-        })
-    }
-
-    /// The next one that ends the process.
-    async fn next(&mut self) {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
-                _ = self.hang_up.recv() => notice(
-                    "SIGHUP: nothing is read anew by it. For a new configuration restart this process, or start another one in its place (--hand-over)",
-                ),
-            }
-        }
-    }
 }
