@@ -41,7 +41,7 @@ pub use program::{Program, node_script};
 pub use random::Random;
 pub use redis::Redis;
 pub use repository::{
-    Host, embedded_only, mannerly_only, python, repository_root, spillway_binary,
+    Host, embedded_only, mannerly_only, python, repository_root, spillway_binary, unless_harsh,
 };
 pub use runtime::{run, until};
 pub use shared::{Shared, mark};

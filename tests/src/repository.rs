@@ -55,6 +55,19 @@ pub fn mannerly_only(why: &str) -> bool {
     mannerly
 }
 
+/// Whether anything but the harsh host is under test. There says that the test is passed over, and why.
+#[expect(
+    clippy::print_stderr,
+    reason = "this is the note of a test that is passed over"
+)]
+pub fn unless_harsh(why: &str) -> bool {
+    let harsh = Host::chosen() == Host::Harsh;
+    if harsh {
+        eprintln!("passed over on the harsh host: {why}");
+    }
+    !harsh
+}
+
 /// The root of the repository.
 pub fn repository_root() -> PathBuf {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -8,10 +8,14 @@ use spillway_tests::{
     client::{Connection, Request},
     metrics, run,
     standin::StandinDify,
+    unless_harsh,
 };
 use tokio::task::JoinSet;
 
 use crate::agent;
+
+const DROPPED: &str =
+    "its connections are dropped all the time, and each new one is several times as far away";
 
 const SEVENTY: &str = "
       - rule_name: seventy
@@ -81,6 +85,9 @@ async fn exactly_seventy_pass(far: &Distant, gateway: &Gateway) -> Result<()> {
 
 #[test]
 fn of_two_hundred_calls_exactly_the_quota_passes() -> Result<()> {
+    if !unless_harsh(DROPPED) {
+        return Ok(());
+    }
     run(async {
         for delay in [50, 80] {
             let (redis, dify) = (Redis::start().await?, StandinDify::start()?);
@@ -95,6 +102,9 @@ fn of_two_hundred_calls_exactly_the_quota_passes() -> Result<()> {
 
 #[test]
 fn over_tls_as_well() -> Result<()> {
+    if !unless_harsh(DROPPED) {
+        return Ok(());
+    }
     run(async {
         let certificates = Certificates::make().await?;
         let redis = Redis::start_with_tls(&certificates, &[]).await?;
@@ -113,6 +123,9 @@ fn over_tls_as_well() -> Result<()> {
 /// connections stay.
 #[test]
 fn a_redis_too_far_away_decides_nothing_and_is_told() -> Result<()> {
+    if !unless_harsh(DROPPED) {
+        return Ok(());
+    }
     run(async {
         for (on_error, passed, status) in [("allow", 200, 200), ("deny", 503, 503)] {
             let (redis, dify) = (Redis::start().await?, StandinDify::start()?);
@@ -137,6 +150,9 @@ fn a_redis_too_far_away_decides_nothing_and_is_told() -> Result<()> {
 /// The same Redis with more patience.
 #[test]
 fn with_a_longer_timeout_it_counts_again() -> Result<()> {
+    if !unless_harsh(DROPPED) {
+        return Ok(());
+    }
     run(async {
         let (redis, dify) = (Redis::start().await?, StandinDify::start()?);
         let far = Distant::start(redis.address(), Duration::from_millis(350))?;
