@@ -72,18 +72,14 @@ pub fn internal_error() -> Response<GuardedBody> {
 }
 
 impl ErrorForm {
-    /// An error in this form. `asked` holds the request's `Accept`.
-    pub fn answer(self, error: &HostError, asked: &HeaderMap) -> Response<GuardedBody> {
+    /// An error in this form.
+    pub fn answer(self, error: &HostError, wants_page: bool) -> Response<GuardedBody> {
         let HostError {
             status,
             message,
             code,
             number,
         } = *error;
-        let wants_page = asked
-            .get(ACCEPT)
-            .and_then(|accept| accept.to_str().ok())
-            .is_some_and(|accept| accept.contains("text/html"));
         let (content_type, body) = match self {
             Self::Dify if wants_page => ("text/html; charset=utf-8", page(status, message)),
             Self::Dify => (
@@ -117,6 +113,14 @@ impl ErrorForm {
     }
 }
 
+/// Whether a request comes from a browser that would show a page.
+pub fn wants_page(request: &HeaderMap) -> bool {
+    request
+        .get(ACCEPT)
+        .and_then(|accept| accept.to_str().ok())
+        .is_some_and(|accept| accept.contains("text/html"))
+}
+
 /// `message` is the host's own and needs no escapes.
 fn page(status: StatusCode, message: &str) -> String {
     format!(
@@ -132,7 +136,7 @@ mod tests {
     async fn told(form: ErrorForm, accept: &'static str) -> (String, String) {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
-        let response = form.answer(&OVERLOADED, &headers);
+        let response = form.answer(&OVERLOADED, wants_page(&headers));
         assert_eq!(response.status(), 503);
         assert_eq!(response.headers()[RETRY_AFTER], "1");
         let content_type = response.headers()[CONTENT_TYPE]

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::OnceLock;
 
-use http::HeaderMap;
 use http::uri::Scheme;
 use wasmtime_wasi_http::handler::ProxyHandler;
 use wasmtime_wasi_http::{Error, WasiBody};
@@ -90,7 +89,7 @@ impl Peers {
             Err(error @ DispatchError::Overloaded) => {
                 notice_of(id, &format!("503: {error}"));
                 let form = handler.state().component().error_form;
-                Ok(form.answer(&OVERLOADED, &HeaderMap::new()))
+                Ok(form.answer(&OVERLOADED, false))
             }
             Err(error) => {
                 notice_of(id, &format!("500: {error}"));

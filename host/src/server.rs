@@ -254,14 +254,18 @@ impl Connections {
         self: Arc<Self>,
         stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
         client: SocketAddr,
-        _place: Place,
+        place: Place,
     ) {
+        let place = Arc::new(place);
         let mut stop = self.stop.clone();
         let asked = Notify::new();
         let service = service_fn(|request| {
             asked.notify_one();
             let this = Arc::clone(&self);
-            async move { service::answer(&this.application, request, &this.scheme, client).await }
+            let place = Arc::clone(&place);
+            async move {
+                service::answer(&this.application, request, &this.scheme, client, &place).await
+            }
         });
         let stream = SendTimeout::new(stream, self.send_timeout);
         let mut connection = pin!(

@@ -3,17 +3,16 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use http::header::ACCEPT;
 use http::uri::Scheme;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::{Body as _, Bytes, Incoming};
 use wasmtime_wasi_http::{Error, WasiBody};
 
-use crate::answer::{OVERLOADED, TOO_SLOW, empty, full, internal_error};
+use crate::answer::{OVERLOADED, TOO_SLOW, empty, full, internal_error, wants_page};
 use crate::application::{Application, WELL_KNOWN_PREFIX};
 use crate::body::{GuardedBody, WireBody};
-use crate::capacity::UploadPace;
+use crate::capacity::{Place, UploadPace};
 use crate::dispatch::{DispatchError, dispatch};
 use crate::instance::RequestOrigin;
 use crate::log_lines::notice_of;
@@ -25,7 +24,7 @@ use crate::upgrade::Offer;
 /// Why a request with a body is refused before the body is read.
 const OVER_BUDGET: &str = "instances hold more memory than they should (--memory-budget), so no body above 64 KiB is read";
 
-/// Answers a client's request.
+/// Answers a client's request. `place` is the connection's, which a WebSocket keeps.
 ///
 /// # Errors
 /// When the connection has to be closed without an answer.
@@ -34,6 +33,7 @@ pub async fn answer(
     request: Request<Incoming>,
     scheme: &Scheme,
     client: SocketAddr,
+    place: &Arc<Place>,
 ) -> Result<Response<GuardedBody>, Refusal> {
     let (mut parts, incoming) = request.into_parts();
     let offer = Offer::of(&mut parts);
@@ -59,55 +59,47 @@ pub async fn answer(
         notice_of(&target.component, &format!("500: {refusal}"));
         return Ok(internal_error());
     }
-    let overloaded = |headers: &HeaderMap, why: &str| {
+    let wants_page = wants_page(&parts.headers);
+    let overloaded = |why: &str| {
         application.notices.overloaded(&target.component, why);
-        target.error_form.answer(&OVERLOADED, headers)
+        target.error_form.answer(&OVERLOADED, wants_page)
     };
-    let body_fate = BodyFate::default();
-    let body = request_body(application, incoming, client.ip(), body_fate.clone());
-    let Some(body) = body else {
-        return Ok(overloaded(&parts.headers, OVER_BUDGET));
+    let Some((body, body_fate)) = request_body(application, incoming, client.ip()) else {
+        return Ok(overloaded(OVER_BUDGET));
     };
-    // Only its form of an error is asked for afterwards.
-    let asked: HeaderMap = parts
-        .headers
-        .get(ACCEPT)
-        .map(|accept| (ACCEPT, accept.clone()))
-        .into_iter()
-        .collect();
     parts.headers = reveal_all(parts.headers);
     let origin = RequestOrigin::default();
     let request = Request::from_parts(parts, body);
-    match dispatch(&target.handler, &origin, request).await {
-        // Whatever the component made of it: it cannot tell a client that stopped from an upstream that did.
-        Ok(response) if body_fate.given_up().is_some() && !response.status().is_success() => {
-            match body_fate.given_up() {
-                Some(GivenUp::OverBudget) => Ok(overloaded(&asked, OVER_BUDGET)),
-                _ => Ok(target.error_form.answer(&TOO_SLOW, &asked)),
-            }
-        }
-        Ok(response) => {
-            let fate = origin.fate().filter(|_| !application.harsh);
-            let response = response.map(|body| GuardedBody::new(body, fate));
-            Ok(Offer::answer(offer, &application.joins, response))
-        }
-        Err(error @ DispatchError::Overloaded) => Ok(overloaded(&asked, &error.to_string())),
+    let response = match dispatch(&target.handler, &origin, request).await {
+        Ok(response) => response,
+        Err(error @ DispatchError::Overloaded) => return Ok(overloaded(&error.to_string())),
         Err(DispatchError::Failed(error)) => {
             notice_of(&target.component, &format!("500: {error:#}"));
-            Ok(internal_error())
+            return Ok(internal_error());
         }
+    };
+    // Whatever the component made of a body that broke off: it cannot tell a client that stopped from an upstream that
+    // did.
+    let given_up = body_fate.as_ref().and_then(BodyFate::given_up);
+    match given_up.filter(|_| !response.status().is_success()) {
+        Some(GivenUp::OverBudget) => return Ok(overloaded(OVER_BUDGET)),
+        Some(GivenUp::TooSlow) => return Ok(target.error_form.answer(&TOO_SLOW, wants_page)),
+        None => {}
     }
+    let fate = origin.fate().filter(|_| !application.harsh);
+    let response = response.map(|body| GuardedBody::new(body, fate));
+    Ok(Offer::answer(offer, &application.joins, response, place))
 }
 
-/// The body as the component gets it; `None` where there is no memory for it.
+/// The body as the component gets it, and what becomes of it if there is one; `None` where there is no memory for it.
 fn request_body(
     application: &Application,
     incoming: Incoming,
     client: IpAddr,
-    fate: BodyFate,
-) -> Option<WasiBody> {
+) -> Option<(WasiBody, Option<BodyFate>)> {
     if incoming.is_end_stream() {
-        return Some(Empty::<Bytes>::new().map_err(Error::from).boxed_unsync());
+        let none = Empty::<Bytes>::new().map_err(Error::from).boxed_unsync();
+        return Some((none, None));
     }
     let length = incoming.size_hint().exact();
     let budget = &application.pool.memory;
@@ -120,7 +112,9 @@ fn request_body(
         .filter(|_| !application.clients.trusts(client))
         .map(UploadPace::new);
     let wire = WireBody::new(incoming, application.harsh);
-    Some(RequestBody::new(wire, budget, pace, fate).boxed_unsync())
+    let fate = BodyFate::default();
+    let body = RequestBody::new(wire, budget, pace, fate.clone());
+    Some((body.boxed_unsync(), Some(fate)))
 }
 
 fn answer_well_known(application: &Application, name: &str) -> Response<GuardedBody> {

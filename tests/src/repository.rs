@@ -29,43 +29,32 @@ impl Host {
     }
 }
 
-/// Whether the embedded host, harsh or not, is under test. On Spin says that the test is passed over, and why.
-#[expect(
-    clippy::print_stderr,
-    reason = "this is the note of a test that is passed over"
-)]
+/// Whether the embedded host, harsh or not, is under test. Elsewhere says that something is passed over, and why.
 pub fn embedded_only(why: &str) -> bool {
-    let embedded = Host::chosen() != Host::Spin;
-    if !embedded {
-        eprintln!("passed over on Spin: {why}");
-    }
-    embedded
+    only_on(&[Host::Embedded, Host::Harsh], why)
 }
 
-/// Whether the embedded host in its usual manners is under test. Elsewhere says that something is passed over, and why.
+/// As [`embedded_only`], for the embedded host in its usual manners.
+pub fn mannerly_only(why: &str) -> bool {
+    only_on(&[Host::Embedded], why)
+}
+
+/// As [`embedded_only`], for every host but the harsh one.
+pub fn unless_harsh(why: &str) -> bool {
+    only_on(&[Host::Embedded, Host::Spin], why)
+}
+
 #[expect(
     clippy::print_stderr,
     reason = "this is the note of what is passed over"
 )]
-pub fn mannerly_only(why: &str) -> bool {
-    let mannerly = Host::chosen() == Host::Embedded;
-    if !mannerly {
-        eprintln!("passed over on {:?}: {why}", Host::chosen());
+fn only_on(hosts: &[Host], why: &str) -> bool {
+    let chosen = Host::chosen();
+    let is_one = hosts.contains(&chosen);
+    if !is_one {
+        eprintln!("passed over on {chosen:?}: {why}");
     }
-    mannerly
-}
-
-/// Whether anything but the harsh host is under test. There says that the test is passed over, and why.
-#[expect(
-    clippy::print_stderr,
-    reason = "this is the note of a test that is passed over"
-)]
-pub fn unless_harsh(why: &str) -> bool {
-    let harsh = Host::chosen() == Host::Harsh;
-    if harsh {
-        eprintln!("passed over on the harsh host: {why}");
-    }
-    !harsh
+    is_one
 }
 
 /// The root of the repository.

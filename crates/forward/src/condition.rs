@@ -2,11 +2,7 @@
 
 use regex_lite::Regex;
 use spillway_config::{RequestMatch, ValueMatch};
-use spillway_platform::RequestHead;
-
-/// The longest value that is held against an expression, in bytes: a longer one matches none. It takes the engine a
-/// time in proportion to it, and to the expression.
-pub(crate) const MAX_MATCHED_BYTES: usize = 8 * 1024;
+use spillway_platform::{MAX_MATCHED_BYTES, RequestHead};
 
 /// Conditions, ready to be asked; all must hold.
 #[derive(Debug)]

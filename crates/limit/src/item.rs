@@ -2,6 +2,7 @@
 
 use regex_lite::Regex;
 use spillway_config::{KeyPattern, LimitBy, LimitKey, QuotaWindow, RequestQuota, RuleItem};
+use spillway_platform::MAX_MATCHED_BYTES;
 use spillway_store::{Hold, Take};
 
 use crate::digest::CountNames;
@@ -206,7 +207,11 @@ impl Matcher {
             (Self::Any, _) => true,
             (Self::Exact(text), Value::Text(value)) => value == text,
             (Self::Prefix(text), Value::Text(value)) => value.starts_with(text),
-            (Self::Regexp(expression), Value::Text(value)) => expression.is_match(value),
+            (Self::Regexp(expression), Value::Text(value)) => {
+                // By its beginning: a limit must not be passed by making a value long.
+                let end = value.floor_char_boundary(MAX_MATCHED_BYTES);
+                expression.is_match(value.get(..end).unwrap_or_default())
+            }
             (Self::Network(network), Value::Address(address)) => network.contains(address),
             (Self::DifyApp(app), Value::DifyApp(value)) => app == *value,
             (

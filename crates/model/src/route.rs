@@ -5,7 +5,7 @@ use spillway_config::{
     Fallback, FallbackCondition, ModelMatch, ModelRoute, Parameters, PathMatch, RequestMatch,
 };
 use spillway_forward::Conditions;
-use spillway_platform::RequestHead;
+use spillway_platform::{MAX_MATCHED_BYTES, RequestHead};
 
 use crate::{Error, ModelPattern, TargetPlace};
 
@@ -146,7 +146,9 @@ impl PathPattern {
             Self::Prefix(prefix) => path
                 .strip_prefix(prefix.as_str())
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
-            Self::Regexp(expression) => expression.is_match(path),
+            Self::Regexp(expression) => {
+                path.len() <= MAX_MATCHED_BYTES && expression.is_match(path)
+            }
         }
     }
 }

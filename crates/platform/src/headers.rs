@@ -4,6 +4,10 @@
 /// (measured on Spin 4.1). Counted as [`Headers::size`] does.
 pub const MAX_SECTION_BYTES: usize = 64 * 1024;
 
+/// The longest text of a client that is held against an expression, in bytes. It takes the engine a time in proportion
+/// to it, and to the expression.
+pub const MAX_MATCHED_BYTES: usize = 8 * 1024;
+
 /// Fields that a host may refuse from a component, in requests and in answers: wasmtime's
 /// `DEFAULT_FORBIDDEN_HEADERS`. An answer that holds one is an empty 500 on Spin 4.1, whose wasmtime 47 shows them to
 /// the component and takes none back; wasmtime 48 takes them away before the component sees them. They belong to one

@@ -48,13 +48,19 @@ pub struct Kept {
 }
 
 /// The connections of one host.
-#[derive(Debug)]
 pub struct Joins {
     secret: RandomState,
     key: String,
     names: AtomicU64,
     waiting: Mutex<HashMap<String, Kept>>,
     stop: watch::Sender<bool>,
+}
+
+// The key stays out.
+impl std::fmt::Debug for Joins {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Joins").finish_non_exhaustive()
+    }
 }
 
 impl Default for Joins {

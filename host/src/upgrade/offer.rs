@@ -16,6 +16,7 @@ use super::joins::{Joins, Kept};
 use super::tunnel::{Traffic, join};
 use crate::answer::{empty, internal_error};
 use crate::body::GuardedBody;
+use crate::capacity::Place;
 
 /// A client's connection that may be joined with a service's.
 #[derive(Debug)]
@@ -38,11 +39,12 @@ impl Offer {
     }
 
     /// The answer to the client. If it names a service's connection that is kept for it, the two are joined as soon as
-    /// the answer has gone out. On the way [`JOIN_FIELD`] is taken out of every answer.
+    /// the answer has gone out, and keep the client's place. On the way [`JOIN_FIELD`] is taken out of every answer.
     pub fn answer(
         offer: Option<Self>,
         joins: &Arc<Joins>,
         mut response: Response<GuardedBody>,
+        place: &Arc<Place>,
     ) -> Response<GuardedBody> {
         let name = response.headers_mut().remove(JOIN_FIELD);
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -52,7 +54,7 @@ impl Offer {
         let (Some(Self(client)), Some(kept)) = (offer, kept) else {
             return internal_error();
         };
-        tokio::spawn(run(client, kept, joins.stopping()));
+        tokio::spawn(run(client, kept, joins.stopping(), Arc::clone(place)));
         let mut switching = empty(StatusCode::SWITCHING_PROTOCOLS);
         let headers = switching.headers_mut();
         *headers = std::mem::take(response.headers_mut());
@@ -87,7 +89,12 @@ fn has_no_body(headers: &HeaderMap) -> bool {
 }
 
 /// Joins the two, and says how that ended: to the component, and in the log.
-async fn run(client: OnUpgrade, kept: Kept, stopping: impl Future<Output = ()>) {
+async fn run(
+    client: OnUpgrade,
+    kept: Kept,
+    stopping: impl Future<Output = ()>,
+    _place: Arc<Place>,
+) {
     let Kept {
         service,
         limits,
@@ -120,6 +127,7 @@ async fn run(client: OnUpgrade, kept: Kept, stopping: impl Future<Output = ()>) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::capacity::Clients;
 
     fn is_kept(method: Method, version: Version, fields: &[(&str, &str)]) -> bool {
         let mut request = http::Request::builder().method(method).version(version);
@@ -158,12 +166,14 @@ mod tests {
     #[tokio::test]
     async fn an_answer_never_shows_the_field_nor_switches_by_itself() {
         let joins = Arc::new(Joins::default());
+        let clients = Arc::new(Clients::new(None, Vec::new()));
+        let place = Arc::new(clients.enter("192.0.2.1".parse().unwrap()).unwrap());
         for status in [200, 101] {
             let mut response = empty(StatusCode::from_u16(status).unwrap());
             response
                 .headers_mut()
                 .insert(JOIN_FIELD, HeaderValue::from_static("0123"));
-            let answer = Offer::answer(None, &joins, response);
+            let answer = Offer::answer(None, &joins, response, &place);
             assert!(!answer.headers().contains_key(JOIN_FIELD));
             assert_ne!(answer.status(), StatusCode::SWITCHING_PROTOCOLS);
         }

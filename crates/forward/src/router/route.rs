@@ -2,10 +2,10 @@
 
 use regex_lite::Regex;
 use spillway_config::{AgentRoute, DifyService, PathMatch};
-use spillway_platform::RequestHead;
+use spillway_platform::{MAX_MATCHED_BYTES, RequestHead};
 
 use super::Error;
-use crate::condition::{Conditions, MAX_MATCHED_BYTES};
+use crate::condition::Conditions;
 use crate::is_below;
 
 /// A route of the operator's own.
