@@ -1,0 +1,62 @@
+//! Which endpoint and key of which target a call takes.
+
+use super::Chain;
+use crate::{PickContext, Way};
+
+impl Chain<'_> {
+    pub(super) fn choose_from(
+        &self,
+        place: usize,
+        context: PickContext<'_>,
+    ) -> Option<(usize, Way)> {
+        (place..self.targets.len())
+            .filter(|place| !self.was_asked(*place))
+            .find_map(|place| self.choose_at(place, context))
+    }
+
+    /// A way to a target that was not asked, although its key is suspect.
+    pub(super) fn choose_suspect(&self, context: PickContext<'_>) -> Option<(usize, Way)> {
+        (0..self.targets.len())
+            .filter(|place| !self.was_asked(*place))
+            .find_map(|place| self.choose_suspect_at(place, context))
+    }
+
+    /// A way to another model of a provider that limited one: many limit each model by itself. As nobody knows which
+    /// do, only who has nothing better asks.
+    pub(super) fn choose_limited(&self, context: PickContext<'_>) -> Option<(usize, Way)> {
+        self.targets
+            .iter()
+            .enumerate()
+            .filter(|(_, target)| !target.was_asked)
+            .find_map(|(place, target)| {
+                let limited = self.targets.iter().find_map(|other| {
+                    let is_other_model =
+                        std::ptr::eq(other.pool, target.pool) && other.model != target.model;
+                    other.limited.filter(|_| is_other_model)
+                })?;
+                Some((place, target.pool.choose_limited(context, limited)?))
+            })
+    }
+
+    pub(super) fn was_asked(&self, place: usize) -> bool {
+        self.targets
+            .get(place)
+            .is_some_and(|target| target.was_asked)
+    }
+
+    pub(super) fn choose_suspect_at(
+        &self,
+        place: usize,
+        context: PickContext<'_>,
+    ) -> Option<(usize, Way)> {
+        let target = self.targets.get(place)?;
+        let way = target.pool.choose_suspect(context, &target.tried)?;
+        Some((place, way))
+    }
+
+    pub(super) fn choose_at(&self, place: usize, context: PickContext<'_>) -> Option<(usize, Way)> {
+        let target = self.targets.get(place)?;
+        let way = target.pool.choose(context, &target.tried)?;
+        Some((place, way))
+    }
+}
