@@ -179,12 +179,13 @@ fn body(input: &[u8]) {
     let parameters = serde_json::from_str(
         r#"{"defaults":{"a":1},"caps":{"max_tokens":5},"forced":{"b":true,"user":null}}"#,
     );
-    if let Ok(mut request) = ModelRequest::parse(input, Operation::ChatCompletions)
+    let bytes = bytes::Bytes::copy_from_slice(input);
+    if let Ok(mut request) = ModelRequest::parse(&bytes, Operation::ChatCompletions)
         && let Ok(parameters) = parameters
     {
         request.apply(&parameters, Operation::ChatCompletions);
     }
-    if let Ok(request) = ModelRequest::parse(input, Operation::ChatCompletions) {
+    if let Ok(request) = ModelRequest::parse(&bytes, Operation::ChatCompletions) {
         // What is passed on unread may be JSON that serde_json itself would not read: then it came so.
         let is_json = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).is_ok();
         assert!(is_json(&request.body_for("m")) || !is_json(input));

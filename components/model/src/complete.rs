@@ -11,7 +11,7 @@ use crate::{Instance, Watch, answers};
 pub(crate) async fn serve(
     instance: &'static Instance,
     route: &'static Route,
-    request: &ModelRequest<'_>,
+    request: &ModelRequest,
     received: &Received,
 ) -> Result<Response, ErrorCode> {
     let call = Call {

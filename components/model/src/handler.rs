@@ -4,18 +4,15 @@ use std::time::Duration;
 
 use http::StatusCode;
 use spillway_forward::{ForwardedHeaders, request_id};
-use spillway_identity::content_md5_fits;
 use spillway_instance::Admission;
 use spillway_limit::RequestFacts;
-use spillway_model::{
-    Api, Asked, CallAnswer, ModelRequest, Operation, Route, passed_headers, versioned,
-};
+use spillway_model::{Api, Asked, CallAnswer, Operation, Route, passed_headers, versioned};
 use spillway_platform::spin::{self, ErrorCode, Request, Response, SpinClock};
 use spillway_platform::{Clock, Headers, RequestHead};
 use spillway_telemetry::Reason;
 
 use crate::admission::{Admitted, admit};
-use crate::{Instance, answers, complete, stateful, stream};
+use crate::{Instance, answers, body, complete, stateful, stream};
 
 /// In which a request's body must be here, however steadily it comes.
 const LONGEST_UPLOAD: Duration = Duration::from_secs(600);
@@ -71,7 +68,7 @@ pub(crate) async fn handle(
                 Ok(body) => body,
                 Err(error) => return own_answer(answers::not_received(&error)).await,
             };
-            if content_md5.is_some_and(|md5| !content_md5_fits(&md5, &received.body)) {
+            if !body::is_signed(&received.body, content_md5).await {
                 return own_answer(CallAnswer::error(
                     StatusCode::BAD_REQUEST,
                     Reason::InvalidRequest,
@@ -120,8 +117,8 @@ async fn serve(
 ) -> Result<Response, ErrorCode> {
     let (api, arrived) = (received.api, received.arrived);
     let own_answer = async |answer| answers::send_own(instance, &api.name, arrived, answer).await;
-    let body = received.body.clone();
-    let mut request = match ModelRequest::parse(&body, received.operation) {
+    let read = body::read(std::mem::take(&mut received.body), received.operation).await;
+    let mut request = match read {
         Ok(request) => request,
         Err(error) => return own_answer(answers::unreadable(&error)).await,
     };
@@ -135,7 +132,7 @@ async fn serve(
     instance.refresh(route).await;
     request.apply(&route.parameters, received.operation);
     if request.stream {
-        stream::serve(instance, route, received).await
+        stream::serve(instance, route, request, received).await
     } else {
         complete::serve(instance, route, &request, &received).await
     }

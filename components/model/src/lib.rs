@@ -3,6 +3,7 @@
 
 mod admission;
 mod answers;
+mod body;
 mod complete;
 mod handler;
 mod probe;

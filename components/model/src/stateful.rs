@@ -20,7 +20,7 @@ use spillway_telemetry::Reason;
 use crate::complete::{append_quota, describe};
 use crate::handler::{self, Received};
 use crate::record::CallRecord;
-use crate::{Instance, Watch, answers};
+use crate::{Instance, Watch, answers, body};
 
 /// As for other calls.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -50,23 +50,23 @@ pub(crate) fn names_model(head: &RequestHead, below: &str) -> bool {
 /// A request whose body the gateway has read.
 pub(crate) async fn serve_in_hand(
     instance: &'static Instance,
-    received: Received,
+    mut received: Received,
     head: &RequestHead,
     below: &str,
 ) -> Result<Response, ErrorCode> {
-    let body = received.body.clone();
+    let body = std::mem::take(&mut received.body);
     if !names_model(head, below) {
         let sent = ForwardedBody::Whole(body);
         return serve_body(instance, received, sent, head, below, None).await;
     }
-    let request = match ModelRequest::parse(&body, received.operation) {
+    let request = match body::read(body, received.operation).await {
         Ok(request) => request,
         Err(error) => {
             let answer = answers::unreadable(&error);
             return answers::send_own(instance, &received.api.name, received.arrived, answer).await;
         }
     };
-    let sent = ForwardedBody::Whole(body.clone());
+    let sent = ForwardedBody::Whole(Bytes::new());
     serve_body(instance, received, sent, head, below, Some(request)).await
 }
 
@@ -97,7 +97,7 @@ async fn serve_body(
     body: ForwardedBody,
     head: &RequestHead,
     below: &str,
-    asked: Option<ModelRequest<'_>>,
+    asked: Option<ModelRequest>,
 ) -> Result<Response, ErrorCode> {
     let (api, arrived) = (received.api, received.arrived);
     let own_answer = async |answer| answers::send_own(instance, &api.name, arrived, answer).await;

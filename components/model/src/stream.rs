@@ -52,6 +52,7 @@ impl OutgoingBody for ClientStream {
 pub(crate) async fn serve(
     instance: &'static Instance,
     route: &'static Route,
+    request: ModelRequest,
     received: Received,
 ) -> Result<Response, ErrorCode> {
     let quota = received.quota.clone();
@@ -60,6 +61,7 @@ pub(crate) async fn serve(
     spin::spawn(run(
         instance,
         route,
+        request,
         received,
         ClientStream {
             writer,
@@ -100,14 +102,10 @@ pub(crate) async fn serve(
 async fn run(
     instance: &'static Instance,
     route: &'static Route,
+    request: ModelRequest,
     received: Received,
     mut out: ClientStream,
 ) {
-    // It was read before, so it can be read again; to carry it over would tie it to the body it borrows from.
-    let Ok(mut request) = ModelRequest::parse(&received.body, received.operation) else {
-        return;
-    };
-    request.apply(&route.parameters, received.operation);
     let call = Call {
         sender: &SpinSender,
         clock: &SpinClock,

@@ -6,4 +6,4 @@ mod directory;
 mod signature;
 
 pub use directory::{Caller, Directory, Identity};
-pub use signature::{SignatureFault, Signed, content_md5_fits};
+pub use signature::{BodyDigest, SignatureFault, Signed};

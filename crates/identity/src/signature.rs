@@ -152,9 +152,20 @@ impl Signer {
     }
 }
 
-/// Whether a body is the one that `content_md5` was made of.
-pub fn content_md5_fits(content_md5: &str, body: &[u8]) -> bool {
-    BASE64.encode(Md5::digest(body)) == content_md5
+/// The digest of a body, taken piece by piece: a large one is work that others should not wait for.
+#[derive(Default)]
+pub struct BodyDigest(Md5);
+
+impl BodyDigest {
+    /// Takes the next piece.
+    pub fn push(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    /// Whether the body is the one that `Content-MD5` was made of.
+    pub fn fits(self, content_md5: &str) -> bool {
+        BASE64.encode(self.0.finalize()) == content_md5
+    }
 }
 
 fn date(headers: &Headers) -> Option<Duration> {

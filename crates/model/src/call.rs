@@ -51,7 +51,7 @@ pub struct Call<'a, S, C, W> {
     /// The endpoint.
     pub operation: Operation,
     /// The request.
-    pub request: &'a ModelRequest<'a>,
+    pub request: &'a ModelRequest,
     /// Who calls: what the call finds of keys and endpoints is this consumer's. Empty: nobody, who are one consumer all
     /// together.
     pub consumer: &'a str,

@@ -1,13 +1,11 @@
 //! A client's request: read where the gateway must, left to the byte elsewhere.
 
-use std::borrow::Cow;
-
-use serde_json::value::RawValue;
+use bytes::Bytes;
 use serde_json::{Number, Value};
 use spillway_config::Parameters;
 
 use crate::Operation;
-use crate::members::Members;
+use crate::scan::{Members, ObjectScan};
 
 /// A body that cannot be served. The text is for the client.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,8 +20,8 @@ pub struct RequestError {
 /// The top level of a JSON request. Members that the gateway does not read keep their bytes and their order, so
 /// that fields nobody here has heard of reach the provider.
 #[derive(Debug)]
-pub struct ModelRequest<'a> {
-    members: Vec<(Cow<'a, str>, Cow<'a, RawValue>)>,
+pub struct ModelRequest {
+    members: Members,
     /// The model asked for.
     pub model: String,
     /// Whether the answer is to be streamed.
@@ -43,34 +41,66 @@ pub const MAX_MODEL_BYTES: usize = 512;
 /// A character as JSON writes it takes six bytes at most for each of UTF-8's.
 const MAX_WRITTEN_MODEL_BYTES: usize = 6 * MAX_MODEL_BYTES + 2;
 
+/// The longest value that the gateway reads itself, in bytes as written.
+const MAX_READ_BYTES: usize = 16 * 1024;
+
 /// Two names of one thing: the older, and the one that reasoning models want.
 const MAX_TOKENS: [&str; 2] = ["max_tokens", "max_completion_tokens"];
 
-impl<'a> ModelRequest<'a> {
-    /// Reads a body.
+/// A body that is being read, in steps.
+#[derive(Debug)]
+pub struct RequestScan {
+    scan: ObjectScan,
+    operation: Operation,
+}
+
+impl RequestScan {
+    /// For a body.
+    pub fn new(body: Bytes, operation: Operation) -> Self {
+        Self {
+            scan: ObjectScan::new(body),
+            operation,
+        }
+    }
+
+    /// Reads on; `None` where there is more to read, and others should have their turn before.
     ///
     /// # Errors
     /// [`RequestError`] where it is no JSON object, or `model`, `stream` or `stream_options` cannot be used.
-    pub fn parse(body: &'a [u8], operation: Operation) -> Result<Self, RequestError> {
-        let Members(mut members) = serde_json::from_slice(body).map_err(|error| RequestError {
-            message: if body.iter().all(u8::is_ascii_whitespace) {
+    pub fn step(&mut self) -> Option<Result<ModelRequest, RequestError>> {
+        let members = self.scan.step()?.map_err(|error| RequestError {
+            message: if self.scan.is_blank() {
                 "The request has no body. Send a JSON object.".to_owned()
             } else {
                 format!("The request body is not a JSON object that can be read: {error}.")
             },
             param: None,
-        })?;
+        });
+        Some(members.and_then(|members| ModelRequest::of(members, self.operation)))
+    }
+}
+
+impl ModelRequest {
+    /// Reads a body in one go.
+    ///
+    /// # Errors
+    /// As [`RequestScan::step`].
+    pub fn parse(body: &Bytes, operation: Operation) -> Result<Self, RequestError> {
+        let mut scan = RequestScan::new(body.clone(), operation);
+        loop {
+            if let Some(read) = scan.step() {
+                return read;
+            }
+        }
+    }
+
+    fn of(mut members: Members, operation: Operation) -> Result<Self, RequestError> {
         let own = || READ_MEMBERS.into_iter().chain(MAX_TOKENS);
         members.retain(|(key, _)| !own().any(|name| is_misspelt(key, name)));
         for name in READ_MEMBERS {
             keep_last(&mut members, name);
         }
-        let member = |name: &str| {
-            members
-                .iter()
-                .find(|(key, _)| key == name)
-                .map(|(_, value)| value.as_ref())
-        };
+        let member = |name: &str| find(&members, name);
         let model = match member("model").map(read_model) {
             Some(Ok(model)) if model.len() > MAX_MODEL_BYTES => {
                 return Err(wrong(
@@ -92,14 +122,12 @@ impl<'a> ModelRequest<'a> {
                 ));
             }
         };
-        let stream =
-            match member("stream").map(|value| serde_json::from_str::<Option<bool>>(value.get())) {
-                Some(Ok(stream)) => stream.unwrap_or(false),
-                Some(Err(_)) => return Err(wrong("stream", "`stream` must be true or false.")),
-                None => false,
-            };
-        let options = member("stream_options")
-            .map(|value| serde_json::from_str::<Option<StreamOptions>>(value.get()));
+        let stream = match member("stream").map(read_small::<Option<bool>>) {
+            Some(Ok(stream)) => stream.unwrap_or(false),
+            Some(Err(_)) => return Err(wrong("stream", "`stream` must be true or false.")),
+            None => false,
+        };
+        let options = member("stream_options").map(read_small::<Option<StreamOptions>>);
         let wants_usage = match options {
             Some(Ok(options)) => options
                 .and_then(|options| options.include_usage)
@@ -161,9 +189,8 @@ impl<'a> ModelRequest<'a> {
         } else {
             0.0
         };
-        let is_within = |value: &RawValue| {
-            serde_json::from_str::<f64>(value.get())
-                .is_ok_and(|number| (least..=limit).contains(&number))
+        let is_within = |value: &Bytes| {
+            read_small::<f64>(value).is_ok_and(|number| (least..=limit).contains(&number))
         };
         let mut is_there = false;
         for name in synonyms(name) {
@@ -180,25 +207,17 @@ impl<'a> ModelRequest<'a> {
         }
     }
 
-    fn member(&self, name: &str) -> Option<&RawValue> {
-        self.members
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_ref())
+    fn member(&self, name: &str) -> Option<&Bytes> {
+        find(&self.members, name)
     }
 
     /// In the place of the first of its name, or at the end.
     fn set(&mut self, name: &str, value: &Value) {
-        // A value that was read from JSON can be written as it.
-        let Ok(value) = serde_json::value::to_raw_value(value) else {
-            return;
-        };
+        let value = Bytes::from(value.to_string());
         keep_last(&mut self.members, name);
         match self.members.iter_mut().find(|(key, _)| key == name) {
-            Some((_, old)) => *old = Cow::Owned(value),
-            None => self
-                .members
-                .push((Cow::Owned(name.to_owned()), Cow::Owned(value))),
+            Some((_, old)) => *old = value,
+            None => self.members.push((name.to_owned(), value)),
         }
     }
 
@@ -206,17 +225,17 @@ impl<'a> ModelRequest<'a> {
     pub fn body_for(&self, model: &str) -> Vec<u8> {
         let length = self.members.iter().fold(64, |sum: usize, (key, value)| {
             sum.saturating_add(key.len())
-                .saturating_add(value.get().len())
+                .saturating_add(value.len())
                 .saturating_add(8)
         });
         let mut body = Vec::with_capacity(length);
         let mut options = self.stream.then_some(None);
         body.push(b'{');
         for (key, value) in &self.members {
-            match key.as_ref() {
+            match key.as_str() {
                 "model" => push_member(&mut body, key, json_string(model).as_bytes()),
-                "stream_options" if self.stream => options = Some(Some(value.as_ref())),
-                _ => push_member(&mut body, key, value.get().as_bytes()),
+                "stream_options" if self.stream => options = Some(Some(value)),
+                _ => push_member(&mut body, key, value),
             }
         }
         if let Some(options) = options {
@@ -228,12 +247,22 @@ impl<'a> ModelRequest<'a> {
 }
 
 /// The name; of one that is too long only its beginning, enough to tell.
-fn read_model(value: &RawValue) -> serde_json::Result<String> {
-    let written = value.get();
-    if written.len() > MAX_WRITTEN_MODEL_BYTES && written.starts_with('"') {
+fn read_model(value: &Bytes) -> serde_json::Result<String> {
+    if value.len() > MAX_WRITTEN_MODEL_BYTES && value.starts_with(b"\"") {
         return Ok(" ".repeat(MAX_MODEL_BYTES.saturating_add(1)));
     }
-    serde_json::from_str(written)
+    read_small(value)
+}
+
+/// A value that the gateway reads itself. What is longer than any of these is not read, but taken for something else.
+fn read_small<'a, T: serde::Deserialize<'a>>(value: &'a Bytes) -> serde_json::Result<T> {
+    let read = value.get(..MAX_READ_BYTES.min(value.len()));
+    serde_json::from_slice(read.unwrap_or_default())
+}
+
+fn find<'a>(members: &'a Members, name: &str) -> Option<&'a Bytes> {
+    let found = members.iter().find(|(key, _)| key == name);
+    found.map(|(_, value)| value)
 }
 
 /// A parameter's names: its own, and another for the same thing.
@@ -263,7 +292,7 @@ fn is_misspelt(key: &str, name: &str) -> bool {
 }
 
 /// Of several members of one name the last one is what readers take.
-fn keep_last(members: &mut Vec<(Cow<'_, str>, Cow<'_, RawValue>)>, name: &str) {
+fn keep_last(members: &mut Members, name: &str) {
     let last = members.iter().rposition(|(key, _)| key == name);
     let mut index: usize = 0;
     members.retain(|(key, _)| {
@@ -279,9 +308,9 @@ struct StreamOptions {
 }
 
 /// The client's options with the usage chunk asked for.
-fn with_usage(options: Option<&RawValue>) -> String {
+fn with_usage(options: Option<&Bytes>) -> String {
     let mut members = options
-        .and_then(|options| serde_json::from_str::<serde_json::Map<_, _>>(options.get()).ok())
+        .and_then(|options| read_small::<serde_json::Map<_, _>>(options).ok())
         .unwrap_or_default();
     members.retain(|key, _| !is_misspelt(key, "include_usage"));
     members.insert("include_usage".to_owned(), true.into());

@@ -27,6 +27,7 @@ pub use respond::{ResponseWriter, respond, respond_with_stream, response_stream}
 pub use send::{SpinBody, SpinSender};
 pub use spin_sdk::wasip3::http::types::{ErrorCode, Request, Response};
 pub use spin_sdk::wasip3::spawn;
+pub use spin_sdk::wasip3::wit_bindgen::yield_async as take_turns;
 pub use variables::variable;
 
 /// A number that differs from call to call, good for spreading load and for nothing that must be secret.

@@ -11,6 +11,7 @@ mod complete;
 mod scripted;
 mod streams;
 
+use bytes::Bytes;
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,7 +86,7 @@ fn with_call_by<T>(
 ) -> T {
     let catalogue = Catalogue::new(&serde_json::from_str::<Gateway>(document).unwrap()).unwrap();
     let (api, _) = catalogue.api("/llm/v1").unwrap();
-    let request = ModelRequest::parse(body.as_bytes(), operation).unwrap();
+    let request = ModelRequest::parse(&Bytes::copy_from_slice(body.as_bytes()), operation).unwrap();
     let head = head();
     let asked = Asked {
         model: Some(&request.model),
