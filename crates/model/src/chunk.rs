@@ -6,12 +6,16 @@
 
 use std::collections::BTreeSet;
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use spillway_failover::Failure;
-use spillway_sse::{Reader, write_event};
+use spillway_sse::{Event, Reader, write_event};
 
 use crate::Usage;
+use crate::choice::{Choice, Finish};
+use crate::events::{Data, Line, lines};
+use crate::json;
+use crate::said::{ProviderError, Said};
+use crate::usage_chunk::ChunkIdentity;
 
 /// So much is held back at most while no content has come.
 const MAX_HELD_BYTES: usize = 1024 * 1024;
@@ -28,13 +32,14 @@ pub struct ChunkReader {
     out: Vec<u8>,
     has_content: bool,
     /// Choices that have begun and not ended, and those that have ended.
-    open_choices: BTreeSet<u64>,
-    ended_choices: BTreeSet<u64>,
+    open_choices: BTreeSet<i64>,
+    ended_choices: BTreeSet<i64>,
     done: bool,
     usage: Option<Usage>,
+    /// Usage has come by itself, as it does last.
+    has_last_usage: bool,
     /// The usage chunk as it will be sent: kept back, as it must come last.
     usage_chunk: Option<Vec<u8>>,
-    /// `id`, `object`, `created` and `model` of the last chunk, for a usage chunk of our own.
     identity: ChunkIdentity,
 }
 
@@ -47,53 +52,6 @@ pub enum Progress {
     Done,
     /// The provider told of an error, or sent what cannot be read.
     Failed(ProviderError),
-}
-
-/// An error inside a stream that had begun with 200.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProviderError {
-    /// Its kind.
-    pub failure: Failure,
-    /// The provider's error object as JSON, where it sent one.
-    pub error: Option<String>,
-}
-
-#[derive(Debug, Default)]
-struct ChunkIdentity {
-    id: Option<Box<RawValue>>,
-    object: Option<Box<RawValue>>,
-    created: Option<Box<RawValue>>,
-    model: Option<Box<RawValue>>,
-}
-
-#[derive(Deserialize)]
-struct Chunk<'a> {
-    #[serde(borrow, default)]
-    choices: Option<Vec<Choice<'a>>>,
-    #[serde(borrow, default)]
-    usage: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    error: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    id: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    object: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    created: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    model: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Choice<'a> {
-    #[serde(default)]
-    index: Option<u64>,
-    #[serde(borrow, default)]
-    delta: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    text: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    finish_reason: Option<&'a RawValue>,
 }
 
 impl ChunkReader {
@@ -109,6 +67,7 @@ impl ChunkReader {
             ended_choices: BTreeSet::new(),
             done: false,
             usage: None,
+            has_last_usage: false,
             usage_chunk: None,
             identity: ChunkIdentity::default(),
         }
@@ -128,13 +87,12 @@ impl ChunkReader {
         }
         let read = self.reader.push(bytes);
         let progress = self.take_events();
-        if progress == Progress::Open && read.is_err() {
-            return Progress::Failed(ProviderError {
-                failure: Failure::Reset,
-                error: None,
-            });
+        match read {
+            Err(error) if progress == Progress::Open => {
+                Progress::Failed(ProviderError::oversized(error))
+            }
+            _ => progress,
         }
-        progress
     }
 
     /// Says that the provider's stream has ended cleanly. A stream that said neither `[DONE]` nor a
@@ -147,10 +105,7 @@ impl ChunkReader {
                 return failed;
             }
             if !self.done && !self.is_finished() {
-                return Progress::Failed(ProviderError {
-                    failure: Failure::Truncated,
-                    error: None,
-                });
+                return Progress::Failed(ProviderError::bare(Failure::Truncated));
             }
         }
         Progress::Done
@@ -181,13 +136,20 @@ impl ChunkReader {
         self.usage
     }
 
+    /// Whether every choice that has begun has ended, and one has. It may still go on: some providers name an end with
+    /// every chunk, and of several choices one may begin when another has ended.
+    pub fn is_finished(&self) -> bool {
+        self.open_choices.is_empty() && !self.ended_choices.is_empty()
+    }
+
+    /// Whether nothing but `[DONE]` is missing.
+    pub fn is_settled(&self) -> bool {
+        self.is_finished() && self.has_last_usage
+    }
+
     fn take_events(&mut self) -> Progress {
         while let Some(event) = self.reader.next_event() {
-            if event.data.trim_ascii() == b"[DONE]" {
-                self.done = true;
-                return Progress::Done;
-            }
-            match self.take_event(&event.data) {
+            match self.take_event(&event) {
                 Progress::Open => {}
                 ended => return ended,
             }
@@ -195,166 +157,128 @@ impl ChunkReader {
         Progress::Open
     }
 
-    fn take_event(&mut self, data: &[u8]) -> Progress {
-        match serde_json::from_slice::<Chunk<'_>>(data) {
-            Ok(chunk) => self.take_chunk(data, &chunk),
-            // Some engines forget the blank line between events: each line is a chunk then.
-            Err(_) if memchr::memchr(b'\n', data).is_some() => {
-                for line in data.split(|byte| *byte == b'\n') {
-                    let line = line.trim_ascii();
-                    if line == b"[DONE]" {
-                        self.done = true;
-                        return Progress::Done;
-                    }
-                    let progress = match serde_json::from_slice::<Chunk<'_>>(line) {
-                        Ok(chunk) => self.take_chunk(line, &chunk),
-                        Err(_) if line.is_empty() => Progress::Open,
-                        Err(_) => unreadable(),
-                    };
-                    if progress != Progress::Open {
-                        return progress;
-                    }
+    fn take_event(&mut self, event: &Event) -> Progress {
+        for line in lines(event) {
+            let progress = match line {
+                Line::Done => {
+                    self.done = true;
+                    Progress::Done
                 }
-                Progress::Open
+                Line::Data(data) => self.take_data(&data),
+                Line::Failed(error) => Progress::Failed(error),
+            };
+            if progress != Progress::Open {
+                return progress;
             }
-            Err(_) if data.trim_ascii().is_empty() => Progress::Open,
-            Err(_) => unreadable(),
         }
+        Progress::Open
     }
 
-    fn take_chunk(&mut self, data: &[u8], chunk: &Chunk<'_>) -> Progress {
-        let choices = chunk.choices.as_deref().unwrap_or_default();
-        if let Some(error) = chunk.error.filter(|error| error.get() != "null")
-            && choices.is_empty()
-        {
-            return Progress::Failed(ProviderError {
-                failure: Failure::Status(502),
-                error: Some(error.get().to_owned()),
-            });
+    fn take_data(&mut self, data: &Data<'_>) -> Progress {
+        let Some((document, said)) = data.document().and_then(|it| Some((it, Said::of(it)?))) else {
+            // A list, a number: an error's, or nothing's.
+            return match data.document().and_then(crate::said::error_of) {
+                Some(error) => Progress::Failed(error),
+                None => Progress::Open,
+            };
+        };
+        if let Some(error) = said.error(document) {
+            // What is said beside the failure belongs to what was said before it.
+            if self.has_content && said.has_content() {
+                let _ = self.pass_on(data.written, &said);
+            }
+            return Progress::Failed(error);
         }
-        let usage = chunk.usage.filter(|usage| usage.get().starts_with('{'));
-        if let Some(Ok(usage)) = usage.map(|usage| serde_json::from_str::<Usage>(usage.get())) {
-            self.usage = Some(usage);
+        self.take_chunk(data.written, &said)
+    }
+
+    fn take_chunk(&mut self, data: &[u8], said: &Said<'_>) -> Progress {
+        if let Some(usage) = said.usage() {
+            if let Ok(usage) = serde_json::from_str(usage.get()) {
+                self.usage = Some(usage);
+            }
+            self.has_last_usage = said.choices.is_empty();
+            if self.wants_usage {
+                // Also where it came along with text, or without `choices`: clients want it alone, last, and with them.
+                self.usage_chunk = Some(self.identity.usage_chunk(&said.members, usage));
+            }
         }
-        if let Some(usage) = usage
-            && self.wants_usage
-        {
-            // Also where it came along with text, or without `choices`: clients want it alone, last, and with them.
-            self.usage_chunk = Some(self.usage_chunk_of(chunk, usage));
-        }
-        if choices.is_empty() {
-            if usage.is_none() && chunk.choices.is_some() {
+        if said.choices.is_empty() {
+            if said.usage().is_none() && said.members.has("choices") {
                 // Azure's prompt filter results come so: harmless to every client.
-                return self.pass_on(data);
+                return self.pass_on(data, said);
             }
             return Progress::Open;
         }
         if self.wants_usage {
-            self.remember(chunk);
+            self.identity.remember(&said.members);
         }
         if !self.has_content {
-            if self.minds_content_filter && choices.iter().any(Choice::is_filtered) {
-                return Progress::Failed(ProviderError {
-                    failure: Failure::ContentFilter(200),
-                    error: None,
-                });
+            let is_filtered = |choice: &Choice<'_>| choice.finish() == Finish::Filtered;
+            if self.minds_content_filter && said.choices.iter().any(is_filtered) {
+                return Progress::Failed(ProviderError::bare(Failure::ContentFilter(200)));
             }
-            self.has_content = choices.iter().any(Choice::has_content);
+            self.has_content = said.choices.iter().any(is_shown);
         }
-        for choice in choices {
+        for choice in &said.choices {
             self.note(choice);
         }
-        self.pass_on(data)
-    }
-
-    /// Whether every choice that has begun has ended, and one has.
-    pub fn is_finished(&self) -> bool {
-        self.open_choices.is_empty() && !self.ended_choices.is_empty()
+        self.pass_on(data, said)
     }
 
     fn note(&mut self, choice: &Choice<'_>) {
-        let index = choice.index.unwrap_or_default();
-        if choice.is_finished() {
+        let index = choice.index();
+        if choice.finish() != Finish::Open {
             self.open_choices.remove(&index);
             self.ended_choices.insert(index);
-        } else if !self.ended_choices.contains(&index) {
+            return;
+        }
+        // What it still says takes its end back.
+        if choice.has_content() {
+            self.ended_choices.remove(&index);
+        }
+        if !self.ended_choices.contains(&index) {
             self.open_choices.insert(index);
         }
     }
 
-    fn pass_on(&mut self, data: &[u8]) -> Progress {
+    fn pass_on(&mut self, data: &[u8], said: &Said<'_>) -> Progress {
         // Until content comes the output is kept here: a provider that only ever sends empty chunks must not fill
         // the instance's memory.
         let held = self.out.len().saturating_add(data.len());
         if !self.has_content && (held > MAX_HELD_BYTES || self.open_choices.len() > MAX_CHOICES) {
-            return unreadable();
+            return Progress::Failed(ProviderError::bare(Failure::Reset));
         }
-        write_event(&mut self.out, None, &one_line(data));
+        // Counted twice, it would be billed twice.
+        if self.wants_usage && said.usage().is_some() {
+            write_event(&mut self.out, None, &one_line(&without_usage(said)));
+        } else {
+            write_event(&mut self.out, None, &one_line(data));
+        }
         Progress::Open
     }
-
-    fn remember(&mut self, chunk: &Chunk<'_>) {
-        if self.identity.id.is_none() {
-            let owned = |value: Option<&RawValue>| value.map(ToOwned::to_owned);
-            self.identity = ChunkIdentity {
-                id: owned(chunk.id),
-                object: owned(chunk.object),
-                created: owned(chunk.created),
-                model: owned(chunk.model),
-            };
-        }
-    }
-
-    fn usage_chunk_of(&self, chunk: &Chunk<'_>, usage: &RawValue) -> Vec<u8> {
-        let mut text = vec![b'{'];
-        for (name, own, remembered) in [
-            ("id", chunk.id, &self.identity.id),
-            ("object", chunk.object, &self.identity.object),
-            ("created", chunk.created, &self.identity.created),
-            ("model", chunk.model, &self.identity.model),
-        ] {
-            if let Some(value) = own.or(remembered.as_deref()) {
-                text.extend_from_slice(format!("\"{name}\":{},", value.get()).as_bytes());
-            }
-        }
-        text.extend_from_slice(format!("\"choices\":[],\"usage\":{}}}", usage.get()).as_bytes());
-        one_line(&text)
-    }
 }
 
-impl Choice<'_> {
-    fn has_content(&self) -> bool {
-        self.is_finished()
-            || self.text.is_some_and(is_filled)
-            || self.delta.is_some_and(|delta| {
-                serde_json::from_str::<std::collections::BTreeMap<String, &RawValue>>(delta.get())
-                    .is_ok_and(|fields| {
-                        fields
-                            .iter()
-                            .any(|(name, value)| name != "role" && is_filled(value))
-                    })
-            })
-    }
-
-    fn is_finished(&self) -> bool {
-        self.finish_reason.is_some_and(is_filled)
-    }
-
-    fn is_filtered(&self) -> bool {
-        self.finish_reason
-            .is_some_and(|reason| reason.get() == "\"content_filter\"")
-    }
+/// Whether a client has seen something of it.
+fn is_shown(choice: &Choice<'_>) -> bool {
+    choice.finish() != Finish::Open || choice.has_content()
 }
 
-fn is_filled(value: &RawValue) -> bool {
-    !matches!(value.get(), "null" | "\"\"" | "[]" | "{}")
-}
-
-fn unreadable() -> Progress {
-    Progress::Failed(ProviderError {
-        failure: Failure::Reset,
-        error: None,
-    })
+/// The chunk with `"usage": null`, as OpenAI writes all but the last.
+fn without_usage(said: &Said<'_>) -> Vec<u8> {
+    let members: Vec<(String, &RawValue)> = said
+        .members
+        .iter()
+        .map(|(name, value)| {
+            let value = if name == "usage" { RawValue::NULL } else { value };
+            (serde_json::Value::from(name).to_string(), value)
+        })
+        .collect();
+    let members: Vec<String> = members
+        .iter()
+        .map(|(name, value)| format!("{name}:{}", value.get()))
+        .collect();
+    format!("{{{}}}", members.join(",")).into_bytes()
 }
 
 /// JSON on one line: outside of strings a line end is white space, inside it is not allowed.

@@ -1,104 +1,330 @@
-//! Errors in OpenAI's form, however a provider writes them.
+//! What a provider says went wrong, however it writes it, and the same in OpenAI's form.
+//!
+//! One reader for error answers, documents that came with 200, and chunks of streams. Forms it knows, and who writes
+//! them:
+//!
+//! | form | written by |
+//! | --- | --- |
+//! | `{"error": {"message", "type", "param", "code"}}` | OpenAI and most others; numbers as codes: OpenRouter, Gemini |
+//! | `{"error": "text"}`, with `error_type` or `code` beside it | Ollama, llama.cpp, TGI, TEI, xAI |
+//! | `[{"error": {…}}]` | Gemini's OpenAI endpoint |
+//! | `{"errors": [{"message", "code"}]}` | Cloudflare, Cerebras |
+//! | `{"object": "error", "message", "type", "code"}` | vLLM, SGLang, FastChat |
+//! | `{"code", "message", "request_id"}`, `{"code", "msg"}` | Model Studio, SiliconFlow, Zhipu |
+//! | `{"error_code", "error_msg"}`, `{"text", "error_code"}` | Qianfan; FastChat |
+//! | `{"detail": "text"}`, `{"detail": [{"loc", "msg", "type"}]}`, with a `title` | FastAPI; Replicate (RFC 9457) |
+//! | `{"base_resp": {"status_code", "status_msg"}}` | MiniMax |
+//! | `{"Response": {"Error": {"Code", "Message"}}}` | Tencent Cloud |
 
 use http::StatusCode;
 use serde_json::{Map, Value};
 use spillway_forward::openai_error;
 
+use crate::json;
+
 /// The longest error that is read, in bytes. Whatever is longer repeats the request; of it only a beginning is told.
 pub(crate) const MAX_ERROR_BYTES: usize = 16 * 1024;
 
-/// A provider's error document as OpenAI would write it: `{"error": {"message", "type", "param", "code"}}`, with the
-/// provider's own message, type and code, and whatever else stands in the error. `None` where it is no error that can
-/// be read, or longer than [`MAX_ERROR_BYTES`].
-///
-/// Known forms: OpenAI's; a text as `error` (Ollama, llama.cpp); numbers as codes (OpenRouter, Gemini); members of the
-/// document itself (vLLM, Model Studio); Anthropic's.
-pub(crate) fn in_one_form(status: StatusCode, body: &[u8]) -> Option<Value> {
-    if body.len() > MAX_ERROR_BYTES {
-        return None;
-    }
-    let Value::Object(mut document) = serde_json::from_slice(body).ok()? else {
-        return None;
-    };
-    let mut error = match document.remove("error") {
-        Some(Value::Object(error)) => error,
-        Some(Value::String(message)) => Map::from_iter([("message".to_owned(), message.into())]),
-        Some(_) => return None,
-        None if document.get("message").is_some_and(Value::is_string) => {
-            document
-                .retain(|name, _| matches!(name.as_str(), "message" | "type" | "param" | "code"));
-            document
-        }
-        None => return None,
-    };
-    let message = match error.remove("message") {
-        Some(Value::String(message)) => message,
-        None | Some(Value::Null) => format!("The model provider answered {status}."),
-        Some(other) => other.to_string(),
-    };
-    let ours = openai_error(status, "", &message);
-    let kind = ours.pointer("/error/type").cloned().unwrap_or_default();
-    error.insert("message".to_owned(), message.into());
-    if !error.get("type").is_some_and(Value::is_string) {
-        error.insert("type".to_owned(), kind);
-    }
-    for name in ["param", "code"] {
-        let value = match error.remove(name) {
-            Some(text @ Value::String(_)) => text,
-            Some(Value::Number(number)) => number.to_string().into(),
-            _ => Value::Null,
-        };
-        error.insert(name.to_owned(), value);
-    }
-    Some(Value::Object(Map::from_iter([(
-        "error".to_owned(),
-        Value::Object(error),
-    )])))
+/// Members that hold the words of an error, the most telling first.
+const MESSAGES: [&str; 9] = [
+    "message",
+    "msg",
+    "error_msg",
+    "errmsg",
+    "error_message",
+    "status_msg",
+    "Message",
+    "detail",
+    "error_description",
+];
+
+const CODES: [&str; 6] = [
+    "code",
+    "error_code",
+    "errcode",
+    "status_code",
+    "Code",
+    "status",
+];
+
+const TYPES: [&str; 2] = ["type", "error_type"];
+
+/// Codes that say that all is well.
+const FINE: [&str; 5] = ["0", "200", "success", "ok", "succeeded"];
+
+/// What a provider says went wrong.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct UpstreamError {
+    /// Its error as OpenAI would name the members, as far as there are any.
+    error: Map<String, Value>,
+    /// The status that it names.
+    pub status: Option<u16>,
 }
 
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn every_form_becomes_one() {
-        let form = |body: Value| in_one_form(StatusCode::BAD_REQUEST, body.to_string().as_bytes());
-        let expected = |kind: &str, code: Value| {
-            Some(json!({"error": {"message": "m", "type": kind, "param": null, "code": code}}))
-        };
-        let ours = "invalid_request_error";
-        for (body, wanted) in [
-            (
-                json!({"error": {"message": "m", "type": "t", "param": null, "code": "c"}}),
-                expected("t", json!("c")),
-            ),
-            (json!({"error": "m"}), expected(ours, Value::Null)),
-            (
-                json!({"error": {"message": "m", "code": 400}}),
-                expected(ours, json!("400")),
-            ),
-            (
-                json!({"object": "error", "message": "m", "type": "T", "param": null, "code": 400}),
-                expected("T", json!("400")),
-            ),
-            (
-                json!({"code": "InvalidParameter", "message": "m", "request_id": "r"}),
-                expected(ours, json!("InvalidParameter")),
-            ),
-            (
-                json!({"type": "error", "error": {"type": "t", "message": "m"}}),
-                expected("t", Value::Null),
-            ),
-            (json!({"detail": "m"}), None),
-            (json!({"error": [1]}), None),
-            (json!([]), None),
-        ] {
-            assert_eq!(form(body.clone()), wanted, "{body}");
+impl UpstreamError {
+    /// Out of an error answer. `None` where it cannot be read, or is longer than [`MAX_ERROR_BYTES`].
+    pub(crate) fn read(body: &[u8]) -> Option<Self> {
+        if body.len() > MAX_ERROR_BYTES {
+            return None;
         }
-        let more = form(json!({"error": {"message": {"a": 1}, "innererror": {"b": 2}}})).unwrap();
-        assert_eq!(more["error"]["message"], "{\"a\":1}");
-        assert_eq!(more["error"]["innererror"]["b"], 2);
+        match json::value(body)? {
+            Value::String(text) => Self::of_text(&text),
+            document => Self::of(document),
+        }
     }
+
+    /// In words that are in no form.
+    pub(crate) fn of_text(text: &str) -> Option<Self> {
+        let text = text.trim();
+        (!text.is_empty()).then(|| Self {
+            error: Map::from_iter([("message".to_owned(), text.into())]),
+            status: None,
+        })
+    }
+
+    /// Out of a document. `None` where it tells of no error.
+    pub(crate) fn of(document: Value) -> Option<Self> {
+        let mut document = match document {
+            Value::Array(list) => return list.into_iter().find_map(Self::of),
+            Value::Object(document) => document,
+            _ => return None,
+        };
+        let beside = Beside::of(&document);
+        let found = match document.remove("error") {
+            Some(Value::Object(error)) if !error.is_empty() => Some(error),
+            Some(Value::String(text)) if !text.trim().is_empty() => Some(message(text.into())),
+            Some(list @ Value::Array(_)) => return Self::of(list).map(|error| error.with(beside)),
+            _ => None,
+        };
+        let error = found
+            .or_else(|| in_list(&mut document, "errors"))
+            .or_else(|| in_base_resp(&mut document))
+            .or_else(|| in_response(&mut document))
+            .or_else(|| bare(document))?;
+        Some(Self { error: named(error), status: None }.with(beside))
+    }
+
+    fn with(mut self, beside: Beside) -> Self {
+        for (name, value) in [("code", beside.code), ("type", beside.kind)] {
+            if let Some(value) = value {
+                self.error.entry(name).or_insert(value);
+            }
+        }
+        self.status = self
+            .status
+            .or_else(|| self.error.get("code").and_then(status_in))
+            .or_else(|| self.error.get("status").and_then(status_in))
+            .or(beside.status);
+        self
+    }
+
+    /// All that tells what kind of error it is, in lower case; nothing that might quote the request at length.
+    pub(crate) fn words(&self) -> String {
+        let error = Value::Object(self.error.clone());
+        let mut words = String::new();
+        for place in [
+            "/code",
+            "/type",
+            "/status",
+            "/message",
+            "/innererror/code",
+            "/details/0/reason",
+            "/metadata/raw",
+            "/metadata/error_type",
+        ] {
+            match error.pointer(place) {
+                Some(Value::String(text)) => words.push_str(text),
+                Some(Value::Number(number)) => words.push_str(&number.to_string()),
+                _ => continue,
+            }
+            words.push('\n');
+        }
+        words.to_lowercase()
+    }
+
+    /// The code, as text.
+    pub(crate) fn code(&self) -> Option<String> {
+        self.error.get("code").and_then(written)
+    }
+
+    /// The error alone, as JSON.
+    pub(crate) fn into_json(self) -> String {
+        Value::Object(self.error).to_string()
+    }
+
+    /// As OpenAI would write it: the provider's own message, type and code, and whatever else stands in the error.
+    pub(crate) fn into_document(self, status: StatusCode) -> Value {
+        let mut error = self.error;
+        let message = match error.remove("message") {
+            Some(Value::String(message)) if !message.trim().is_empty() => message,
+            None | Some(Value::Null | Value::String(_)) => {
+                format!("The model provider answered {status}.")
+            }
+            Some(other) => other.to_string(),
+        };
+        let ours = openai_error(status, "", &message);
+        let kind = ours.pointer("/error/type").cloned().unwrap_or_default();
+        error.insert("message".to_owned(), message.into());
+        if !error.get("type").is_some_and(Value::is_string) {
+            error.insert("type".to_owned(), kind);
+        }
+        for name in ["param", "code"] {
+            let value = error.remove(name).and_then(|value| written(&value));
+            error.insert(name.to_owned(), value.map_or(Value::Null, Value::String));
+        }
+        Value::Object(Map::from_iter([(
+            "error".to_owned(),
+            Value::Object(error),
+        )]))
+    }
+}
+
+/// A provider's error document as OpenAI would write it. `None` where it is no error that can be read.
+pub(crate) fn in_one_form(status: StatusCode, body: &[u8]) -> Option<Value> {
+    UpstreamError::read(body).map(|error| error.into_document(status))
+}
+
+/// What stands beside the error in its document.
+struct Beside {
+    code: Option<Value>,
+    kind: Option<Value>,
+    status: Option<u16>,
+}
+
+impl Beside {
+    fn of(document: &Map<String, Value>) -> Self {
+        let is_word = |value: &&Value| value.is_string() || value.is_number();
+        let first = |names: &[&str]| {
+            let mut values = names.iter().filter_map(|name| document.get(*name));
+            values.find(is_word).cloned()
+        };
+        Self {
+            // The type of a whole document is "error" for Anthropic, which says nothing.
+            kind: first(&TYPES).filter(|kind| kind != "error"),
+            status: CODES
+                .iter()
+                .filter_map(|name| document.get(*name))
+                .find_map(status_in),
+            code: first(&CODES[..5]),
+        }
+    }
+}
+
+/// The first of a list of errors.
+fn in_list(document: &mut Map<String, Value>, name: &str) -> Option<Map<String, Value>> {
+    let first = match document.remove(name)? {
+        Value::Array(list) => list.into_iter().next()?,
+        other => other,
+    };
+    match first {
+        Value::Object(error) if !error.is_empty() => Some(error),
+        text @ Value::String(_) => Some(message(text)),
+        _ => None,
+    }
+}
+
+fn in_base_resp(document: &mut Map<String, Value>) -> Option<Map<String, Value>> {
+    match document.remove("base_resp")? {
+        Value::Object(base) if !is_fine(base.get("status_code")) => Some(base),
+        _ => None,
+    }
+}
+
+fn in_response(document: &mut Map<String, Value>) -> Option<Map<String, Value>> {
+    match document.get_mut("Response")?.get_mut("Error")?.take() {
+        Value::Object(error) => Some(error),
+        _ => None,
+    }
+}
+
+/// An error that is the document itself.
+fn bare(document: Map<String, Value>) -> Option<Map<String, Value>> {
+    let has = |name: &str| document.get(name).is_some_and(is_said);
+    let has_code = document.contains_key("error_code");
+    let tells = MESSAGES.iter().any(|name| has(name)) || (has("text") && has_code);
+    let code = CODES.iter().find_map(|name| document.get(*name));
+    let is_error = document.get("object").is_some_and(|object| object == "error");
+    if !tells || (code.is_some() && is_fine(code) && !is_error) {
+        return None;
+    }
+    let kept = |name: &str| {
+        MESSAGES.contains(&name)
+            || CODES.contains(&name)
+            || TYPES.contains(&name)
+            || matches!(name, "param")
+            || (name == "text" && has_code)
+    };
+    Some(document.into_iter().filter(|(name, _)| kept(name)).collect())
+}
+
+/// The members under OpenAI's names.
+fn named(mut error: Map<String, Value>) -> Map<String, Value> {
+    let found = MESSAGES
+        .iter()
+        .chain(&["error", "text"])
+        .find(|name| error.get(**name).is_some_and(is_said));
+    if let Some(name) = found
+        && let Some(value) = error.remove(*name)
+    {
+        error.insert("message".to_owned(), of_parts(value));
+    }
+    for (name, others) in [("code", &CODES[1..5]), ("type", &TYPES[1..])] {
+        if !error.get(name).is_some_and(is_said)
+            && let Some(value) = others.iter().find_map(|other| error.remove(*other))
+        {
+            error.insert(name.to_owned(), value);
+        }
+    }
+    error
+}
+
+/// FastAPI's list of what is wrong with a request as one sentence each; anything else as it is.
+fn of_parts(value: Value) -> Value {
+    let Value::Array(parts) = &value else {
+        return value;
+    };
+    let told: Option<Vec<String>> = parts
+        .iter()
+        .map(|part| {
+            let message = part.get("msg")?.as_str()?;
+            let place = part.get("loc").and_then(Value::as_array);
+            let place: Vec<String> = place.into_iter().flatten().filter_map(written).collect();
+            Some(format!("{}: {message}", place.join(".")))
+        })
+        .collect();
+    told.map_or(value, |told| told.join("; ").into())
+}
+
+fn message(text: Value) -> Map<String, Value> {
+    Map::from_iter([("message".to_owned(), text)])
+}
+
+fn is_said(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(_) => false,
+        Value::String(text) => !text.trim().is_empty(),
+        Value::Number(_) => true,
+        Value::Array(list) => !list.is_empty(),
+        Value::Object(object) => !object.is_empty(),
+    }
+}
+
+fn is_fine(code: Option<&Value>) -> bool {
+    code.is_none_or(|code| {
+        code.is_null() || written(code).is_some_and(|code| FINE.contains(&code.to_lowercase().as_str()))
+    })
+}
+
+fn written(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// A status of an error that stands there as a number, or as its digits.
+fn status_in(value: &Value) -> Option<u16> {
+    let status = written(value)?.parse().ok()?;
+    (400..=599).contains(&status).then_some(status)
 }

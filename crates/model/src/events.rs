@@ -1,0 +1,69 @@
+//! From the events of a provider's stream to the documents in them.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+use spillway_sse::Event;
+
+use crate::json::sound;
+use crate::said::{ProviderError, bare_words, error_event};
+use spillway_failover::Failure;
+
+/// One document of a stream.
+#[derive(Debug)]
+pub(crate) struct Data<'a> {
+    /// As the provider wrote it, which is how it is passed on.
+    pub written: &'a [u8],
+    /// As RFC 8259 has it.
+    sound: Cow<'a, [u8]>,
+}
+
+/// What one event says, piece by piece.
+#[derive(Debug)]
+pub(crate) enum Line<'a> {
+    /// `[DONE]`.
+    Done,
+    /// A chunk, or an error in the form of one.
+    Data(Data<'a>),
+    /// Something went wrong.
+    Failed(ProviderError),
+}
+
+impl Data<'_> {
+    pub(crate) fn document(&self) -> Option<&RawValue> {
+        serde_json::from_slice(&self.sound).ok()
+    }
+}
+
+/// What an event says. Some engines forget the blank line between events: each line is a document then.
+pub(crate) fn lines(event: &Event) -> Vec<Line<'_>> {
+    let data = event.data.trim_ascii();
+    if event.name.as_deref() == Some(b"error") {
+        return vec![Line::Failed(error_event(data))];
+    }
+    match line(data) {
+        Some(Line::Failed(_)) if memchr::memchr2(b'\n', b'\r', data).is_some() => data
+            .split(|byte| matches!(byte, b'\n' | b'\r'))
+            .filter_map(line)
+            .collect(),
+        one => one.into_iter().collect(),
+    }
+}
+
+/// `None` where it says nothing.
+fn line(data: &[u8]) -> Option<Line<'_>> {
+    let data = data.trim_ascii();
+    if data == b"[DONE]" {
+        return Some(Line::Done);
+    }
+    if let Some(words) = bare_words(data) {
+        return words.map(Line::Failed);
+    }
+    Some(match sound(data) {
+        Some(sound) => Line::Data(Data {
+            written: data,
+            sound,
+        }),
+        None => Line::Failed(ProviderError::bare(Failure::Reset)),
+    })
+}

@@ -1,0 +1,142 @@
+//! What a provider says in one piece of its answer: content, the end, or that something went wrong.
+
+use serde_json::value::RawValue;
+use spillway_failover::Failure;
+
+use crate::choice::{Choice, Finish};
+use crate::error_form::{MAX_ERROR_BYTES, UpstreamError};
+use crate::json::{self, Members, elements, is_filled};
+use crate::refusal::failure_within_success;
+
+/// What some providers send in the place of a comment, so that the connection is not taken for a dead one.
+const PINGS: [&str; 7] = ["", "null", "ping", "pong", "keep-alive", "keepalive", "heartbeat"];
+
+/// The longest words of an error that are in no form.
+const MAX_WORDS_BYTES: usize = 500;
+
+/// An error inside an answer that had begun with 200.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderError {
+    /// Its kind.
+    pub failure: Failure,
+    /// The provider's error object as JSON, where it sent one.
+    pub error: Option<String>,
+}
+
+/// A chunk, or a document: what the gateway reads of it.
+#[derive(Debug, Default)]
+pub(crate) struct Said<'a> {
+    pub members: Members<'a>,
+    pub choices: Vec<Choice<'a>>,
+}
+
+impl ProviderError {
+    pub(crate) fn bare(failure: Failure) -> Self {
+        Self {
+            failure,
+            error: None,
+        }
+    }
+
+    /// In the provider's words.
+    pub(crate) fn of(error: UpstreamError) -> Self {
+        Self {
+            failure: failure_within_success(&error),
+            error: Some(error.into_json()),
+        }
+    }
+
+    /// In words that are in no form.
+    pub(crate) fn of_text(text: &str) -> Self {
+        let end = text.floor_char_boundary(MAX_WORDS_BYTES);
+        let beginning = text.get(..end).unwrap_or_default();
+        UpstreamError::of_text(beginning).map_or(Self::bare(Failure::Status(502)), Self::of)
+    }
+
+    /// In a value that says that there was an error, in whatever form.
+    fn in_value(value: &RawValue) -> Self {
+        let written = value.get();
+        if written.len() > MAX_ERROR_BYTES {
+            let end = written.floor_char_boundary(MAX_ERROR_BYTES);
+            return Self {
+                failure: Failure::Status(502),
+                error: written.get(..end).map(ToOwned::to_owned),
+            };
+        }
+        let document = format!("{{\"error\":{written}}}");
+        json::value(document.as_bytes())
+            .and_then(UpstreamError::of)
+            .map_or_else(|| Self::of_text(written), Self::of)
+    }
+}
+
+impl<'a> Said<'a> {
+    /// `None` where it is no object.
+    pub(crate) fn of(document: &'a RawValue) -> Option<Self> {
+        let members = Members::of(document)?;
+        let choices = members.get("choices").map(elements).unwrap_or_default();
+        let choices = choices.into_iter().filter_map(Choice::of).collect();
+        Some(Self { members, choices })
+    }
+
+    /// What it says of tokens.
+    pub(crate) fn usage(&self) -> Option<&'a RawValue> {
+        self.members
+            .get("usage")
+            .filter(|usage| usage.get().starts_with('{'))
+    }
+
+    pub(crate) fn has_content(&self) -> bool {
+        self.choices.iter().any(Choice::has_content)
+    }
+
+    /// The error that it tells of: beside the choices, in one of them, as the end of one, or in the place of them.
+    pub(crate) fn error(&self, document: &RawValue) -> Option<ProviderError> {
+        let beside = self.members.get("error");
+        let beside = beside.filter(|error| is_filled(error) && error.get() != "false");
+        if beside.is_some() || (self.choices.is_empty() && self.usage().is_none()) {
+            return error_of(document);
+        }
+        if let Some(error) = self.choices.iter().find_map(Choice::error) {
+            return Some(ProviderError::in_value(error));
+        }
+        self.choices.iter().find_map(|choice| match choice.finish() {
+            Finish::Failed(reason) => Some(ProviderError::of_text(&format!(
+                "The model ended its answer with `{reason}`."
+            ))),
+            _ => None,
+        })
+    }
+}
+
+/// The error that a document without choices tells of, if any.
+pub(crate) fn error_of(document: &RawValue) -> Option<ProviderError> {
+    if document.get().len() > MAX_ERROR_BYTES {
+        let members = Members::of(document)?;
+        return members.get("error").filter(|error| is_filled(error)).map(ProviderError::in_value);
+    }
+    let document = json::value(document.get().as_bytes())?;
+    UpstreamError::of(document).map(ProviderError::of)
+}
+
+/// The error that an event of this type tells of, whatever stands in it.
+pub(crate) fn error_event(data: &[u8]) -> ProviderError {
+    let beginning = data.get(..MAX_ERROR_BYTES).unwrap_or(data);
+    match UpstreamError::read(beginning) {
+        Some(error) => ProviderError::of(error),
+        None => ProviderError::of_text(&String::from_utf8_lossy(beginning)),
+    }
+}
+
+/// What data says that are no JSON: nothing, or what went wrong in bare words. `None` where they should have been JSON.
+pub(crate) fn bare_words(data: &[u8]) -> Option<Option<ProviderError>> {
+    let text = String::from_utf8_lossy(data);
+    let text = text.trim();
+    if PINGS.contains(&text.to_lowercase().as_str()) {
+        return Some(None);
+    }
+    if text.starts_with(['{', '[', '"']) {
+        return None;
+    }
+    Some(Some(ProviderError::of_text(text)))
+}
