@@ -1,9 +1,15 @@
 //! Spin's `allowed_outbound_hosts`: which hosts a component may send to. An entry means here what it means to
 //! Spin 4.1: `scheme://host[:port]`, each part with wildcards of its own.
 
-use ipnet::IpNet;
+mod entry;
+mod host_pattern;
+mod port;
+mod scheme;
+
 use url::Host;
 
+use self::entry::Entry;
+pub(crate) use self::port::default_port;
 use crate::{Error, template};
 
 /// The entries of one component.
@@ -51,199 +57,8 @@ impl AllowedHosts {
 
     /// Whether a text with templates, in canonical form, is one of the entries, or no host is refused at all.
     pub(crate) fn allows_template(&self, canonical: &str) -> bool {
-        let everything = |entry: &Entry| {
-            entry.scheme == Scheme::Any && entry.host == HostPattern::Any && entry.port == Port::Any
-        };
-        self.entries.iter().any(everything) || self.templates.iter().any(|entry| entry == canonical)
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Entry {
-    scheme: Scheme,
-    host: HostPattern,
-    port: Port,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Scheme {
-    Any,
-    One(String),
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum HostPattern {
-    Any,
-    /// Below this domain, which begins with a dot.
-    Below(String),
-    /// The application itself, for URLs without a host: no host that one could name.
-    Itself,
-    One(Host),
-    Network(IpNet),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Port {
-    Any,
-    One(u16),
-    /// From the first, to before the second.
-    Range(u16, u16),
-}
-
-impl Entry {
-    fn parse(text: &str) -> Result<Self, Error> {
-        Self::parse_parts(text.trim()).map_err(|reason| Error::AllowedHost {
-            entry: text.to_owned(),
-            reason,
-        })
-    }
-
-    fn parse_parts(text: &str) -> Result<Self, &'static str> {
-        if text == "insecure:allow-all" {
-            return Err("write `*://*:*` to allow everything");
-        }
-        let Some((scheme, rest)) = text.split_once("://") else {
-            return Err("it has no scheme; the form is `scheme://host[:port]`, with `*` for any");
-        };
-        let (host, port) = split_port(rest)?;
-        Ok(Self {
-            port: Port::parse(port, scheme)?,
-            scheme: Scheme::parse(scheme)?,
-            host: HostPattern::parse(host)?,
-        })
-    }
-
-    fn allows(&self, scheme: &str, host: &Host, port: Option<u16>) -> bool {
-        self.scheme.allows(scheme)
-            && self.host.allows(host)
-            && self.port.allows(port.or_else(|| default_port(scheme)))
-    }
-}
-
-/// Splits `host:port`. The colons of an IPv6 network, which has no brackets, belong to it.
-fn split_port(rest: &str) -> Result<(&str, &str), &'static str> {
-    if HostPattern::parse(rest).is_ok() {
-        return Ok((rest, ""));
-    }
-    let Some((host, port)) = rest.rsplit_once(':') else {
-        return Ok((rest, ""));
-    };
-    match port.split_once('/') {
-        None => Ok((host, port)),
-        Some((port, "")) => Ok((host, port)),
-        Some(_) => Err("it has a path, and only hosts are allowed"),
-    }
-}
-
-impl Scheme {
-    fn parse(text: &str) -> Result<Self, &'static str> {
-        match text {
-            "*" => Ok(Self::Any),
-            _ if text.starts_with('{') => {
-                Err("lists of schemes are not supported: write one entry for each")
-            }
-            _ if text.chars().all(char::is_alphabetic) => Ok(Self::One(text.to_owned())),
-            _ => Err("a scheme has letters only"),
-        }
-    }
-
-    fn allows(&self, scheme: &str) -> bool {
-        match self {
-            Self::Any => true,
-            Self::One(one) => one == scheme,
-        }
-    }
-}
-
-impl HostPattern {
-    fn parse(text: &str) -> Result<Self, &'static str> {
-        let text = text.trim();
-        match text {
-            "*" => return Ok(Self::Any),
-            "self" | "self.alt" => return Ok(Self::Itself),
-            _ if text.starts_with('{') => {
-                return Err("lists of hosts are not supported: write one entry for each");
-            }
-            _ => {}
-        }
-        if let Ok(network) = text.parse() {
-            return Ok(Self::Network(network));
-        }
-        let text = text.strip_suffix('/').unwrap_or(text);
-        if text.contains('/') {
-            return Err("it has a path, and only hosts are allowed");
-        }
-        if let Some(domain) = text.strip_prefix("*.") {
-            return match Host::parse(domain) {
-                Ok(Host::Domain(domain)) if !domain.contains('*') => {
-                    Ok(Self::Below(format!(".{domain}")))
-                }
-                _ => Err("after `*.` comes a domain"),
-            };
-        }
-        if text.contains('*') {
-            return Err("a `*` is the whole host, or its first part as in `*.example.com`");
-        }
-        Host::parse(text)
-            .map(Self::One)
-            .map_err(|_| "its host is neither a name nor an address")
-    }
-
-    fn allows(&self, host: &Host) -> bool {
-        match (self, host) {
-            (Self::Any, _) => true,
-            (Self::Below(domain), Host::Domain(name)) => name.ends_with(domain),
-            (Self::One(one), host) => one == host,
-            (Self::Network(IpNet::V4(network)), Host::Ipv4(address)) => network.contains(address),
-            (Self::Network(IpNet::V6(network)), Host::Ipv6(address)) => network.contains(address),
-            (Self::Below(_) | Self::Itself | Self::Network(_), _) => false,
-        }
-    }
-}
-
-impl Port {
-    fn parse(text: &str, scheme: &str) -> Result<Self, &'static str> {
-        if text.is_empty() {
-            return default_port(scheme)
-                .map(Self::One)
-                .ok_or("its scheme has no port of its own: add one, or `:*`");
-        }
-        if text == "*" {
-            return Ok(Self::Any);
-        }
-        if text.starts_with('{') {
-            return Err("lists of ports are not supported: write one entry for each");
-        }
-        let number = |text: &str| {
-            text.parse()
-                .map_err(|_| "its port is no number from 0 to 65535")
-        };
-        match text.split_once("..") {
-            Some((first, end)) => Ok(Self::Range(number(first)?, number(end)?)),
-            None => Ok(Self::One(number(text)?)),
-        }
-    }
-
-    fn allows(self, port: Option<u16>) -> bool {
-        match (self, port) {
-            (Self::Any, _) => true,
-            (Self::One(one), Some(port)) => one == port,
-            (Self::Range(first, end), Some(port)) => (first..end).contains(&port),
-            (Self::One(_) | Self::Range(..), None) => false,
-        }
-    }
-}
-
-/// The ports that Spin knows. `rediss` is not among them.
-pub(crate) fn default_port(scheme: &str) -> Option<u16> {
-    match scheme {
-        "http" => Some(80),
-        "https" => Some(443),
-        "redis" => Some(6379),
-        "mysql" => Some(3306),
-        "postgres" => Some(5432),
-        "mqtt" => Some(1883),
-        _ => None,
+        self.entries.iter().any(Entry::allows_everything)
+            || self.templates.iter().any(|entry| entry == canonical)
     }
 }
 

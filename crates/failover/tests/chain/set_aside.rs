@@ -1,6 +1,11 @@
 //! What is set aside is passed by, used in need, or waited for.
 
-use super::*;
+use std::time::Duration;
+
+use spillway_config::{Fallback, TimeSpan};
+use spillway_failover::{Budget, Chain, Failure, Outcome, Step, Stop, Way};
+
+use crate::{ANN, Call, assert_waits, fail_all, pools};
 
 #[test]
 fn while_all_keys_cool_a_call_waits_or_is_told_for_how_long() {
