@@ -24,8 +24,14 @@ pub enum Failure {
     ContextLength(u16),
     /// The provider's content filter stopped the request, or the whole answer; with the answer's status.
     ContentFilter(u16),
+    /// The provider does not take the key, though its status says something else; with that status.
+    DeadKey(u16),
+    /// Nothing is left on the key's account, though the status says something else; with that status.
+    NoCredit(u16),
     /// The gateway had no room for the answer.
     NoRoom,
+    /// The answer, or an event of it, is larger than the gateway reads. It would be again.
+    TooLarge,
     /// A status that tells of an error (or a success that carried an error object, as 502).
     Status(u16),
 }
@@ -53,7 +59,10 @@ impl Failure {
             Self::Truncated => "truncated",
             Self::ContextLength(_) => "context_length",
             Self::ContentFilter(_) => "content_filter",
+            Self::DeadKey(_) => "dead_key",
+            Self::NoCredit(_) => "no_credit",
             Self::NoRoom => "no_room",
+            Self::TooLarge => "too_large",
             Self::Status(status) => return Cow::Owned(status.to_string()),
         })
     }
@@ -67,9 +76,10 @@ impl Failure {
             | Self::Reset
             | Self::Truncated
             | Self::Status(408 | 500..=599) => Blame::Endpoint,
-            Self::Status(401..=403 | 429) => Blame::Key,
+            Self::Status(401..=403 | 429) | Self::DeadKey(_) | Self::NoCredit(_) => Blame::Key,
             Self::HostNotAllowed
             | Self::NoRoom
+            | Self::TooLarge
             | Self::ContextLength(_)
             | Self::ContentFilter(_)
             | Self::Status(_) => Blame::Nobody,
@@ -97,15 +107,26 @@ impl Failure {
             | (FallbackCondition::Truncated, Self::Truncated)
             | (FallbackCondition::ContextLength, Self::ContextLength(_))
             | (FallbackCondition::ContentFilter, Self::ContentFilter(_)) => true,
+            // By the status that it came with, and by the one that says what it is.
+            (FallbackCondition::Status(pattern), Self::DeadKey(status)) => {
+                fits(pattern, status) || fits(pattern, 401)
+            }
+            (FallbackCondition::Status(pattern), Self::NoCredit(status)) => {
+                fits(pattern, status) || fits(pattern, 402)
+            }
             (
                 FallbackCondition::Status(pattern),
                 Self::Status(status) | Self::ContextLength(status) | Self::ContentFilter(status),
-            ) => match pattern {
-                StatusPattern::Exact(wanted) => wanted == status,
-                StatusPattern::Class(digit) => status / 100 == digit,
-            },
+            ) => fits(pattern, status),
             _ => false,
         }
+    }
+}
+
+fn fits(pattern: StatusPattern, status: u16) -> bool {
+    match pattern {
+        StatusPattern::Exact(wanted) => wanted == status,
+        StatusPattern::Class(digit) => status / 100 == digit,
     }
 }
 

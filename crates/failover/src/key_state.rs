@@ -119,8 +119,8 @@ impl KeyFault {
     /// What a failure for which the key is to blame says against it.
     pub(crate) fn of(failure: Failure, retry_after: Option<Duration>) -> Self {
         match failure {
-            Failure::Status(401) => Self::Unknown,
-            Failure::Status(402) => Self::Unpaid,
+            Failure::Status(401) | Failure::DeadKey(_) => Self::Unknown,
+            Failure::Status(402) | Failure::NoCredit(_) => Self::Unpaid,
             Failure::Status(403) => Self::Forbidden,
             _ => Self::Limited(retry_after),
         }

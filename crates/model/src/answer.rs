@@ -125,13 +125,17 @@ impl AttemptFailure {
             Failure::Timeout | Failure::FirstTokenTimeout => {
                 (StatusCode::GATEWAY_TIMEOUT, Reason::UpstreamTimeout)
             }
-            Failure::Reset | Failure::Truncated => (StatusCode::BAD_GATEWAY, Reason::UpstreamError),
+            Failure::Reset | Failure::Truncated | Failure::TooLarge => {
+                (StatusCode::BAD_GATEWAY, Reason::UpstreamError)
+            }
             Failure::NoRoom => (StatusCode::SERVICE_UNAVAILABLE, Reason::Overloaded),
             // A filter that emptied an answer of 200 refused what was asked.
             Failure::ContentFilter(200) => (StatusCode::BAD_REQUEST, Reason::UpstreamStatus),
             Failure::Status(status)
             | Failure::ContextLength(status)
-            | Failure::ContentFilter(status) => (
+            | Failure::ContentFilter(status)
+            | Failure::DeadKey(status)
+            | Failure::NoCredit(status) => (
                 StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY),
                 Reason::UpstreamStatus,
             ),

@@ -8,45 +8,37 @@ use spillway_failover::Failure;
 use spillway_sse::Reader;
 
 use crate::ProviderError;
-
-/// More choices or tool calls than any provider gives.
-const MOST_PARTS: usize = 1024;
+use crate::assembled_choice::{AssembledChoice, MAX_PARTS, number};
+use crate::events::{Data, Line, lines};
+use crate::json;
+use crate::said::{Said, error_of};
 
 /// Puts a stream's chunks together to the answer that was asked for.
 ///
 /// # Errors
 /// A stream that broke off, told of an error, or cannot be read.
 pub fn as_document(stream: &[u8]) -> Result<Bytes, ProviderError> {
-    let failed = |failure, error| ProviderError { failure, error };
-    let mut reader = Reader::default();
+    let mut reader = Reader::default().taking_strays();
     let read = reader.push(stream).and_then(|()| reader.finish());
     let mut answer = Answer::default();
     let mut is_done = false;
-    while let Some(event) = reader.next_event() {
-        let data = event.data.trim_ascii();
-        if data == b"[DONE]" {
-            is_done = true;
-            break;
-        }
-        if data.is_empty() {
-            continue;
-        }
-        let chunk: Map<String, Value> =
-            serde_json::from_slice(data).map_err(|_| failed(Failure::Reset, None))?;
-        let choices = chunk.get("choices").and_then(Value::as_array);
-        let is_empty = choices.is_none_or(Vec::is_empty);
-        match chunk.get("error") {
-            Some(error) if !error.is_null() && is_empty => {
-                return Err(failed(Failure::Status(502), Some(error.to_string())));
+    'stream: while let Some(event) = reader.next_event() {
+        for line in lines(&event) {
+            match line {
+                Line::Done => {
+                    is_done = true;
+                    break 'stream;
+                }
+                Line::Failed(error) => return Err(error),
+                Line::Data(data) => answer.take_data(&data)?,
             }
-            _ => answer.take(chunk),
         }
     }
-    if read.is_err() {
-        return Err(failed(Failure::Reset, None));
+    if let (Err(error), false) = (read, is_done) {
+        return Err(ProviderError::oversized(&error));
     }
     if !answer.is_complete(is_done) {
-        return Err(failed(Failure::Truncated, None));
+        return Err(ProviderError::bare(Failure::Truncated));
     }
     Ok(answer.into_document().to_string().into())
 }
@@ -55,20 +47,28 @@ pub fn as_document(stream: &[u8]) -> Result<Bytes, ProviderError> {
 struct Answer {
     /// `id`, `model` and the like, as they first came.
     members: Map<String, Value>,
-    choices: BTreeMap<u64, Choice>,
+    choices: BTreeMap<i64, AssembledChoice>,
     usage: Option<Value>,
 }
 
-#[derive(Default)]
-struct Choice {
-    /// The message, or the members of a text completion's choice.
-    said: Map<String, Value>,
-    tool_calls: BTreeMap<u64, Map<String, Value>>,
-    is_chat: bool,
-    finish_reason: Option<Value>,
-}
-
 impl Answer {
+    fn take_data(&mut self, data: &Data<'_>) -> Result<(), ProviderError> {
+        let Some(document) = data.document() else {
+            return Ok(());
+        };
+        let error = match Said::of(document) {
+            Some(said) => said.error(document),
+            None => error_of(document),
+        };
+        if let Some(error) = error {
+            return Err(error);
+        }
+        if let Some(Value::Object(chunk)) = json::value(document.get().as_bytes()) {
+            self.take(chunk);
+        }
+        Ok(())
+    }
+
     fn take(&mut self, chunk: Map<String, Value>) {
         for (name, value) in chunk {
             match (name.as_str(), value) {
@@ -94,41 +94,25 @@ impl Answer {
         let Value::Object(mut choice) = choice else {
             return;
         };
-        let index = choice.get("index").and_then(Value::as_u64).unwrap_or(0);
-        if self.choices.len() >= MOST_PARTS && !self.choices.contains_key(&index) {
+        let index = choice
+            .remove("index")
+            .as_ref()
+            .and_then(number)
+            .unwrap_or(0);
+        if self.choices.len() >= MAX_PARTS && !self.choices.contains_key(&index) {
             return;
         }
-        let own = self.choices.entry(index).or_default();
-        if let Some(reason) = choice
-            .remove("finish_reason")
-            .filter(|reason| !reason.is_null())
-        {
-            own.finish_reason = Some(reason);
-        }
-        match choice.remove("delta") {
-            Some(Value::Object(delta)) => {
-                own.is_chat = true;
-                own.take_delta(delta);
-            }
-            _ => {
-                if let Some(text @ Value::String(_)) = choice.remove("text") {
-                    append(&mut own.said, "text", text);
-                }
-            }
-        }
+        self.choices.entry(index).or_default().take(choice);
     }
 
     fn is_complete(&self, is_done: bool) -> bool {
-        let all_ended = self
-            .choices
-            .values()
-            .all(|choice| choice.finish_reason.is_some());
+        let all_ended = self.choices.values().all(AssembledChoice::has_ended);
         !self.choices.is_empty() && (is_done || all_ended)
     }
 
     fn into_document(self) -> Value {
         let mut document = self.members;
-        let is_chat = self.choices.values().any(|choice| choice.is_chat);
+        let is_chat = self.choices.values().any(AssembledChoice::is_chat);
         let object = if is_chat {
             "chat.completion"
         } else {
@@ -145,89 +129,6 @@ impl Answer {
             document.insert("usage".to_owned(), usage);
         }
         Value::Object(document)
-    }
-}
-
-impl Choice {
-    fn take_delta(&mut self, delta: Map<String, Value>) {
-        for (name, value) in delta {
-            match (name.as_str(), value) {
-                (_, Value::Null) => {}
-                ("tool_calls", Value::Array(calls)) => {
-                    for call in calls {
-                        self.take_tool_call(call);
-                    }
-                }
-                ("role", value) => {
-                    self.said.insert(name, value);
-                }
-                (_, value) => append(&mut self.said, &name, value),
-            }
-        }
-    }
-
-    fn take_tool_call(&mut self, call: Value) {
-        let Value::Object(call) = call else {
-            return;
-        };
-        let last = self.tool_calls.keys().next_back().copied().unwrap_or(0);
-        let index = call.get("index").and_then(Value::as_u64).unwrap_or(last);
-        if self.tool_calls.len() >= MOST_PARTS && !self.tool_calls.contains_key(&index) {
-            return;
-        }
-        let own = self.tool_calls.entry(index).or_default();
-        for (name, value) in call {
-            match (name.as_str(), value) {
-                ("index", _) | (_, Value::Null) => {}
-                ("function", Value::Object(function)) => {
-                    let place = own
-                        .entry("function")
-                        .or_insert_with(|| Value::Object(Map::new()));
-                    if let Value::Object(place) = place {
-                        for (name, value) in function {
-                            append(place, &name, value);
-                        }
-                    }
-                }
-                (_, value) => {
-                    own.entry(name).or_insert(value);
-                }
-            }
-        }
-    }
-
-    fn into_value(self, index: u64) -> Value {
-        let mut choice = Map::new();
-        choice.insert("index".to_owned(), index.into());
-        if self.is_chat {
-            let mut message = self.said;
-            message.entry("role").or_insert_with(|| "assistant".into());
-            // Clients want the member even where there is no text.
-            message.entry("content").or_insert(Value::Null);
-            if !self.tool_calls.is_empty() {
-                let calls = self.tool_calls.into_values().map(Value::Object).collect();
-                message.insert("tool_calls".to_owned(), Value::Array(calls));
-            }
-            choice.insert("message".to_owned(), Value::Object(message));
-        } else {
-            choice.extend(self.said);
-        }
-        choice.insert(
-            "finish_reason".to_owned(),
-            self.finish_reason.unwrap_or_else(|| "stop".into()),
-        );
-        Value::Object(choice)
-    }
-}
-
-/// Text goes on where it is text that was there, lists likewise; anything else is taken as it comes.
-fn append(members: &mut Map<String, Value>, name: &str, value: Value) {
-    match (members.get_mut(name), value) {
-        (Some(Value::String(text)), Value::String(more)) => text.push_str(&more),
-        (Some(Value::Array(list)), Value::Array(more)) => list.extend(more),
-        (_, value) => {
-            members.insert(name.to_owned(), value);
-        }
     }
 }
 
@@ -299,7 +200,8 @@ mod tests {
             Failure::Truncated
         );
         assert_eq!(failure(b""), Failure::Truncated);
-        assert_eq!(failure(b"data: nonsense\n\n"), Failure::Reset);
+        assert_eq!(failure(b"data: {nonsense\n\n"), Failure::Reset);
+        assert_eq!(failure(b"data: nonsense\n\n"), Failure::Status(502));
         for last in [
             json!({"error":{"message":"m"}}),
             json!({"error":{"message":"m"},"choices":[]}),

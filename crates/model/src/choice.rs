@@ -43,7 +43,11 @@ impl<'a> Choice<'a> {
     }
 
     pub(crate) fn finish(&self) -> Finish {
-        let Some(reason) = self.0.get("finish_reason").filter(|reason| is_filled(reason)) else {
+        let Some(reason) = self
+            .0
+            .get("finish_reason")
+            .filter(|reason| is_filled(reason))
+        else {
             return Finish::Open;
         };
         let reason = text(reason).unwrap_or_default();
@@ -58,7 +62,9 @@ impl<'a> Choice<'a> {
 
     /// The error that stands in it.
     pub(crate) fn error(&self) -> Option<&'a RawValue> {
-        self.0.get("error").filter(|error| is_filled(error) && error.get() != "false")
+        self.0
+            .get("error")
+            .filter(|error| is_filled(error) && error.get() != "false")
     }
 
     /// Whether it says anything: text, a tool call, a refusal, a picture.

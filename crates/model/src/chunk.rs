@@ -13,8 +13,7 @@ use spillway_sse::{Event, Reader, write_event};
 use crate::Usage;
 use crate::choice::{Choice, Finish};
 use crate::events::{Data, Line, lines};
-use crate::json;
-use crate::said::{ProviderError, Said};
+use crate::said::{ProviderError, Said, error_of};
 use crate::usage_chunk::ChunkIdentity;
 
 /// So much is held back at most while no content has come.
@@ -58,7 +57,7 @@ impl ChunkReader {
     /// A reader for a client that does or does not want the usage chunk.
     pub fn new(wants_usage: bool) -> Self {
         Self {
-            reader: Reader::default(),
+            reader: Reader::default().taking_strays(),
             wants_usage,
             minds_content_filter: false,
             out: Vec::new(),
@@ -89,7 +88,7 @@ impl ChunkReader {
         let progress = self.take_events();
         match read {
             Err(error) if progress == Progress::Open => {
-                Progress::Failed(ProviderError::oversized(error))
+                Progress::Failed(ProviderError::oversized(&error))
             }
             _ => progress,
         }
@@ -109,6 +108,11 @@ impl ChunkReader {
             }
         }
         Progress::Done
+    }
+
+    /// Whether anything is ready to be sent.
+    pub fn has_output(&self) -> bool {
+        !self.out.is_empty()
     }
 
     /// What is ready to be sent.
@@ -175,9 +179,10 @@ impl ChunkReader {
     }
 
     fn take_data(&mut self, data: &Data<'_>) -> Progress {
-        let Some((document, said)) = data.document().and_then(|it| Some((it, Said::of(it)?))) else {
+        let Some((document, said)) = data.document().and_then(|it| Some((it, Said::of(it)?)))
+        else {
             // A list, a number: an error's, or nothing's.
-            return match data.document().and_then(crate::said::error_of) {
+            return match data.document().and_then(error_of) {
                 Some(error) => Progress::Failed(error),
                 None => Progress::Open,
             };
@@ -197,12 +202,13 @@ impl ChunkReader {
             if let Ok(usage) = serde_json::from_str(usage.get()) {
                 self.usage = Some(usage);
             }
-            self.has_last_usage = said.choices.is_empty();
             if self.wants_usage {
                 // Also where it came along with text, or without `choices`: clients want it alone, last, and with them.
                 self.usage_chunk = Some(self.identity.usage_chunk(&said.members, usage));
             }
         }
+        self.has_last_usage =
+            said.choices.is_empty() && (said.usage().is_some() || self.has_last_usage);
         if said.choices.is_empty() {
             if said.usage().is_none() && said.members.has("choices") {
                 // Azure's prompt filter results come so: harmless to every client.
@@ -270,7 +276,11 @@ fn without_usage(said: &Said<'_>) -> Vec<u8> {
         .members
         .iter()
         .map(|(name, value)| {
-            let value = if name == "usage" { RawValue::NULL } else { value };
+            let value = if name == "usage" {
+                RawValue::NULL
+            } else {
+                value
+            };
             (serde_json::Value::from(name).to_string(), value)
         })
         .collect();

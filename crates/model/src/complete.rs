@@ -1,13 +1,14 @@
 //! Answers that come in one piece.
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use spillway_failover::Failure;
 use spillway_sse::write_event;
 
 use crate::Usage;
-use crate::error_form::MAX_ERROR_BYTES;
+use crate::choice::{Choice, Finish};
+use crate::json::{self, Members, elements, is_filled, sound};
+use crate::said::{ProviderError, Said, error_of};
 
 /// What a provider's 200 really is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,64 +28,64 @@ const MAX_STREAMED_CHOICES: usize = 128;
 /// The longest text beside the choices that each chunk repeats: ids, names of models, fingerprints.
 const MAX_REPEATED_BYTES: usize = 512;
 
-#[derive(Deserialize)]
-struct Body<'a> {
-    #[serde(borrow, default)]
-    usage: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    error: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    choices: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    data: Option<&'a RawValue>,
-}
-
 /// Looks into the body of a 200. An answer has choices, or the `data` of embeddings.
 pub fn inspect(body: &[u8]) -> Inspected {
     let body = body.trim_ascii();
-    // A list would be read as the members in their order.
-    if body.is_empty() || body.starts_with(b"[") {
-        return Inspected::Failed(Failure::Truncated, None);
-    }
-    match serde_json::from_slice::<Body<'_>>(body) {
-        Ok(body) => {
-            let error = body.error.filter(|error| tells_of_an_error(error));
-            let has_data = body.data.is_some_and(|data| data.get().starts_with('['));
-            match error {
-                _ if body.choices.is_some_and(is_filled_list) => {}
-                // No texts were sent, so no vectors came; but beside an error an empty list says nothing.
-                None if has_data => {}
-                Some(_) if body.data.is_some_and(is_filled_list) => {}
-                Some(error) => {
-                    return Inspected::Failed(Failure::Status(502), Some(beginning_of(error)));
-                }
-                None => return Inspected::Failed(Failure::Truncated, None),
-            }
-            let usage = body.usage;
-            Inspected::Answer(usage.and_then(|usage| serde_json::from_str(usage.get()).ok()))
-        }
+    let failed = |error: ProviderError| Inspected::Failed(error.failure, error.error);
+    match serde_json::from_slice::<&RawValue>(body) {
+        Ok(document) => look_into(document).unwrap_or_else(failed),
         Err(error) if error.is_eof() => Inspected::Failed(Failure::Truncated, None),
-        Err(_) => Inspected::Failed(Failure::Reset, None),
+        Err(_) => match sound(body).as_deref().map(serde_json::from_slice) {
+            Some(Ok(document)) => look_into(document).unwrap_or_else(failed),
+            _ => Inspected::Failed(Failure::Reset, None),
+        },
     }
 }
 
-/// The error, or as much of it as is ever told.
-fn beginning_of(error: &RawValue) -> String {
-    let error = error.get();
-    let end = error.floor_char_boundary(MAX_ERROR_BYTES);
-    error.get(..end).unwrap_or_default().to_owned()
-}
-
-/// An object, or a text that says something.
-fn tells_of_an_error(error: &RawValue) -> bool {
-    let error = error.get();
-    error.starts_with('{') || (error.starts_with('"') && error != "\"\"")
-}
-
-fn is_filled_list(list: &RawValue) -> bool {
-    list.get()
-        .strip_prefix('[')
-        .is_some_and(|rest| !rest.trim_start().starts_with(']'))
+fn look_into(document: &RawValue) -> Result<Inspected, ProviderError> {
+    let Some(members) = Members::of(document) else {
+        return Err(error_of(document).unwrap_or(ProviderError::bare(Failure::Truncated)));
+    };
+    let list = |name: &str| {
+        let list = members.get(name);
+        list.filter(|list| list.get().starts_with('['))
+    };
+    let tells = |error: &RawValue| is_filled(error) && error.get().starts_with(['{', '"', '[']);
+    let has_error = members.get("error").is_some_and(tells);
+    let choices = list("choices").filter(|choices| is_filled(choices));
+    let data = list("data");
+    let usage = members.get("usage");
+    let answer = || {
+        let usage = usage.and_then(|usage| serde_json::from_str(usage.get()).ok());
+        Ok(Inspected::Answer(usage))
+    };
+    match (choices, data) {
+        // So large an answer is one.
+        (Some(choices), _) if choices.get().len() > MAX_STREAMED_DOCUMENT_BYTES => answer(),
+        (Some(choices), _) => {
+            let choices = elements(choices)
+                .into_iter()
+                .filter_map(Choice::of)
+                .collect();
+            let said = Said {
+                members: Members::of(document).unwrap_or_default(),
+                choices,
+            };
+            let has_failed = said.choices.iter().any(|choice| {
+                choice.error().is_some() || matches!(choice.finish(), Finish::Failed(_))
+            });
+            // Clients do not look for an error beside an answer that says something.
+            if has_failed || (has_error && !said.has_content()) {
+                return Err(said
+                    .error(document)
+                    .unwrap_or(ProviderError::bare(Failure::Truncated)));
+            }
+            answer()
+        }
+        // No texts were sent, so no vectors came; but beside an error an empty list says nothing.
+        (None, Some(data)) if is_filled(data) || !has_error => answer(),
+        _ => Err(error_of(document).unwrap_or(ProviderError::bare(Failure::Truncated))),
+    }
 }
 
 /// A complete answer as the stream that the client asked for: one chunk with the text, one with the end, usage
@@ -97,7 +98,9 @@ pub(crate) fn as_stream(body: &[u8], wants_usage: bool) -> Option<Vec<u8>> {
     if body.len() > MAX_STREAMED_DOCUMENT_BYTES {
         return None;
     }
-    let mut answer: Map<String, Value> = serde_json::from_slice(body).ok()?;
+    let Value::Object(mut answer) = json::value(body)? else {
+        return None;
+    };
     let Some(Value::Array(choices)) = answer.remove("choices") else {
         return None;
     };
@@ -200,8 +203,12 @@ mod tests {
             ),
             (r#"{"choices":[{}],"error":null}"#, Inspected::Answer(None)),
             (
-                r#"{"choices":[{}],"error":{"message":"m"}}"#,
+                r#"{"choices":[{"text":"x"}],"error":{"message":"m"}}"#,
                 Inspected::Answer(None),
+            ),
+            (
+                r#"{"choices":[{}],"error":{"message":"m"}}"#,
+                Inspected::Failed(Failure::Status(502), Some(r#"{"message":"m"}"#.to_owned())),
             ),
             (
                 r#"{"choices":[],"error":{"message":"m"}}"#,
@@ -209,7 +216,7 @@ mod tests {
             ),
             (
                 r#"{"data":[],"error":"m"}"#,
-                Inspected::Failed(Failure::Status(502), Some(r#""m""#.to_owned())),
+                Inspected::Failed(Failure::Status(502), Some(r#"{"message":"m"}"#.to_owned())),
             ),
             (
                 r#"{"choices":[ ],"usage":{"prompt_tokens":3,"completion_tokens":4}}"#,

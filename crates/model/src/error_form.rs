@@ -19,6 +19,7 @@
 use http::StatusCode;
 use serde_json::{Map, Value};
 use spillway_forward::openai_error;
+use spillway_sse::Reader;
 
 use crate::json;
 
@@ -67,9 +68,10 @@ impl UpstreamError {
         if body.len() > MAX_ERROR_BYTES {
             return None;
         }
-        match json::value(body)? {
-            Value::String(text) => Self::of_text(&text),
-            document => Self::of(document),
+        match json::value(body) {
+            Some(Value::String(text)) => Self::of_text(&text),
+            Some(document) => Self::of(document),
+            None => in_event(body),
         }
     }
 
@@ -101,7 +103,13 @@ impl UpstreamError {
             .or_else(|| in_base_resp(&mut document))
             .or_else(|| in_response(&mut document))
             .or_else(|| bare(document))?;
-        Some(Self { error: named(error), status: None }.with(beside))
+        Some(
+            Self {
+                error: named(error),
+                status: None,
+            }
+            .with(beside),
+        )
     }
 
     fn with(mut self, beside: Beside) -> Self {
@@ -114,37 +122,49 @@ impl UpstreamError {
             .status
             .or_else(|| self.error.get("code").and_then(status_in))
             .or_else(|| self.error.get("status").and_then(status_in))
+            .or_else(|| self.error.get("http_code").and_then(status_in))
             .or(beside.status);
         self
     }
 
-    /// All that tells what kind of error it is, in lower case; nothing that might quote the request at length.
-    pub(crate) fn words(&self) -> String {
-        let error = Value::Object(self.error.clone());
-        let mut words = String::new();
-        for place in [
+    /// Codes, types and reasons, in lower case: its own and those of errors within it.
+    pub(crate) fn codes(&self) -> Vec<String> {
+        const PLACES: [&str; 9] = [
             "/code",
             "/type",
             "/status",
-            "/message",
+            "/reason",
+            "/error_type",
             "/innererror/code",
             "/details/0/reason",
-            "/metadata/raw",
             "/metadata/error_type",
-        ] {
-            match error.pointer(place) {
-                Some(Value::String(text)) => words.push_str(text),
-                Some(Value::Number(number)) => words.push_str(&number.to_string()),
-                _ => continue,
+            "/extError/code",
+        ];
+        let at = |place: &str| {
+            let (first, rest) = place.strip_prefix('/')?.split_once('/').unzip();
+            let first = first.or(place.strip_prefix('/'))?;
+            let value = self.error.get(first)?;
+            match rest {
+                Some(rest) => value.pointer(&format!("/{rest}")),
+                None => Some(value),
             }
-            words.push('\n');
-        }
-        words.to_lowercase()
+        };
+        let codes = PLACES.into_iter().filter_map(at).filter_map(written);
+        codes.map(|code| code.to_lowercase()).collect()
     }
 
-    /// The code, as text.
-    pub(crate) fn code(&self) -> Option<String> {
-        self.error.get("code").and_then(written)
+    /// The words, and those of the provider behind the provider (OpenRouter).
+    pub(crate) fn message(&self) -> String {
+        let told = match self.error.get("message") {
+            Some(Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+            None => String::new(),
+        };
+        let raw = self.error.get("metadata").and_then(|it| it.get("raw"));
+        match raw.and_then(Value::as_str) {
+            Some(raw) => format!("{told}\n{raw}"),
+            None => told,
+        }
     }
 
     /// The error alone, as JSON.
@@ -172,16 +192,29 @@ impl UpstreamError {
             let value = error.remove(name).and_then(|value| written(&value));
             error.insert(name.to_owned(), value.map_or(Value::Null, Value::String));
         }
-        Value::Object(Map::from_iter([(
-            "error".to_owned(),
-            Value::Object(error),
-        )]))
+        Value::Object(Map::from_iter([("error".to_owned(), Value::Object(error))]))
     }
 }
 
 /// A provider's error document as OpenAI would write it. `None` where it is no error that can be read.
 pub(crate) fn in_one_form(status: StatusCode, body: &[u8]) -> Option<Value> {
     UpstreamError::read(body).map(|error| error.into_document(status))
+}
+
+/// Model Studio answers a stream request with an event even where the status is an error's; a comment in it names the
+/// true status.
+fn in_event(body: &[u8]) -> Option<UpstreamError> {
+    let mut reader = Reader::with_limit(MAX_ERROR_BYTES.saturating_add(1));
+    reader.push(body).and_then(|()| reader.finish()).ok()?;
+    let event = reader.next_event()?;
+    let mut error = json::value(&event.data).and_then(UpstreamError::of)?;
+    let text = String::from_utf8_lossy(body);
+    let named = text
+        .lines()
+        .find_map(|line| line.strip_prefix(":HTTP_STATUS/"));
+    let named = named.and_then(|status| status_in(&status.trim().into()));
+    error.status = named.or(error.status);
+    Some(error)
 }
 
 /// What stands beside the error in its document.
@@ -243,7 +276,9 @@ fn bare(document: Map<String, Value>) -> Option<Map<String, Value>> {
     let has_code = document.contains_key("error_code");
     let tells = MESSAGES.iter().any(|name| has(name)) || (has("text") && has_code);
     let code = CODES.iter().find_map(|name| document.get(*name));
-    let is_error = document.get("object").is_some_and(|object| object == "error");
+    let is_error = document
+        .get("object")
+        .is_some_and(|object| object == "error");
     if !tells || (code.is_some() && is_fine(code) && !is_error) {
         return None;
     }
@@ -254,7 +289,12 @@ fn bare(document: Map<String, Value>) -> Option<Map<String, Value>> {
             || matches!(name, "param")
             || (name == "text" && has_code)
     };
-    Some(document.into_iter().filter(|(name, _)| kept(name)).collect())
+    Some(
+        document
+            .into_iter()
+            .filter(|(name, _)| kept(name))
+            .collect(),
+    )
 }
 
 /// The members under OpenAI's names.
@@ -311,7 +351,8 @@ fn is_said(value: &Value) -> bool {
 
 fn is_fine(code: Option<&Value>) -> bool {
     code.is_none_or(|code| {
-        code.is_null() || written(code).is_some_and(|code| FINE.contains(&code.to_lowercase().as_str()))
+        code.is_null()
+            || written(code).is_some_and(|code| FINE.contains(&code.to_lowercase().as_str()))
     })
 }
 

@@ -105,7 +105,10 @@ pub(crate) fn index(value: &RawValue) -> Option<i64> {
     if let Ok(whole) = written.parse() {
         return Some(whole);
     }
-    let number: f64 = written.parse().ok().filter(|number: &f64| number.is_finite())?;
+    let number: f64 = written
+        .parse()
+        .ok()
+        .filter(|number: &f64| number.is_finite())?;
     #[expect(clippy::cast_possible_truncation, reason = "`as` saturates")]
     Some(number as i64)
 }
@@ -117,7 +120,9 @@ pub(crate) fn is_filled(value: &RawValue) -> bool {
         let inner = written.strip_prefix(open)?.strip_suffix(close)?;
         Some(inner.trim_ascii().is_empty())
     };
-    let is_empty = inside('[', ']').or_else(|| inside('{', '}')).unwrap_or(false);
+    let is_empty = inside('[', ']')
+        .or_else(|| inside('{', '}'))
+        .unwrap_or(false);
     !is_empty && !matches!(written, "null" | "\"\"")
 }
 
@@ -157,7 +162,11 @@ fn mended(document: &[u8]) -> Vec<u8> {
             b'N' | b'I' | b'-' if !is_text => {
                 let word = ["NaN", "Infinity", "-Infinity"]
                     .into_iter()
-                    .find_map(|word| after.strip_prefix(word.get(1..)?.as_bytes()).filter(|_| word.as_bytes().first() == Some(&byte)));
+                    .find_map(|word| {
+                        after
+                            .strip_prefix(word.get(1..)?.as_bytes())
+                            .filter(|_| word.as_bytes().first() == Some(&byte))
+                    });
                 match word {
                     Some(after) => {
                         mended.extend_from_slice(b"null");
@@ -180,7 +189,9 @@ fn escape<'a>(after: &'a [u8], mended: &mut Vec<u8>) -> &'a [u8] {
     };
     let (length, sound): (usize, bool) = match unit(after) {
         Some(0xd800..=0xdbff) => {
-            let second = after.get(5..).and_then(|more| unit(more.strip_prefix(b"\\")?));
+            let second = after
+                .get(5..)
+                .and_then(|more| unit(more.strip_prefix(b"\\")?));
             match second {
                 Some(0xdc00..=0xdfff) => (11, true),
                 _ => (5, false),
@@ -209,30 +220,56 @@ mod tests {
     #[test]
     fn what_clients_read_is_read() {
         for (written, read) in [
-            (r#"{"a":NaN,"b":[-Infinity,Infinity],"c":"NaN"}"#, r#"{"a":null,"b":[null,null],"c":"NaN"}"#),
-            (r#"{"a":"\ud83d","b":"\ud83d\ude00","c":"\ude00x\\ud83d"}"#, r#"{"a":"\ufffd","b":"😀","c":"\ufffdx\\ud83d"}"#),
+            (
+                r#"{"a":NaN,"b":[-Infinity,Infinity],"c":"NaN"}"#,
+                r#"{"a":null,"b":[null,null],"c":"NaN"}"#,
+            ),
+            (
+                r#"{"a":"\ud83d","b":"\ud83d\ude00","c":"\ude00x\\ud83d"}"#,
+                r#"{"a":"\ufffd","b":"😀","c":"\ufffdx\\ud83d"}"#,
+            ),
             ("{\"a\":\"x\ty\"}", r#"{"a":"x\ty"}"#),
             (r#"{"a":-1,"a":2}"#, r#"{"a":2}"#),
         ] {
             let expected: Value = serde_json::from_str(read).unwrap();
-            assert_eq!(value(written.as_bytes()), Some(expected.clone()), "{written}");
+            assert_eq!(
+                value(written.as_bytes()),
+                Some(expected.clone()),
+                "{written}"
+            );
             let sound = sound(written.as_bytes()).unwrap();
             assert_eq!(value(&sound), Some(expected), "{written}");
         }
-        assert_eq!(value(b"{\"a\":\"\xff\"}"), Some(serde_json::json!({"a": "\u{fffd}"})));
-        for broken in ["{oops", "{\"a\":\"\\u12\"}", "{\"a\":Nan}", "", "{\"a\":\"\\"] {
+        assert_eq!(
+            value(b"{\"a\":\"\xff\"}"),
+            Some(serde_json::json!({"a": "\u{fffd}"}))
+        );
+        for broken in [
+            "{oops",
+            "{\"a\":\"\\u12\"}",
+            "{\"a\":Nan}",
+            "",
+            "{\"a\":\"\\",
+        ] {
             assert_eq!(sound(broken.as_bytes()), None, "{broken}");
         }
     }
 
     #[test]
     fn the_last_of_equal_names_counts_and_numbers_are_numbers() {
-        let raw: &RawValue = serde_json::from_str(r#"{"a":1,"\u0061":"2","b":null,"c":{ }}"#).unwrap();
+        let raw: &RawValue =
+            serde_json::from_str(r#"{"a":1,"\u0061":"2","b":null,"c":{ }}"#).unwrap();
         let members = Members::of(raw).unwrap();
         assert_eq!(members.get("a").and_then(index), Some(2));
         assert!(members.get("b").is_none() && members.has("b"));
         assert!(!is_filled(members.get("c").unwrap()));
-        for (written, expected) in [("0", Some(0)), ("0.0", Some(0)), ("\"1\"", Some(1)), ("-1", Some(-1)), ("true", None)] {
+        for (written, expected) in [
+            ("0", Some(0)),
+            ("0.0", Some(0)),
+            ("\"1\"", Some(1)),
+            ("-1", Some(-1)),
+            ("true", None),
+        ] {
             let raw: &RawValue = serde_json::from_str(written).unwrap();
             assert_eq!(index(raw), expected, "{written}");
         }

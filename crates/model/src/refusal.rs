@@ -3,62 +3,79 @@
 use serde_json::Value;
 use spillway_failover::Failure;
 
-/// Statuses with which providers refuse a request for what it asks.
-const REFUSALS: [u16; 4] = [400, 403, 413, 422];
+use crate::error_form::UpstreamError;
+use crate::meaning::{Meaning, meaning};
 
 /// An answer that says nothing is no longer than this, whatever a filter's own report adds to it.
 const MAX_EMPTY_ANSWER_BYTES: usize = 64 * 1024;
 
-/// How providers say that a request is longer than the model takes: OpenAI, Azure, vLLM, SGLang, Anthropic, Gemini,
-/// Model Studio, llama.cpp, Mistral.
-const TOO_LONG: [&str; 10] = [
-    "context_length_exceeded",
-    "maximum context length",
-    "context window",
-    "exceed_context_size",
-    "exceeds the available context size",
-    "prompt is too long",
-    "input token count",
-    "range of input length should be",
-    "longer than the model's context",
-    "exceeds the model's maximum context",
-];
-
-/// How providers say that their content filter stopped a request: OpenAI, Azure, Model Studio, Zhipu, Gemini.
-const FILTERED: [&str; 7] = [
-    "content_filter",
-    "content_policy_violation",
-    "content management policy",
-    "data_inspection_failed",
-    "datainspectionfailed",
-    "inappropriate content",
-    "prohibited_content",
-];
-
 /// The failure that an error answer tells of.
 pub(crate) fn failure_of(status: u16, body: &[u8]) -> Failure {
-    if !REFUSALS.contains(&status) {
-        return Failure::Status(status);
-    }
-    let Some(words) = words(body) else {
-        return Failure::Status(status);
-    };
-    if TOO_LONG.iter().any(|sign| words.contains(sign)) {
-        Failure::ContextLength(status)
-    } else if FILTERED.iter().any(|sign| words.contains(sign)) {
-        Failure::ContentFilter(status)
-    } else {
-        Failure::Status(status)
+    match UpstreamError::read(body) {
+        Some(error) => classified(status, &error),
+        None => Failure::Status(status),
     }
 }
 
-/// Code, type and message of an error, in lower case. Nothing else of the answer: it may quote the request.
-fn words(body: &[u8]) -> Option<String> {
-    let document: Value = serde_json::from_slice(body).ok()?;
-    let error = document.get("error").unwrap_or(&document);
-    let of = |name: &str| error.get(name).and_then(Value::as_str).unwrap_or_default();
-    let text = error.as_str().unwrap_or_default();
-    Some(format!("{} {} {} {text}", of("code"), of("type"), of("message")).to_lowercase())
+/// The failure that an error tells of which came with 200: it goes the way that it would have gone with a status of its
+/// own. 502 where nothing tells which that is.
+pub(crate) fn failure_within_success(error: &UpstreamError) -> Failure {
+    match error.status.or_else(|| status_by_name(error)) {
+        Some(status) => classified(status, error),
+        None => match classified(400, error) {
+            Failure::Status(_) => Failure::Status(502),
+            known => known,
+        },
+    }
+}
+
+/// What an error is about counts more than its status: providers answer a prompt that is too long with anything from 400
+/// to 500, and a dead key with 400.
+fn classified(status: u16, error: &UpstreamError) -> Failure {
+    match meaning(error) {
+        Some(Meaning::TooLong) => Failure::ContextLength(status),
+        Some(Meaning::Filtered) => Failure::ContentFilter(status),
+        // 401 and 402 say it themselves, and other statuses of the same words are about more than the key.
+        Some(Meaning::DeadKey) if matches!(status, 400 | 422) => Failure::DeadKey(status),
+        Some(Meaning::NoCredit) if matches!(status, 400 | 403 | 429 | 500) => {
+            Failure::NoCredit(status)
+        }
+        _ => Failure::Status(status),
+    }
+}
+
+/// The status that goes with an error's code or type. OpenAI, Anthropic, Gemini.
+fn status_by_name(error: &UpstreamError) -> Option<u16> {
+    const NAMES: [(&str, u16); 24] = [
+        ("invalid_request_error", 400),
+        ("invalid_argument", 400),
+        ("bad_request", 400),
+        ("badrequesterror", 400),
+        ("authentication_error", 401),
+        ("invalid_api_key", 401),
+        ("unauthenticated", 401),
+        ("unauthorized", 401),
+        ("insufficient_quota", 429),
+        ("billing_error", 402),
+        ("insufficient_balance", 402),
+        ("permission_error", 403),
+        ("permission_denied", 403),
+        ("not_found_error", 404),
+        ("not_found", 404),
+        ("model_not_found", 404),
+        ("request_too_large", 413),
+        ("rate_limit_error", 429),
+        ("rate_limit_exceeded", 429),
+        ("resource_exhausted", 429),
+        ("too_many_requests", 429),
+        ("overloaded_error", 503),
+        ("unavailable", 503),
+        ("service_unavailable", 503),
+    ];
+    error.codes().iter().find_map(|code| {
+        let found = NAMES.iter().find(|(name, _)| name == code);
+        found.map(|(_, status)| *status)
+    })
 }
 
 /// Whether a content filter ended every choice of an answer before it said anything.
@@ -135,7 +152,14 @@ mod tests {
             assert_eq!(failure_of(400, body.as_bytes()), expected, "{body}");
         }
         let long_text = br#"{"error":{"code":"context_length_exceeded"}}"#;
-        assert_eq!(failure_of(500, long_text), Failure::Status(500));
+        assert_eq!(failure_of(500, long_text), Failure::ContextLength(500));
+        assert_eq!(
+            failure_of(429, br#"{"error":{"code":"1113","message":"m"}}"#),
+            Failure::NoCredit(429)
+        );
+        let dead = br#"[{"error":{"code":400,"message":"API key not valid. Please pass a valid API key."}}]"#;
+        assert_eq!(failure_of(400, dead), Failure::DeadKey(400));
+        assert_eq!(failure_of(401, dead), Failure::Status(401));
         assert_eq!(failure_of(413, long_text), Failure::ContextLength(413));
     }
 

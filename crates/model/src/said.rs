@@ -9,7 +9,15 @@ use crate::json::{self, Members, elements, is_filled};
 use crate::refusal::failure_within_success;
 
 /// What some providers send in the place of a comment, so that the connection is not taken for a dead one.
-const PINGS: [&str; 7] = ["", "null", "ping", "pong", "keep-alive", "keepalive", "heartbeat"];
+const PINGS: [&str; 7] = [
+    "",
+    "null",
+    "ping",
+    "pong",
+    "keep-alive",
+    "keepalive",
+    "heartbeat",
+];
 
 /// The longest words of an error that are in no form.
 const MAX_WORDS_BYTES: usize = 500;
@@ -31,6 +39,19 @@ pub(crate) struct Said<'a> {
 }
 
 impl ProviderError {
+    /// An event that is larger than the gateway reads: it would be again, so nobody is asked twice.
+    pub(crate) fn oversized(error: &spillway_sse::Error) -> Self {
+        let spillway_sse::Error::TooLarge { limit } = error;
+        let words = format!(
+            "The model sent an event of more than {} MiB, the most that the gateway reads.",
+            limit >> 20
+        );
+        Self {
+            failure: Failure::TooLarge,
+            ..Self::of_text(&words)
+        }
+    }
+
     pub(crate) fn bare(failure: Failure) -> Self {
         Self {
             failure,
@@ -100,12 +121,14 @@ impl<'a> Said<'a> {
         if let Some(error) = self.choices.iter().find_map(Choice::error) {
             return Some(ProviderError::in_value(error));
         }
-        self.choices.iter().find_map(|choice| match choice.finish() {
-            Finish::Failed(reason) => Some(ProviderError::of_text(&format!(
-                "The model ended its answer with `{reason}`."
-            ))),
-            _ => None,
-        })
+        self.choices
+            .iter()
+            .find_map(|choice| match choice.finish() {
+                Finish::Failed(reason) => Some(ProviderError::of_text(&format!(
+                    "The model ended its answer with `{reason}`."
+                ))),
+                _ => None,
+            })
     }
 }
 
@@ -113,7 +136,10 @@ impl<'a> Said<'a> {
 pub(crate) fn error_of(document: &RawValue) -> Option<ProviderError> {
     if document.get().len() > MAX_ERROR_BYTES {
         let members = Members::of(document)?;
-        return members.get("error").filter(|error| is_filled(error)).map(ProviderError::in_value);
+        return members
+            .get("error")
+            .filter(|error| is_filled(error))
+            .map(ProviderError::in_value);
     }
     let document = json::value(document.get().as_bytes())?;
     UpstreamError::of(document).map(ProviderError::of)
@@ -135,7 +161,8 @@ pub(crate) fn bare_words(data: &[u8]) -> Option<Option<ProviderError>> {
     if PINGS.contains(&text.to_lowercase().as_str()) {
         return Some(None);
     }
-    if text.starts_with(['{', '[', '"']) {
+    let is_scalar = serde_json::from_str::<serde_json::Value>(text).is_ok();
+    if text.starts_with(['{', '[']) || is_scalar {
         return None;
     }
     Some(Some(ProviderError::of_text(text)))

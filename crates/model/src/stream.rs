@@ -7,18 +7,17 @@ use spillway_platform::{ClientLeft, Clock, InboundResponse, IncomingBody, Sender
 use spillway_telemetry::Reason;
 
 use crate::answer::{AttemptFailure, Told, told_object};
-use crate::chunk::ProviderError;
 use crate::complete::as_stream;
 use crate::refusal::is_emptied_by_filter;
 use crate::tries::{Attempting, Next, Tries};
 use crate::waiter::{Interrupt, Waiter};
 use crate::{
-    Attempt, Call, CallAnswer, ChunkReader, Inspected, PoolWatch, Progress, Served, StreamOutput,
-    Usage, inspect,
+    Attempt, Call, CallAnswer, ChunkReader, Inspected, PoolWatch, Progress, ProviderError, Served,
+    StreamOutput, Usage, inspect,
 };
 
-/// How long usage and `[DONE]` may take once every choice has ended.
-const AFTER_THE_END: Duration = Duration::from_secs(5);
+/// How long `[DONE]` may take once every choice has ended and the usage has come by itself.
+const AFTER_THE_USAGE: Duration = Duration::from_secs(5);
 
 /// How a streamed call went.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,13 +153,17 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
         let mut chunks = ChunkReader::new(self.request.wants_usage)
             .minding_content_filter(self.route.minds_content_filter());
         let mut is_first = true;
-        let mut ended_at = None;
+        let mut last_said = self.clock.now();
         loop {
-            if chunks.is_finished() {
-                ended_at.get_or_insert_with(|| self.clock.now());
-            }
-            let limit = match ended_at {
-                Some(ended_at) => Some(ended_at.saturating_add(AFTER_THE_END)),
+            // An end may be taken back by what still comes; comments, which say nothing, must not keep an answer that
+            // has ended open for ever.
+            let patience = match (chunks.is_finished(), chunks.is_settled()) {
+                (_, true) => Some(AFTER_THE_USAGE),
+                (true, _) => Some(attempting.place.between_pieces),
+                _ => None,
+            };
+            let limit = match patience {
+                Some(patience) => Some(last_said.saturating_add(patience)),
                 None => (!chunks.has_content()).then_some(deadline),
             };
             let progress = match waiter.wait(response.body.next(), limit).await {
@@ -177,11 +180,15 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
                 }
                 Ok(Ok(Some(bytes))) => {
                     is_first = false;
-                    chunks.push(&bytes)
+                    let progress = chunks.push(&bytes);
+                    if chunks.has_output() {
+                        last_said = self.clock.now();
+                    }
+                    progress
                 }
                 Ok(Ok(None)) => chunks.finish(),
                 // The answer is whole: what fails after it takes nothing from it.
-                Ok(Err(_)) | Err(Interrupt::Deadline) if ended_at.is_some() => Progress::Done,
+                Ok(Err(_)) | Err(Interrupt::Deadline) if chunks.is_finished() => Progress::Done,
                 Ok(Err(error)) => Progress::Failed(ProviderError {
                     failure: Failure::from(&error),
                     error: None,

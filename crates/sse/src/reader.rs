@@ -37,6 +37,7 @@ pub struct Reader {
     after_carriage_return: bool,
     /// Whether a byte-order mark may still come.
     at_start: bool,
+    takes_strays: bool,
     block: Block,
     ready: VecDeque<Event>,
 }
@@ -46,6 +47,20 @@ struct Block {
     name: Vec<u8>,
     data: Vec<u8>,
     has_data: bool,
+}
+
+impl Block {
+    fn push(&mut self, line: &[u8], limit: usize) -> Result<(), Error> {
+        if self.data.len().saturating_add(line.len()) >= limit {
+            return Err(Error::TooLarge { limit });
+        }
+        if self.has_data {
+            self.data.push(b'\n');
+        }
+        self.has_data = true;
+        self.data.extend_from_slice(line);
+        Ok(())
+    }
 }
 
 impl Reader {
@@ -59,9 +74,18 @@ impl Reader {
             line: Vec::new(),
             after_carriage_return: false,
             at_start: true,
+            takes_strays: false,
             block: Block::default(),
             ready: VecDeque::new(),
         }
+    }
+
+    /// Takes two things that the standard passes over, and that engines send where something went wrong: a field named
+    /// `error`, as the data of an event of that name, and a line that begins with `{`, as data without the field's name.
+    #[must_use]
+    pub fn taking_strays(mut self) -> Self {
+        self.takes_strays = true;
+        self
     }
 
     /// Takes the next piece of the stream.
@@ -135,6 +159,9 @@ impl Reader {
             self.dispatch();
             return Ok(());
         }
+        if self.takes_strays && line.starts_with(b"{") {
+            return self.block.push(line, self.limit);
+        }
         let (field, value) = match memchr::memchr(b':', line) {
             Some(colon) => {
                 let value = line.get(colon.saturating_add(1)..).unwrap_or_default();
@@ -146,16 +173,10 @@ impl Reader {
             None => (line, &[][..]),
         };
         match field {
-            b"data" => {
-                let grown = self.block.data.len().saturating_add(value.len());
-                if grown >= self.limit {
-                    return Err(Error::TooLarge { limit: self.limit });
-                }
-                if self.block.has_data {
-                    self.block.data.push(b'\n');
-                }
-                self.block.has_data = true;
-                self.block.data.extend_from_slice(value);
+            b"data" => self.block.push(value, self.limit)?,
+            b"error" if self.takes_strays && !matches!(value, b"" | b"null") => {
+                self.block.name = field.to_vec();
+                self.block.push(value, self.limit)?;
             }
             b"event" => {
                 self.block.name.clear();

@@ -7,9 +7,13 @@
     reason = "a test fails by panicking"
 )]
 
+mod assembled;
 mod complete;
+mod ends;
+mod odd_json;
 mod scripted;
 mod streams;
+mod told_errors;
 
 use bytes::Bytes;
 use std::cell::RefCell;

@@ -310,27 +310,6 @@ fn statuses_that_mean_nothing_here_lead_on() {
 }
 
 #[test]
-fn an_answer_that_is_whole_ends_soon_and_cleanly_whatever_its_provider_does_then() {
-    for after in [
-        vec![Step::Wait(seconds(60)), text(DONE)],
-        vec![Step::Fail(SendError::Reset("cut".to_owned()))],
-        vec![
-            text(": ping\n\n"),
-            Step::Wait(seconds(3)),
-            text(": ping\n\n"),
-            Step::Wait(seconds(60)),
-        ],
-    ] {
-        let mut script = vec![Step::Head(200, SSE), text(&chunk("hi")), text(STOP)];
-        script.extend(after.clone());
-        let (summary, client) = stream(vec![script]);
-        assert_eq!(summary.end, StreamEnd::Complete(Reason::Ok), "{after:?}");
-        assert_eq!(client.text, format!("{}{STOP}{DONE}", chunk("hi")));
-        assert!(client.clock.now() <= seconds(5), "{after:?}");
-    }
-}
-
-#[test]
 fn silence_between_pieces_is_filled_with_comments_of_their_own_block() {
     let script = vec![
         Step::Head(200, SSE),

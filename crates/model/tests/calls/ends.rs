@@ -1,0 +1,140 @@
+//! Where an answer ends: never while content still comes, and never well where the provider says that it failed.
+
+use crate::*;
+
+/// Chunks with so many seconds between them.
+fn paced(chunks: &[&str], pause: u64) -> Vec<Step> {
+    let mut script = vec![Step::Head(200, SSE)];
+    for chunk in chunks {
+        script.push(text(chunk));
+        script.push(Step::Wait(seconds(pause)));
+    }
+    script
+}
+
+fn said(delta: &str, reason: &str) -> String {
+    format!(
+        "data: {{\"choices\":[{{\"index\":0,\"delta\":{delta},\"finish_reason\":{reason}}}]}}\n\n"
+    )
+}
+
+#[test]
+fn what_a_choice_still_says_takes_its_end_back() {
+    let word = |reason: &str| said(r#"{"content":"w"}"#, reason);
+    let of = |index: u8, reason: &str| {
+        format!(
+            "data: {{\"choices\":[{{\"index\":{index},\"delta\":{{\"content\":\"w\"}},\"finish_reason\":{reason}}}]}}\n\n"
+        )
+    };
+    let thought = said(r#"{"reasoning_content":"hm"}"#, "\"stop\"");
+    let (stop, null, none) = (word("\"stop\""), word("\"null\""), word("null"));
+    for (chunks, pause) in [
+        (vec![&*stop; 7], 1),
+        (vec![&*null; 7], 1),
+        (vec![&*thought, &*stop], 7),
+        (vec![&*thought, &*none], 7),
+        (
+            vec![
+                &*of(0, "null"),
+                &*of(0, "\"stop\""),
+                &*of(1, "null"),
+                &*of(1, "\"stop\""),
+            ],
+            7,
+        ),
+    ] {
+        let mut script = paced(&chunks, pause);
+        script.push(text(DONE));
+        let (summary, client) = stream(vec![script]);
+        assert_eq!(summary.end, StreamEnd::Complete(Reason::Ok), "{chunks:?}");
+        assert_eq!(client.text, format!("{}{DONE}", chunks.concat()));
+    }
+    // It went on, and was cut then.
+    let (summary, client) = stream(vec![paced(&[&thought, &none], 1)]);
+    assert_eq!(summary.end, StreamEnd::Broken(Failure::Truncated));
+    assert!(!client.text.contains("[DONE]"), "{}", client.text);
+}
+
+#[test]
+fn an_answer_that_is_whole_ends_cleanly_whatever_its_provider_does_then() {
+    let usage =
+        "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1}}\n\n";
+    for (after, longest) in [
+        (vec![Step::Wait(seconds(60)), text(DONE)], 20),
+        (vec![text(usage), Step::Wait(seconds(60)), text(DONE)], 5),
+        (vec![Step::Fail(SendError::Reset("cut".to_owned()))], 0),
+        (
+            vec![
+                text(": ping\n\n"),
+                Step::Wait(seconds(13)),
+                text(": ping\n\n"),
+                Step::Wait(seconds(60)),
+            ],
+            20,
+        ),
+    ] {
+        let mut script = vec![Step::Head(200, SSE), text(&chunk("hi")), text(STOP)];
+        script.extend(after.clone());
+        let (summary, client) = stream(vec![script]);
+        assert_eq!(summary.end, StreamEnd::Complete(Reason::Ok), "{after:?}");
+        let told = client.text.replace(": keep-alive\n\n", "");
+        assert_eq!(told, format!("{}{STOP}{DONE}", chunk("hi")));
+        assert_eq!(client.clock.now(), seconds(longest), "{after:?}");
+    }
+}
+
+#[test]
+fn an_end_that_means_a_failure_is_one() {
+    for reason in [
+        "error",
+        "network_error",
+        "insufficient_system_resource",
+        "abort",
+    ] {
+        let quoted = format!("\"{reason}\"");
+        let ends = said("{}", &quoted);
+        let (summary, client) = stream(vec![paced(&[&ends, DONE], 0), streams()]);
+        assert_eq!(
+            summary.end,
+            StreamEnd::Complete(Reason::Fallback),
+            "{reason}"
+        );
+        assert_eq!(client.text, streamed_text());
+        let half = said(r#"{"content":"half"}"#, &quoted);
+        let (summary, client) = stream(vec![paced(&[&half, DONE], 0), streams()]);
+        assert_eq!(
+            summary.end,
+            StreamEnd::Complete(Reason::Fallback),
+            "{reason}"
+        );
+        assert_eq!(client.text, streamed_text());
+
+        for last in [&ends, &half] {
+            let (summary, client) = stream(vec![paced(&[&chunk("hi"), last, DONE], 0)]);
+            assert_eq!(
+                summary.end,
+                StreamEnd::Broken(Failure::Status(502)),
+                "{reason}"
+            );
+            assert!(
+                client.text.contains(reason) && client.text.contains("data: {\"error\":{"),
+                "{}",
+                client.text
+            );
+            assert!(!client.text.contains("[DONE]"), "{}", client.text);
+            assert_eq!(client.text.contains("half"), last == &half);
+        }
+
+        for content in ["\"\"", "null", "\"half\""] {
+            let body = format!(
+                r#"{{"choices":[{{"index":0,"message":{{"content":{content}}},"finish_reason":"{reason}"}}]}}"#
+            );
+            let fails = vec![Step::Head(200, JSON), text(&body)];
+            let (completed, _) = complete(vec![fails.clone(), answers()], "");
+            assert_eq!(completed.answer.reason, Reason::Fallback, "{body}");
+            let (summary, client) = stream(vec![fails, streams()]);
+            assert_eq!(summary.end, StreamEnd::Complete(Reason::Fallback), "{body}");
+            assert_eq!(client.text, streamed_text());
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! JSON and events that are odd, which clients read all the same.
+
+use crate::*;
+
+#[test]
+fn what_clients_read_reaches_them_as_it_came() {
+    let choice = |index: &str| {
+        format!(
+            "data: {{\"id\":\"1\",\"choices\":[{{\"index\":{index},\"delta\":{{\"content\":\"hi\"}}}}]}}\n\n"
+        )
+    };
+    let beside =
+        |member: &str| chunk("hi").replace("\"id\":\"1\"", &format!("\"id\":\"1\",{member}"));
+    for odd in [
+        choice("\"0\""),
+        choice("0.0"),
+        choice("-1"),
+        beside("\"id\":\"2\""),
+        beside("\"x\":NaN"),
+        beside("\"x\":[-Infinity,Infinity]"),
+        chunk("\\ud83d"),
+        chunk("a\tb"),
+        chunk("hi").replace("\"index\":0", "\"index\":0,\"index\":0"),
+        chunk("hi").replace(
+            "\"delta\"",
+            "\"logprobs\":{\"content\":[{\"logprob\":NaN}]},\"delta\"",
+        ),
+    ] {
+        let script = vec![Step::Head(200, SSE), text(&odd), text(STOP), text(DONE)];
+        let (summary, client) = stream(vec![script.clone()]);
+        assert_eq!(summary.end, StreamEnd::Complete(Reason::Ok), "{odd}");
+        assert_eq!(client.text, format!("{odd}{STOP}{DONE}"));
+        let (completed, _) = complete(vec![script], "");
+        assert_eq!(completed.answer.reason, Reason::Ok, "{odd}");
+        let document = odd
+            .replacen("data: ", "", 1)
+            .replace("\"delta\"", "\"message\"");
+        let (completed, _) = complete(vec![vec![Step::Head(200, JSON), text(&document)]], "");
+        assert_eq!(completed.answer.reason, Reason::Ok, "{odd}");
+        assert_eq!(completed.answer.body, document);
+    }
+}
+
+#[test]
+fn what_says_nothing_is_passed_over() {
+    for nothing in [
+        "data: null\n\n",
+        "data: ping\n\n",
+        "data:\n\n",
+        "data: \"ping\"\n\n",
+        "data: 1\n\n",
+        "data: {}\n\n",
+        "data: []\n\n",
+        "event: ping\ndata: {\"type\":\"ping\"}\n\n",
+        "event: ping\n\n",
+        "retry: 100\n\n",
+        "error: null\n\n",
+    ] {
+        for before in [true, false] {
+            let mut script = vec![
+                Step::Head(200, SSE),
+                text(&chunk("hi")),
+                text(STOP),
+                text(DONE),
+            ];
+            script.insert(if before { 1 } else { 2 }, text(nothing));
+            let (summary, client) = stream(vec![script]);
+            assert_eq!(summary.end, StreamEnd::Complete(Reason::Ok), "{nothing}");
+            assert_eq!(client.text, format!("{}{STOP}{DONE}", chunk("hi")));
+        }
+    }
+}
+
+#[test]
+fn an_event_too_large_is_refused_once_and_says_how_large() {
+    let large = vec![Step::Head(200, SSE), text(&chunk(&"x".repeat(20 << 20)))];
+    let (summary, _) = stream(vec![large.clone()]);
+    let StreamEnd::Refused(answer) = summary.end else {
+        panic!("{:?}", summary.end);
+    };
+    assert_eq!(answer.status.as_u16(), 502);
+    assert!(String::from_utf8_lossy(&answer.body).contains("16 MiB"));
+    let (completed, _) = complete(vec![large], "");
+    assert_eq!(completed.attempts[0].failure, Some(Failure::TooLarge));
+    assert!(String::from_utf8_lossy(&completed.answer.body).contains("16 MiB"));
+}
+
+#[test]
+fn usage_is_told_once_to_who_asked_for_it() {
+    let usage = "{\"prompt_tokens\":1,\"completion_tokens\":2}";
+    let last = STOP.replace("]}", &format!("],\"usage\":{usage}}}"));
+    let alone = format!("data: {{\"choices\":[],\"usage\":{usage}}}\n\n");
+    let every = chunk("hi").replace("]}", &format!("],\"usage\":{usage}}}"));
+    let body = r#"{"model":"m","stream":true,"stream_options":{"include_usage":true}}"#;
+    for script in [
+        vec![&*chunk("hi"), &*last, DONE],
+        vec![&*every, &*last, DONE],
+        vec![&*every, &*last, &*alone, DONE],
+        vec![&*chunk("hi"), STOP, &*alone, DONE],
+        vec![&*alone, &*chunk("hi"), STOP, &*alone, DONE],
+    ] {
+        let mut steps = vec![Step::Head(200, SSE)];
+        steps.extend(script.iter().map(|piece| text(piece)));
+        let (summary, client, _) = stream_with(vec![steps], body, Client::default());
+        assert_eq!(summary.end, StreamEnd::Complete(Reason::Ok), "{script:?}");
+        assert_eq!(
+            client.text.matches("\"prompt_tokens\"").count(),
+            1,
+            "{}",
+            client.text
+        );
+        let end = client.text.strip_suffix(DONE).unwrap();
+        assert!(
+            end.ends_with(&format!("\"choices\":[],\"usage\":{usage}}}\n\n")),
+            "{end}"
+        );
+    }
+}
