@@ -30,9 +30,22 @@ pub struct Provider {
     /// client that writes a wrong one is refused, and the key is probed: name what this provider needs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub forward_headers: Vec<String>,
+    /// Whether the gateway adds `stream_options: {include_usage: true}` to streams, so that their tokens are counted. An
+    /// engine that refuses that is found out, by one call more an instance; `false` spares it.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub stream_options: bool,
     /// When an endpoint is left alone.
     #[serde(default)]
     pub breaker: CircuitBreaker,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 impl Provider {

@@ -83,6 +83,8 @@ pub(crate) enum Told {
     },
     /// An error object out of an answer that had begun with 200.
     Object(String),
+    /// The gateway's own words.
+    Words(String),
     /// The component may not reach this origin.
     HostNotAllowed(String),
     /// There was no room for the answer.
@@ -101,6 +103,14 @@ impl AttemptFailure {
         }
     }
 
+    /// With the gateway's own words for the client.
+    pub(crate) fn in_words(failure: Failure, words: &str) -> Self {
+        Self {
+            detail: Some(words.to_owned()),
+            ..Self::told(failure, Told::Words(words.to_owned()))
+        }
+    }
+
     pub(crate) fn bare(failure: Failure) -> Self {
         Self::told(failure, Told::Nothing)
     }
@@ -113,6 +123,20 @@ impl AttemptFailure {
         Self {
             detail: Some(error.to_string()),
             ..Self::told(error.into(), told)
+        }
+    }
+
+    /// Whether the provider refused the member by which streams are asked for their usage.
+    pub(crate) fn refuses_stream_options(&self) -> bool {
+        const NAMES: [&[u8]; 2] = [b"stream_options", b"include_usage"];
+        match &self.told {
+            Told::Answer { status, body, .. } => {
+                matches!(status.as_u16(), 400 | 422)
+                    && NAMES
+                        .iter()
+                        .any(|name| memchr::memmem::find(body, name).is_some())
+            }
+            _ => false,
         }
     }
 
@@ -152,6 +176,7 @@ impl AttemptFailure {
                 headers: json_headers(),
                 body: told_object(status, &error, pool).into(),
             },
+            Told::Words(words) => CallAnswer::error(status, reason, &redact(&words, pool)),
             Told::HostNotAllowed(origin) => CallAnswer::error(
                 StatusCode::BAD_GATEWAY,
                 Reason::HostNotAllowed,

@@ -14,13 +14,16 @@ use spillway_platform::{
 };
 
 use crate::answer::{AttemptFailure, Told};
+use crate::complete::inspect_readable;
 use crate::error_form::MAX_ERROR_BYTES;
+use crate::no_answer::no_answer;
 use crate::refusal::{failure_of, is_emptied_by_filter};
 use crate::retry_after::retry_after;
 use crate::tries::{Attempting, Next, Tries};
+use crate::unpacking::Unpacking;
 use crate::{
     Attempt, CallAnswer, Inspected, ModelRequest, Operation, PoolWatch, Route, Served, TargetPlace,
-    Usage, as_document, inspect,
+    Usage, as_document,
 };
 
 /// The longest answer that is read whole: 64 MiB, above any batch of embeddings.
@@ -157,13 +160,15 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
         } else {
             body
         };
-        match inspect(&body) {
+        let (body, inspected) = inspect_readable(body);
+        match inspected {
             Inspected::Answer(_)
                 if self.route.minds_content_filter() && is_emptied_by_filter(&body) =>
             {
                 Err(AttemptFailure::bare(Failure::ContentFilter(200)))
             }
             Inspected::Answer(usage) => Ok((headers, body, usage)),
+            Inspected::Failed(Failure::Reset, None) => Err(no_answer(&headers, &body)),
             Inspected::Failed(failure, error) => Err(AttemptFailure::told(
                 failure,
                 error.map_or(Told::Nothing, Told::Object),
@@ -175,18 +180,22 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
         &self,
         attempting: &Attempting<'_>,
         timeouts: Timeouts,
-    ) -> Result<InboundResponse<S::Body>, AttemptFailure> {
-        self.sender
-            .send(self.outbound(attempting, timeouts))
-            .await
-            .map_err(|error| AttemptFailure::of_send(&error, attempting.upstream))
+    ) -> Result<InboundResponse<Unpacking<S::Body>>, AttemptFailure> {
+        let sent = self.sender.send(self.outbound(attempting, timeouts)).await;
+        let response =
+            sent.map_err(|error| AttemptFailure::of_send(&error, attempting.upstream))?;
+        Ok(InboundResponse {
+            body: Unpacking::of(&response.headers, response.body),
+            status: response.status,
+            headers: response.headers,
+        })
     }
 
     /// Reads the body of a success; turns any other status into a failure with its body.
     pub(crate) async fn read_success(
         &self,
         upstream: &Upstream,
-        mut response: InboundResponse<S::Body>,
+        mut response: InboundResponse<Unpacking<S::Body>>,
     ) -> Result<(Headers, Bytes), AttemptFailure> {
         if response.status.is_success() {
             let length = response
@@ -222,7 +231,7 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
         &self,
         upstream: &Upstream,
         beginning: Bytes,
-        mut response: InboundResponse<S::Body>,
+        mut response: InboundResponse<Unpacking<S::Body>>,
     ) -> Result<Bytes, AttemptFailure> {
         read_whole(&mut response.body, beginning, 0, self.in_hand)
             .await
@@ -239,20 +248,25 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
             "application/json"
         };
         headers.append("accept", accept);
-        // The gateway reads what comes back, so it must not be compressed.
+        // The gateway reads what comes back; packed, it would cost both sides time.
         headers.append("accept-encoding", "identity");
         if let Some(secret) = attempting.secret() {
             headers.append("authorization", format!("Bearer {secret}"));
         }
         let upstream = attempting.upstream;
         let model = attempting.place.model_for(self.asked_model());
+        let body = if attempting.place.settings.takes_stream_options() {
+            self.request.body_for(model)
+        } else {
+            self.request.body_without_usage_for(model)
+        };
         OutboundRequest {
             method: http::Method::POST,
             scheme: upstream.scheme.clone(),
             authority: upstream.authority.clone(),
             path_and_query: format!("{}{}", upstream.base_path, self.operation.path()),
             headers,
-            body: self.request.body_for(model).into(),
+            body: body.into(),
             timeouts,
         }
     }
@@ -296,10 +310,13 @@ fn is_stream(headers: &Headers, body: &[u8]) -> bool {
 /// An error's text, as far as it is told: an error is one even if its text broke off.
 async fn read_error<B: IncomingBody>(body: &mut B) -> Bytes {
     let mut text = BytesMut::new();
-    while text.len() <= MAX_ERROR_BYTES
-        && let Ok(Some(piece)) = body.next().await
-    {
-        text.extend_from_slice(&piece);
+    while text.len() <= MAX_ERROR_BYTES {
+        match body.next().await {
+            Ok(Some(piece)) => text.extend_from_slice(&piece),
+            // In a packing that is not known.
+            Err(SendError::Other(words)) if text.is_empty() => return words.into(),
+            _ => break,
+        }
     }
     text.freeze()
 }
@@ -308,6 +325,7 @@ async fn read_error<B: IncomingBody>(body: &mut B) -> Bytes {
 enum ReadError {
     Send(SendError),
     NoRoom,
+    TooLarge,
 }
 
 impl ReadError {
@@ -315,6 +333,10 @@ impl ReadError {
         match self {
             Self::Send(error) => AttemptFailure::of_send(&error, upstream),
             Self::NoRoom => AttemptFailure::told(Failure::NoRoom, Told::NoRoom),
+            Self::TooLarge => AttemptFailure::in_words(
+                Failure::TooLarge,
+                "The model's answer is larger than 64 MiB, the most that the gateway reads.",
+            ),
         }
     }
 }
@@ -326,13 +348,8 @@ async fn read_whole<B: IncomingBody>(
     length: usize,
     in_hand: &'static BytesInHand,
 ) -> Result<Bytes, ReadError> {
-    let too_large = || {
-        ReadError::Send(SendError::Other(
-            "the answer is larger than 64 MiB".to_owned(),
-        ))
-    };
     if length > MAX_ANSWER_BYTES {
-        return Err(too_large());
+        return Err(ReadError::TooLarge);
     }
     let mut room = in_hand.room(length).map_err(|NoRoom| ReadError::NoRoom)?;
     let mut whole = BytesMut::from(beginning);
@@ -340,7 +357,7 @@ async fn read_whole<B: IncomingBody>(
     while let Some(piece) = body.next().await.map_err(ReadError::Send)? {
         let size = whole.len().saturating_add(piece.len());
         if size > MAX_ANSWER_BYTES {
-            return Err(too_large());
+            return Err(ReadError::TooLarge);
         }
         room.reach(size).map_err(|NoRoom| ReadError::NoRoom)?;
         whole.extend_from_slice(&piece);

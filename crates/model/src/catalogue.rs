@@ -8,6 +8,7 @@ use spillway_failover::Pool;
 use spillway_platform::Headers;
 
 use crate::client_headers::picked;
+use crate::provider::ProviderSettings;
 use crate::{Asked, MAX_MODEL_BYTES, ModelPattern, Route, TargetPlace};
 
 /// A configuration that cannot be served by. `spillway check` refuses it before.
@@ -63,7 +64,7 @@ pub struct Api {
 /// What the targets of a provider share.
 struct ProviderPlace {
     pool: Arc<Pool>,
-    forward_headers: Arc<[String]>,
+    settings: Arc<ProviderSettings>,
 }
 
 /// Why no route serves a call.
@@ -89,7 +90,7 @@ impl Catalogue {
             })?;
             let place = ProviderPlace {
                 pool: Arc::new(pool),
-                forward_headers: provider.forward_headers.clone().into(),
+                settings: Arc::new(ProviderSettings::new(provider)),
             };
             providers.insert(&provider.name, place);
         }
@@ -150,7 +151,7 @@ impl Api {
             TargetPlace::new(
                 target,
                 Arc::clone(&provider.pool),
-                Arc::clone(&provider.forward_headers),
+                Arc::clone(&provider.settings),
             )
         };
         let routes = config

@@ -190,11 +190,11 @@ impl ChunkReader {
         if let Some(error) = said.error(document) {
             // What is said beside the failure belongs to what was said before it.
             if self.has_content && said.has_content() {
-                let _ = self.pass_on(data.written, &said);
+                let _ = self.pass_on(data.written(), &said);
             }
             return Progress::Failed(error);
         }
-        self.take_chunk(data.written, &said)
+        self.take_chunk(data.written(), &said)
     }
 
     fn take_chunk(&mut self, data: &[u8], said: &Said<'_>) -> Progress {

@@ -1,5 +1,6 @@
 //! Answers that come in one piece.
 
+use bytes::Bytes;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use spillway_failover::Failure;
@@ -30,15 +31,38 @@ const MAX_REPEATED_BYTES: usize = 512;
 
 /// Looks into the body of a 200. An answer has choices, or the `data` of embeddings.
 pub fn inspect(body: &[u8]) -> Inspected {
-    let body = body.trim_ascii();
-    let failed = |error: ProviderError| Inspected::Failed(error.failure, error.error);
-    match serde_json::from_slice::<&RawValue>(body) {
-        Ok(document) => look_into(document).unwrap_or_else(failed),
-        Err(error) if error.is_eof() => Inspected::Failed(Failure::Truncated, None),
-        Err(_) => match sound(body).as_deref().map(serde_json::from_slice) {
-            Some(Ok(document)) => look_into(document).unwrap_or_else(failed),
-            _ => Inspected::Failed(Failure::Reset, None),
+    match strictly(body) {
+        Some(inspected) => inspected,
+        None => match sound(body) {
+            Some(sound) => strictly(&sound).unwrap_or(UNREADABLE),
+            None => UNREADABLE,
         },
+    }
+}
+
+/// The same, with the body as clients read it.
+pub(crate) fn inspect_readable(body: Bytes) -> (Bytes, Inspected) {
+    if let Some(inspected) = strictly(&body) {
+        return (body, inspected);
+    }
+    match sound(&body).map(|sound| Bytes::from(sound.into_owned())) {
+        Some(sound) => {
+            let inspected = strictly(&sound).unwrap_or(UNREADABLE);
+            (sound, inspected)
+        }
+        None => (body, UNREADABLE),
+    }
+}
+
+const UNREADABLE: Inspected = Inspected::Failed(Failure::Reset, None);
+
+/// `None` where it is no JSON.
+fn strictly(body: &[u8]) -> Option<Inspected> {
+    let failed = |error: ProviderError| Inspected::Failed(error.failure, error.error);
+    match serde_json::from_slice::<&RawValue>(body.trim_ascii()) {
+        Ok(document) => Some(look_into(document).unwrap_or_else(failed)),
+        Err(error) if error.is_eof() => Some(Inspected::Failed(Failure::Truncated, None)),
+        Err(_) => None,
     }
 }
 

@@ -9,14 +9,10 @@ use crate::json::sound;
 use crate::said::{ProviderError, bare_words, error_event};
 use spillway_failover::Failure;
 
-/// One document of a stream.
+/// One document of a stream, as the provider wrote it or, where that is no JSON by RFC 8259, as clients read it: each odd
+/// form ends the stream for some client library or other.
 #[derive(Debug)]
-pub(crate) struct Data<'a> {
-    /// As the provider wrote it, which is how it is passed on.
-    pub written: &'a [u8],
-    /// As RFC 8259 has it.
-    sound: Cow<'a, [u8]>,
-}
+pub(crate) struct Data<'a>(Cow<'a, [u8]>);
 
 /// What one event says, piece by piece.
 #[derive(Debug)]
@@ -31,7 +27,11 @@ pub(crate) enum Line<'a> {
 
 impl Data<'_> {
     pub(crate) fn document(&self) -> Option<&RawValue> {
-        serde_json::from_slice(&self.sound).ok()
+        serde_json::from_slice(&self.0).ok()
+    }
+
+    pub(crate) fn written(&self) -> &[u8] {
+        &self.0
     }
 }
 
@@ -60,10 +60,7 @@ fn line(data: &[u8]) -> Option<Line<'_>> {
         return words.map(Line::Failed);
     }
     Some(match sound(data) {
-        Some(sound) => Line::Data(Data {
-            written: data,
-            sound,
-        }),
+        Some(sound) => Line::Data(Data(sound)),
         None => Line::Failed(ProviderError::bare(Failure::Reset)),
     })
 }

@@ -221,20 +221,34 @@ impl ModelRequest {
         }
     }
 
+    /// Whether the client itself says how to stream.
+    pub(crate) fn has_stream_options(&self) -> bool {
+        self.member("stream_options").is_some()
+    }
+
     /// The body to send: the target's model name, and for a stream the usage chunk asked for.
     pub fn body_for(&self, model: &str) -> Vec<u8> {
+        self.body(model, self.stream)
+    }
+
+    /// The same without the usage chunk asked for, unless the client does.
+    pub(crate) fn body_without_usage_for(&self, model: &str) -> Vec<u8> {
+        self.body(model, false)
+    }
+
+    fn body(&self, model: &str, asks_usage: bool) -> Vec<u8> {
         let length = self.members.iter().fold(64, |sum: usize, (key, value)| {
             sum.saturating_add(key.len())
                 .saturating_add(value.len())
                 .saturating_add(8)
         });
         let mut body = Vec::with_capacity(length);
-        let mut options = self.stream.then_some(None);
+        let mut options = asks_usage.then_some(None);
         body.push(b'{');
         for (key, value) in &self.members {
             match key.as_str() {
                 "model" => push_member(&mut body, key, json_string(model).as_bytes()),
-                "stream_options" if self.stream => options = Some(Some(value)),
+                "stream_options" if asks_usage => options = Some(Some(value)),
                 _ => push_member(&mut body, key, value),
             }
         }

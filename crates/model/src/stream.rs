@@ -8,8 +8,10 @@ use spillway_telemetry::Reason;
 
 use crate::answer::{AttemptFailure, Told, told_object};
 use crate::complete::as_stream;
+use crate::no_answer::no_answer;
 use crate::refusal::is_emptied_by_filter;
 use crate::tries::{Attempting, Next, Tries};
+use crate::unpacking::Unpacking;
 use crate::waiter::{Interrupt, Waiter};
 use crate::{
     Attempt, Call, CallAnswer, ChunkReader, Inspected, PoolWatch, Progress, ProviderError, Served,
@@ -86,10 +88,23 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
             let reason = tries.served_reason(attempting.place);
             waiter.head = Some((served.clone(), attempts, reason));
             summary.served = Some(served);
-            match self
+            let settings = &attempting.place.settings;
+            let asks_usage = settings.takes_stream_options() && !self.request.has_stream_options();
+            let mut end = self
                 .attempt_stream(&attempting, &mut waiter, &mut summary)
-                .await
+                .await;
+            if let AttemptEnd::Failed(failure) = &end
+                && asks_usage
+                && failure.refuses_stream_options()
             {
+                // What the gateway has added it takes back.
+                settings.refuses_stream_options();
+                tries.repeats(&attempting, failure);
+                end = self
+                    .attempt_stream(&attempting, &mut waiter, &mut summary)
+                    .await;
+            }
+            match end {
                 AttemptEnd::Complete => {
                     tries.served(&attempting);
                     let end = StreamEnd::Complete(reason);
@@ -232,22 +247,25 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
     async fn attempt_unstreamed<O: StreamOutput>(
         &self,
         attempting: &Attempting<'_>,
-        response: InboundResponse<S::Body>,
+        response: InboundResponse<Unpacking<S::Body>>,
         deadline: Duration,
         waiter: &mut Waiter<'_, O, C>,
         summary: &mut Partial,
     ) -> AttemptEnd {
-        let body = match waiter
+        let (headers, body) = match waiter
             .wait(
                 self.read_success(attempting.upstream, response),
                 Some(deadline),
             )
             .await
         {
-            Ok(Ok((_, body))) => body,
+            Ok(Ok(read)) => read,
             Ok(Err(failure)) => return AttemptEnd::Failed(failure),
             Err(interrupt) => return interrupt.into_end(),
         };
+        if inspect(&body) == Inspected::Failed(Failure::Reset, None) {
+            return AttemptEnd::Failed(no_answer(&headers, &body));
+        }
         self.stream_document(&body, waiter, summary).await
     }
 

@@ -7,6 +7,7 @@ use spillway_config::{Target, TimeSpan};
 use spillway_failover::Pool;
 use spillway_platform::Headers;
 
+use crate::provider::ProviderSettings;
 use crate::{Error, ModelPattern};
 
 /// A target with its provider looked up.
@@ -22,8 +23,7 @@ pub struct TargetPlace {
     pub first_token_timeout: Timeout,
     /// Between two pieces of a stream.
     pub between_pieces: Duration,
-    /// The client's header fields that the provider gets besides those that all get, in lower case.
-    forward_headers: Arc<[String]>,
+    pub(crate) settings: Arc<ProviderSettings>,
     names: Names,
 }
 
@@ -73,7 +73,7 @@ impl TargetPlace {
     pub(crate) fn new(
         target: &Target,
         pool: Arc<Pool>,
-        forward_headers: Arc<[String]>,
+        settings: Arc<ProviderSettings>,
     ) -> Result<Self, Error> {
         let names = match &target.model {
             Some(model) => Names::One(model.clone()),
@@ -98,7 +98,7 @@ impl TargetPlace {
                 .first_token_timeout
                 .map_or(timeout, |span| Timeout::new(Some(span))),
             between_pieces: timeout.longest,
-            forward_headers,
+            settings,
             names,
         })
     }
@@ -110,11 +110,7 @@ impl TargetPlace {
 
     /// Appends those of a client's header fields that the provider's configuration lets through.
     pub fn forward(&self, from_client: &Headers, to: &mut Headers) {
-        for (name, value) in from_client.iter() {
-            if self.forward_headers.iter().any(|known| known == name) {
-                to.append(name, value);
-            }
-        }
+        self.settings.forward(from_client, to);
     }
 
     /// What a model is called there.

@@ -147,6 +147,12 @@ impl<'c, 'a, S: Sender, C: Clock, W: PoolWatch> Tries<'c, 'a, S, C, W> {
         self.report(attempting, Outcome::Unknown);
     }
 
+    /// Notes that an attempt is made once more on the same way, without what the provider refused.
+    pub fn repeats(&mut self, attempting: &Attempting<'c>, failed: &AttemptFailure) {
+        let why = "it refuses `stream_options`: sent once more without. `stream_options: false` at the provider spares the first attempt";
+        self.record(attempting, Some(failed.failure), Some(why.to_owned()));
+    }
+
     /// Notes that an attempt broke off after content had gone out.
     pub fn broke(&mut self, attempting: &Attempting<'c>, failure: Failure) {
         self.record(attempting, Some(failure), None);

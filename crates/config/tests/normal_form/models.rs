@@ -188,18 +188,21 @@ pub fn providers() -> impl Strategy<Value = Provider> {
         any::<String>(),
         texts(),
         prop::collection::vec(key, 0..3),
-        texts(),
+        (texts(), any::<bool>()),
         breaker,
     )
         .prop_map(
-            |(name, base_url, endpoints, api_keys, forward_headers, breaker)| Provider {
-                name,
-                provider_type: ProviderType::OpenaiCompatible,
-                base_url,
-                endpoints,
-                api_keys,
-                forward_headers,
-                breaker,
+            |(name, base_url, endpoints, api_keys, (forward_headers, stream_options), breaker)| {
+                Provider {
+                    name,
+                    provider_type: ProviderType::OpenaiCompatible,
+                    base_url,
+                    endpoints,
+                    api_keys,
+                    forward_headers,
+                    stream_options,
+                    breaker,
+                }
             },
         )
 }

@@ -1,5 +1,7 @@
 //! Where an answer ends: never while content still comes, and never well where the provider says that it failed.
 
+use spillway_platform::OutboundRequest;
+
 use crate::*;
 
 /// Chunks with so many seconds between them.
@@ -137,4 +139,44 @@ fn an_end_that_means_a_failure_is_one() {
             assert_eq!(client.text, streamed_text());
         }
     }
+}
+
+#[test]
+fn what_the_gateway_adds_it_takes_back_where_it_is_refused() {
+    let refused = |status: u16, body: &str| vec![Step::Head(status, JSON), text(body)];
+    let asked = |sender: &ScriptedSender| -> Vec<bool> {
+        let requests = sender.requests.borrow();
+        let asks = |request: &OutboundRequest| {
+            String::from_utf8_lossy(&request.body).contains("include_usage")
+        };
+        requests.iter().map(asks).collect()
+    };
+    let plain = r#"{"model":"m","stream":true}"#;
+    for refusal in [
+        refused(
+            400,
+            r#"{"error":{"message":"Unrecognized request argument supplied: stream_options"}}"#,
+        ),
+        refused(
+            422,
+            r#"{"detail":[{"loc":["body","stream_options"],"msg":"Extra inputs are not permitted"}]}"#,
+        ),
+        refused(400, r#"{"message":"Unknown field include_usage"}"#),
+    ] {
+        let (summary, client, sender) =
+            stream_with(vec![refusal.clone(), streams()], plain, Client::default());
+        assert_eq!(summary.end, StreamEnd::Complete(Reason::Ok), "{refusal:?}");
+        assert_eq!(client.text, streamed_text());
+        assert_eq!(asked(&sender), [true, false]);
+        assert_eq!(summary.attempts.len(), 2);
+        // What the client itself asked for is its own matter.
+        let own = r#"{"model":"m","stream":true,"stream_options":{"include_usage":true}}"#;
+        let (summary, _, sender) = stream_with(vec![refusal], own, Client::default());
+        assert!(matches!(summary.end, StreamEnd::Refused(_)));
+        assert_eq!(asked(&sender), [true]);
+    }
+    let other = refused(400, r#"{"error":{"message":"bad temperature"}}"#);
+    let (summary, _, sender) = stream_with(vec![other], plain, Client::default());
+    assert!(matches!(summary.end, StreamEnd::Refused(_)));
+    assert_eq!(asked(&sender), [true]);
 }

@@ -22,6 +22,8 @@ use spillway_telemetry::Reason;
 pub enum Step {
     Wait(Duration),
     Head(u16, &'static str),
+    /// With a `content-encoding`.
+    PackedHead(u16, &'static str, &'static str),
     Bytes(Vec<u8>),
     Fail(SendError),
 }
@@ -151,6 +153,16 @@ impl Sender for ScriptedSender {
             waiting_until: None,
         };
         match body.step().await {
+            Some(Step::PackedHead(status, kind, packing)) => {
+                let mut headers = Headers::default();
+                headers.append("content-type", kind);
+                headers.append("content-encoding", packing);
+                Ok(InboundResponse {
+                    status: StatusCode::from_u16(status).unwrap(),
+                    headers,
+                    body,
+                })
+            }
             Some(Step::Head(status, kind)) => {
                 let mut headers = Headers::default();
                 headers.append("content-type", kind);
