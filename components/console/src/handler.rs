@@ -40,7 +40,7 @@ pub(crate) async fn handle(request: Request) -> Result<Response, ErrorCode> {
         _ => error(
             StatusCode::NOT_FOUND,
             Reason::NotFound,
-            "There is /_gateway/health/live, /_gateway/health/ready and /_gateway/metrics.",
+            "Nothing is served at this path. Below /_gateway there are /_gateway/health/live, /_gateway/health/ready and /_gateway/metrics.",
         ),
     };
     let mut headers = Headers::default();

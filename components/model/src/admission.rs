@@ -13,6 +13,8 @@ use crate::Instance;
 /// A request that may be read on.
 pub(crate) struct Admitted<'p> {
     pub operation: Operation,
+    /// Its path is none that the gateway knows: it needs a route that lists it.
+    pub is_unlisted: bool,
     /// The model's name, of `GET /models/{id}`.
     pub id: Option<&'p str>,
     pub consumer: Option<&'static str>,
@@ -44,7 +46,7 @@ pub(crate) async fn admit<'p>(
             "The path holds `.` or `..` segments. Send it resolved.",
         ));
     }
-    let (operation, id) = endpoint(api, below, head)?;
+    let (operation, is_unlisted, id) = endpoint(api, below, head)?;
     let identity = instance
         .consumers
         .identify(head, api.api_key_query.as_deref(), since_1970());
@@ -67,6 +69,7 @@ pub(crate) async fn admit<'p>(
     };
     Ok(Admitted {
         operation,
+        is_unlisted,
         id,
         consumer: consumer.ok(),
         content_md5,
@@ -77,9 +80,10 @@ fn endpoint<'p>(
     api: &Api,
     below: &'p str,
     head: &RequestHead,
-) -> Result<(Operation, Option<&'p str>), CallAnswer> {
+) -> Result<(Operation, bool, Option<&'p str>), CallAnswer> {
     match Operation::of(&head.method, below) {
-        OperationMatch::Found(operation, id) => Ok((operation, id)),
+        OperationMatch::Found(operation, id) => Ok((operation, false, id)),
+        OperationMatch::Unlisted => Ok((Operation::Stateful, true, None)),
         OperationMatch::WrongMethod(wanted) => {
             let text = format!("{} takes {wanted}, not {}.", head.path(), head.method);
             let mut answer = CallAnswer::error(
@@ -90,23 +94,31 @@ fn endpoint<'p>(
             answer.headers.append("allow", wanted);
             Err(answer)
         }
-        OperationMatch::Unknown => {
-            let base = if api.base_path.is_empty() {
-                "/"
-            } else {
-                &api.base_path
-            };
-            let text = format!(
-                "There is no endpoint {}. Below {base} this API serves /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/models, /v1/files, /v1/batches and /v1/responses.",
-                head.path(),
-            );
-            Err(CallAnswer::error(
-                StatusCode::NOT_FOUND,
-                Reason::NotFound,
-                &text,
-            ))
-        }
+        OperationMatch::Unknown => Err(no_endpoint(api, head)),
     }
+}
+
+fn no_endpoint(api: &Api, head: &RequestHead) -> CallAnswer {
+    let base = if api.base_path.is_empty() {
+        "/"
+    } else {
+        &api.base_path
+    };
+    let text = format!(
+        "There is no endpoint {}. Below {base} this API serves /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/models, /v1/files, /v1/batches and /v1/responses.",
+        head.path(),
+    );
+    CallAnswer::error(StatusCode::NOT_FOUND, Reason::NotFound, &text)
+}
+
+/// A path below files, batches or responses that the gateway does not know.
+pub(crate) fn unlisted(head: &RequestHead) -> CallAnswer {
+    let text = format!(
+        "The gateway does not know the endpoint {} {}. A route whose `match.path` names it would send it on.",
+        head.method,
+        head.path(),
+    );
+    CallAnswer::error(StatusCode::NOT_FOUND, Reason::NotFound, &text)
 }
 
 /// Somebody who is no consumer.

@@ -1,15 +1,15 @@
 //! Answers in which no provider had a part.
 
-use std::time::Duration;
-
 use http::StatusCode;
 use serde_json::json;
+use spillway_forward::REQUEST_ID;
 use spillway_instance::Refusal;
 use spillway_model::{Api, CallAnswer, NoRoute, RequestError};
 use spillway_platform::spin::{self, ErrorCode, ReceiveError, Response, SpinClock};
 use spillway_platform::{Clock, ForwardError, SendError};
 use spillway_telemetry::{Api as ApiKind, Reason};
 
+use crate::handler::Arrival;
 use crate::{Instance, admission};
 
 pub(crate) fn no_api(path: &str) -> CallAnswer {
@@ -136,7 +136,7 @@ fn unknown_model(api: &Api, consumer: Option<&str>, model: &str) -> CallAnswer {
 }
 
 /// The name is the client's own text: enough of it to be recognised.
-fn shown(model: &str) -> String {
+pub(crate) fn shown(model: &str) -> String {
     model.chars().take(100).collect()
 }
 
@@ -204,10 +204,10 @@ pub(crate) fn not_forwarded(error: &ForwardError, origin: &str) -> CallAnswer {
 pub(crate) async fn send_own(
     instance: &'static Instance,
     api: &str,
-    arrived: Duration,
+    arrival: &Arrival,
     answer: CallAnswer,
 ) -> Result<Response, ErrorCode> {
-    let took = SpinClock.now().saturating_sub(arrived);
+    let took = SpinClock.now().saturating_sub(arrival.at);
     instance.meter.count(|counters| {
         counters.request(
             ApiKind::Model,
@@ -218,12 +218,13 @@ pub(crate) async fn send_own(
             took,
         );
     });
-    send(answer).await
+    send(answer, &arrival.request_id).await
 }
 
-/// Sends a complete answer.
-pub(crate) async fn send(answer: CallAnswer) -> Result<Response, ErrorCode> {
+/// Sends a complete answer, under the request's own name.
+pub(crate) async fn send(answer: CallAnswer, request_id: &str) -> Result<Response, ErrorCode> {
     let mut headers = answer.headers;
+    headers.append(REQUEST_ID, request_id);
     headers.append("x-gateway-reason", answer.reason.as_str());
     spin::respond(answer.status, headers, answer.body).await
 }
@@ -232,10 +233,8 @@ pub(crate) async fn send(answer: CallAnswer) -> Result<Response, ErrorCode> {
 pub(crate) async fn misconfigured(message: &str) -> Result<Response, ErrorCode> {
     spin::log(message);
     let text = "The gateway's configuration cannot be used. Its log says why.";
-    send(CallAnswer::error(
-        StatusCode::SERVICE_UNAVAILABLE,
-        Reason::Misconfigured,
-        text,
-    ))
-    .await
+    let answer = CallAnswer::error(StatusCode::SERVICE_UNAVAILABLE, Reason::Misconfigured, text);
+    let mut headers = answer.headers;
+    headers.append("x-gateway-reason", answer.reason.as_str());
+    spin::respond(answer.status, headers, answer.body).await
 }

@@ -1,6 +1,6 @@
 //! Calls answered in one piece.
 
-use spillway_model::{Call, ModelRequest, Route, Served};
+use spillway_model::{Call, ModelRequest, Route, Served, UPSTREAM_REQUEST_ID};
 use spillway_platform::Headers;
 use spillway_platform::spin::{self, ErrorCode, Response, SpinClock, SpinSender};
 
@@ -25,7 +25,7 @@ pub(crate) async fn serve(
         consumer: received.whose(),
         headers: &received.headers,
         forwardable: &received.forwardable,
-        arrived: received.arrived,
+        arrived: received.arrival.at,
         number: instance.next_call(),
         skips_first: received.skips_first,
         in_hand: &spin::ANSWERS_IN_HAND,
@@ -51,12 +51,15 @@ pub(crate) async fn serve(
         completed.attempts.len(),
     );
     append_quota(&mut answer.headers, &received.quota);
-    answers::send(answer).await
+    answers::send(answer, &received.arrival.request_id).await
 }
 
 /// Says who served, after how many attempts.
 pub(crate) fn describe(headers: &mut Headers, served: Option<&Served>, attempts: usize) {
     if let Some(served) = served {
+        if let Some(id) = &served.request_id {
+            headers.append(UPSTREAM_REQUEST_ID, id.as_str());
+        }
         headers.append("x-gateway-provider", served.provider.as_str());
         if !served.model.is_empty() {
             headers.append("x-gateway-model", header_text(&served.model));

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use spillway_forward::{ForwardedHeaders, request_id};
+use spillway_forward::{ForwardedHeaders, REQUEST_ID, request_id};
 use spillway_instance::Admission;
 use spillway_limit::RequestFacts;
-use spillway_model::{Api, Asked, CallAnswer, Operation, Route, passed_headers, versioned};
+use spillway_model::{
+    Api, Asked, CallAnswer, ModelRequest, Operation, Route, passed_headers, versioned,
+};
 use spillway_platform::spin::{self, ErrorCode, Request, Response, SpinClock};
 use spillway_platform::{Clock, Headers, RequestHead};
 use spillway_telemetry::Reason;
@@ -17,22 +19,33 @@ use crate::{Instance, answers, body, complete, stateful, stream};
 /// In which a request's body must be here, however steadily it comes.
 const LONGEST_UPLOAD: Duration = Duration::from_secs(600);
 
+/// When a request came, and its name: in the log, to the provider, and to the client.
+#[derive(Clone)]
+pub(crate) struct Arrival {
+    pub at: Duration,
+    pub request_id: String,
+}
+
 pub(crate) async fn handle(
     instance: &'static Instance,
     request: Request,
 ) -> Result<Response, ErrorCode> {
-    let arrived = SpinClock.now();
     let head = spin::request_head(&request);
-    let Some((api, below)) = instance.catalogue.api(head.path()) else {
-        return answers::send_own(instance, "", arrived, answers::no_api(head.path())).await;
+    let arrival = Arrival {
+        at: SpinClock.now(),
+        request_id: request_id(&head.headers, spin::random_name),
     };
-    let own_answer = async |answer| answers::send_own(instance, &api.name, arrived, answer).await;
+    let Some((api, below)) = instance.catalogue.api(head.path()) else {
+        return answers::send_own(instance, "", &arrival, answers::no_api(head.path())).await;
+    };
+    let own_answer = async |answer| answers::send_own(instance, &api.name, &arrival, answer).await;
     let admitted = match admit(instance, api, below, &head).await {
         Ok(admitted) => admitted,
         Err(answer) => return own_answer(answer).await,
     };
     let Admitted {
         operation,
+        is_unlisted,
         id,
         consumer,
         content_md5,
@@ -40,18 +53,18 @@ pub(crate) async fn handle(
     let mut received = Received {
         api,
         operation,
+        is_unlisted,
         body: bytes::Bytes::new(),
         headers: passed_headers(&head.headers),
         forwardable: instance.catalogue.forwardable(&head.headers),
-        request_id: request_id(&head.headers, spin::random_name),
-        arrived,
+        arrival: arrival.clone(),
         consumer,
         quota: Vec::new(),
         skips_first: false,
     };
     received
         .headers
-        .append("x-request-id", received.request_id.as_str());
+        .append(REQUEST_ID, arrival.request_id.as_str());
     match operation {
         Operation::Models => own_answer(answers::list_models(api, consumer, id)).await,
         Operation::Stateful if content_md5.is_none() && !stateful::names_model(&head, below) => {
@@ -61,7 +74,7 @@ pub(crate) async fn handle(
             received.body = match spin::read_body(
                 request,
                 api.max_body_bytes,
-                arrived.saturating_add(LONGEST_UPLOAD),
+                arrival.at.saturating_add(LONGEST_UPLOAD),
             )
             .await
             {
@@ -88,13 +101,14 @@ pub(crate) async fn handle(
 pub(crate) struct Received {
     pub api: &'static Api,
     pub operation: Operation,
+    /// No endpoint that the gateway knows.
+    pub is_unlisted: bool,
     pub body: bytes::Bytes,
     /// Header fields that go on to the provider, whichever it is.
     pub headers: Headers,
     /// Those that go on to providers whose configuration says so.
     pub forwardable: Headers,
-    pub request_id: String,
-    pub arrived: Duration,
+    pub arrival: Arrival,
     pub consumer: Option<&'static str>,
     /// Header fields that tell the client of its limits.
     pub quota: Vec<(&'static str, String)>,
@@ -115,14 +129,14 @@ async fn serve(
     head: &RequestHead,
     below: &str,
 ) -> Result<Response, ErrorCode> {
-    let (api, arrived) = (received.api, received.arrived);
-    let own_answer = async |answer| answers::send_own(instance, &api.name, arrived, answer).await;
+    let (api, arrival) = (received.api, received.arrival.clone());
+    let own_answer = async |answer| answers::send_own(instance, &api.name, &arrival, answer).await;
     let read = body::read(std::mem::take(&mut received.body), received.operation).await;
     let mut request = match read {
         Ok(request) => request,
         Err(error) => return own_answer(answers::unreadable(&error)).await,
     };
-    let route = match find_route(&received, head, below, Some(&request.model)) {
+    let route = match route_of(&received, head, below, &request) {
         Ok(route) => route,
         Err(answer) => return own_answer(answer).await,
     };
@@ -136,6 +150,32 @@ async fn serve(
     } else {
         complete::serve(instance, route, &request, &received).await
     }
+}
+
+/// The route that serves a call that names its model. What else it names must be served by the same: the provider may
+/// take any of them.
+pub(crate) fn route_of(
+    received: &Received,
+    head: &RequestHead,
+    below: &str,
+    request: &ModelRequest,
+) -> Result<&'static Route, CallAnswer> {
+    let route = find_route(received, head, below, Some(&request.model))?;
+    for other in &request.other_models {
+        let found = find_route(received, head, below, Some(other))?;
+        if !std::ptr::eq(found, route) {
+            let text = format!(
+                "`models` names `{}`, which another route serves than `model`. Ask for them in calls of their own.",
+                answers::shown(other)
+            );
+            return Err(CallAnswer::error(
+                StatusCode::BAD_REQUEST,
+                Reason::InvalidRequest,
+                &text,
+            ));
+        }
+    }
+    Ok(route)
 }
 
 /// The route that serves a call.
@@ -183,7 +223,8 @@ pub(crate) async fn count(
             Ok(())
         }
         Admission::Refused(refusal) => {
-            let has_another = route.serves_refused() && received.operation != Operation::Stateful;
+            let has_another = received.operation != Operation::Stateful
+                && route.serves_refused(received.operation, model);
             if has_another && refusal.reason == Reason::RateLimited {
                 received.skips_first = true;
                 return Ok(());

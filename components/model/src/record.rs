@@ -30,7 +30,7 @@ pub(crate) struct CallRecord<'a> {
 impl CallRecord<'_> {
     /// Counts and logs it.
     pub fn settle(&self, instance: &'static Instance) {
-        let took = SpinClock.now().saturating_sub(self.received.arrived);
+        let took = SpinClock.now().saturating_sub(self.received.arrival.at);
         instance.meter.count(|counters| self.count(counters, took));
         spin::log(&self.line(took));
     }
@@ -111,7 +111,11 @@ impl CallRecord<'_> {
         if let Some(why) = self.stopped_by() {
             let _ = write!(line, " stopped_by={why}");
         }
-        let _ = write!(line, " request={} attempts=[", self.received.request_id);
+        let _ = write!(
+            line,
+            " request={} attempts=[",
+            self.received.arrival.request_id
+        );
         for (index, attempt) in self.attempts.iter().enumerate() {
             let separator = if index == 0 { "" } else { ", " };
             let outcome = self.outcome(attempt);

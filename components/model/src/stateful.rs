@@ -3,48 +3,44 @@
 //! They go to the route's first target, on the way that is always this caller's, and are tried once: another provider,
 //! or another key of this one, would not know what an id means.
 
+mod exchange;
+mod responses;
+
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{Method, StatusCode};
 use spillway_failover::{Failure, Outcome, Way};
+use spillway_forward::REQUEST_ID;
 use spillway_model::{
-    Attempt, CallAnswer, ModelRequest, PoolWatch as _, Route, Served, TargetPlace, retry_after,
+    Attempt, CallAnswer, ModelRequest, PoolWatch as _, Route, Served, TargetPlace,
+    UPSTREAM_REQUEST_ID, redacted_header, retry_after,
 };
 use spillway_platform::spin::{
     self, Answered, ErrorCode, Forwarded, ForwardedBody, Request, Response, SpinClock,
 };
-use spillway_platform::{Clock, ForwardError, IncomingBody as _, RequestHead, Timeouts};
+use spillway_platform::{Clock, ForwardError, Headers, IncomingBody as _, RequestHead, Timeouts};
 use spillway_telemetry::Reason;
 
 use crate::complete::{append_quota, describe};
 use crate::handler::{self, Received};
 use crate::record::CallRecord;
-use crate::{Instance, Watch, answers, body};
+use crate::{Instance, Watch, admission, answers, body};
 
 /// As for other calls.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Header fields that go along besides those of every call: the bodies are the client's and the provider's own.
-const PASSED_REQUEST_HEADERS: [&str; 4] = ["content-type", "content-length", "accept", "range"];
-
-/// Header fields of answers that stay behind: they speak of the gateway's own account, or of where the provider is.
-const DROPPED_ANSWER_HEADERS: [&str; 6] = [
-    "location",
-    "refresh",
-    "set-cookie",
-    "openai-organization",
-    "alt-svc",
-    "server",
-];
-
-/// No provider's error is longer.
-const MOST_ERROR_BYTES: usize = 64 * 1024;
-
 /// Whether the request's body names a model that decides on its route, whatever its content type claims it is.
 pub(crate) fn names_model(head: &RequestHead, below: &str) -> bool {
+    let versioned = spillway_model::versioned(below);
+    let path = versioned.strip_prefix("/v1").unwrap_or(&versioned);
+    spillway_model::names_model(&head.method, path)
+}
+
+/// A batch names its models in a file that is with the provider: it cannot be held to a consumer's list.
+fn is_batch(head: &RequestHead, below: &str) -> bool {
     head.method == Method::POST
-        && spillway_model::versioned(below).trim_end_matches('/') == "/v1/responses"
+        && spillway_model::versioned(below).trim_end_matches('/') == "/v1/batches"
 }
 
 /// A request whose body the gateway has read.
@@ -63,7 +59,8 @@ pub(crate) async fn serve_in_hand(
         Ok(request) => request,
         Err(error) => {
             let answer = answers::unreadable(&error);
-            return answers::send_own(instance, &received.api.name, received.arrived, answer).await;
+            return answers::send_own(instance, &received.api.name, &received.arrival, answer)
+                .await;
         }
     };
     let sent = ForwardedBody::Whole(Bytes::new());
@@ -81,7 +78,7 @@ pub(crate) async fn serve(
     let limit = received.api.max_body_bytes;
     if head.content_length().is_some_and(|length| length > limit) {
         let answer = answers::not_received(&spin::ReceiveError::TooLarge { limit });
-        return answers::send_own(instance, &received.api.name, received.arrived, answer).await;
+        return answers::send_own(instance, &received.api.name, &received.arrival, answer).await;
     }
     let body = if head.has_body() && head.content_length().is_none() {
         ForwardedBody::Counted { request, limit }
@@ -99,18 +96,37 @@ async fn serve_body(
     below: &str,
     asked: Option<ModelRequest>,
 ) -> Result<Response, ErrorCode> {
-    let (api, arrived) = (received.api, received.arrived);
-    let own_answer = async |answer| answers::send_own(instance, &api.name, arrived, answer).await;
+    let (api, arrival) = (received.api, received.arrival.clone());
+    let own_answer = async |answer| answers::send_own(instance, &api.name, &arrival, answer).await;
     let model = asked.as_ref().map(|asked| asked.model.clone());
-    let route = match handler::find_route(&received, head, below, model.as_deref()) {
+    let found = match &asked {
+        Some(asked) => handler::route_of(&received, head, below, asked),
+        None => handler::find_route(&received, head, below, None),
+    };
+    let route = match found {
         Ok(route) => route,
         Err(answer) => return own_answer(answer).await,
     };
+    if received.is_unlisted && !route.lists(&spillway_model::versioned(below)) {
+        return own_answer(admission::unlisted(head)).await;
+    }
+    if is_batch(head, below) && api.is_restricted(received.consumer) {
+        return own_answer(CallAnswer::error(
+            StatusCode::FORBIDDEN,
+            Reason::Unauthorized,
+            "This caller may use some models only, and a batch names its models in a file that the gateway does not read.",
+        ))
+        .await;
+    }
     let counted = handler::count(instance, &mut received, head, model.as_deref(), route).await;
     if let Err(answer) = counted {
         return own_answer(answer).await;
     }
     instance.refresh(route).await;
+    if let Some(mut asked) = asked {
+        asked.apply(&route.parameters, received.operation);
+        return responses::serve(instance, route, &asked, &received, head, below).await;
+    }
     let place = route.targets.first();
     let way = place.and_then(|place| {
         let seconds = SpinClock.since_1970().as_secs();
@@ -125,13 +141,6 @@ async fn serve_body(
             "The provider of this route has no key that it takes. `spillway check gateway.yaml` shows which have run out.",
         ))
         .await;
-    };
-    let body = match (asked, &model) {
-        (Some(mut asked), Some(model)) => {
-            asked.apply(&route.parameters, received.operation);
-            ForwardedBody::Whole(asked.body_for(place.model_for(model)).into())
-        }
-        _ => body,
     };
     send(
         instance,
@@ -174,22 +183,11 @@ async fn send(
     let Some(upstream) = pool.upstream(way) else {
         return Err(ErrorCode::InternalError(None));
     };
-    let mut headers = received.headers.clone();
-    place.forward(&received.forwardable, &mut headers);
-    for name in PASSED_REQUEST_HEADERS {
-        if let Some(value) = head.headers.first(name) {
-            headers.append(name, value);
-        }
-    }
+    let secret = pool.key(way).map(|key| key.secret.as_str());
+    let mut headers = request_headers(received, head, place, secret);
     if matches!(body, ForwardedBody::Whole(_)) {
         headers.remove("content-length");
     }
-    if let Some(key) = pool.key(way) {
-        headers.append("authorization", format!("Bearer {}", key.secret));
-    }
-    let version = spillway_model::versioned(below);
-    let path = version.strip_prefix("/v1").unwrap_or(&version);
-    let query = passed_query(head.query(), received.api.api_key_query.as_deref());
     let began = SpinClock.now();
     let forwarded = spin::forward(
         body,
@@ -197,7 +195,7 @@ async fn send(
             method: &head.method,
             scheme: &upstream.scheme,
             authority: &upstream.authority,
-            path_and_query: &format!("{}{path}{query}", upstream.base_path),
+            path_and_query: &place_at(upstream, received, head, below),
             headers: &headers,
             timeouts: Timeouts {
                 connect: CONNECT_TIMEOUT.min(place.timeout.longest),
@@ -275,6 +273,7 @@ async fn send(
         } else {
             place.model_for(asked).to_owned()
         },
+        request_id: None,
     };
     let answered = match forwarded {
         Ok(answered) => answered,
@@ -283,7 +282,7 @@ async fn send(
             settle(answer.status, answer.reason);
             describe(&mut answer.headers, Some(&served), 1);
             append_quota(&mut answer.headers, &received.quota);
-            return answers::send(answer).await;
+            return answers::send(answer, &received.arrival.request_id).await;
         }
     };
     if is_error(answered.status) {
@@ -293,7 +292,7 @@ async fn send(
         settle(answer.status, answer.reason);
         describe(&mut answer.headers, Some(&served), 1);
         append_quota(&mut answer.headers, &received.quota);
-        return answers::send(answer).await;
+        return answers::send(answer, &received.arrival.request_id).await;
     }
     if is_redirect(answered.status) {
         let mut answer = CallAnswer::error(
@@ -304,53 +303,9 @@ async fn send(
         settle(answer.status, answer.reason);
         describe(&mut answer.headers, Some(&served), 1);
         append_quota(&mut answer.headers, &received.quota);
-        return answers::send(answer).await;
+        return answers::send(answer, &received.arrival.request_id).await;
     }
     settle(answered.status, Reason::Ok);
-    let mut headers = answered.headers.clone();
-    headers.retain_names(|name| {
-        !DROPPED_ANSWER_HEADERS.contains(&name)
-            && !name.starts_with("x-gateway-")
-            && !name.starts_with("x-ratelimit-")
-    });
-    headers.append("x-gateway-reason", Reason::Ok.as_str());
-    describe(&mut headers, Some(&served), 1);
-    append_quota(&mut headers, &received.quota);
+    let headers = answer_headers(&answered, received, place, Some(&served), 1, Reason::Ok);
     answered.splice(&headers)
-}
-
-/// The query as it came, but for the parameter in which the caller's own key stands.
-fn passed_query(query: Option<&str>, key_parameter: Option<&str>) -> String {
-    let is_key = |part: &&str| {
-        key_parameter.is_some_and(|parameter| {
-            form_urlencoded::parse(part.as_bytes())
-                .next()
-                .is_some_and(|(name, _)| name == parameter)
-        })
-    };
-    let parts: Vec<&str> = query
-        .unwrap_or_default()
-        .split('&')
-        .filter(|part| !part.is_empty() && !is_key(part))
-        .collect();
-    if parts.is_empty() {
-        String::new()
-    } else {
-        format!("?{}", parts.join("&"))
-    }
-}
-
-/// An error's text, as far as it is one.
-async fn read_error(answered: Answered) -> Bytes {
-    let mut text = BytesMut::new();
-    if let Ok(mut body) = answered.read() {
-        // An error is an error even if its text broke off.
-        while let Ok(Some(piece)) = body.next().await {
-            if text.len().saturating_add(piece.len()) > MOST_ERROR_BYTES {
-                break;
-            }
-            text.extend_from_slice(&piece);
-        }
-    }
-    text.freeze()
 }

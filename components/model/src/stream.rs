@@ -2,6 +2,7 @@
 
 use futures_channel::oneshot;
 use http::StatusCode;
+use spillway_forward::REQUEST_ID;
 use spillway_model::{
     Call, CallAnswer, ModelRequest, Route, Served, StreamEnd, StreamOutput, StreamSummary,
 };
@@ -56,6 +57,7 @@ pub(crate) async fn serve(
     received: Received,
 ) -> Result<Response, ErrorCode> {
     let quota = received.quota.clone();
+    let request_id = received.arrival.request_id.clone();
     let (writer, reader) = spin::response_stream();
     let (sender, receiver) = oneshot::channel();
     spin::spawn(run(
@@ -78,6 +80,7 @@ pub(crate) async fn serve(
             headers.append("content-type", "text/event-stream; charset=utf-8");
             headers.append("cache-control", "no-cache");
             headers.append("x-accel-buffering", "no");
+            headers.append(REQUEST_ID, request_id.as_str());
             headers.append("x-gateway-reason", reason.as_str());
             describe(&mut headers, Some(&served), attempts);
             append_quota(&mut headers, &quota);
@@ -85,16 +88,13 @@ pub(crate) async fn serve(
         }
         Ok(Head::Answer(mut answer)) => {
             append_quota(&mut answer.headers, &quota);
-            answers::send(answer).await
+            answers::send(answer, &request_id).await
         }
         Err(oneshot::Canceled) => {
             let text = "The gateway lost the call. Try again.";
-            answers::send(CallAnswer::error(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                Reason::Internal,
-                text,
-            ))
-            .await
+            let answer =
+                CallAnswer::error(StatusCode::INTERNAL_SERVER_ERROR, Reason::Internal, text);
+            answers::send(answer, &request_id).await
         }
     }
 }
@@ -117,7 +117,7 @@ async fn run(
         consumer: received.whose(),
         headers: &received.headers,
         forwardable: &received.forwardable,
-        arrived: received.arrived,
+        arrived: received.arrival.at,
         number: instance.next_call(),
         skips_first: received.skips_first,
         in_hand: &spin::ANSWERS_IN_HAND,

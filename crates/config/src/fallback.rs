@@ -23,6 +23,15 @@ pub struct Fallback {
     /// How long a stream's head is held back while no content has come; then it goes out and comments keep the
     /// client waiting. 15 s.
     pub keep_alive: TimeSpan,
+    /// Whether an embedding may come from a target that asks for another model than the route's first one. Vectors of
+    /// two models cannot be compared, so what was stored with the one is not found with the other. false.
+    #[serde(skip_serializing_if = "is_no")]
+    pub embeddings_across_models: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_no(value: &bool) -> bool {
+    !*value
 }
 
 impl Default for Fallback {
@@ -38,13 +47,19 @@ impl Default for Fallback {
                 FallbackCondition::Status(StatusPattern::Exact(402)),
                 FallbackCondition::Status(StatusPattern::Exact(403)),
                 FallbackCondition::Status(StatusPattern::Exact(408)),
+                FallbackCondition::Status(StatusPattern::Exact(409)),
+                FallbackCondition::Status(StatusPattern::Exact(424)),
+                FallbackCondition::Status(StatusPattern::Exact(425)),
                 FallbackCondition::Status(StatusPattern::Exact(429)),
+                FallbackCondition::Status(StatusPattern::Exact(498)),
+                FallbackCondition::Status(StatusPattern::Exact(499)),
                 FallbackCondition::Status(StatusPattern::Class(5)),
             ],
             max_attempts: 0,
             deadline: TimeSpan::from_secs(280),
             back_off: TimeSpan::from_millis(250),
             keep_alive: TimeSpan::from_secs(15),
+            embeddings_across_models: false,
         }
     }
 }

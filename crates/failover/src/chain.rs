@@ -63,6 +63,8 @@ pub struct Chain<'a> {
     begins_anew: bool,
     /// All that it could ask had been busy before it came.
     knew_busy: bool,
+    /// The way on which it begins, whatever is known of it.
+    begins_with: Option<Way>,
 }
 
 #[derive(Debug)]
@@ -118,7 +120,13 @@ impl<'a> Chain<'a> {
             failed: None,
             begins_anew: false,
             knew_busy: false,
+            begins_with: None,
         }
+    }
+
+    /// Begins on this way to the first target, whatever is known of it.
+    pub fn begin_with(&mut self, way: Way) {
+        self.begins_with = Some(way);
     }
 
     /// How often the call has been sent.
@@ -206,11 +214,18 @@ impl<'a> Chain<'a> {
         if let Some(found) = found {
             return self.again(found, failed, true);
         }
+        // An endpoint that is left alone may have recovered, and nobody else is there.
+        if let Some(found) = self.choose_in_need(context) {
+            return self.again(found, failed, true);
+        }
         self.round_again(failed, context, elapsed)
     }
 
     /// The first attempt: never refused for want of time or budget, and if need be sent where things look bad.
     fn first(&mut self, context: PickContext<'_>, elapsed: Duration) -> Step {
+        if let Some(way) = self.begins_with.take() {
+            return self.go((0, way));
+        }
         if let Some(found) = self.choose_from(0, context) {
             return self.go(found);
         }

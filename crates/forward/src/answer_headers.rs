@@ -63,7 +63,9 @@ fn mended_place(
 ) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(value).ok()?;
     match text.split_once("://") {
-        Some(("http" | "https", rest)) => {
+        Some((scheme, rest))
+            if scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https") =>
+        {
             let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
             let (authority, path) = rest.split_at_checked(end)?;
             if !is_own(authority, upstream, asked) || asked.host.is_empty() {

@@ -117,7 +117,11 @@ impl Origin {
                 let origin = origin.to_ascii_lowercase();
                 origin
                     .strip_prefix(scheme.as_str())
-                    .is_some_and(|host| host.len() > suffix.len() && host.ends_with(suffix))
+                    .and_then(|host| host.strip_suffix(suffix.as_str()))
+                    .is_some_and(|name| {
+                        let is_of_name = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.');
+                        !name.is_empty() && name.bytes().all(is_of_name)
+                    })
             }
         }
     }

@@ -120,6 +120,7 @@ impl ForwardedHeaders {
             })
         };
         let proto = claim("x-forwarded-proto")
+            .map(|proto| proto.to_ascii_lowercase())
             .filter(|proto| proto == "http" || proto == "https")
             .unwrap_or_else(|| request.scheme.clone());
         let host = claim("x-forwarded-host")
@@ -164,10 +165,15 @@ impl ForwardedHeaders {
     /// Replaces every claim in `headers` by what is so.
     pub fn apply(&self, headers: &mut Headers) {
         // A name with an underscore is another spelling of one of these to some servers; nginx drops them, too.
+        let mut has_credential = false;
         headers.retain_names(|name| {
+            // The first is the one that was counted; which of two a server believes, nobody knows.
+            let is_second =
+                name == "authorization" && std::mem::replace(&mut has_credential, true);
             !CLIENT_CLAIMS.contains(&name)
                 && !name.starts_with("x-forwarded-")
                 && !name.contains('_')
+                && !is_second
         });
         if let Some(chain) = &self.forwarded_for {
             headers.append("x-forwarded-for", chain.as_str());

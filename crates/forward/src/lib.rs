@@ -21,6 +21,6 @@ pub use end_user::{UserPlace, may_be_json};
 pub use hygiene::{
     ForwardedHeaders, PeerTrust, ambiguity, drop_internal_headers, drop_unforwardable_headers,
 };
-pub use path::{has_dot_segment, is_below, resolves_elsewhere, strip_base};
+pub use path::{is_below, resolves_elsewhere, strip_base};
 pub use request_id::{REQUEST_ID, request_id};
 pub use router::{ApiRules, Destination, Error, Router, RoutingFailure, Service};

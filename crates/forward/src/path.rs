@@ -87,6 +87,24 @@ pub fn resolves_elsewhere(path: &str) -> bool {
     has_dot_segment(path) || has_dot_segment(&normalized(path))
 }
 
+/// Whether a path that has been decoded has such a segment once it is decoded again, and again: Dify's console writes
+/// parts of its paths into those of its plugin daemon (CVE-2026-41948), which decodes them once more.
+pub(crate) fn resolves_elsewhere_later(path: &str) -> bool {
+    let mut path = path.to_owned();
+    // So deep nobody decodes; what is left then is decoded by nobody.
+    for _ in 0..4 {
+        let decoded = normalized(&path).into_owned();
+        if has_dot_segment(&decoded) {
+            return true;
+        }
+        if decoded == path {
+            return false;
+        }
+        path = decoded;
+    }
+    false
+}
+
 #[cfg(test)]
 mod tests {
     #[test]
@@ -130,6 +148,16 @@ mod tests {
             assert_eq!(normalized(sent), read, "{sent}");
         }
         assert_eq!(encoded("/a b/\u{e9}%?"), "/a%20b/%C3%A9%25%3F");
+    }
+
+    #[test]
+    fn dots_that_are_packed_several_times_are_seen() {
+        for path in ["/x/%2e%2e/y", "/x/%252e%252e/y", "/x/..%255cy", "/x/%25252e./y"] {
+            assert!(resolves_elsewhere_later(path), "{path}");
+        }
+        for path in ["/x/y", "/x/a%2e%2eb", "/x/100%25", "/x/%zz"] {
+            assert!(!resolves_elsewhere_later(path), "{path}");
+        }
     }
 
     #[test]

@@ -174,7 +174,10 @@ impl Router {
         host: &str,
     ) -> Result<Destination<'_>, RoutingFailure<'_>> {
         let path = path::normalized(request.path());
-        if path::has_dot_segment(request.path()) || path::has_dot_segment(&path) {
+        let is_console = path.contains("/console/api/");
+        if path::resolves_elsewhere(request.path())
+            || (is_console && path::resolves_elsewhere_later(&path))
+        {
             return Err(RoutingFailure::DotSegment);
         }
         if host.contains('@') {

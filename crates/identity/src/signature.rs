@@ -42,6 +42,11 @@ pub enum SignatureFault {
         "The signature does not fit the request: the secret, the path or a signed header differs."
     )]
     Mismatch,
+    /// Another query would give the same text to sign.
+    #[error(
+        "A parameter of the query holds `&`, or a name `=`: the text that is signed could not be told from that of other parameters. Send it in the body."
+    )]
+    Ambiguous,
 }
 
 /// What is left to be looked at of a request whose signature fits.
@@ -109,6 +114,9 @@ impl Signer {
             .text("x-ca-signature")
             .and_then(|text| BASE64.decode(text.trim()).ok())
             .ok_or(SignatureFault::Missing)?;
+        if is_ambiguous(request) {
+            return Err(SignatureFault::Ambiguous);
+        }
         let names = signed_names(headers);
         let mut mac = self.mac.clone();
         mac.update(string_to_sign(request, &names).as_bytes());
@@ -201,6 +209,13 @@ fn string_to_sign(request: &RequestHead, names: &[String]) -> String {
     lines.extend(names.iter().map(|name| format!("{name}:{}", text(name))));
     lines.push(path_and_query(request));
     lines.join("\n")
+}
+
+/// Parameters are signed decoded: `?a=1%26b%3D2` and `?a=1&b=2` give the same text.
+fn is_ambiguous(request: &RequestHead) -> bool {
+    let query = request.query().unwrap_or_default();
+    let mut parameters = form_urlencoded::parse(query.as_bytes());
+    parameters.any(|(name, value)| name.contains(['&', '=']) || value.contains('&'))
 }
 
 fn path_and_query(request: &RequestHead) -> String {

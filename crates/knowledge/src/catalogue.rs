@@ -108,6 +108,15 @@ impl Catalogue {
         name.and_then(|name| self.apis.get(name)).ok_or_else(|| {
             // The path is the client's own text: enough of it to be recognised.
             let shown: String = path.chars().take(100).collect();
+            let bare = path.strip_prefix(MOUNT).map(|name| name.trim_end_matches('/'));
+            if let Some(name) = bare.filter(|name| self.apis.contains_key(*name)) {
+                return Answer::unknown_knowledge(
+                    Reason::NotFound,
+                    &format!(
+                        "The knowledge API `{name}` is there; it answers at {MOUNT}{name}/retrieval. Dify appends /retrieval itself to the endpoint http(s)://<gateway>{MOUNT}{name}."
+                    ),
+                );
+            }
             Answer::unknown_knowledge(
                 Reason::NotFound,
                 &format!(

@@ -4,7 +4,7 @@ use http::StatusCode;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use crate::engine::{status_failure, unreadable, words};
+use crate::engine::{not_in_form, readable, status_failure, words};
 use crate::failure::{Failure, Rejection, Unreadable};
 use crate::record::Record;
 use crate::{ErrorCode, MetadataCondition, Query};
@@ -59,8 +59,8 @@ struct Document {
     message: Value,
 }
 
-/// Null in the place of a record is none.
-type Items = Vec<Option<Item>>;
+/// What stands in the place of a record and is none, null for one, costs itself alone.
+type Items = Vec<Value>;
 
 #[derive(Deserialize)]
 struct Item {
@@ -79,16 +79,15 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<I
 }
 
 /// The records of an answer, in its order.
-pub(crate) fn read(status: StatusCode, body: &[u8]) -> Result<Vec<Record>, Failure> {
+pub(crate) fn read(status: StatusCode, document: Value) -> Result<Vec<Record>, Failure> {
     let document: Document =
-        serde_json::from_slice(body).map_err(|error| unreadable(status, &error))?;
+        serde_json::from_value(document).map_err(|_| not_in_form(status))?;
     if status.is_success()
         && let Some(items) = document.records
     {
-        let items = items.unwrap_or_default();
+        let items: Vec<Item> = readable(items.unwrap_or_default());
         return Ok(items
             .into_iter()
-            .flatten()
             .filter_map(|item| Record::new(&item.content, &item.score, &item.title, item.metadata))
             .collect());
     }

@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 use serde_json::Value;
-use serde_json::error::Category;
 use spillway_config::KnowledgeBackend;
 use spillway_platform::{Headers, OutboundRequest, Timeouts, Upstream};
 
 use crate::failure::{Failure, Rejection, Unreadable};
 use crate::record::Record;
-use crate::{Query, dify_compatible, not_a_number, ragflow};
+use crate::{Query, dify_compatible, ragflow};
 
 /// The longest message of an engine that is passed on, in characters.
 const MAX_MESSAGE_CHARS: usize = 200;
@@ -74,19 +73,16 @@ impl Engine {
 
     /// The records of the engine's answer, in its order.
     pub fn read(&self, status: StatusCode, body: &[u8]) -> Result<Vec<Record>, Failure> {
-        match self.read_json(status, body) {
-            Err(Failure::Unreadable(Unreadable::NotJson)) => match not_a_number::replaced(body) {
-                Some(body) => self.read_json(status, &body),
-                None => Err(Failure::Unreadable(Unreadable::NotJson)),
-            },
-            result => result,
-        }
-    }
-
-    fn read_json(&self, status: StatusCode, body: &[u8]) -> Result<Vec<Record>, Failure> {
+        let document = match spillway_json::value(body) {
+            Some(document) => document,
+            None if status.is_success() => {
+                return Err(Failure::Unreadable(Unreadable::NotJson));
+            }
+            None => return Err(status_failure(status)),
+        };
         match &self.backend {
-            KnowledgeBackend::Ragflow(_) => ragflow::read(status, body),
-            KnowledgeBackend::DifyCompatible(_) => dify_compatible::read(status, body),
+            KnowledgeBackend::Ragflow(_) => ragflow::read(status, document),
+            KnowledgeBackend::DifyCompatible(_) => dify_compatible::read(status, document),
         }
     }
 
@@ -123,14 +119,18 @@ impl Engine {
 }
 
 /// What an answer says that is not in the engine's form.
-pub(crate) fn unreadable(status: StatusCode, error: &serde_json::Error) -> Failure {
-    if !status.is_success() {
-        return status_failure(status);
+pub(crate) fn not_in_form(status: StatusCode) -> Failure {
+    if status.is_success() {
+        Failure::Unreadable(Unreadable::NoRecords)
+    } else {
+        status_failure(status)
     }
-    Failure::Unreadable(match error.classify() {
-        Category::Data => Unreadable::NoRecords,
-        Category::Io | Category::Syntax | Category::Eof => Unreadable::NotJson,
-    })
+}
+
+/// The elements of a list that are what they should be: one that is not costs itself alone.
+pub(crate) fn readable<T: serde::de::DeserializeOwned>(list: Vec<Value>) -> Vec<T> {
+    let read = list.into_iter().map(serde_json::from_value);
+    read.filter_map(Result::ok).collect()
 }
 
 /// What a status alone says, where it is no success.

@@ -7,7 +7,6 @@ mod condition;
 mod dify_compatible;
 mod engine;
 mod failure;
-mod not_a_number;
 mod query;
 mod ragflow;
 mod record;

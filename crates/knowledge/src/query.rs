@@ -44,8 +44,8 @@ impl Request {
         if body.trim_ascii().is_empty() {
             return Ok(Self::Probe);
         }
-        let document: Value = serde_json::from_slice(body)
-            .map_err(|_| Answer::invalid_request("The request's body is not JSON."))?;
+        let document = spillway_json::value(body)
+            .ok_or_else(|| Answer::invalid_request("The request's body is not JSON."))?;
         parse(&document).map_err(|message| Answer::invalid_request(&message))
     }
 }

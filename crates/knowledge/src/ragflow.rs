@@ -5,12 +5,11 @@
 
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use spillway_config::RagflowBackend;
 
 use crate::Query;
-use crate::engine::{status_failure, unreadable, words};
+use crate::engine::{not_in_form, readable, status_failure, words};
 use crate::failure::{Failure, Rejection, Unreadable};
 use crate::record::{Record, text};
 
@@ -107,17 +106,17 @@ fn dataset_ids<'a>(config: &'a RagflowBackend, knowledge_id: &'a str) -> Vec<&'a
 
 /// RAGFlow's errors come with 200 (newer releases: some with other statuses) and a `code` that is not 0.
 #[derive(Deserialize)]
-struct Envelope<'a> {
+struct Envelope {
     code: Option<i64>,
     #[serde(default)]
     message: Value,
-    #[serde(borrow)]
-    data: Option<&'a RawValue>,
+    #[serde(default)]
+    data: Value,
 }
 
 #[derive(Deserialize)]
 struct Found {
-    chunks: Option<Vec<Option<Chunk>>>,
+    chunks: Option<Vec<Value>>,
     #[serde(default)]
     doc_aggs: Value,
 }
@@ -142,25 +141,23 @@ struct Chunk {
 }
 
 /// The records of an answer, in its order.
-pub(crate) fn read(status: StatusCode, body: &[u8]) -> Result<Vec<Record>, Failure> {
+pub(crate) fn read(status: StatusCode, document: Value) -> Result<Vec<Record>, Failure> {
     let Envelope {
         code,
         message,
         data,
-    } = serde_json::from_slice(body).map_err(|error| unreadable(status, &error))?;
+    } = serde_json::from_value(document).map_err(|_| not_in_form(status))?;
     match code {
         Some(0) if status.is_success() => {}
         Some(code) if code != 0 => return Err(error(status, code, &message)),
         _ if !status.is_success() => return Err(status_failure(status)),
         _ => return Err(Failure::Unreadable(Unreadable::NoRecords)),
     }
-    let found: Found = data
-        .and_then(|data| serde_json::from_str(data.get()).ok())
-        .ok_or(Failure::Unreadable(Unreadable::NoRecords))?;
-    let chunks = found.chunks.unwrap_or_default();
+    let found: Found = serde_json::from_value(data)
+        .map_err(|_| Failure::Unreadable(Unreadable::NoRecords))?;
+    let chunks = readable(found.chunks.unwrap_or_default());
     Ok(chunks
         .into_iter()
-        .flatten()
         .filter_map(|chunk| record(chunk, &found.doc_aggs))
         .collect())
 }

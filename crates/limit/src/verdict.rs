@@ -140,8 +140,13 @@ impl Standing<'_> {
             ..
         } = self;
         rule.rejected_msg.clone().unwrap_or_else(|| match window_s {
+            // Counted in sixths of the window, so that the wait may be longer than it.
+            Some(window_s) if reset_s > window_s => format!(
+                "Too many requests: at most {limit} in any {window_s} s, counted in steps of {} s. Try again in {reset_s} s.",
+                window_s.div_ceil(6)
+            ),
             Some(window_s) => format!(
-                "Too many requests: {limit} may pass in {window_s} s. Try again in {reset_s} s."
+                "Too many requests: at most {limit} in any {window_s} s. Try again in {reset_s} s."
             ),
             None => format!(
                 "Too many requests at once: {limit} may be under way. Try again when one has ended."

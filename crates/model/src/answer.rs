@@ -13,14 +13,27 @@ use crate::error_form::{MAX_ERROR_BYTES, in_one_form};
 use crate::redaction::redact;
 use crate::retry_after::is_readable;
 
-/// Provider's answer headers that reach the client. The rest speak of the connection or of the gateway's own
-/// account with the provider.
-const PASSED_HEADERS: [&str; 4] = [
-    "x-request-id",
-    "retry-after",
-    "openai-processing-ms",
-    "openai-version",
+/// Provider's answer headers that reach the client, and under which name. The rest speak of the connection or of the
+/// gateway's own account with the provider.
+const PASSED_HEADERS: [(&str, &str); 4] = [
+    ("x-request-id", UPSTREAM_REQUEST_ID),
+    ("retry-after", "retry-after"),
+    ("openai-processing-ms", "openai-processing-ms"),
+    ("openai-version", "openai-version"),
 ];
+
+/// The provider's own name for the request; `x-request-id` is the gateway's, under which its log has it.
+pub const UPSTREAM_REQUEST_ID: &str = "x-gateway-upstream-request-id";
+
+/// The provider's own name for the request, as it may be told.
+pub(crate) fn upstream_request_id(headers: &Headers, pool: &Pool) -> Option<String> {
+    passed_headers(headers, pool)
+        .text(UPSTREAM_REQUEST_ID)
+        .map(ToOwned::to_owned)
+}
+
+/// The longest value that is passed on.
+const MAX_HEADER_BYTES: usize = 256;
 
 /// Who served.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +42,8 @@ pub struct Served {
     pub provider: String,
     /// The model asked of it.
     pub model: String,
+    /// Its own name for the request, of a stream that it has begun.
+    pub request_id: Option<String>,
 }
 
 /// One attempt and how it ended.
@@ -252,11 +267,11 @@ impl CallAnswer {
     }
 
     /// A provider's complete answer.
-    pub(crate) fn served(reason: Reason, headers: &Headers, body: Bytes) -> Self {
+    pub(crate) fn served(reason: Reason, headers: &Headers, body: Bytes, pool: &Pool) -> Self {
         Self {
             status: StatusCode::OK,
             reason,
-            headers: passed_headers(headers),
+            headers: passed_headers(headers, pool),
             body,
         }
     }
@@ -272,7 +287,7 @@ fn passed_error(status: StatusCode, headers: &Headers, body: &Bytes, pool: &Pool
     CallAnswer {
         status,
         reason: Reason::UpstreamStatus,
-        headers: passed_headers(headers),
+        headers: passed_headers(headers, pool),
         body: told_document(status, body, pool).into(),
     }
 }
@@ -309,12 +324,18 @@ fn json_headers() -> Headers {
     headers
 }
 
-fn passed_headers(headers: &Headers) -> Headers {
+fn passed_headers(headers: &Headers, pool: &Pool) -> Headers {
     let mut passed = json_headers();
-    for (name, value) in headers.iter() {
+    for (name, told_as) in PASSED_HEADERS {
+        let Some(value) = headers
+            .first(name)
+            .filter(|value| value.len() <= MAX_HEADER_BYTES)
+        else {
+            continue;
+        };
         let is_sound = name != "retry-after" || is_readable(value);
-        if PASSED_HEADERS.contains(&name) && is_sound {
-            passed.append(name, value);
+        if let (true, Ok(value)) = (is_sound, std::str::from_utf8(value)) {
+            passed.append(told_as, redact(value, pool));
         }
     }
     passed

@@ -10,7 +10,7 @@ use spillway_sse::Reader;
 use crate::ProviderError;
 use crate::assembled_choice::{AssembledChoice, MAX_PARTS, number};
 use crate::events::{Data, Line, lines};
-use crate::json;
+use spillway_json as json;
 use crate::said::{Said, error_of};
 
 /// Puts a stream's chunks together to the answer that was asked for.

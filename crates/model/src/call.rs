@@ -33,7 +33,7 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Of a shorter time a connection may take three quarters, so that it is plain which of the two was too long.
-fn connect_timeout(time: Duration) -> Duration {
+pub(crate) fn connect_timeout(time: Duration) -> Duration {
     let share = time.saturating_mul(3).checked_div(4).unwrap_or(time);
     CONNECT_TIMEOUT.min(share)
 }
@@ -116,6 +116,7 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
                             tries.served_reason(attempting.place),
                             &headers,
                             body,
+                            &attempting.place.pool,
                         ),
                         served: Some(self.served(attempting.place)),
                         attempts: tries.attempts,
@@ -280,6 +281,11 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
         }
     }
 
+    /// Whether an answer of this target is one to what was asked: vectors of two models cannot be compared.
+    pub(crate) fn may_answer(&self, place: &TargetPlace) -> bool {
+        self.operation != Operation::Embeddings || self.route.embeds_alike(place, self.asked_model())
+    }
+
     pub(crate) fn asked_model(&self) -> &str {
         &self.request.model
     }
@@ -288,6 +294,7 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
         Served {
             provider: place.provider().to_owned(),
             model: place.model_for(self.asked_model()).to_owned(),
+            request_id: None,
         }
     }
 

@@ -193,6 +193,11 @@ impl Api {
         }
     }
 
+    /// Whether a caller may use some models only.
+    pub fn is_restricted(&self, consumer: Option<&str>) -> bool {
+        consumer.is_some_and(|name| self.may_use.contains_key(name))
+    }
+
     fn may_use(&self, consumer: Option<&str>, model: &str) -> bool {
         consumer
             .and_then(|name| self.may_use.get(name))
@@ -200,8 +205,8 @@ impl Api {
     }
 
     /// The models that this caller may use and that can be named for certain, with the provider of their first target:
-    /// the names among the patterns of routes, and the names of targets that the route itself takes. In the file's
-    /// order, each once. What a route asks of headers and paths is left out of account.
+    /// the names among the patterns of routes, and those that the targets know with which a call begins, where the route
+    /// itself takes them. In the file's order, each once. What a route asks of headers and paths is left out of account.
     pub fn models(&self, consumer: Option<&str>) -> Vec<(&str, &str)> {
         let mut models: Vec<(&str, &str)> = Vec::new();
         for route in &self.routes {
@@ -212,7 +217,10 @@ impl Api {
                 continue;
             }
             let plain = route.patterns.iter().filter_map(ModelPattern::name);
-            let of_targets = route.targets.iter().flat_map(TargetPlace::known_names);
+            // A name that only a later target knows is sent to the first one as it was asked for, which is 404 there.
+            let begins = |(place, target): &(usize, &TargetPlace)| *place == 0 || target.weight > Some(0);
+            let firsts = route.targets.iter().enumerate().filter(begins);
+            let of_targets = firsts.flat_map(|(_, target)| target.known_names());
             for model in plain.chain(of_targets) {
                 let mut before = self
                     .routes

@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use crate::json::{Members, index, is_filled, text};
+use spillway_json::{Members, index, is_filled, text};
 
 /// Ends that mean that the provider failed, and who says them: OpenRouter and vLLM; Zhipu; DeepSeek; vLLM and SGLang.
 const FAILED: [&str; 4] = [

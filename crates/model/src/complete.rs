@@ -8,7 +8,7 @@ use spillway_sse::write_event;
 
 use crate::Usage;
 use crate::choice::{Choice, Finish};
-use crate::json::{self, Members, elements, is_filled, sound};
+use spillway_json::{self as json, Members, elements, is_filled, sound};
 use crate::said::{ProviderError, Said, error_of};
 
 /// What a provider's 200 really is.

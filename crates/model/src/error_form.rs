@@ -21,7 +21,7 @@ use serde_json::{Map, Value};
 use spillway_forward::openai_error;
 use spillway_sse::Reader;
 
-use crate::json;
+use spillway_json as json;
 
 /// The longest error that is read, in bytes. Whatever is longer repeats the request; of it only a beginning is told.
 pub(crate) const MAX_ERROR_BYTES: usize = 16 * 1024;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 use spillway_sse::Event;
 
-use crate::json::sound;
+use spillway_json::sound;
 use crate::said::{ProviderError, bare_words, error_event};
 use spillway_failover::Failure;
 

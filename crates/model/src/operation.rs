@@ -2,6 +2,8 @@
 
 use http::Method;
 
+use crate::stateful;
+
 /// An endpoint of a model API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
@@ -24,6 +26,8 @@ pub enum OperationMatch<'a> {
     Found(Operation, Option<&'a str>),
     /// The path exists for these methods only, as an `Allow` header lists them.
     WrongMethod(&'static str),
+    /// Below files, batches or responses, but none that the gateway knows: for routes that list it.
+    Unlisted,
     /// No such path.
     Unknown,
 }
@@ -43,11 +47,7 @@ impl Operation {
             "/models" => (Self::Models, None),
             _ => match path.strip_prefix("/models/") {
                 Some(id) => (Self::Models, Some(id)),
-                None if is_stateful(path) && STATEFUL_METHODS.contains(method) => {
-                    return OperationMatch::Found(Self::Stateful, None);
-                }
-                None if is_stateful(path) => return OperationMatch::WrongMethod(STATEFUL_ALLOWED),
-                None => return OperationMatch::Unknown,
+                None => return stateful::operation_of(method, path),
             },
         };
         let wanted = if operation == Self::Models {
@@ -79,28 +79,6 @@ impl Operation {
     }
 }
 
-/// What providers keep for whoever made it.
-const STATEFUL: [&str; 3] = ["/files", "/batches", "/responses"];
-
-/// What reaches a provider along with its key. `TRACE` has servers repeat the request, key and all, to the client; of
-/// methods nobody here has heard of the same must be feared.
-const STATEFUL_METHODS: [Method; 6] = [
-    Method::GET,
-    Method::HEAD,
-    Method::POST,
-    Method::PUT,
-    Method::PATCH,
-    Method::DELETE,
-];
-const STATEFUL_ALLOWED: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
-
-fn is_stateful(path: &str) -> bool {
-    STATEFUL.iter().any(|root| {
-        path.strip_prefix(root)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    })
-}
-
 /// An endpoint's path from its version on, whether the client wrote that or not.
 pub fn versioned(path: &str) -> String {
     if path.starts_with("/v1/") {
@@ -123,23 +101,6 @@ mod tests {
         ] {
             let found = OperationMatch::Found(Operation::ChatCompletions, None);
             assert_eq!(Operation::of(&Method::POST, path), found, "{path}");
-        }
-        for path in [
-            "/v1/files",
-            "/files/f-1/content",
-            "/v1/responses/r-1/cancel",
-            "/batches",
-        ] {
-            for method in STATEFUL_METHODS {
-                let found = OperationMatch::Found(Operation::Stateful, None);
-                assert_eq!(Operation::of(&method, path), found, "{method} {path}");
-                assert!(STATEFUL_ALLOWED.contains(method.as_str()), "{method}");
-            }
-            for method in ["TRACE", "OPTIONS", "CONNECT", "FOO", "get"] {
-                let method = Method::from_bytes(method.as_bytes()).unwrap();
-                let refused = OperationMatch::WrongMethod(STATEFUL_ALLOWED);
-                assert_eq!(Operation::of(&method, path), refused, "{method} {path}");
-            }
         }
         let model = OperationMatch::Found(Operation::Models, Some("org/name"));
         assert_eq!(Operation::of(&Method::GET, "/v1/models/org/name"), model);

@@ -50,6 +50,16 @@ pub(crate) fn redact(text: &str, pool: &Pool) -> String {
     })
 }
 
+/// A header field of a provider's answer without its keys; what is no text is as it was.
+pub fn redacted_header(value: &[u8], pool: &Pool) -> Vec<u8> {
+    match std::str::from_utf8(value) {
+        Ok(text) if pool.keys().iter().any(|key| text.contains(&*key.secret)) => {
+            redact(text, pool).into_bytes()
+        }
+        _ => value.to_vec(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -28,11 +28,13 @@ pub struct ModelRequest {
     pub stream: bool,
     /// Whether the client wants the stream's usage chunk.
     pub wants_usage: bool,
+    /// Further models that the provider may take instead (OpenRouter's `models`).
+    pub other_models: Vec<String>,
 }
 
 /// The members that the gateway may rewrite. Doubled ones are sent once, with the value that was read, so that
 /// gateway and provider cannot read the request differently.
-const READ_MEMBERS: [&str; 3] = ["model", "stream", "stream_options"];
+const READ_MEMBERS: [&str; 4] = ["model", "models", "stream", "stream_options"];
 
 /// The longest name of a model, in bytes. Names are searched and compared with patterns; the longest real ones are
 /// paths of fine-tuned models, of some 200.
@@ -140,12 +142,45 @@ impl ModelRequest {
             }
             None => false,
         };
+        let other_models = match member("models").map(read_small::<Option<Vec<String>>>) {
+            Some(Ok(models)) => models.unwrap_or_default(),
+            None => Vec::new(),
+            Some(Err(_)) => return Err(wrong("models", "`models` must be a list of names of models.")),
+        };
+        if other_models.iter().any(|model| model.len() > MAX_MODEL_BYTES) {
+            return Err(wrong(
+                "models",
+                "`models` has a name that is longer than 512 bytes.",
+            ));
+        }
         Ok(Self {
             members,
+            other_models,
             model,
             stream: stream && operation.streams(),
             wants_usage,
         })
+    }
+
+    /// Whether it refers to something that a provider keeps, or is to keep until the client asks for it: of another
+    /// provider that would be asked in vain.
+    pub fn is_bound(&self) -> bool {
+        const REFERENCES: [&str; 3] = ["previous_response_id", "conversation", "prompt"];
+        const WITHIN: [&[u8]; 4] = [
+            b"\"item_reference\"",
+            b"\"file_id\"",
+            b"\"vector_store_ids\"",
+            b"\"container\"",
+        ];
+        let is_set = |name: &&str| self.member(name).is_some_and(|value| value.as_ref() != b"null");
+        let refers = |name: &str| {
+            let value = self.member(name).map(AsRef::as_ref).unwrap_or_default();
+            WITHIN.iter().any(|sign| memchr::memmem::find(value, sign).is_some())
+        };
+        REFERENCES.iter().any(is_set)
+            || refers("input")
+            || refers("tools")
+            || self.member("background").is_some_and(|value| value.as_ref() == b"true")
     }
 
     /// Puts in what a route wants of the parameters. A length of the output is one of chats and text completions alone.
@@ -232,7 +267,7 @@ impl ModelRequest {
     }
 
     /// The same without the usage chunk asked for, unless the client does.
-    pub(crate) fn body_without_usage_for(&self, model: &str) -> Vec<u8> {
+    pub fn body_without_usage_for(&self, model: &str) -> Vec<u8> {
         self.body(model, false)
     }
 

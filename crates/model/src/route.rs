@@ -7,7 +7,7 @@ use spillway_config::{
 use spillway_forward::Conditions;
 use spillway_platform::{MAX_MATCHED_BYTES, RequestHead};
 
-use crate::{Error, ModelPattern, TargetPlace};
+use crate::{Error, ModelPattern, Operation, TargetPlace};
 
 /// One route of a model API.
 #[derive(Debug)]
@@ -125,12 +125,35 @@ impl Route {
     }
 
     /// Whether a call that the gateway's own limits refused goes to its second target.
-    pub fn serves_refused(&self) -> bool {
-        self.targets.len() > 1
+    pub fn serves_refused(&self, operation: Operation, model: Option<&str>) -> bool {
+        let mut others = self.targets.iter().skip(1);
+        let fits = |place: &TargetPlace| {
+            operation != Operation::Embeddings
+                || self.embeds_alike(place, model.unwrap_or_default())
+        };
+        others.any(fits)
             && self
                 .fallback
                 .on
                 .contains(&FallbackCondition::GatewayRefusal)
+    }
+
+    /// Whether its `match.path` is meant for this path, and not for all of a kind.
+    pub fn lists(&self, path: &str) -> bool {
+        self.path.as_ref().is_some_and(|own| {
+            // `/v1/files` is all of them, `/v1/files/import` is meant.
+            let is_all = matches!(own, PathPattern::Prefix(prefix) if prefix.matches('/').count() < 3);
+            !is_all && own.takes(path)
+        })
+    }
+
+    /// Whether a target's vectors are those of the route's first one.
+    pub(crate) fn embeds_alike(&self, place: &TargetPlace, asked: &str) -> bool {
+        self.fallback.embeddings_across_models
+            || self
+                .targets
+                .first()
+                .is_none_or(|first| first.model_for(asked) == place.model_for(asked))
     }
 
     /// Whether an answer that a content filter emptied counts as a failure.

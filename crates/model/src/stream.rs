@@ -6,7 +6,7 @@ use spillway_failover::{Failure, Pool, Stop};
 use spillway_platform::{ClientLeft, Clock, InboundResponse, IncomingBody, Sender};
 use spillway_telemetry::Reason;
 
-use crate::answer::{AttemptFailure, Told, told_object};
+use crate::answer::{AttemptFailure, Told, told_object, upstream_request_id};
 use crate::complete::as_stream;
 use crate::no_answer::no_answer;
 use crate::refusal::is_emptied_by_filter;
@@ -160,6 +160,9 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
             Ok(Err(failure)) => return AttemptEnd::Failed(failure),
             Err(interrupt) => return interrupt.into_end(),
         };
+        if let Some((served, ..)) = &mut waiter.head {
+            served.request_id = upstream_request_id(&response.headers, &attempting.place.pool);
+        }
         if !response.status.is_success() || !is_event_stream(&response) {
             return self
                 .attempt_unstreamed(attempting, response, deadline, waiter, summary)

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use spillway_config::Fallback;
 use spillway_failover::{Chain, Failure, Outcome, Pool, Step, Stop, Transition, Way, target_order};
 use spillway_platform::{Clock, Sender, Upstream};
 use spillway_telemetry::Reason;
@@ -51,7 +52,7 @@ pub(crate) enum Next<'c> {
     Stop,
 }
 
-impl Attempting<'_> {
+impl<'c> Attempting<'c> {
     /// How long the target may take: until an answer is complete, or a stream's first content.
     pub fn limit(&self, is_stream: bool) -> Duration {
         let timeout = if is_stream {
@@ -63,13 +64,18 @@ impl Attempting<'_> {
     }
 
     /// The secret to send.
-    pub fn secret(&self) -> Option<&str> {
+    pub fn secret(&self) -> Option<&'c str> {
         self.place.pool.key(self.way).map(|key| key.secret.as_str())
     }
 }
 
 impl<'c, 'a, S: Sender, C: Clock, W: PoolWatch> Tries<'c, 'a, S, C, W> {
     pub fn new(call: &'c Call<'a, S, C, W>) -> Self {
+        Self::with(call, &call.route.fallback)
+    }
+
+    /// With another fallback than the route's.
+    pub fn with(call: &'c Call<'a, S, C, W>, fallback: &'c Fallback) -> Self {
         let targets = &call.route.targets;
         let weights: Vec<Option<u32>> = targets.iter().map(|target| target.weight).collect();
         let mut order = target_order(&weights, call.number);
@@ -77,14 +83,14 @@ impl<'c, 'a, S: Sender, C: Clock, W: PoolWatch> Tries<'c, 'a, S, C, W> {
             // The route's first is what the limit protects, whichever was drawn to be the call's.
             order.retain(|index| *index != 0);
         }
+        order.retain(|index| targets.get(*index).is_some_and(|place| call.may_answer(place)));
         let first_target = order.first().copied();
         let pools = order.into_iter().filter_map(|index| {
             let place = targets.get(index)?;
             let model = place.model_for(call.asked_model());
             Some((index, &*place.pool, model))
         });
-        let (fallback, budget) = (&call.route.fallback, call.budget);
-        let chain = Chain::new(pools, fallback, budget, call.consumer, call.number);
+        let chain = Chain::new(pools, fallback, call.budget, call.consumer, call.number);
         Self {
             call,
             chain,
@@ -92,6 +98,18 @@ impl<'c, 'a, S: Sender, C: Clock, W: PoolWatch> Tries<'c, 'a, S, C, W> {
             stop: None,
             first_target,
             attempts: Vec::new(),
+        }
+    }
+
+    /// Begins on the way that is always this consumer's.
+    pub fn begin_by_affinity(&mut self) {
+        let call = self.call;
+        let way = self.first_place().and_then(|place| {
+            let (now, seconds) = (call.clock.now(), call.clock.since_1970().as_secs());
+            place.pool.choose_by_affinity(now, seconds, call.consumer)
+        });
+        if let Some(way) = way {
+            self.chain.begin_with(way);
         }
     }
 

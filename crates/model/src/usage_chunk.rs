@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use crate::chunk::one_line;
-use crate::json::Members;
+use spillway_json::Members;
 
 /// Members of the last chunk that one of our own repeats.
 #[derive(Debug, Default)]

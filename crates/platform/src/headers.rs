@@ -103,6 +103,31 @@ impl Headers {
         self.0.retain(|(name, _)| keep(name));
     }
 
+    /// With one length at most, and none beside a transfer coding, which counts then (RFC 9112, section 6.3). Servers
+    /// refuse to hand on an answer with two, be they equal.
+    pub fn with_one_length(mut self) -> Self {
+        if self.contains("transfer-encoding") {
+            self.remove("content-length");
+        }
+        let mut found = false;
+        self.0
+            .retain(|(name, _)| name != "content-length" || !std::mem::replace(&mut found, true));
+        if let Some(length) = self.text("content-length").and_then(|it| it.split(',').next()) {
+            let length = length.trim().to_owned();
+            self.edit(|name, _| (name == "content-length").then(|| length.clone().into_bytes()));
+        }
+        self
+    }
+
+    /// The transfer coding that the runtime has not undone: `gzip` of `gzip, chunked`.
+    pub fn transfer_coding_left(&self) -> Option<&str> {
+        let codings = self.all("transfer-encoding").filter_map(|it| std::str::from_utf8(it).ok());
+        codings
+            .flat_map(|list| list.split(','))
+            .map(str::trim)
+            .find(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("chunked"))
+    }
+
     /// The fields that every host lets a component send.
     pub fn without_forbidden(mut self) -> Self {
         self.retain_names(|name| !is_forbidden(name));
@@ -136,6 +161,35 @@ impl Headers {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn of(list: &[(&str, &str)]) -> Headers {
+        let mut headers = Headers::default();
+        for (name, value) in list {
+            headers.append(name, *value);
+        }
+        headers
+    }
+
+    #[test]
+    fn an_answer_has_one_length_at_most() {
+        let length = |list: &[(&str, &str)]| {
+            let headers = of(list).with_one_length();
+            let lengths = headers.all("content-length").map(|it| String::from_utf8_lossy(it).into_owned());
+            lengths.collect::<Vec<_>>()
+        };
+        assert_eq!(length(&[("content-length", "5"), ("a", "b")]), ["5"]);
+        assert_eq!(length(&[("content-length", "5"), ("content-length", "5")]), ["5"]);
+        assert_eq!(length(&[("content-length", "5, 5")]), ["5"]);
+        assert!(length(&[("content-length", "5"), ("transfer-encoding", "chunked")]).is_empty());
+        assert!(length(&[("a", "b")]).is_empty());
+    }
+
+    #[test]
+    fn a_transfer_coding_that_is_left_is_named() {
+        assert_eq!(of(&[("transfer-encoding", "gzip, chunked")]).transfer_coding_left(), Some("gzip"));
+        assert_eq!(of(&[("transfer-encoding", "Chunked")]).transfer_coding_left(), None);
+        assert_eq!(of(&[]).transfer_coding_left(), None);
+    }
 
     #[test]
     fn what_a_host_may_refuse_is_left_out() {

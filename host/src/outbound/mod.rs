@@ -2,6 +2,7 @@
 
 mod allowed;
 mod connect;
+mod framing;
 mod header_rules;
 mod upstream_body;
 
@@ -219,6 +220,7 @@ async fn send(
         return Err(Error::ConnectionReadTimeout);
     };
     let mut response = sent.map_err(|error| cause(&error))?;
+    framing::mend(response.headers_mut())?;
     if component.harsh {
         let headers = std::mem::take(response.headers_mut());
         *response.headers_mut() = reveal_all(headers);

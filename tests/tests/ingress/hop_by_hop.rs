@@ -5,7 +5,7 @@ use anyhow::Result;
 use spillway_tests::{
     client::{End, Request},
     mark, run,
-    standin::{Behaviour, Reply},
+    standin::{Behaviour, Reply, Step},
 };
 
 use crate::Ingress;
@@ -90,6 +90,60 @@ fn so_is_one_that_is_read_along() -> Result<()> {
             assert!(answer.text().contains("message_end"), "{fields:?}");
             assert_eq!(answer.end, End::Clean, "{fields:?}");
         }
+        Ok(())
+    })
+}
+
+/// What an upstream says of its answer's length, and what reaches the client: the answer, or a 502; never an empty 500.
+#[test]
+fn so_is_one_whose_length_is_told_twice_or_beside_chunks() -> Result<()> {
+    run(async {
+        let ingress = Ingress::shared().await?;
+        let raw = |fields: &str, body: &str| {
+            Behaviour::Raw(vec![
+                Step::text(format!(
+                    "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n{fields}Connection: close\r\n\r\n{body}"
+                )),
+                Step::Close,
+            ])
+        };
+        let chunked = "Transfer-Encoding: chunked\r\n";
+        let pieces = "5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n";
+        for (fields, body, told, status) in [
+            ("Content-Length: 5\r\nContent-Length: 5\r\n".to_owned(), "hello", "hello", 200),
+            (format!("Content-Length: 5\r\n{chunked}"), pieces, "hello world", 200),
+            (format!("{chunked}Content-Length: 500\r\n"), pieces, "hello world", 200),
+            ("Content-Length: 5\r\nContent-Length: 6\r\n".to_owned(), "hello", "", 502),
+            ("Transfer-Encoding: gzip, chunked\r\n".to_owned(), pieces, "", 502),
+        ] {
+            let mark = mark();
+            ingress.dify.api.when(&mark, raw(&fields, body));
+            let request = Request::get("/console/api/x").header("X-Mark", &mark);
+            let answer = ingress.call(&request).await?;
+            assert_eq!(answer.status(), status, "{fields:?}: {}", answer.text());
+            if status == 200 {
+                assert_eq!(answer.text(), told, "{fields:?}");
+                assert_eq!(answer.end, End::Clean, "{fields:?}");
+            } else {
+                assert!(!answer.text().is_empty(), "{fields:?}");
+                assert_eq!(answer.header("x-gateway-reason").as_deref(), Some("upstream_error"), "{fields:?}");
+            }
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn one_with_200_kib_of_headers_is_a_502() -> Result<()> {
+    run(async {
+        let ingress = Ingress::shared().await?;
+        let mark = mark();
+        let reply = Reply::new(200).header("X-Large", &"x".repeat(200 * 1024));
+        ingress.dify.api.when(&mark, Behaviour::Reply(reply));
+        let request = Request::get("/console/api/x").header("X-Mark", &mark);
+        let answer = ingress.call(&request).await?;
+        assert_eq!(answer.status(), 502, "{}", answer.text());
+        assert!(!answer.text().is_empty());
         Ok(())
     })
 }

@@ -25,6 +25,7 @@ mod handshakes;
 mod key_pools;
 mod killed;
 mod limited_keys;
+mod never_worse;
 mod parameters;
 mod redaction;
 mod refusals;

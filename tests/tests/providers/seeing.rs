@@ -57,7 +57,7 @@ async fn wait_for(
 }
 
 /// The log's line about the call with this request id.
-async fn line_of(gateway: &Gateway, id: &str) -> Result<String> {
+pub(crate) async fn line_of(gateway: &Gateway, id: &str) -> Result<String> {
     until("the call's line", async || {
         let log = gateway.log();
         let wanted = format!("request={id} ");

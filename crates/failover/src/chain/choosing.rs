@@ -38,6 +38,16 @@ impl Chain<'_> {
             })
     }
 
+    /// A way to a target that was not asked because its endpoints are left alone.
+    pub(super) fn choose_in_need(&self, context: PickContext<'_>) -> Option<(usize, Way)> {
+        (0..self.targets.len())
+            .filter(|place| !self.was_asked(*place))
+            .find_map(|place| {
+                let target = self.targets.get(place)?;
+                Some((place, target.pool.choose_in_need(context)?))
+            })
+    }
+
     pub(super) fn was_asked(&self, place: usize) -> bool {
         self.targets
             .get(place)

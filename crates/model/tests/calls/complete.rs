@@ -15,7 +15,10 @@ fn a_complete_answer_comes_from_the_first_target_that_gives_one() {
         Some((1, 2))
     );
     assert!(
-        completed.answer.headers.contains("x-request-id")
+        completed
+            .answer
+            .headers
+            .contains("x-gateway-upstream-request-id")
             && !completed.answer.headers.contains("set-cookie")
     );
     let request = &sender.requests.borrow()[0];

@@ -5,8 +5,8 @@
 use spin_sdk::wasip3::http::types::Fields;
 
 use super::log;
-use crate::Headers;
 use crate::headers::is_forbidden;
+use crate::{Headers, MAX_SECTION_BYTES, SendError};
 
 /// What the runtime takes of `headers`.
 ///
@@ -41,7 +41,22 @@ fn one_by_one(headers: &Headers) -> Fields {
     fields
 }
 
-/// What came, without what only concerns the connection that it came on.
-pub(super) fn received(fields: &Fields) -> Headers {
-    Headers::from_list(fields.copy_all()).without_forbidden()
+/// What came with an answer, without what only concerns the connection that it came on.
+///
+/// # Errors
+/// Where it cannot be handed on: the section is too large, or the body is packed in a way that nobody undoes.
+pub(super) fn received(fields: &Fields) -> Result<Headers, SendError> {
+    let headers = Headers::from_list(fields.copy_all());
+    if headers.is_too_large() {
+        return Err(SendError::Reset(format!(
+            "the answer's header section is larger than {} KiB",
+            MAX_SECTION_BYTES / 1024
+        )));
+    }
+    if let Some(coding) = headers.transfer_coding_left() {
+        return Err(SendError::Reset(format!(
+            "the answer comes in the transfer coding `{coding}`, which was not asked for"
+        )));
+    }
+    Ok(headers.with_one_length().without_forbidden())
 }

@@ -199,7 +199,7 @@ impl Answered {
     fn new(response: Response, may_join: bool) -> Result<Self, SendError> {
         let status = StatusCode::from_u16(response.get_status_code())
             .map_err(|error| SendError::Reset(error.to_string()))?;
-        let headers = received(&response.get_headers());
+        let headers = received(&response.get_headers())?;
         let join = headers
             .first(JOIN_FIELD)
             .filter(|_| may_join && status == StatusCode::SWITCHING_PROTOCOLS)

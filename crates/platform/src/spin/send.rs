@@ -91,7 +91,7 @@ impl Sender for SpinSender {
             .map_err(|code| before_head(&code))?;
         let status = StatusCode::from_u16(response.get_status_code())
             .map_err(|error| SendError::Reset(error.to_string()))?;
-        let headers = received(&response.get_headers());
+        let headers = received(&response.get_headers())?;
         let body = IncomingResponseBody::new(response).map_err(|code| before_head(&code))?;
         Ok(InboundResponse {
             status,

@@ -154,8 +154,9 @@ fn check_digests(gateway: &Gateway, api: &AgentApi, path: &Path, findings: &mut 
     findings.warning(
         path,
         format!(
-            "no secret stands in this configuration, so whoever reads the counts can find by trying whose they are: \
-             {advice}"
+            "users, addresses or header values are counted under hashes, and their key is made of this file's secrets, of \
+             which there are none: whoever can read the counts could find out by trying whose they are. To prevent \
+             that, {advice}"
         ),
     );
 }

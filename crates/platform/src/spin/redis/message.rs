@@ -2,6 +2,9 @@
 
 use spin_sdk::redis::{self, RedisParameter, RedisResult};
 
+/// The most of Redis' own words that is kept.
+const MAX_ERROR_CHARS: usize = 300;
+
 /// Why a command gave no result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -64,7 +67,8 @@ impl From<redis::Error> for Error {
     fn from(error: redis::Error) -> Self {
         match error {
             redis::Error::InvalidAddress => Self::InvalidAddress,
-            redis::Error::Other(text) => Self::Other(text),
+            // A script's error may quote its whole arguments.
+            redis::Error::Other(text) => Self::Other(text.chars().take(MAX_ERROR_CHARS).collect()),
             other => Self::Other(other.to_string()),
         }
     }

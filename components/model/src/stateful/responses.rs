@@ -1,0 +1,132 @@
+//! `/v1/responses` and what is below it that names a model: served like a chat, by whatever target can, unless it refers
+//! to something that a provider keeps.
+
+use spillway_config::Fallback;
+use spillway_model::{Call, ModelRequest, PassFailure, Passing, Route};
+use spillway_platform::spin::{
+    self, Answered, ErrorCode, Forwarded, ForwardedBody, Response, SpinClock, SpinSender,
+};
+use spillway_platform::{ForwardError, RequestHead, SendError};
+use spillway_telemetry::Reason;
+
+use super::exchange::{answer_headers, place_at, read_error, request_headers};
+use crate::complete::{append_quota, describe};
+use crate::handler::Received;
+use crate::record::CallRecord;
+use crate::{Instance, Watch, answers};
+
+pub(super) async fn serve(
+    instance: &'static Instance,
+    route: &'static Route,
+    request: &ModelRequest,
+    received: &Received,
+    head: &RequestHead,
+    below: &str,
+) -> Result<Response, ErrorCode> {
+    let once = Fallback {
+        max_attempts: 1,
+        ..route.fallback.clone()
+    };
+    let call = Call {
+        sender: &SpinSender,
+        clock: &SpinClock,
+        watch: &Watch(instance),
+        budget: &instance.budget,
+        route,
+        operation: received.operation,
+        request,
+        consumer: received.whose(),
+        headers: &received.headers,
+        forwardable: &received.forwardable,
+        arrived: received.arrival.at,
+        number: instance.next_call(),
+        skips_first: false,
+        in_hand: &spin::ANSWERS_IN_HAND,
+    };
+    let fallback = if request.is_bound() { &once } else { &route.fallback };
+    let passed = call
+        .pass(fallback, async |passing| {
+            attempt(request, received, head, below, passing).await
+        })
+        .await;
+    let served = passed.served.as_ref();
+    let attempts = passed.attempts.len();
+    let settle = |status: u16, reason| {
+        CallRecord {
+            route,
+            received,
+            model: &request.model,
+            is_stream: false,
+            status,
+            reason,
+            attempts: &passed.attempts,
+            usage: None,
+            first_content: None,
+            stop: passed.stop,
+        }
+        .settle(instance);
+    };
+    match passed.outcome {
+        Ok((answered, place)) => {
+            let reason = if attempts > 1 { Reason::Fallback } else { Reason::Ok };
+            settle(answered.status.as_u16(), reason);
+            let headers = answer_headers(&answered, received, place, served, attempts, reason);
+            answered.splice(&headers)
+        }
+        Err(mut answer) => {
+            settle(answer.status.as_u16(), answer.reason);
+            describe(&mut answer.headers, served, attempts);
+            append_quota(&mut answer.headers, &received.quota);
+            answers::send(answer, &received.arrival.request_id).await
+        }
+    }
+}
+
+async fn attempt<'a>(
+    request: &ModelRequest,
+    received: &Received,
+    head: &RequestHead,
+    below: &str,
+    passing: Passing<'a>,
+) -> Result<(Answered, &'a spillway_model::TargetPlace), PassFailure> {
+    let Passing {
+        place,
+        upstream,
+        secret,
+        timeouts,
+    } = passing;
+    let mut headers = request_headers(received, head, place, secret);
+    headers.remove("content-length");
+    let body = request.body_without_usage_for(place.model_for(&request.model));
+    let forwarded = spin::forward(
+        ForwardedBody::Whole(body.into()),
+        Forwarded {
+            method: &head.method,
+            scheme: &upstream.scheme,
+            authority: &upstream.authority,
+            path_and_query: &place_at(upstream, received, head, below),
+            headers: &headers,
+            timeouts,
+            join: None,
+        },
+    )
+    .await;
+    match forwarded {
+        Ok(answered) if answered.status.is_redirection() => {
+            Err(PassFailure::Redirect(answered.status))
+        }
+        Ok(answered) if !answered.status.is_success() => {
+            let (status, headers) = (answered.status, answered.headers.clone());
+            let body = read_error(answered).await;
+            Err(PassFailure::Status {
+                status,
+                headers,
+                body,
+            })
+        }
+        Ok(answered) => Ok((answered, place)),
+        Err(ForwardError::Send(error)) => Err(PassFailure::Send(error)),
+        // The body is in hand.
+        Err(error) => Err(PassFailure::Send(SendError::Other(error.to_string()))),
+    }
+}
