@@ -17,7 +17,7 @@ use wasmtime_wasi_http::p3::bindings::ServicePre;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::body::InstanceFate;
-use crate::capacity::{InstanceMemory, InstanceSize, MemoryBudget, Slot, Slots, WakerOf, Wakers};
+use crate::capacity::{InstanceMemory, MemoryBudget, Slot, Slots, WakerOf, Wakers};
 use crate::component::Component;
 use crate::harsh::CoarseClock;
 use crate::log_lines::{ComponentOutput, notice_of};
@@ -201,7 +201,6 @@ impl HandlerState for ComponentHandler {
         let slot = self.pool.slots.take(self.number).ok_or(NoSlot)?;
         let fate = Arc::new(InstanceFate::default());
         let memory = self.pool.memory.instance();
-        let size = memory.size();
         let state = InstanceState::new(&self.component, Arc::clone(&fate), memory)?;
         let mut store = Store::new(self.service.engine(), state);
         store.limiter(|state| &mut state.memory);
@@ -233,7 +232,6 @@ impl HandlerState for ComponentHandler {
                 component: Arc::clone(&self.component),
                 pool: Arc::clone(&self.pool),
                 number: self.number,
-                size,
                 _slot: slot,
             },
         })
@@ -246,7 +244,7 @@ pub struct Lifetime {
     request: Option<Duration>,
     sleep: Pin<Box<Sleep>>,
     busy: bool,
-    /// It has served its count, or outgrown its place, and goes once it has nothing more to do.
+    /// It has served its count, and goes once it has nothing more to do.
     retires: Arc<AtomicBool>,
     waker: WakerOf,
     population: Arc<Population>,
@@ -318,7 +316,6 @@ pub struct InstanceLimits {
     component: Arc<Component>,
     pool: Arc<InstancePool>,
     number: usize,
-    size: InstanceSize,
     /// Free again when the store has been dropped.
     _slot: Slot,
 }
@@ -329,8 +326,7 @@ impl WorkerState for InstanceLimits {
 
     fn should_accept_request(&self, concurrent: usize, total: usize) -> ShouldAccept {
         // Not `Never`, which could not be taken back: while there is no place for a new instance this one goes on.
-        let has_served = total >= self.requests || self.size.is_outgrown();
-        let retires = has_served && self.pool.slots.has_room(self.number);
+        let retires = total >= self.requests && self.pool.slots.has_room(self.number);
         self.retires.store(retires, Ordering::Relaxed);
         if retires || concurrent >= self.concurrent_requests {
             ShouldAccept::No

@@ -25,26 +25,11 @@ pub struct MemoryBudget {
     held: AtomicU64,
 }
 
-/// An instance that has grown to this takes no more requests, and goes once it has nothing more to do: its memory cannot
-/// shrink.
-const OUTGROWN: u64 = 256 << 20;
-
 /// What one instance holds.
 #[derive(Debug)]
 pub struct InstanceMemory {
     budget: Arc<MemoryBudget>,
-    held: Arc<AtomicU64>,
-}
-
-/// How large an instance has grown, for who does not have its store.
-#[derive(Debug)]
-pub struct InstanceSize(Arc<AtomicU64>);
-
-impl InstanceSize {
-    /// Whether it should make place for a new one.
-    pub fn is_outgrown(&self) -> bool {
-        self.0.load(Ordering::Relaxed) >= OUTGROWN
-    }
+    held: u64,
 }
 
 impl MemoryBudget {
@@ -70,20 +55,13 @@ impl MemoryBudget {
     pub fn instance(self: &Arc<Self>) -> InstanceMemory {
         InstanceMemory {
             budget: Arc::clone(self),
-            held: Arc::default(),
+            held: 0,
         }
     }
 
     /// What is held, in bytes.
     pub fn held(&self) -> u64 {
         self.held.load(Ordering::Relaxed)
-    }
-}
-
-impl InstanceMemory {
-    /// Its size from now on.
-    pub fn size(&self) -> InstanceSize {
-        InstanceSize(Arc::clone(&self.held))
     }
 }
 
@@ -95,7 +73,7 @@ impl ResourceLimiter for InstanceMemory {
         _: Option<usize>,
     ) -> wasmtime::Result<bool> {
         let more = u64::try_from(desired.saturating_sub(current)).unwrap_or(u64::MAX);
-        self.held.fetch_add(more, Ordering::Relaxed);
+        self.held = self.held.saturating_add(more);
         self.budget.held.fetch_add(more, Ordering::Relaxed);
         Ok(true)
     }
@@ -107,8 +85,7 @@ impl ResourceLimiter for InstanceMemory {
 
 impl Drop for InstanceMemory {
     fn drop(&mut self) {
-        let held = self.held.load(Ordering::Relaxed);
-        self.budget.held.fetch_sub(held, Ordering::Relaxed);
+        self.budget.held.fetch_sub(self.held, Ordering::Relaxed);
     }
 }
 
@@ -151,13 +128,9 @@ mod tests {
             budget.admits(Some(100 * MIB)),
             "what is only announced is not held"
         );
-        let size = instance.size();
         assert!(instance.memory_growing(0, 2 << 20, None).unwrap());
-        assert!(!size.is_outgrown());
         assert!(!budget.admits(Some(SMALL_BODY + 1)) && !budget.admits(None));
         assert!(budget.admits(Some(SMALL_BODY)));
-        assert!(instance.memory_growing(2 << 20, 256 << 20, None).unwrap());
-        assert!(size.is_outgrown());
         drop(instance);
         assert!(budget.admits(None));
         assert_eq!(budget.held(), 0);

@@ -9,7 +9,7 @@ mod upload_rate;
 mod wakers;
 
 pub use clients::{Clients, Place};
-pub use memory::{InstanceMemory, InstanceSize, MemoryBudget, SMALL_BODY, default_budget};
+pub use memory::{InstanceMemory, MemoryBudget, SMALL_BODY, default_budget};
 pub use slots::{Slot, Slots};
 pub use upload_rate::{UploadPace, UploadRate};
 pub use wakers::{WakerOf, Wakers};

@@ -46,13 +46,18 @@ impl Connection {
         })
     }
 
-    /// Sends a request and waits for the head of its answer.
+    /// Sends a request and waits for the head of its answer. A peer may answer, and close, before it has taken all of a
+    /// body: the answer counts.
     ///
     /// # Errors
     /// When the connection breaks, the peer sends no HTTP, or 60 s pass.
     pub async fn call(mut self, request: &Request) -> Result<Incoming, StandinError> {
-        self.send(request).await?;
-        self.answer(&request.method).await
+        let sent = self.send(request).await;
+        let answered = self.answer(&request.method).await;
+        match sent {
+            Err(error) if answered.is_err() => Err(error),
+            _ => answered,
+        }
     }
 
     /// Sends a request. `Host` is added when the request has none.
