@@ -214,9 +214,10 @@ impl<'a> Chain<'a> {
         if let Some(found) = found {
             return self.again(found, failed, true);
         }
-        // An endpoint that is left alone may have recovered, and nobody else is there.
+        // An endpoint that is left alone may have recovered, and nobody else is there. While all are down this is an
+        // attempt more for every call, so it is drawn like any other repetition.
         if let Some(found) = self.choose_in_need(context) {
-            return self.again(found, failed, true);
+            return self.again(found, failed, false);
         }
         self.round_again(failed, context, elapsed)
     }

@@ -119,7 +119,8 @@ impl Origin {
                     .strip_prefix(scheme.as_str())
                     .and_then(|host| host.strip_suffix(suffix.as_str()))
                     .is_some_and(|name| {
-                        let is_of_name = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.');
+                        let is_of_name =
+                            |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.');
                         !name.is_empty() && name.bytes().all(is_of_name)
                     })
             }

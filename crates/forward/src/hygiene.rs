@@ -168,8 +168,7 @@ impl ForwardedHeaders {
         let mut has_credential = false;
         headers.retain_names(|name| {
             // The first is the one that was counted; which of two a server believes, nobody knows.
-            let is_second =
-                name == "authorization" && std::mem::replace(&mut has_credential, true);
+            let is_second = name == "authorization" && std::mem::replace(&mut has_credential, true);
             !CLIENT_CLAIMS.contains(&name)
                 && !name.starts_with("x-forwarded-")
                 && !name.contains('_')

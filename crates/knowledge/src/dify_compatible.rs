@@ -80,8 +80,7 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<I
 
 /// The records of an answer, in its order.
 pub(crate) fn read(status: StatusCode, document: Value) -> Result<Vec<Record>, Failure> {
-    let document: Document =
-        serde_json::from_value(document).map_err(|_| not_in_form(status))?;
+    let document: Document = serde_json::from_value(document).map_err(|_| not_in_form(status))?;
     if status.is_success()
         && let Some(items) = document.records
     {

@@ -153,8 +153,8 @@ pub(crate) fn read(status: StatusCode, document: Value) -> Result<Vec<Record>, F
         _ if !status.is_success() => return Err(status_failure(status)),
         _ => return Err(Failure::Unreadable(Unreadable::NoRecords)),
     }
-    let found: Found = serde_json::from_value(data)
-        .map_err(|_| Failure::Unreadable(Unreadable::NoRecords))?;
+    let found: Found =
+        serde_json::from_value(data).map_err(|_| Failure::Unreadable(Unreadable::NoRecords))?;
     let chunks = readable(found.chunks.unwrap_or_default());
     Ok(chunks
         .into_iter()

@@ -77,7 +77,7 @@ fn the_guides_second_call_within_a_minute_is_refused_and_others_are_free() {
     assert_eq!((standing.rule.rejected_code, standing.reset_s), (429, 11));
     assert_eq!(
         standing.message(),
-        "Too many requests: 1 may pass in 60 s. Try again in 11 s."
+        "Too many requests: at most 1 in any 60 s. Try again in 11 s."
     );
     let headers = second.headers();
     assert_eq!(header(&headers, "retry-after"), "11");

@@ -10,8 +10,8 @@ use spillway_sse::Reader;
 use crate::ProviderError;
 use crate::assembled_choice::{AssembledChoice, MAX_PARTS, number};
 use crate::events::{Data, Line, lines};
-use spillway_json as json;
 use crate::said::{Said, error_of};
+use spillway_json as json;
 
 /// Puts a stream's chunks together to the answer that was asked for.
 ///

@@ -283,7 +283,8 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
 
     /// Whether an answer of this target is one to what was asked: vectors of two models cannot be compared.
     pub(crate) fn may_answer(&self, place: &TargetPlace) -> bool {
-        self.operation != Operation::Embeddings || self.route.embeds_alike(place, self.asked_model())
+        self.operation != Operation::Embeddings
+            || self.route.embeds_alike(place, self.asked_model())
     }
 
     pub(crate) fn asked_model(&self) -> &str {

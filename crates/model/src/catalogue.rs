@@ -218,7 +218,8 @@ impl Api {
             }
             let plain = route.patterns.iter().filter_map(ModelPattern::name);
             // A name that only a later target knows is sent to the first one as it was asked for, which is 404 there.
-            let begins = |(place, target): &(usize, &TargetPlace)| *place == 0 || target.weight > Some(0);
+            let begins =
+                |(place, target): &(usize, &TargetPlace)| *place == 0 || target.weight > Some(0);
             let firsts = route.targets.iter().enumerate().filter(begins);
             let of_targets = firsts.flat_map(|(_, target)| target.known_names());
             for model in plain.chain(of_targets) {

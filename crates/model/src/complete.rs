@@ -8,8 +8,8 @@ use spillway_sse::write_event;
 
 use crate::Usage;
 use crate::choice::{Choice, Finish};
-use spillway_json::{self as json, Members, elements, is_filled, sound};
 use crate::said::{ProviderError, Said, error_of};
+use spillway_json::{self as json, Members, elements, is_filled, sound};
 
 /// What a provider's 200 really is.
 #[derive(Debug, Clone, PartialEq, Eq)]

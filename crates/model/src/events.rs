@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 use spillway_sse::Event;
 
-use spillway_json::sound;
 use crate::said::{ProviderError, bare_words, error_event};
 use spillway_failover::Failure;
+use spillway_json::sound;
 
 /// One document of a stream, as the provider wrote it or, where that is no JSON by RFC 8259, as clients read it: each odd
 /// form ends the stream for some client library or other.

@@ -145,9 +145,17 @@ impl ModelRequest {
         let other_models = match member("models").map(read_small::<Option<Vec<String>>>) {
             Some(Ok(models)) => models.unwrap_or_default(),
             None => Vec::new(),
-            Some(Err(_)) => return Err(wrong("models", "`models` must be a list of names of models.")),
+            Some(Err(_)) => {
+                return Err(wrong(
+                    "models",
+                    "`models` must be a list of names of models.",
+                ));
+            }
         };
-        if other_models.iter().any(|model| model.len() > MAX_MODEL_BYTES) {
+        if other_models
+            .iter()
+            .any(|model| model.len() > MAX_MODEL_BYTES)
+        {
             return Err(wrong(
                 "models",
                 "`models` has a name that is longer than 512 bytes.",
@@ -172,15 +180,22 @@ impl ModelRequest {
             b"\"vector_store_ids\"",
             b"\"container\"",
         ];
-        let is_set = |name: &&str| self.member(name).is_some_and(|value| value.as_ref() != b"null");
+        let is_set = |name: &&str| {
+            self.member(name)
+                .is_some_and(|value| value.as_ref() != b"null")
+        };
         let refers = |name: &str| {
             let value = self.member(name).map(AsRef::as_ref).unwrap_or_default();
-            WITHIN.iter().any(|sign| memchr::memmem::find(value, sign).is_some())
+            WITHIN
+                .iter()
+                .any(|sign| memchr::memmem::find(value, sign).is_some())
         };
         REFERENCES.iter().any(is_set)
             || refers("input")
             || refers("tools")
-            || self.member("background").is_some_and(|value| value.as_ref() == b"true")
+            || self
+                .member("background")
+                .is_some_and(|value| value.as_ref() == b"true")
     }
 
     /// Puts in what a route wants of the parameters. A length of the output is one of chats and text completions alone.

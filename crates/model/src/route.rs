@@ -142,7 +142,8 @@ impl Route {
     pub fn lists(&self, path: &str) -> bool {
         self.path.as_ref().is_some_and(|own| {
             // `/v1/files` is all of them, `/v1/files/import` is meant.
-            let is_all = matches!(own, PathPattern::Prefix(prefix) if prefix.matches('/').count() < 3);
+            let is_all =
+                matches!(own, PathPattern::Prefix(prefix) if prefix.matches('/').count() < 3);
             !is_all && own.takes(path)
         })
     }

@@ -5,8 +5,8 @@ use spillway_failover::Failure;
 
 use crate::choice::{Choice, Finish};
 use crate::error_form::{MAX_ERROR_BYTES, UpstreamError};
-use spillway_json::{self as json, Members, elements, is_filled};
 use crate::refusal::failure_within_success;
+use spillway_json::{self as json, Members, elements, is_filled};
 
 /// What some providers send in the place of a comment, so that the connection is not taken for a dead one.
 const PINGS: [&str; 7] = [

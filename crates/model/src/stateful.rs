@@ -26,7 +26,11 @@ const ENDPOINTS: [(&str, &str); 12] = [
 const ROOTS: [&str; 3] = ["/files", "/batches", "/responses"];
 
 /// Those whose body names the model that is to work.
-const NAMING_MODELS: [&str; 3] = ["/responses", "/responses/input_tokens", "/responses/compact"];
+const NAMING_MODELS: [&str; 3] = [
+    "/responses",
+    "/responses/input_tokens",
+    "/responses/compact",
+];
 
 /// Methods that reach a provider where a route lists a path. `TRACE` has servers repeat the request, key and all, to the
 /// client; of methods nobody here has heard of the same must be feared.
@@ -77,7 +81,10 @@ fn fits(endpoint: &str, path: &str) -> bool {
 
 fn is_id(segment: &str) -> bool {
     let lower = segment.to_ascii_lowercase();
-    !segment.is_empty() && !["%2f", "%5c", "\\", "%00"].iter().any(|part| lower.contains(part))
+    !segment.is_empty()
+        && !["%2f", "%5c", "\\", "%00"]
+            .iter()
+            .any(|part| lower.contains(part))
 }
 
 #[cfg(test)]
@@ -113,7 +120,11 @@ mod tests {
             ("get", "/files", "GET, HEAD, POST"),
             ("TRACE", "/files/f-1/other", METHODS),
         ] {
-            assert_eq!(of(method, path), OperationMatch::WrongMethod(allowed), "{method} {path}");
+            assert_eq!(
+                of(method, path),
+                OperationMatch::WrongMethod(allowed),
+                "{method} {path}"
+            );
         }
         for path in [
             "/responses/%2f",

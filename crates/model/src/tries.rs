@@ -83,7 +83,11 @@ impl<'c, 'a, S: Sender, C: Clock, W: PoolWatch> Tries<'c, 'a, S, C, W> {
             // The route's first is what the limit protects, whichever was drawn to be the call's.
             order.retain(|index| *index != 0);
         }
-        order.retain(|index| targets.get(*index).is_some_and(|place| call.may_answer(place)));
+        order.retain(|index| {
+            targets
+                .get(*index)
+                .is_some_and(|place| call.may_answer(place))
+        });
         let first_target = order.first().copied();
         let pools = order.into_iter().filter_map(|index| {
             let place = targets.get(index)?;

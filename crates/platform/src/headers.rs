@@ -112,7 +112,10 @@ impl Headers {
         let mut found = false;
         self.0
             .retain(|(name, _)| name != "content-length" || !std::mem::replace(&mut found, true));
-        if let Some(length) = self.text("content-length").and_then(|it| it.split(',').next()) {
+        if let Some(length) = self
+            .text("content-length")
+            .and_then(|it| it.split(',').next())
+        {
             let length = length.trim().to_owned();
             self.edit(|name, _| (name == "content-length").then(|| length.clone().into_bytes()));
         }
@@ -121,7 +124,9 @@ impl Headers {
 
     /// The transfer coding that the runtime has not undone: `gzip` of `gzip, chunked`.
     pub fn transfer_coding_left(&self) -> Option<&str> {
-        let codings = self.all("transfer-encoding").filter_map(|it| std::str::from_utf8(it).ok());
+        let codings = self
+            .all("transfer-encoding")
+            .filter_map(|it| std::str::from_utf8(it).ok());
         codings
             .flat_map(|list| list.split(','))
             .map(str::trim)
@@ -174,11 +179,16 @@ mod tests {
     fn an_answer_has_one_length_at_most() {
         let length = |list: &[(&str, &str)]| {
             let headers = of(list).with_one_length();
-            let lengths = headers.all("content-length").map(|it| String::from_utf8_lossy(it).into_owned());
+            let lengths = headers
+                .all("content-length")
+                .map(|it| String::from_utf8_lossy(it).into_owned());
             lengths.collect::<Vec<_>>()
         };
         assert_eq!(length(&[("content-length", "5"), ("a", "b")]), ["5"]);
-        assert_eq!(length(&[("content-length", "5"), ("content-length", "5")]), ["5"]);
+        assert_eq!(
+            length(&[("content-length", "5"), ("content-length", "5")]),
+            ["5"]
+        );
         assert_eq!(length(&[("content-length", "5, 5")]), ["5"]);
         assert!(length(&[("content-length", "5"), ("transfer-encoding", "chunked")]).is_empty());
         assert!(length(&[("a", "b")]).is_empty());
@@ -186,8 +196,14 @@ mod tests {
 
     #[test]
     fn a_transfer_coding_that_is_left_is_named() {
-        assert_eq!(of(&[("transfer-encoding", "gzip, chunked")]).transfer_coding_left(), Some("gzip"));
-        assert_eq!(of(&[("transfer-encoding", "Chunked")]).transfer_coding_left(), None);
+        assert_eq!(
+            of(&[("transfer-encoding", "gzip, chunked")]).transfer_coding_left(),
+            Some("gzip")
+        );
+        assert_eq!(
+            of(&[("transfer-encoding", "Chunked")]).transfer_coding_left(),
+            None
+        );
         assert_eq!(of(&[]).transfer_coding_left(), None);
     }
 

@@ -110,11 +110,36 @@ fn so_is_one_whose_length_is_told_twice_or_beside_chunks() -> Result<()> {
         let chunked = "Transfer-Encoding: chunked\r\n";
         let pieces = "5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n";
         for (fields, body, told, status) in [
-            ("Content-Length: 5\r\nContent-Length: 5\r\n".to_owned(), "hello", "hello", 200),
-            (format!("Content-Length: 5\r\n{chunked}"), pieces, "hello world", 200),
-            (format!("{chunked}Content-Length: 500\r\n"), pieces, "hello world", 200),
-            ("Content-Length: 5\r\nContent-Length: 6\r\n".to_owned(), "hello", "", 502),
-            ("Transfer-Encoding: gzip, chunked\r\n".to_owned(), pieces, "", 502),
+            (
+                "Content-Length: 5\r\nContent-Length: 5\r\n".to_owned(),
+                "hello",
+                "hello",
+                200,
+            ),
+            (
+                format!("Content-Length: 5\r\n{chunked}"),
+                pieces,
+                "hello world",
+                200,
+            ),
+            (
+                format!("{chunked}Content-Length: 500\r\n"),
+                pieces,
+                "hello world",
+                200,
+            ),
+            (
+                "Content-Length: 5\r\nContent-Length: 6\r\n".to_owned(),
+                "hello",
+                "",
+                502,
+            ),
+            (
+                "Transfer-Encoding: gzip, chunked\r\n".to_owned(),
+                pieces,
+                "",
+                502,
+            ),
         ] {
             let mark = mark();
             ingress.dify.api.when(&mark, raw(&fields, body));
@@ -126,7 +151,11 @@ fn so_is_one_whose_length_is_told_twice_or_beside_chunks() -> Result<()> {
                 assert_eq!(answer.end, End::Clean, "{fields:?}");
             } else {
                 assert!(!answer.text().is_empty(), "{fields:?}");
-                assert_eq!(answer.header("x-gateway-reason").as_deref(), Some("upstream_error"), "{fields:?}");
+                assert_eq!(
+                    answer.header("x-gateway-reason").as_deref(),
+                    Some("upstream_error"),
+                    "{fields:?}"
+                );
             }
         }
         Ok(())

@@ -45,8 +45,9 @@ fn requests_have_the_gateways_name_and_the_providers_beside_it() -> Result<()> {
     run(async {
         let (gateway, first, _second) = two().await?;
         let ours = |answer: &spillway_tests::client::Response| answer.header("x-request-id");
-        let theirs =
-            |answer: &spillway_tests::client::Response| answer.header("x-gateway-upstream-request-id");
+        let theirs = |answer: &spillway_tests::client::Response| {
+            answer.header("x-gateway-upstream-request-id")
+        };
         let body = json!({"id": "1", "choices": [{"index": 0, "message": {"content": "hi"}, "finish_reason": "stop"}]});
         for (status, body) in [(200, body), (400, json!({"error": {"message": "m"}}))] {
             let reply = Reply::json(status, &body).header("X-Request-Id", "theirs-1");
@@ -67,7 +68,12 @@ fn requests_have_the_gateways_name_and_the_providers_beside_it() -> Result<()> {
             Request::json("/llm/v1/chat/completions", &json!({})),
         ] {
             let answer = gateway.call(&request).await?;
-            assert_eq!(ours(&answer).map(|id| id.len()), Some(32), "{}", answer.text());
+            assert_eq!(
+                ours(&answer).map(|id| id.len()),
+                Some(32),
+                "{}",
+                answer.text()
+            );
         }
         Ok(())
     })
@@ -103,7 +109,10 @@ fn the_list_of_models_names_what_can_be_asked_for() -> Result<()> {
     run(async {
         let (gateway, _first, _second) = two().await?;
         let answer = gateway.call(&Request::get("/llm/v1/models")).await?;
-        let listed: Vec<Value> = answer.json()["data"].as_array().cloned().unwrap_or_default();
+        let listed: Vec<Value> = answer.json()["data"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
         let names: Vec<&str> = listed.iter().filter_map(|one| one["id"].as_str()).collect();
         // `mapped` would go to the first target as `mapped`; `e-2` to it as `e-1`.
         assert_eq!(names, ["e-1"]);
@@ -124,13 +133,20 @@ fn a_response_goes_on_to_the_next_target_unless_it_refers_to_something_stored() 
             }
             Request::json("/llm/v1/responses", &body)
         };
-        for failure in [Behaviour::Error(500), Behaviour::Reset, Behaviour::Error(401)] {
+        for failure in [
+            Behaviour::Error(500),
+            Behaviour::Reset,
+            Behaviour::Error(401),
+        ] {
             first.always(failure);
             let answer = gateway.call(&respond(json!({}))).await?;
             assert_eq!(answer.status(), 200, "{}", answer.text());
             assert_eq!(provider(&answer.head).as_deref(), Some("second"));
             assert_eq!(answer.json()["id"], "resp-1");
-            assert_eq!(answer.header("x-gateway-reason").as_deref(), Some("fallback"));
+            assert_eq!(
+                answer.header("x-gateway-reason").as_deref(),
+                Some("fallback")
+            );
         }
         let seen = calls(&second).len();
         for bound in [
@@ -211,8 +227,15 @@ fn what_went_wrong_reaches_the_client_in_the_providers_words_and_the_stream_is_c
             first.always(event_stream(&format!("{text}{failure}data: [DONE]\n\n")));
             let answer = gateway.call(&stream("m", "hi")).await?.text();
             assert!(answer.starts_with(text), "{answer}");
-            assert!(answer.contains("data: {\"error\":{") && !answer.contains("[DONE]"), "{answer}");
-            let words = if failure.contains("network") { "network_error" } else { "x y" };
+            assert!(
+                answer.contains("data: {\"error\":{") && !answer.contains("[DONE]"),
+                "{answer}"
+            );
+            let words = if failure.contains("network") {
+                "network_error"
+            } else {
+                "x y"
+            };
             assert!(answer.contains(words), "{answer}");
         }
         assert!(calls(&second).is_empty());
@@ -224,7 +247,10 @@ fn what_went_wrong_reaches_the_client_in_the_providers_words_and_the_stream_is_c
 fn models_beside_the_model_are_held_against_the_list_and_unknown_paths_are_refused() -> Result<()> {
     run(async {
         let vendor = StandinModel::start("vendor")?;
-        vendor.always(Behaviour::Reply(Reply::json(200, &json!({"id": "x", "object": "response", "output": []}))));
+        vendor.always(Behaviour::Reply(Reply::json(
+            200,
+            &json!({"id": "x", "object": "response", "output": []}),
+        )));
         let yaml = r#"
 consumers:
   - { name: ann, credentials: [{ api_key: sk-ann }], models: [cheap] }
@@ -245,8 +271,17 @@ providers:
         let gateway = start(yaml, &[("vendor", &vendor)]).await?;
         let call = async |request: Request, key: &str| gateway.call(&request.bearer(key)).await;
         let named = |path: &str, body: Value| Request::json(&format!("/llm/v1{path}"), &body);
-        for path in ["/responses", "/responses/compact", "/responses/input_tokens", "/chat/completions"] {
-            let answer = call(named(path, json!({"model": "dear", "input": "x"})), "sk-ann").await?;
+        for path in [
+            "/responses",
+            "/responses/compact",
+            "/responses/input_tokens",
+            "/chat/completions",
+        ] {
+            let answer = call(
+                named(path, json!({"model": "dear", "input": "x"})),
+                "sk-ann",
+            )
+            .await?;
             assert_openai_error(&answer, 403);
             let other = json!({"model": "cheap", "models": ["cheap", "dear"], "input": "x"});
             assert_openai_error(&call(named(path, other), "sk-ann").await?, 403);
@@ -257,7 +292,10 @@ providers:
         let body = json!({"model": "dear", "input": "x", "max_output_tokens": 9000});
         let answer = call(named("/responses/compact", body), "sk-bob").await?;
         assert_eq!(answer.status(), 200, "{}", answer.text());
-        let sent: Value = calls(&vendor).pop().map(|seen| seen.json()).unwrap_or_default();
+        let sent: Value = calls(&vendor)
+            .pop()
+            .map(|seen| seen.json())
+            .unwrap_or_default();
         assert_eq!(sent["max_output_tokens"], 100);
 
         for (method, path, status) in [
@@ -269,7 +307,12 @@ providers:
         ] {
             let request = Request::new(method, &format!("/llm/v1{path}"));
             let answer = call(request, "sk-bob").await?;
-            assert_eq!(answer.status(), status, "{method} {path}: {}", answer.text());
+            assert_eq!(
+                answer.status(),
+                status,
+                "{method} {path}: {}",
+                answer.text()
+            );
         }
         let batch = named("/batches", json!({"input_file_id": "f"}));
         assert_openai_error(&call(batch.clone(), "sk-ann").await?, 403);

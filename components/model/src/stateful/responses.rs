@@ -43,7 +43,11 @@ pub(super) async fn serve(
         skips_first: false,
         in_hand: &spin::ANSWERS_IN_HAND,
     };
-    let fallback = if request.is_bound() { &once } else { &route.fallback };
+    let fallback = if request.is_bound() {
+        &once
+    } else {
+        &route.fallback
+    };
     let passed = call
         .pass(fallback, async |passing| {
             attempt(request, received, head, below, passing).await
@@ -68,7 +72,11 @@ pub(super) async fn serve(
     };
     match passed.outcome {
         Ok((answered, place)) => {
-            let reason = if attempts > 1 { Reason::Fallback } else { Reason::Ok };
+            let reason = if attempts > 1 {
+                Reason::Fallback
+            } else {
+                Reason::Ok
+            };
             settle(answered.status.as_u16(), reason);
             let headers = answer_headers(&answered, received, place, served, attempts, reason);
             answered.splice(&headers)

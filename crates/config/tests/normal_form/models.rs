@@ -34,14 +34,18 @@ fn fallbacks() -> impl Strategy<Value = Fallback> {
         time_spans(),
         time_spans(),
         time_spans(),
+        any::<bool>(),
     )
         .prop_map(
-            |(on, max_attempts, deadline, back_off, keep_alive)| Fallback {
-                on,
-                max_attempts,
-                deadline,
-                back_off,
-                keep_alive,
+            |(on, max_attempts, deadline, back_off, keep_alive, embeddings_across_models)| {
+                Fallback {
+                    on,
+                    max_attempts,
+                    deadline,
+                    back_off,
+                    keep_alive,
+                    embeddings_across_models,
+                }
             },
         )
 }

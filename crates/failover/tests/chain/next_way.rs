@@ -28,10 +28,19 @@ fn a_failure_that_is_not_listed_ends_the_call() {
         let (attempts, stop) = fail_all(&pools(&[(1, 1), (1, 1)]), &fallback, failure);
         assert_eq!((attempts.len(), stop), (1, Stop::Exhausted), "{failure:?}");
     }
-    for status in [400, 404, 409, 413, 422] {
+    for status in [400, 404, 413, 422] {
         let failure = Failure::Status(status);
         let (attempts, _) = fail_all(&pools(&[(1, 3), (1, 1)]), &Fallback::default(), failure);
         assert_eq!(attempts.len(), 1, "the client's own fault, {status}");
+    }
+    for status in [409, 424, 425, 498, 499] {
+        let failure = Failure::Status(status);
+        let (attempts, _) = fail_all(&pools(&[(1, 3), (1, 1)]), &Fallback::default(), failure);
+        assert_eq!(
+            attempts.len(),
+            2,
+            "the next target, by no other key, {status}"
+        );
     }
 }
 

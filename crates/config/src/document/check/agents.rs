@@ -324,7 +324,7 @@ mod tests {
             "{document}\nagents:\n  - name: a\n    services: {{ api: http://api:5001 }}\n    policies:\n      rate_limits:\n        - rule_name: r\n          rule_items: [{{ {dimension}, limit_keys: [{{ key: '*', query_per_day: 1 }}] }}]\n"
         );
         let checked = crate::read(&text).unwrap();
-        let is_meant = |message: &str| message.contains("no secret stands in");
+        let is_meant = |message: &str| message.contains("counted under hashes");
         checked.warnings.iter().any(|one| is_meant(&one.message))
     }
 
