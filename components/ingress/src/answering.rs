@@ -13,16 +13,15 @@ use spillway_instance::Lease;
 use spillway_platform::spin::{
     self, Answered, ErrorCode, Response, ResponseWriter, SpinBody, SpinClock,
 };
-use spillway_platform::{Clock, Headers, IncomingBody, OutgoingBody, SendError};
+use spillway_platform::{
+    Clock, Headers, IncomingBody, MAX_ANSWER_SECTION_BYTES, OutgoingBody, SendError,
+};
 use spillway_telemetry::Reason;
 
 use crate::exchange::Exchange;
 use crate::run::RunRecord;
 use crate::watch::{Cut, Watch};
 use crate::{answers, joining};
-
-/// The runtime takes header sections of 128 KiB; one beyond that would become an empty 500.
-const MOST_ANSWER_HEAD_BYTES: usize = 120 * 1024;
 
 /// How long a head waits for its first bytes: on Spin the two leave in one segment then, and the client's delayed
 /// acknowledgement of the first does not hold back the second.
@@ -56,7 +55,7 @@ pub(crate) async fn answer(
         headers.set(name, value);
     }
     exchange.name(&mut headers);
-    if headers.size() > MOST_ANSWER_HEAD_BYTES {
+    if headers.size() > MAX_ANSWER_SECTION_BYTES {
         let answer = answers::answer_head_too_large(&destination);
         return exchange
             .own_answer(Some(&destination), answer, Headers::default())

@@ -13,8 +13,8 @@ use crate::Instance;
 /// A request that may be read on.
 pub(crate) struct Admitted<'p> {
     pub operation: Operation,
-    /// Its path is none that the gateway knows: it needs a route that lists it.
-    pub is_unlisted: bool,
+    /// It is nothing that the gateway knows, and needs a route that lists it.
+    pub unlisted: Option<Unlisted>,
     /// The model's name, of `GET /models/{id}`.
     pub id: Option<&'p str>,
     pub consumer: Option<&'static str>,
@@ -46,7 +46,7 @@ pub(crate) async fn admit<'p>(
             "The path holds `.` or `..` segments. Send it resolved.",
         ));
     }
-    let (operation, is_unlisted, id) = endpoint(api, below, head)?;
+    let (operation, unlisted, id) = endpoint(api, below, head)?;
     let identity = instance
         .consumers
         .identify(head, api.api_key_query.as_deref(), since_1970());
@@ -69,7 +69,7 @@ pub(crate) async fn admit<'p>(
     };
     Ok(Admitted {
         operation,
-        is_unlisted,
+        unlisted,
         id,
         consumer: consumer.ok(),
         content_md5,
@@ -80,20 +80,13 @@ fn endpoint<'p>(
     api: &Api,
     below: &'p str,
     head: &RequestHead,
-) -> Result<(Operation, bool, Option<&'p str>), CallAnswer> {
+) -> Result<(Operation, Option<Unlisted>, Option<&'p str>), CallAnswer> {
     match Operation::of(&head.method, below) {
-        OperationMatch::Found(operation, id) => Ok((operation, false, id)),
-        OperationMatch::Unlisted => Ok((Operation::Stateful, true, None)),
-        OperationMatch::WrongMethod(wanted) => {
-            let text = format!("{} takes {wanted}, not {}.", head.path(), head.method);
-            let mut answer = CallAnswer::error(
-                StatusCode::METHOD_NOT_ALLOWED,
-                Reason::MethodNotAllowed,
-                &text,
-            );
-            answer.headers.append("allow", wanted);
-            Err(answer)
+        OperationMatch::Found(operation, id) => Ok((operation, None, id)),
+        OperationMatch::Unlisted(allowed) => {
+            Ok((Operation::Stateful, Some(Unlisted(allowed)), None))
         }
+        OperationMatch::WrongMethod(wanted) => Err(wrong_method(head, wanted)),
         OperationMatch::Unknown => Err(no_endpoint(api, head)),
     }
 }
@@ -111,8 +104,32 @@ fn no_endpoint(api: &Api, head: &RequestHead) -> CallAnswer {
     CallAnswer::error(StatusCode::NOT_FOUND, Reason::NotFound, &text)
 }
 
-/// A path below files, batches or responses that the gateway does not know.
-pub(crate) fn unlisted(head: &RequestHead) -> CallAnswer {
+fn wrong_method(head: &RequestHead, wanted: &str) -> CallAnswer {
+    let text = format!("{} takes {wanted}, not {}.", head.path(), head.method);
+    let mut answer = CallAnswer::error(
+        StatusCode::METHOD_NOT_ALLOWED,
+        Reason::MethodNotAllowed,
+        &text,
+    );
+    answer.headers.append("allow", wanted);
+    answer
+}
+
+/// What is below files, batches or responses and nothing that the gateway knows; with the methods that it knows there.
+#[derive(Clone, Copy)]
+pub(crate) struct Unlisted(Option<&'static str>);
+
+impl Unlisted {
+    /// No route lists it.
+    pub(crate) fn refusal(self, head: &RequestHead) -> CallAnswer {
+        match self.0 {
+            Some(allowed) => wrong_method(head, allowed),
+            None => unknown_endpoint(head),
+        }
+    }
+}
+
+fn unknown_endpoint(head: &RequestHead) -> CallAnswer {
     let text = format!(
         "The gateway does not know the endpoint {} {}. A route whose `match.path` names it would send it on.",
         head.method,

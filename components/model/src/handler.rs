@@ -13,7 +13,7 @@ use spillway_platform::spin::{self, ErrorCode, Request, Response, SpinClock};
 use spillway_platform::{Clock, Headers, RequestHead};
 use spillway_telemetry::Reason;
 
-use crate::admission::{Admitted, admit};
+use crate::admission::{Admitted, Unlisted, admit};
 use crate::{Instance, answers, body, complete, stateful, stream};
 
 /// In which a request's body must be here, however steadily it comes.
@@ -45,7 +45,7 @@ pub(crate) async fn handle(
     };
     let Admitted {
         operation,
-        is_unlisted,
+        unlisted,
         id,
         consumer,
         content_md5,
@@ -53,7 +53,7 @@ pub(crate) async fn handle(
     let mut received = Received {
         api,
         operation,
-        is_unlisted,
+        unlisted,
         body: bytes::Bytes::new(),
         headers: passed_headers(&head.headers),
         forwardable: instance.catalogue.forwardable(&head.headers),
@@ -102,7 +102,7 @@ pub(crate) struct Received {
     pub api: &'static Api,
     pub operation: Operation,
     /// No endpoint that the gateway knows.
-    pub is_unlisted: bool,
+    pub unlisted: Option<Unlisted>,
     pub body: bytes::Bytes,
     /// Header fields that go on to the provider, whichever it is.
     pub headers: Headers,

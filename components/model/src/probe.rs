@@ -4,11 +4,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use spillway_failover::{Failure, Pool, ProbeKind, Probed, Way};
+use spillway_model::{tells_of_a_dead_key, unpacked_error};
 use spillway_platform::spin::{SpinClock, SpinSender};
-use spillway_platform::{Clock, Headers, OutboundRequest, Sender, Timeouts};
+use spillway_platform::{
+    Clock, Headers, InboundResponse, IncomingBody, OutboundRequest, Sender, Timeouts,
+};
 
 use crate::Instance;
+
+/// So much of an error is read.
+const MAX_WORDS_BYTES: usize = 16 * 1024;
 
 /// No caller waits for this.
 const TIMEOUTS: Timeouts = Timeouts {
@@ -31,13 +38,33 @@ pub(crate) async fn probe(instance: &'static Instance, pool: Arc<Pool>, way: Way
         return;
     };
     let found = match SpinSender.send(request).await {
-        Ok(response) => Probed::of_status(response.status.as_u16()),
+        Ok(response) => found_in(response).await,
         Err(error) => Probed::of_failure(Failure::from(&error)),
     };
     for transition in pool.probed(SpinClock.now(), way, kind, found) {
         instance
             .pools
             .publish(Arc::clone(&pool), transition, &instance.meter);
+    }
+}
+
+/// What an answer tells. Some vendors say of a dead key with 400 that it is none.
+async fn found_in<B: IncomingBody>(mut response: InboundResponse<B>) -> Probed {
+    let status = response.status.as_u16();
+    if status != 400 && status != 422 {
+        return Probed::of_status(status);
+    }
+    let mut words = BytesMut::new();
+    while words.len() < MAX_WORDS_BYTES
+        && let Ok(Some(piece)) = response.body.next().await
+    {
+        words.extend_from_slice(&piece);
+    }
+    let words = unpacked_error(&response.headers, words.freeze(), MAX_WORDS_BYTES);
+    if tells_of_a_dead_key(status, &words) {
+        Probed::Refused
+    } else {
+        Probed::of_status(status)
     }
 }
 

@@ -8,24 +8,23 @@ mod responses;
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{Method, StatusCode};
 use spillway_failover::{Failure, Outcome, Way};
-use spillway_forward::REQUEST_ID;
 use spillway_model::{
-    Attempt, CallAnswer, ModelRequest, PoolWatch as _, Route, Served, TargetPlace,
-    UPSTREAM_REQUEST_ID, redacted_header, retry_after,
+    Attempt, CallAnswer, ModelRequest, PoolWatch as _, Route, Served, TargetPlace, retry_after,
 };
 use spillway_platform::spin::{
-    self, Answered, ErrorCode, Forwarded, ForwardedBody, Request, Response, SpinClock,
+    self, ErrorCode, Forwarded, ForwardedBody, Request, Response, SpinClock,
 };
-use spillway_platform::{Clock, ForwardError, Headers, IncomingBody as _, RequestHead, Timeouts};
+use spillway_platform::{Clock, ForwardError, RequestHead, Timeouts};
 use spillway_telemetry::Reason;
 
+use self::exchange::{answer_headers, place_at, read_error, request_headers};
 use crate::complete::{append_quota, describe};
 use crate::handler::{self, Received};
 use crate::record::CallRecord;
-use crate::{Instance, Watch, admission, answers, body};
+use crate::{Instance, Watch, answers, body};
 
 /// As for other calls.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -107,8 +106,10 @@ async fn serve_body(
         Ok(route) => route,
         Err(answer) => return own_answer(answer).await,
     };
-    if received.is_unlisted && !route.lists(&spillway_model::versioned(below)) {
-        return own_answer(admission::unlisted(head)).await;
+    if let Some(unlisted) = received.unlisted
+        && !route.lists(&spillway_model::versioned(below))
+    {
+        return own_answer(unlisted.refusal(head)).await;
     }
     if is_batch(head, below) && api.is_restricted(received.consumer) {
         return own_answer(CallAnswer::error(
@@ -306,6 +307,13 @@ async fn send(
         return answers::send(answer, &received.arrival.request_id).await;
     }
     settle(answered.status, Reason::Ok);
-    let headers = answer_headers(&answered, received, place, Some(&served), 1, Reason::Ok);
+    let headers = answer_headers(
+        &answered,
+        received,
+        Some(pool),
+        Some(&served),
+        1,
+        Reason::Ok,
+    );
     answered.splice(&headers)
 }

@@ -65,6 +65,8 @@ pub struct Chain<'a> {
     knew_busy: bool,
     /// The way on which it begins, whatever is known of it.
     begins_with: Option<Way>,
+    /// It began where all endpoints were left alone.
+    began_in_need: bool,
 }
 
 #[derive(Debug)]
@@ -121,6 +123,7 @@ impl<'a> Chain<'a> {
             begins_anew: false,
             knew_busy: false,
             begins_with: None,
+            began_in_need: false,
         }
     }
 
@@ -214,10 +217,12 @@ impl<'a> Chain<'a> {
         if let Some(found) = found {
             return self.again(found, failed, true);
         }
-        // An endpoint that is left alone may have recovered, and nobody else is there. While all are down this is an
-        // attempt more for every call, so it is drawn like any other repetition.
-        if let Some(found) = self.choose_in_need(context) {
-            return self.again(found, failed, false);
+        // An endpoint that is left alone may have recovered, and nobody else is there. Where all are, calls take turns:
+        // one attempt more for each of them would only add to the storm.
+        if !self.began_in_need
+            && let Some(found) = self.choose_left_alone(context)
+        {
+            return self.again(found, failed, true);
         }
         self.round_again(failed, context, elapsed)
     }
@@ -237,7 +242,8 @@ impl<'a> Chain<'a> {
             self.knew_busy = true;
             return self.go(found);
         }
-        if let Some(found) = self.find(|target| target.pool.choose_in_need(context)) {
+        if let Some(found) = self.choose_in_need(context) {
+            self.began_in_need = true;
             return self.go(found);
         }
         let cooling = self

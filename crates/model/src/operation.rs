@@ -26,8 +26,9 @@ pub enum OperationMatch<'a> {
     Found(Operation, Option<&'a str>),
     /// The path exists for these methods only, as an `Allow` header lists them.
     WrongMethod(&'static str),
-    /// Below files, batches or responses, but none that the gateway knows: for routes that list it.
-    Unlisted,
+    /// Below files, batches or responses, but nothing that the gateway knows: for routes that list it. With the methods
+    /// that it knows of this path.
+    Unlisted(Option<&'static str>),
     /// No such path.
     Unknown,
 }

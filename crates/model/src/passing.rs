@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
-use spillway_config::Fallback;
 use spillway_failover::{Failure, Stop};
 use spillway_platform::{Clock, Headers, SendError, Sender, Timeouts, Upstream};
 
@@ -90,13 +89,16 @@ impl PassFailure {
 
 impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
     /// Passes a call on. It begins where all calls of its consumer begin, as the provider may keep what comes of it.
-    /// `fallback` says how far it goes.
-    pub async fn pass<'f, R>(
-        &'f self,
-        fallback: &'f Fallback,
-        send: impl AsyncFn(Passing<'f>) -> Result<R, PassFailure>,
+    /// One that refers to something that a provider keeps is sent once.
+    pub async fn pass<R>(
+        &self,
+        send: impl AsyncFn(Passing<'_>) -> Result<R, PassFailure>,
     ) -> Passed<R> {
-        let mut tries = Tries::with(self, fallback);
+        let mut fallback = self.route.fallback.clone();
+        if self.request.is_bound() {
+            fallback.max_attempts = 1;
+        }
+        let mut tries = Tries::with(self, &fallback);
         tries.begin_by_affinity();
         loop {
             let attempting = match tries.next() {

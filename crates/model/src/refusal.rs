@@ -17,6 +17,11 @@ pub(crate) fn failure_of(status: u16, body: &[u8]) -> Failure {
     }
 }
 
+/// Whether an error says that the provider does not take the key, though its status does not.
+pub fn tells_of_a_dead_key(status: u16, body: &[u8]) -> bool {
+    matches!(failure_of(status, body), Failure::DeadKey(_))
+}
+
 /// The failure that an error tells of which came with 200: it goes the way that it would have gone with a status of its
 /// own. 502 where nothing tells which that is.
 pub(crate) fn failure_within_success(error: &UpstreamError) -> Failure {

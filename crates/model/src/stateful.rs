@@ -50,9 +50,10 @@ pub(crate) fn operation_of(method: &Method, path: &str) -> OperationMatch<'stati
         Some((_, allowed)) if is_among(method, allowed) => {
             OperationMatch::Found(Operation::Stateful, None)
         }
-        Some((_, allowed)) => OperationMatch::WrongMethod(allowed),
-        None if is_among(method, METHODS) => OperationMatch::Unlisted,
-        None => OperationMatch::WrongMethod(METHODS),
+        known if is_among(method, METHODS) => {
+            OperationMatch::Unlisted(known.map(|(_, allowed)| *allowed))
+        }
+        known => OperationMatch::WrongMethod(known.map_or(METHODS, |(_, allowed)| allowed)),
     }
 }
 
@@ -114,8 +115,6 @@ mod tests {
             assert_eq!(of(method, path), found, "{method} {path}");
         }
         for (method, path, allowed) in [
-            ("PUT", "/responses", "POST"),
-            ("GET", "/responses/compact", "POST"),
             ("TRACE", "/files", "GET, HEAD, POST"),
             ("get", "/files", "GET, HEAD, POST"),
             ("TRACE", "/files/f-1/other", METHODS),
@@ -123,6 +122,17 @@ mod tests {
             assert_eq!(
                 of(method, path),
                 OperationMatch::WrongMethod(allowed),
+                "{method} {path}"
+            );
+        }
+        for (method, path, allowed) in [
+            ("PUT", "/responses", "POST"),
+            ("GET", "/responses/compact", "POST"),
+            ("POST", "/files/import", "GET, HEAD, DELETE"),
+        ] {
+            assert_eq!(
+                of(method, path),
+                OperationMatch::Unlisted(Some(allowed)),
                 "{method} {path}"
             );
         }
@@ -135,7 +145,7 @@ mod tests {
             "/responses/r-1/compact/x",
             "/responses/*/x",
         ] {
-            assert_eq!(of("POST", path), OperationMatch::Unlisted, "{path}");
+            assert_eq!(of("POST", path), OperationMatch::Unlisted(None), "{path}");
         }
         for path in ["/filesystem", "/threads", "/file"] {
             assert_eq!(of("POST", path), OperationMatch::Unknown, "{path}");

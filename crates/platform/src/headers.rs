@@ -4,6 +4,10 @@
 /// (measured on Spin 4.1). Counted as [`Headers::size`] does.
 pub const MAX_SECTION_BYTES: usize = 64 * 1024;
 
+/// Above this, an upstream's header section is not handed on: the runtime takes one of 128 KiB, and an answer beyond that
+/// would become an empty 500.
+pub const MAX_ANSWER_SECTION_BYTES: usize = 120 * 1024;
+
 /// The longest text of a client that is held against an expression, in bytes. It takes the engine a time in proportion
 /// to it, and to the expression.
 pub const MAX_MATCHED_BYTES: usize = 8 * 1024;

@@ -10,7 +10,9 @@ mod round_trips;
 #[cfg(target_arch = "wasm32")]
 pub mod spin;
 
-pub use headers::{Headers, MAX_MATCHED_BYTES, MAX_SECTION_BYTES, is_forbidden};
+pub use headers::{
+    Headers, MAX_ANSWER_SECTION_BYTES, MAX_MATCHED_BYTES, MAX_SECTION_BYTES, is_forbidden,
+};
 pub use in_hand::{BytesInHand, MAX_ANSWERS_IN_HAND, MAX_REQUESTS_IN_HAND, NoRoom, Room};
 pub use message::{ForwardError, RequestHead, SendError, Timeouts, Upstream};
 pub use ports::{

@@ -170,6 +170,7 @@ models:
         targets:
           - { provider: dead, model: dead-model }
           - { provider: second, model: second-model }
+        fallback: { embeddings_across_models: true }
       - name: all-dead
         match: { model: ["all-dead-*"] }
         targets:

@@ -2,6 +2,7 @@
 //! back of its head.
 
 use bytes::{Bytes, BytesMut};
+use spillway_failover::Pool;
 use spillway_forward::REQUEST_ID;
 use spillway_model::{Served, TargetPlace, UPSTREAM_REQUEST_ID, redacted_header, unpacked_error};
 use spillway_platform::spin::Answered;
@@ -64,7 +65,7 @@ pub(super) fn place_at(
 pub(super) fn answer_headers(
     answered: &Answered,
     received: &Received,
-    place: &TargetPlace,
+    pool: Option<&Pool>,
     served: Option<&Served>,
     attempts: usize,
     reason: Reason,
@@ -79,7 +80,11 @@ pub(super) fn answer_headers(
         } else {
             name
         };
-        headers.append(told_as, redacted_header(value, &place.pool));
+        let told = match pool {
+            Some(pool) => redacted_header(value, pool),
+            None => value.to_vec(),
+        };
+        headers.append(told_as, told);
     }
     headers.append(REQUEST_ID, received.arrival.request_id.as_str());
     headers.append("x-gateway-reason", reason.as_str());

@@ -1,8 +1,7 @@
 //! `/v1/responses` and what is below it that names a model: served like a chat, by whatever target can, unless it refers
 //! to something that a provider keeps.
 
-use spillway_config::Fallback;
-use spillway_model::{Call, ModelRequest, PassFailure, Passing, Route};
+use spillway_model::{Call, ModelRequest, PassFailure, Passing, Route, TargetPlace};
 use spillway_platform::spin::{
     self, Answered, ErrorCode, Forwarded, ForwardedBody, Response, SpinClock, SpinSender,
 };
@@ -23,10 +22,6 @@ pub(super) async fn serve(
     head: &RequestHead,
     below: &str,
 ) -> Result<Response, ErrorCode> {
-    let once = Fallback {
-        max_attempts: 1,
-        ..route.fallback.clone()
-    };
     let call = Call {
         sender: &SpinSender,
         clock: &SpinClock,
@@ -43,15 +38,8 @@ pub(super) async fn serve(
         skips_first: false,
         in_hand: &spin::ANSWERS_IN_HAND,
     };
-    let fallback = if request.is_bound() {
-        &once
-    } else {
-        &route.fallback
-    };
     let passed = call
-        .pass(fallback, async |passing| {
-            attempt(request, received, head, below, passing).await
-        })
+        .pass(async |passing| attempt(request, received, head, below, passing).await)
         .await;
     let served = passed.served.as_ref();
     let attempts = passed.attempts.len();
@@ -71,14 +59,18 @@ pub(super) async fn serve(
         .settle(instance);
     };
     match passed.outcome {
-        Ok((answered, place)) => {
+        Ok(answered) => {
             let reason = if attempts > 1 {
                 Reason::Fallback
             } else {
                 Reason::Ok
             };
             settle(answered.status.as_u16(), reason);
-            let headers = answer_headers(&answered, received, place, served, attempts, reason);
+            let serves = |place: &&TargetPlace| {
+                served.is_some_and(|served| served.provider == place.provider())
+            };
+            let pool = route.targets.iter().find(serves).map(|place| &*place.pool);
+            let headers = answer_headers(&answered, received, pool, served, attempts, reason);
             answered.splice(&headers)
         }
         Err(mut answer) => {
@@ -90,13 +82,13 @@ pub(super) async fn serve(
     }
 }
 
-async fn attempt<'a>(
+async fn attempt(
     request: &ModelRequest,
     received: &Received,
     head: &RequestHead,
     below: &str,
-    passing: Passing<'a>,
-) -> Result<(Answered, &'a spillway_model::TargetPlace), PassFailure> {
+    passing: Passing<'_>,
+) -> Result<Answered, PassFailure> {
     let Passing {
         place,
         upstream,
@@ -132,7 +124,7 @@ async fn attempt<'a>(
                 body,
             })
         }
-        Ok(answered) => Ok((answered, place)),
+        Ok(answered) => Ok(answered),
         Err(ForwardError::Send(error)) => Err(PassFailure::Send(error)),
         // The body is in hand.
         Err(error) => Err(PassFailure::Send(SendError::Other(error.to_string()))),

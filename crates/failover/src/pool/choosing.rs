@@ -59,6 +59,21 @@ impl Pool {
         Some(Way { endpoint, key })
     }
 
+    /// A way to an endpoint that is left alone, and of which nothing else is known: for a call that has asked all others.
+    pub fn choose_left_alone(&self, context: PickContext<'_>) -> Option<Way> {
+        let state = self.state.lock().ok()?;
+        let tried = Tried::default();
+        let key = self.choose_key(&state, KeyState::is_usable, context, &tried)?;
+        let is_left_alone = |index: &usize| {
+            let keyless = state.keyless.get(*index);
+            let endpoint = state.endpoints.get(*index);
+            keyless.is_some_and(|keyless| keyless.is_usable(context.now, context.consumer))
+                && endpoint.is_some_and(|endpoint| !endpoint.allows(context.now, context.consumer))
+        };
+        let endpoint = in_turn(self.endpoints.len(), context.turn).find(is_left_alone)?;
+        Some(Way { endpoint, key })
+    }
+
     /// A way to an endpoint without a key that said it was busy: for a call that has no other. It does not wait, as it
     /// waits for a key: nobody knows when an engine's queue has room, and many calls that wait are many that come at
     /// once.

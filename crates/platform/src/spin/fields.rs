@@ -6,7 +6,7 @@ use spin_sdk::wasip3::http::types::Fields;
 
 use super::log;
 use crate::headers::is_forbidden;
-use crate::{Headers, MAX_SECTION_BYTES, SendError};
+use crate::{Headers, MAX_ANSWER_SECTION_BYTES, SendError};
 
 /// What the runtime takes of `headers`.
 ///
@@ -47,10 +47,10 @@ fn one_by_one(headers: &Headers) -> Fields {
 /// Where it cannot be handed on: the section is too large, or the body is packed in a way that nobody undoes.
 pub(super) fn received(fields: &Fields) -> Result<Headers, SendError> {
     let headers = Headers::from_list(fields.copy_all());
-    if headers.is_too_large() {
+    if headers.size() > MAX_ANSWER_SECTION_BYTES {
         return Err(SendError::Reset(format!(
             "the answer's header section is larger than {} KiB",
-            MAX_SECTION_BYTES / 1024
+            MAX_ANSWER_SECTION_BYTES / 1024
         )));
     }
     if let Some(coding) = headers.transfer_coding_left() {
