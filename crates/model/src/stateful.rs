@@ -38,11 +38,11 @@ const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
 
 /// What a path below the version means.
 pub(crate) fn operation_of(method: &Method, path: &str) -> OperationMatch<'static> {
-    let is_below = |root: &&str| {
-        let rest = path.strip_prefix(*root);
+    let is_below = |root: &str| {
+        let rest = path.strip_prefix(root);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    if !ROOTS.iter().any(|root| is_below(&root)) {
+    if !ROOTS.iter().any(|root| is_below(root)) {
         return OperationMatch::Unknown;
     }
     let known = ENDPOINTS.iter().find(|(endpoint, _)| fits(endpoint, path));

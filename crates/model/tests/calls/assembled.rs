@@ -16,7 +16,7 @@ fn assembled(deltas: &[Value]) -> Value {
     let (completed, _) = complete(vec![script], "");
     assert_eq!(completed.answer.reason, Reason::Ok, "{deltas:?}");
     let answer: Value = serde_json::from_slice(&completed.answer.body).unwrap();
-    answer["choices"][0]["message"].clone()
+    answer.pointer("/choices/0/message").cloned().unwrap()
 }
 
 fn call(id: &str, arguments: &str) -> Value {
