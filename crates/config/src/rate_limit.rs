@@ -19,7 +19,7 @@ pub use key_pattern::KeyPattern;
 pub struct RateLimit {
     /// Unique within the API; stands in logs, metrics and the `RateLimit` header.
     pub rule_name: String,
-    /// One quota for all requests together. Either this or `rule_items`.
+    /// One quota for all requests together. This or `rule_items`, or both: then a request needs room in both.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub global_threshold: Option<RequestQuota>,
     /// Quotas by a property of the request. A request that no item matches passes.

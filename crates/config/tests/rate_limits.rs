@@ -165,3 +165,28 @@ fn keys_of_other_parts_keep_their_capitals() {
                 match: { headers: { rate_limits: { prefix: A } } } }] }]";
     assert!(read(text).is_ok());
 }
+
+/// What Higress takes is taken as it stands.
+#[test]
+fn higress_documents_need_no_change() {
+    let (gateway, _) = load(
+        "rule_name: 限流规则\nglobal_threshold: { query_per_minute: 100 }\nrule_items:\n\
+         - limit_by_header: x-app-id\n  limit_keys: [{ key: 771203, query_per_minute: 1 }]\n\
+         - limit_by_header: x-app-id\n  limit_keys: [{ key: '*', query_per_day: 5 }]\n\
+         redis: { service_name: redis.dns, service_port: 6379, username: , password: 123456 }\n",
+    );
+    let limit = &gateway.agents[0].policies.rate_limits[0];
+    assert_eq!(limit.rule_name, "\u{9650}\u{6d41}\u{89c4}\u{5219}");
+    assert_eq!(limit.rule_items[0].limit_keys[0].key, "771203");
+    assert_eq!(limit.rule_items.len(), 2);
+    assert!(limit.global_threshold.is_some());
+}
+
+#[test]
+fn a_document_where_a_list_is_wanted_is_a_list_of_one() {
+    let text = "agents: [{ name: a, services: { api: 'http://a' }, policies: { rate_limits: { rule_name: r, rule_items: \
+                { Limit_by_header: x, Limit_keys: { key: k, query_per_minute: 1 } } } } }]";
+    let gateway = read(text).unwrap().gateway;
+    let limit = &gateway.agents[0].policies.rate_limits[0];
+    assert_eq!(limit.rule_items[0].limit_keys[0].key, "k");
+}

@@ -87,9 +87,10 @@ impl Quota {
 }
 
 impl Item {
-    /// `common` is what the names of its counts have in common.
+    /// `common` is what the names of its counts have in common; `twin` how many items before it count by the same.
     pub fn new(
         config: &RuleItem,
+        twin: usize,
         rule: &str,
         common: &[&str],
         digest_key: &DigestKey,
@@ -104,7 +105,10 @@ impl Item {
             | LimitBy::Route
             | LimitBy::Service => String::new(),
         };
-        let names = digest_key.count_names(&[common, &[config.dimension(), &name]].concat());
+        let twin = (twin > 0).then(|| twin.to_string());
+        let own = [config.dimension(), &name];
+        let twin: Vec<&str> = twin.as_deref().into_iter().collect();
+        let names = digest_key.count_names(&[common, &own, &twin].concat());
         let mut keys = Vec::new();
         for key in &config.limit_keys {
             let pattern = config.pattern(key).map_err(|source| Error::Key {

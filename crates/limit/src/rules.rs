@@ -1,6 +1,6 @@
 //! All rules of an API, and those of them that hold for a request.
 
-use spillway_config::{OnError, RateLimit, State};
+use spillway_config::{OnError, RateLimit, RuleItem, State};
 use spillway_store::{Counted, Hold, NewValues, Take, Taken};
 
 use crate::digest::CountNames;
@@ -63,10 +63,13 @@ impl Rules {
                 let names = digest_key.count_names(&[&common[..], &["global_threshold"]].concat());
                 (Quota::new(quota), names.name(b""))
             });
-            let items = config
-                .rule_items
-                .iter()
-                .map(|item| Item::new(item, &config.rule_name, &common, digest_key));
+            let all = &config.rule_items;
+            let items = all.iter().enumerate().map(|(place, item)| {
+                let is_twin =
+                    |other: &&RuleItem| other.by == item.by && other.per_value == item.per_value;
+                let twins = all.iter().take(place).filter(is_twin).count();
+                Item::new(item, twins, &config.rule_name, &common, digest_key)
+            });
             Ok(Limits {
                 rule: Rule {
                     name: config.rule_name.clone(),

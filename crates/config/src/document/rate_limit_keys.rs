@@ -1,5 +1,9 @@
-//! The keys of rate-limit documents may begin with a capital letter: the Alibaba Cloud guide shows
-//! `Limit_by_header`.
+//! Rate-limit documents as Higress and the Alibaba Cloud guide write them, brought into the one form that is read:
+//!
+//! - keys may begin with a capital letter (the guide shows `Limit_by_header`);
+//! - a document, an item or a key that stands alone is a list of one;
+//! - keys and passwords that are digits are text, as `key: 771203` is;
+//! - nothing after a name in the `redis` block (`username:`) is as good as no name.
 
 use std::collections::BTreeMap;
 
@@ -9,26 +13,29 @@ use crate::error::shortened;
 
 /// Writes the first letter of every key below a `rate_limits` small.
 pub(super) fn lower(root: &mut Node, report: &mut Report) {
-    visit(root, false, report);
+    visit(root, "", false, report);
 }
 
-fn visit(node: &mut Node, inside: bool, report: &mut Report) {
+/// `within` is the key under which the node stands.
+fn visit(node: &mut Node, within: &str, inside: bool, report: &mut Report) {
     match &mut node.content {
         Content::List(nodes) => {
             for node in nodes {
-                visit(node, inside, report);
+                visit(node, within, inside, report);
             }
         }
         Content::Map(entries) => {
-            for entry in entries.iter_mut() {
-                visit(
-                    &mut entry.value,
-                    inside || entry.key == "rate_limits",
-                    report,
-                );
-            }
             if inside {
                 lower_keys(entries, report);
+                entries.iter_mut().for_each(mend);
+            }
+            for entry in entries.iter_mut() {
+                let is_limits = entry.key == "rate_limits";
+                // Elsewhere a header may have this name.
+                if is_limits && within == "policies" {
+                    make_list(&mut entry.value);
+                }
+                visit(&mut entry.value, &entry.key, inside || is_limits, report);
             }
         }
         Content::Null
@@ -38,6 +45,43 @@ fn visit(node: &mut Node, inside: bool, report: &mut Report) {
         | Content::Float(_)
         | Content::Text(_)
         | Content::Dropped => {}
+    }
+}
+
+fn mend(entry: &mut Entry) {
+    match entry.key.as_str() {
+        "rule_items" | "limit_keys" => make_list(&mut entry.value),
+        "key" => make_text(&mut entry.value),
+        "redis" => {
+            if let Content::Map(entries) = &mut entry.value.content {
+                entries.retain(|entry| !matches!(entry.value.content, Content::Null));
+                let texts = entries.iter_mut().filter(|entry| {
+                    matches!(entry.key.as_str(), "username" | "password" | "service_name")
+                });
+                texts.for_each(|entry| make_text(&mut entry.value));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// A mapping where a list is wanted is a list of one.
+fn make_list(node: &mut Node) {
+    if matches!(node.content, Content::Map(_)) {
+        let only = Node::new(
+            node.position,
+            std::mem::replace(&mut node.content, Content::Null),
+        );
+        node.content = Content::List(vec![only]);
+    }
+}
+
+/// A whole number is its digits. (A fraction is not: `1.10` would come out as another text.)
+fn make_text(node: &mut Node) {
+    match node.content {
+        Content::Unsigned(number) => node.content = Content::Text(number.to_string()),
+        Content::Signed(number) => node.content = Content::Text(number.to_string()),
+        _ => {}
     }
 }
 

@@ -23,6 +23,20 @@ pub(super) fn name(name: &str, path: &Path, findings: &mut Findings<'_>) {
     }
 }
 
+/// A name of a rate limit, as Higress' users write them: in Chinese, for one. In headers it is written in ASCII.
+pub(super) fn in_any_script(name: &str, path: &Path, findings: &mut Findings<'_>) {
+    let allowed = |letter: char| letter.is_alphanumeric() || "_.-".contains(letter);
+    if name.is_empty() {
+        findings.error(path, "an empty name");
+    } else if name.chars().count() > LONGEST || !name.chars().all(allowed) {
+        let shown = shortened(name);
+        findings.error(
+            path,
+            format!("`{shown}` is no name: use letters, digits, `_`, `.` and `-`, at most {LONGEST} of them"),
+        );
+    }
+}
+
 /// Tells of every name that an earlier one has. `kind` is what carries the names, such as `consumer`.
 pub(super) fn unique<'a>(
     kind: &str,

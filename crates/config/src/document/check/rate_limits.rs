@@ -37,7 +37,7 @@ pub(super) fn check(
         findings,
     );
     for (limit, at) in all() {
-        names::name(&limit.rule_name, &at.key("rule_name"), findings);
+        names::in_any_script(&limit.rule_name, &at.key("rule_name"), findings);
         check_rejection(limit, &at, findings);
         if limit.redis.is_some() {
             let message = if gateway.state.redis.is_empty() {
@@ -54,12 +54,12 @@ pub(super) fn check(
                 &at,
                 "nothing is limited here: add `rule_items` or `global_threshold`",
             ),
-            (Some(_), [_, ..]) => findings.error(
-                &at.key("global_threshold"),
-                "`rule_items` stand beside it: give each a rate limit of its own",
-            ),
-            (Some(quota), []) => check_quota(*quota, &at.key("global_threshold"), findings),
-            (None, items) => check_items(gateway, traffic, items, &at.key("rule_items"), findings),
+            (global, items) => {
+                if let Some(quota) = global {
+                    check_quota(*quota, &at.key("global_threshold"), findings);
+                }
+                check_items(gateway, traffic, items, &at.key("rule_items"), findings);
+            }
         }
     }
 }
@@ -143,36 +143,10 @@ fn check_items(
     path: &Path,
     findings: &mut Findings<'_>,
 ) {
-    let mut lines: BTreeMap<String, usize> = BTreeMap::new();
     for (index, item) in items.iter().enumerate() {
         let at = path.index(index);
         check_dimension(traffic, item, &at, findings);
-        let line = findings.line(&at);
-        let dimension = format!("{}: {}", item.dimension(), name_of(&item.by));
-        if let Some(first) = lines.get(&dimension) {
-            findings.error(
-                &at.key(item.dimension()),
-                format!(
-                    "the item in line {first} counts by the same: write its `limit_keys` there"
-                ),
-            );
-        } else {
-            lines.insert(dimension, line);
-        }
         check_keys(gateway, item, &at.key("limit_keys"), findings);
-    }
-}
-
-fn name_of(by: &LimitBy) -> String {
-    match by {
-        LimitBy::Header(name) | LimitBy::Param(name) | LimitBy::Cookie(name) => name.clone(),
-        LimitBy::Address(source) => source.to_string(),
-        LimitBy::Consumer
-        | LimitBy::Model
-        | LimitBy::DifyApp
-        | LimitBy::EndUser
-        | LimitBy::Route
-        | LimitBy::Service => String::new(),
     }
 }
 
