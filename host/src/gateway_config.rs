@@ -43,14 +43,12 @@ pub struct GatewayConfig {
 pub struct ConfigRefused(String);
 
 impl GatewayConfig {
-    /// Reads and checks a `gateway.yaml`.
+    /// Reads and checks a `gateway.yaml`; `-` is standard input.
     ///
     /// # Errors
     /// [`ConfigRefused`] with all that is wrong, or why the file cannot be read.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("{} cannot be read", path.display()))?;
-        Ok(Self::parse(&path.display().to_string(), &text)?)
+        Ok(Self::parse(&name_of(path), &text_of(path)?)?)
     }
 
     /// Checks the text of a file.
@@ -134,6 +132,27 @@ impl GatewayConfig {
             }
         }
         Ok(Some(text))
+    }
+}
+
+/// The text of a configuration.
+///
+/// # Errors
+/// Why it cannot be read.
+pub fn text_of(path: &Path) -> anyhow::Result<String> {
+    if path == Path::new("-") {
+        return std::io::read_to_string(std::io::stdin())
+            .context("standard input cannot be read as UTF-8 text");
+    }
+    std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
+}
+
+/// What messages call it.
+pub fn name_of(path: &Path) -> String {
+    if path == Path::new("-") {
+        "standard input".to_owned()
+    } else {
+        path.display().to_string()
     }
 }
 

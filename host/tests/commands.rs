@@ -129,3 +129,54 @@ fn the_schema_is_json() {
     let schema: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(schema.get("$schema").is_some());
 }
+
+#[test]
+fn check_reads_standard_input_and_tells_as_json() {
+    use std::io::Write as _;
+    let check = |arguments: &[&str], text: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_spillway"))
+            .args(arguments)
+            .current_dir(folder.path())
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(text.as_bytes())
+            .unwrap();
+        child.wait_with_output().unwrap()
+    };
+    let fine = check(&["check", "-"], CONFIG);
+    assert_eq!(fine.status.code(), Some(0), "{}", stderr(&fine));
+    assert_eq!(fine.stdout, b"standard input: no errors\n");
+    let wrong = check(&["check", "-"], "agentz: []\n");
+    assert!(
+        stderr(&wrong).contains("standard input:1:1: error: unknown key `agentz`"),
+        "{}",
+        stderr(&wrong)
+    );
+
+    let wrong = check(&["check", "-", "--format", "json"], "agentz: []\n");
+    assert_eq!(wrong.status.code(), Some(1));
+    let told: serde_json::Value = serde_json::from_slice(&wrong.stdout).unwrap();
+    assert_eq!(told["errors"], 1);
+    assert_eq!(told["diagnostics"][0]["line"], 1);
+    assert_eq!(told["diagnostics"][0]["severity"], "error");
+    let fine = check(&["check", "-", "--format", "json"], CONFIG);
+    assert_eq!(fine.status.code(), Some(0));
+    // A secret where a key's name belongs is not repeated.
+    let secret = check(
+        &["check", "-"],
+        "providers:\n  - name: p\n    base_url: http://p\n    sk-1234567890abcdef: x\n",
+    );
+    assert!(
+        !stderr(&secret).contains("1234567890"),
+        "{}",
+        stderr(&secret)
+    );
+}

@@ -1,7 +1,8 @@
 //! `{{ name }}` in a normal form: which variables it needs, and putting their values in.
 //!
 //! A name has lower-case letters, digits and single underscores between them, and begins with a letter, as
-//! Spin's variables do. A value is taken as it is: templates inside of it stay text.
+//! Spin's variables do. A value is taken without white space around it, as a secret out of a file ends with a line end;
+//! templates inside of it stay text.
 
 use std::collections::BTreeSet;
 
@@ -33,7 +34,7 @@ pub fn resolve(json: &str, lookup: impl Fn(&str) -> Option<String>) -> Result<St
         match part? {
             Part::Literal(text) => resolved.push_str(text),
             Part::Name(name) => match lookup(name) {
-                Some(value) => resolved.push_str(&escaped(&value)),
+                Some(value) => resolved.push_str(&escaped(value.trim())),
                 None => {
                     missing.insert(name.to_owned());
                 }

@@ -238,7 +238,7 @@ proptest! {
         let json = serde_json::json!({ "a": [format!("{before}{{{{ name }}}}{after}")], "b": {"c": {}} }).to_string();
         let resolved = template::resolve(&json, |_| Some(value.clone())).unwrap();
         let resolved: serde_json::Value = serde_json::from_str(&resolved).unwrap();
-        prop_assert_eq!(&resolved, &serde_json::json!({ "a": [format!("{before}{value}{after}")], "b": {"c": {}} }));
+        prop_assert_eq!(&resolved, &serde_json::json!({ "a": [format!("{before}{}{after}", value.trim())], "b": {"c": {}} }));
     }
 }
 

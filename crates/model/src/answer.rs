@@ -9,8 +9,9 @@ use spillway_forward::openai_error;
 use spillway_platform::{Headers, SendError, Upstream};
 use spillway_telemetry::Reason;
 
-use crate::error_form::{MAX_ERROR_BYTES, in_one_form};
+use crate::error_form::{MAX_ERROR_BYTES, UpstreamError, in_one_form};
 use crate::redaction::redact;
+use crate::refusal::tells_of_a_dead_key;
 use crate::retry_after::is_readable;
 
 /// Provider's answer headers that reach the client, and under which name. The rest speak of the connection or of the
@@ -31,6 +32,9 @@ pub(crate) fn upstream_request_id(headers: &Headers, pool: &Pool) -> Option<Stri
         .text(UPSTREAM_REQUEST_ID)
         .map(ToOwned::to_owned)
 }
+
+/// The most of a provider's words that is told where they are in no form.
+const MAX_WORDS_CHARS: usize = 500;
 
 /// The longest value that is passed on.
 const MAX_HEADER_BYTES: usize = 256;
@@ -157,6 +161,13 @@ impl AttemptFailure {
 
     /// The answer, should no further target be tried. `trail` says what was tried.
     pub(crate) fn into_answer(self, trail: &str, pool: &Pool) -> CallAnswer {
+        if matches!(self.failure, Failure::Status(401) | Failure::DeadKey(_)) {
+            return match self.told {
+                Told::Answer { headers, body, .. } => key_refused(&headers, &body, pool),
+                Told::Object(error) => key_refused(&Headers::default(), error.as_bytes(), pool),
+                _ => key_refused(&Headers::default(), &[], pool),
+            };
+        }
         let (status, reason) = match self.failure {
             Failure::ConnectError | Failure::HostNotAllowed => {
                 (StatusCode::BAD_GATEWAY, Reason::UpstreamRefused)
@@ -282,8 +293,37 @@ pub fn error_document(status: StatusCode, reason: Reason, message: &str) -> Stri
     openai_error(status, reason.as_str(), message).to_string()
 }
 
+/// The provider did not take what the gateway sent as its key. A client that got 401 would look for the fault in its own
+/// key, so it gets 502, with the provider's words.
+fn key_refused(headers: &Headers, body: &[u8], pool: &Pool) -> CallAnswer {
+    let said = UpstreamError::read(body).map(|error| error.message());
+    let said = said.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned());
+    let said = redact(&said, pool);
+    let beginning: String = said.trim().chars().take(MAX_WORDS_CHARS).collect();
+    let words = if beginning.is_empty() {
+        String::new()
+    } else {
+        format!(" It says: {beginning}")
+    };
+    let message = format!(
+        "The model provider refused the credentials that the gateway sent it, which are not yours.{words}"
+    );
+    let status = StatusCode::BAD_GATEWAY;
+    CallAnswer {
+        status,
+        reason: Reason::UpstreamStatus,
+        headers: passed_headers(headers, pool),
+        body: openai_error(status, "provider_unauthorized", &message)
+            .to_string()
+            .into(),
+    }
+}
+
 /// A provider's error in OpenAI's form, without what clients must not see.
 fn passed_error(status: StatusCode, headers: &Headers, body: &Bytes, pool: &Pool) -> CallAnswer {
+    if status == StatusCode::UNAUTHORIZED || tells_of_a_dead_key(status.as_u16(), body) {
+        return key_refused(headers, body, pool);
+    }
     CallAnswer {
         status,
         reason: Reason::UpstreamStatus,
@@ -300,7 +340,7 @@ fn told_document(status: StatusCode, body: &[u8], pool: &Pool) -> String {
     // Redacted before it is cut: of a key that the cut goes through a part would be left.
     let beginning = body.get(..MAX_ERROR_BYTES).unwrap_or(body);
     let text = redact(&String::from_utf8_lossy(beginning), pool);
-    let excerpt: String = text.trim().chars().take(500).collect();
+    let excerpt: String = text.trim().chars().take(MAX_WORDS_CHARS).collect();
     let message = if excerpt.is_empty() {
         format!("The model provider answered {status}.")
     } else {

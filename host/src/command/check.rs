@@ -5,19 +5,24 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use spillway_config::{Diagnostic, Severity};
 
 use super::connect;
 use super::up::parse_variable;
-use crate::gateway_config::GatewayConfig;
+use crate::gateway_config::{GatewayConfig, name_of, text_of};
 use crate::log_lines::{Destination, notice};
 use crate::manifest::Manifest;
 
 /// What `spillway check` takes.
 #[derive(Debug, Clone, Args)]
 pub struct CheckArguments {
-    /// The configuration.
+    /// The configuration; `-` reads standard input.
     #[arg(value_name = "FILE", default_value = "gateway.yaml")]
     pub file: PathBuf,
+
+    /// How to tell what is wrong: a line each on standard error, or a JSON document on standard output, for tools.
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    pub format: Format,
 
     /// The manifest whose allowed_outbound_hosts have to suffice
     /// [default: spin.toml beside FILE, if there is one].
@@ -42,7 +47,47 @@ pub struct CheckArguments {
     pub variables: Vec<(String, String)>,
 }
 
+/// How `check` tells what is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// `gateway.yaml:12:5: error: …`.
+    Text,
+    /// `{"file", "errors", "diagnostics": [{"severity", "line", "column", "path", "message"}]}`.
+    Json,
+}
+
+/// Tells as JSON.
+fn tell_as_json(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
+    let diagnostics = match spillway_config::read(&text_of(&arguments.file)?) {
+        Ok(checked) => checked.warnings,
+        Err(diagnostics) => diagnostics,
+    };
+    let is_error = |one: &&Diagnostic| one.severity == Severity::Error;
+    let errors = diagnostics.iter().filter(is_error).count();
+    let listed: Vec<serde_json::Value> = diagnostics
+        .iter()
+        .map(|one| {
+            serde_json::json!({
+                "severity": one.severity.to_string(), "line": one.line, "column": one.column,
+                "path": one.path, "message": one.message,
+            })
+        })
+        .collect();
+    let document = serde_json::json!({
+        "file": name_of(&arguments.file), "errors": errors, "diagnostics": listed,
+    });
+    Destination::Stdout.write(format!("{document:#}\n").as_bytes());
+    Ok(if errors == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
 pub(super) fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
+    if arguments.format == Format::Json {
+        return tell_as_json(arguments);
+    }
     let config = GatewayConfig::read(&arguments.file)?;
     for warning in &config.warnings {
         notice(warning);
@@ -65,7 +110,7 @@ pub(super) fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
     if arguments.connect {
         connect::connect(config.state(), &arguments.variables, manifest.as_ref())?;
     }
-    let fine = format!("{}: no errors\n", arguments.file.display());
+    let fine = format!("{}: no errors\n", name_of(&arguments.file));
     Destination::Stdout.write(fine.as_bytes());
     Ok(ExitCode::SUCCESS)
 }

@@ -144,7 +144,11 @@ pub struct UpArguments {
 
 fn parse_address(text: &str) -> Result<SocketAddr, String> {
     use std::net::ToSocketAddrs as _;
-    let mut found: Vec<SocketAddr> = text
+    // `:3000`, as many tools take it: every address of this machine.
+    let every = text.strip_prefix(':').map(|port| format!("0.0.0.0:{port}"));
+    let mut found: Vec<SocketAddr> = every
+        .as_deref()
+        .unwrap_or(text)
         .to_socket_addrs()
         .map_err(|error| format!("no address such as 127.0.0.1:3000: {error}"))?
         .collect();

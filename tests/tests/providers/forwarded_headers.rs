@@ -114,9 +114,9 @@ fn a_foreign_organisation_takes_no_key_from_others() -> Result<()> {
         for round in 0..10 {
             let gateway = &gateways[round % 2];
             let refused = gateway.call(&foreign(chat("m", "mine"))).await?;
-            assert_openai_error(&refused, 401);
+            assert_openai_error(&refused, 502);
             let file = foreign(Request::get("/llm/v1/files/f"));
-            assert_openai_error(&gateway.call(&file).await?, 401);
+            assert_openai_error(&gateway.call(&file).await?, 502);
             for gateway in &gateways {
                 let answer = as_bob(gateway, "theirs").await?;
                 assert_eq!(attempts(&answer.head).as_deref(), Some("1"));

@@ -327,3 +327,35 @@ providers:
         Ok(())
     })
 }
+
+#[test]
+fn a_key_that_is_not_the_clients_is_not_taken_for_its_own() -> Result<()> {
+    run(async {
+        let dead = json!([{"error": {"code": 400, "message": "API key not valid. Please pass a valid API key."}}]);
+        for refusal in [
+            Behaviour::Error(401),
+            Behaviour::Reply(Reply::json(400, &dead)),
+        ] {
+            let vendor = StandinModel::start("vendor")?;
+            let yaml = "models: [{ name: llm, routes: [{ targets: [{ provider: vendor }] }] }]\nproviders: [{ name: vendor, base_url: $vendor, api_keys: [sk-of-the-gateway] }]\n";
+            let gateway = start(yaml, &[("vendor", &vendor)]).await?;
+            vendor.always(refusal);
+            for request in [
+                chat("m", "hi"),
+                stream("m", "hi"),
+                Request::get("/llm/v1/files"),
+                Request::json("/llm/v1/responses", &json!({"model": "m", "input": "hi"})),
+            ] {
+                let answer = gateway.call(&request).await?;
+                let message = assert_openai_error(&answer, 502);
+                assert_eq!(
+                    answer.json()["error"]["code"],
+                    "provider_unauthorized",
+                    "{message}"
+                );
+                assert!(message.contains("not yours"), "{message}");
+            }
+        }
+        Ok(())
+    })
+}

@@ -64,7 +64,7 @@ impl fmt::Display for Kind {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownKey { key, known } => {
-                write!(formatter, "unknown key `{}`, ", shortened(key))?;
+                write!(formatter, "unknown key `{}`, ", shown_key(key))?;
                 match self.meant() {
                     Some(meant) => write!(formatter, "did you mean `{meant}`?"),
                     None => write!(formatter, "known here: {}", list(known.iter().copied())),
@@ -74,6 +74,19 @@ impl fmt::Display for Kind {
             Self::Value(message) => formatter.write_str(message),
         }
     }
+}
+
+/// The key, but of one that can be a secret in the wrong place only the beginning.
+fn shown_key(key: &str) -> String {
+    const MAX_SHOWN: usize = 4;
+    let is_word = |part: &str| part.chars().all(|letter| letter.is_ascii_lowercase());
+    let is_name = key.len() <= 40 && key.split(['_', '-', '.']).all(is_word);
+    let is_short = key.len() <= 16 && !key.starts_with("sk-") && !key.starts_with("app-");
+    if is_name || is_short {
+        return shortened(key);
+    }
+    let beginning: String = key.chars().take(MAX_SHOWN).collect();
+    format!("{beginning}…")
 }
 
 impl fmt::Display for Mistake {
