@@ -1,12 +1,12 @@
 //! Calls answered in one piece.
 
-use spillway_model::{Call, ModelRequest, Route, Served, UPSTREAM_REQUEST_ID};
+use spillway_model::{ModelRequest, Route, Served, UPSTREAM_REQUEST_ID};
 use spillway_platform::Headers;
-use spillway_platform::spin::{self, ErrorCode, Response, SpinClock, SpinSender};
+use spillway_platform::spin::{ErrorCode, Response};
 
 use crate::handler::Received;
 use crate::record::CallRecord;
-use crate::{Instance, Watch, answers};
+use crate::{Instance, Watch, answers, call_of};
 
 pub(crate) async fn serve(
     instance: &'static Instance,
@@ -14,22 +14,8 @@ pub(crate) async fn serve(
     request: &ModelRequest,
     received: &Received,
 ) -> Result<Response, ErrorCode> {
-    let call = Call {
-        sender: &SpinSender,
-        clock: &SpinClock,
-        watch: &Watch(instance),
-        budget: &instance.budget,
-        route,
-        operation: received.operation,
-        request,
-        consumer: received.whose(),
-        headers: &received.headers,
-        forwardable: &received.forwardable,
-        arrived: received.arrival.at,
-        number: instance.next_call(),
-        skips_first: received.skips_first,
-        in_hand: &spin::ANSWERS_IN_HAND,
-    };
+    let watch = Watch(instance);
+    let call = call_of(instance, &watch, route, request, received);
     let completed = call.complete().await;
     CallRecord {
         route,

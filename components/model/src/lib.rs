@@ -19,10 +19,12 @@ use spillway_failover::{Budget, Pool, Transition};
 use spillway_forward::PeerTrust;
 use spillway_identity::Directory;
 use spillway_instance::{Limits, Meter, PoolStates, ReplayGuard, Totals, read_settings};
-use spillway_model::{Catalogue, PoolWatch, Route};
+use spillway_model::{Call, Catalogue, ModelRequest, PoolWatch, Route};
 use spillway_platform::Clock;
-use spillway_platform::spin::{self, ErrorCode, Request, Response, SpinClock};
+use spillway_platform::spin::{self, ErrorCode, Request, Response, SpinClock, SpinSender};
 use spin_sdk::wasip3::exports::http::handler::Guest;
+
+use handler::Received;
 
 /// What this instance knows.
 struct Instance {
@@ -76,6 +78,32 @@ impl PoolWatch for Watch {
     fn suspects(&self, pool: &Arc<Pool>) {
         let Self(instance) = self;
         instance.probe(pool);
+    }
+}
+
+/// A call of a request that was received.
+fn call_of<'a>(
+    instance: &'static Instance,
+    watch: &'a Watch,
+    route: &'a Route,
+    request: &'a ModelRequest,
+    received: &'a Received,
+) -> Call<'a, SpinSender, SpinClock, Watch> {
+    Call {
+        sender: &SpinSender,
+        clock: &SpinClock,
+        watch,
+        budget: &instance.budget,
+        route,
+        operation: received.operation,
+        request,
+        consumer: received.whose(),
+        headers: &received.headers,
+        forwardable: &received.forwardable,
+        arrived: received.arrival.at,
+        number: instance.next_call(),
+        skips_first: received.skips_first,
+        in_hand: &spin::ANSWERS_IN_HAND,
     }
 }
 

@@ -4,16 +4,16 @@ use futures_channel::oneshot;
 use http::StatusCode;
 use spillway_forward::REQUEST_ID;
 use spillway_model::{
-    Call, CallAnswer, ModelRequest, Route, Served, StreamEnd, StreamOutput, StreamSummary,
+    CallAnswer, ModelRequest, Route, Served, StreamEnd, StreamOutput, StreamSummary,
 };
-use spillway_platform::spin::{self, ErrorCode, Response, ResponseWriter, SpinClock, SpinSender};
+use spillway_platform::spin::{self, ErrorCode, Response, ResponseWriter};
 use spillway_platform::{ClientLeft, Headers, OutgoingBody};
 use spillway_telemetry::Reason;
 
 use crate::complete::{append_quota, describe};
 use crate::handler::Received;
 use crate::record::CallRecord;
-use crate::{Instance, Watch, answers};
+use crate::{Instance, Watch, answers, call_of};
 
 /// What the waiting handler is told.
 enum Head {
@@ -106,22 +106,8 @@ async fn run(
     received: Received,
     mut out: ClientStream,
 ) {
-    let call = Call {
-        sender: &SpinSender,
-        clock: &SpinClock,
-        watch: &Watch(instance),
-        budget: &instance.budget,
-        route,
-        operation: received.operation,
-        request: &request,
-        consumer: received.whose(),
-        headers: &received.headers,
-        forwardable: &received.forwardable,
-        arrived: received.arrival.at,
-        number: instance.next_call(),
-        skips_first: received.skips_first,
-        in_hand: &spin::ANSWERS_IN_HAND,
-    };
+    let watch = Watch(instance);
+    let call = call_of(instance, &watch, route, &request, &received);
     let summary = call.stream(&mut out).await;
     let (status, reason) = settle(&summary, out).await;
     CallRecord {

@@ -1,10 +1,8 @@
 //! `/v1/responses` and what is below it that names a model: served like a chat, by whatever target can, unless it refers
 //! to something that a provider keeps.
 
-use spillway_model::{Call, ModelRequest, PassFailure, Passing, Route, TargetPlace};
-use spillway_platform::spin::{
-    self, Answered, ErrorCode, Forwarded, ForwardedBody, Response, SpinClock, SpinSender,
-};
+use spillway_model::{ModelRequest, PassFailure, Passing, Route, TargetPlace};
+use spillway_platform::spin::{self, Answered, ErrorCode, Forwarded, ForwardedBody, Response};
 use spillway_platform::{ForwardError, RequestHead, SendError};
 use spillway_telemetry::Reason;
 
@@ -12,7 +10,7 @@ use super::exchange::{answer_headers, place_at, read_error, request_headers};
 use crate::complete::{append_quota, describe};
 use crate::handler::Received;
 use crate::record::CallRecord;
-use crate::{Instance, Watch, answers};
+use crate::{Instance, Watch, answers, call_of};
 
 pub(super) async fn serve(
     instance: &'static Instance,
@@ -22,22 +20,8 @@ pub(super) async fn serve(
     head: &RequestHead,
     below: &str,
 ) -> Result<Response, ErrorCode> {
-    let call = Call {
-        sender: &SpinSender,
-        clock: &SpinClock,
-        watch: &Watch(instance),
-        budget: &instance.budget,
-        route,
-        operation: received.operation,
-        request,
-        consumer: received.whose(),
-        headers: &received.headers,
-        forwardable: &received.forwardable,
-        arrived: received.arrival.at,
-        number: instance.next_call(),
-        skips_first: false,
-        in_hand: &spin::ANSWERS_IN_HAND,
-    };
+    let watch = Watch(instance);
+    let call = call_of(instance, &watch, route, request, received);
     let passed = call
         .pass(async |passing| attempt(request, received, head, below, passing).await)
         .await;
