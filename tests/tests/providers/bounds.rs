@@ -91,7 +91,7 @@ fn what_cannot_pass_is_not_tried_again_on_the_only_way() -> Result<()> {
             let before = first.requests().len();
             first.always(Behaviour::Error(status));
             let answer = gateway.call(&chat("alone-a", "hi")).await?;
-            assert_openai_error(&answer, status);
+            assert_openai_error(&answer, crate::told(status));
             assert_eq!(first.requests().len() - before, expected, "{status}");
         }
         first.next(Behaviour::Reset);

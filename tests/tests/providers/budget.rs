@@ -8,7 +8,7 @@ use spillway_tests::{
     Redis, run,
     standin::{Behaviour, Reply, StandinModel},
 };
-use tokio::task::JoinSet;
+use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{chat, on_redis, start, stream};
 
@@ -58,8 +58,17 @@ providers:
   - { name: second, base_url: "$second" }
 "#;
 
-/// Asserts that the upstreams see no more than a fifth beyond the clients' calls.
-async fn assert_no_storm(yaml: &str, redis: Option<&Redis>, failure: Behaviour) -> Result<()> {
+/// So many calls are under way at most where each is answered at once: on a machine that does not keep up they would pile
+/// up, and with them instances, each of which has to find out for itself what has failed.
+const UNDER_WAY: usize = 64;
+
+/// Asserts that the upstreams see no more than a fifth beyond the clients' calls, of which so many are under way.
+async fn assert_no_storm(
+    yaml: &str,
+    redis: Option<&Redis>,
+    failure: Behaviour,
+    under_way: usize,
+) -> Result<()> {
     let (first, second) = (
         StandinModel::start("first")?,
         StandinModel::start("second")?,
@@ -71,15 +80,21 @@ async fn assert_no_storm(yaml: &str, redis: Option<&Redis>, failure: Behaviour) 
     let gateway = Arc::new(start(&yaml, &[("first", &first), ("second", &second)]).await?);
     let mut calls = JoinSet::new();
     let mut pace = tokio::time::interval(PACE);
+    let places = Arc::new(Semaphore::new(under_way));
     for number in 0..CALLS {
         pace.tick().await;
         let gateway = Arc::clone(&gateway);
+        let place = Arc::clone(&places).acquire_owned().await?;
         let request = if number % 2 == 0 {
             chat("m", "hi")
         } else {
             stream("m", "hi")
         };
-        calls.spawn(async move { gateway.call(&request).await });
+        calls.spawn(async move {
+            let answer = gateway.call(&request).await;
+            drop(place);
+            answer
+        });
     }
     while let Some(answer) = calls.join_next().await {
         let answer = answer??;
@@ -100,30 +115,45 @@ async fn assert_no_storm(yaml: &str, redis: Option<&Redis>, failure: Behaviour) 
 
 #[test]
 fn two_targets_that_fail() -> Result<()> {
-    run(assert_no_storm(TWO_TARGETS, None, Behaviour::Error(503)))
+    run(assert_no_storm(
+        TWO_TARGETS,
+        None,
+        Behaviour::Error(503),
+        UNDER_WAY,
+    ))
 }
 
 #[test]
 fn two_targets_that_fail_on_redis() -> Result<()> {
     run(async {
         let redis = Redis::start().await?;
-        assert_no_storm(TWO_TARGETS, Some(&redis), Behaviour::Error(503)).await
+        assert_no_storm(TWO_TARGETS, Some(&redis), Behaviour::Error(503), UNDER_WAY).await
     })
 }
 
 #[test]
 fn a_single_target_that_resets() -> Result<()> {
-    run(assert_no_storm(ONE_WAY, None, Behaviour::Reset))
+    run(assert_no_storm(ONE_WAY, None, Behaviour::Reset, UNDER_WAY))
 }
 
 #[test]
 fn two_targets_that_fail_and_many_attempts() -> Result<()> {
-    run(assert_no_storm(EAGER, None, Behaviour::Error(500)))
+    run(assert_no_storm(
+        EAGER,
+        None,
+        Behaviour::Error(500),
+        UNDER_WAY,
+    ))
 }
 
 /// There is no key to cool: the engines themselves are passed by, calls wait for them, and do not come all at once.
 #[test]
 fn two_engines_without_keys_that_are_overloaded() -> Result<()> {
     let full = Reply::json(429, &json!({"error": {"message": "the queue is full"}}));
-    run(assert_no_storm(ENGINES, None, Behaviour::Reply(full)))
+    run(assert_no_storm(
+        ENGINES,
+        None,
+        Behaviour::Reply(full),
+        CALLS,
+    ))
 }

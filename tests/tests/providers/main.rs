@@ -66,6 +66,14 @@ fn stream(model: &str, text: &str) -> Request {
     Request::json(CHAT, &stream_request(model, text))
 }
 
+/// As which status a provider's one reaches the client: 401 is about the gateway's key, not about the client's.
+const fn told(status: u16) -> u16 {
+    match status {
+        401 => 502,
+        other => other,
+    }
+}
+
 /// Sends a chat that has to succeed.
 async fn served(gateway: &Gateway, model: &str, text: &str) -> Result<Response> {
     let answer = gateway.call(&chat(model, text)).await?;
