@@ -88,10 +88,16 @@ impl Failure {
 
 /// All rows.
 pub fn failures() -> Vec<Failure> {
-    [connections(), answers(), statuses(), refusals()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        connections(),
+        answers(),
+        within_success(),
+        statuses(),
+        refusals(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn connections() -> Vec<Failure> {
@@ -172,6 +178,65 @@ fn answers() -> Vec<Failure> {
             events_unasked(&[error_object], Step::text("0\r\n\r\n")),
             new().error_after(3),
         ),
+    ]
+}
+
+/// What tells of a failure although it came with 200.
+fn within_success() -> Vec<Failure> {
+    let coded = |code: u16, message: &str| {
+        let error = json!({"error": {"code": code, "message": message}});
+        Behaviour::Reply(Reply::json(200, &error))
+    };
+    let ended = |reason: &str, error: Value| {
+        let mut document = json!({"id": "x", "object": "chat.completion", "created": 1, "model": "first",
+            "choices": [{"index": 0, "message": {"role": "assistant", "content": ""},
+                "finish_reason": reason}]});
+        if !error.is_null() {
+            document["error"] = error;
+        }
+        Behaviour::Reply(Reply::json(200, &document))
+    };
+    let in_stream = |reason: &str, error: Value| {
+        let mut chunk = json!({"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "first",
+            "choices": [{"index": 0, "delta": {}, "finish_reason": reason}]});
+        if !error.is_null() {
+            chunk["error"] = error;
+        }
+        let body = EventStream::new().body(&[Event::data(chunk.to_string())]);
+        Behaviour::Reply(
+            Reply::new(200)
+                .header("Content-Type", "text/event-stream")
+                .body(body),
+        )
+    };
+    let stopped = || json!({"message": "The engine stopped."});
+    let refused = json!({"error": {"message": "Unrecognized request argument supplied: stream_options",
+        "type": "invalid_request_error"}});
+    let refuses_options = Failure::new(
+        "400, refuses `stream_options`",
+        Upstream::Answers(Box::new(Answers {
+            whole: None,
+            streamed: Some(Behaviour::Reply(Reply::json(400, &refused))),
+        })),
+    );
+    vec![
+        Failure::always(
+            "200 with a coded error, 400",
+            coded(400, "No such temperature."),
+        ),
+        Failure::always("200 with a coded error, 429", coded(429, "Slow down.")),
+        Failure::always("200 with a coded error, 503", coded(503, "Busy.")),
+        Failure::each(
+            "finish reason `network_error`",
+            ended("network_error", Value::Null),
+            in_stream("network_error", Value::Null),
+        ),
+        Failure::each(
+            "error beside the choices",
+            ended("error", stopped()),
+            in_stream("error", stopped()),
+        ),
+        refuses_options,
     ]
 }
 

@@ -19,7 +19,7 @@ const LEADS_ON: &str = "connect_error, timeout, first_token_timeout, reset, trun
     \"401\", \"402\", \"403\", \"408\", \"429\", \"5xx\"";
 /// A column has so many gateways, so that none makes more attempts again (one a failure) than its retry budget has in
 /// reserve, and no cell depends on another one's.
-pub const PARTS: usize = 2;
+pub const PARTS: usize = 3;
 /// What an instance may try again at first.
 const RESERVE: usize = 20;
 
