@@ -160,11 +160,7 @@ pub(crate) fn websocket_cannot_pass(destination: &Destination<'_>) -> Answer {
 }
 
 /// The service gave no answer.
-pub(crate) fn not_forwarded(
-    error: &ForwardError,
-    destination: &Destination<'_>,
-    origin: &str,
-) -> Answer {
+pub(crate) fn not_forwarded(error: &ForwardError, destination: &Destination<'_>) -> Answer {
     let error = match error {
         ForwardError::Send(error) => error,
         ForwardError::BodyTooLarge { limit } => return body_too_large(destination, *limit),
@@ -176,7 +172,7 @@ pub(crate) fn not_forwarded(
             StatusCode::BAD_GATEWAY,
             Reason::HostNotAllowed,
             format!(
-                "The gateway may not reach {origin}. Add \"{origin}\" to `allowed_outbound_hosts` of the component `ingress` in spin.toml and restart."
+                "The gateway is not allowed to reach the service `{service}`. Its log says which host spin.toml lacks."
             ),
         ),
         SendError::Connect(_) | SendError::ConnectTimeout => (

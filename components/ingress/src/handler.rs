@@ -126,7 +126,7 @@ async fn serve(
                 "{} {}: {origin}: {error} (request {})",
                 destination.api, destination.route, exchange.id
             ));
-            own_answer(answers::not_forwarded(&error, &destination, &origin)).await
+            own_answer(answers::not_forwarded(&error, &destination)).await
         }
     }
 }

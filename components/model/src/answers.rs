@@ -166,7 +166,7 @@ pub(crate) fn not_received(error: &ReceiveError) -> CallAnswer {
 }
 
 /// The provider gave no answer to a call that is sent once.
-pub(crate) fn not_forwarded(error: &ForwardError, origin: &str) -> CallAnswer {
+pub(crate) fn not_forwarded(error: &ForwardError) -> CallAnswer {
     let (status, reason, text) = match error {
         ForwardError::BodyTooLarge { limit } => {
             return not_received(&ReceiveError::TooLarge { limit: *limit });
@@ -177,9 +177,7 @@ pub(crate) fn not_forwarded(error: &ForwardError, origin: &str) -> CallAnswer {
         ForwardError::Send(SendError::HostNotAllowed) => (
             StatusCode::BAD_GATEWAY,
             Reason::HostNotAllowed,
-            format!(
-                "The gateway may not reach {origin}. Add \"{origin}\" to `allowed_outbound_hosts` of the component `model` in spin.toml and restart."
-            ),
+            "The gateway is not allowed to reach this model provider. Its log says which host spin.toml lacks.".to_owned(),
         ),
         ForwardError::Send(SendError::Connect(_) | SendError::ConnectTimeout) => (
             StatusCode::BAD_GATEWAY,

@@ -279,7 +279,7 @@ async fn send(
     let answered = match forwarded {
         Ok(answered) => answered,
         Err(error) => {
-            let mut answer = answers::not_forwarded(&error, &upstream.origin());
+            let mut answer = answers::not_forwarded(&error);
             settle(answer.status, answer.reason);
             describe(&mut answer.headers, Some(&served), 1);
             append_quota(&mut answer.headers, &received.quota);

@@ -139,10 +139,7 @@ impl Failure {
                 api.deadline.as_millis()
             ),
             Self::Send(SendError::HostNotAllowed) => {
-                let origin = api.engine.upstream().origin();
-                format!(
-                    "The gateway may not reach {origin}. Add \"{origin}\" to `allowed_outbound_hosts` of the component `rag` in spin.toml and restart."
-                )
+                "The gateway is not allowed to reach this knowledge engine. Its log says which host spin.toml lacks.".to_owned()
             }
             Self::Send(SendError::Connect(_)) => {
                 "There is no connection to the knowledge engine. Try again later.".to_owned()

@@ -104,8 +104,8 @@ pub(crate) enum Told {
     Object(String),
     /// The gateway's own words.
     Words(String),
-    /// The component may not reach this origin.
-    HostNotAllowed(String),
+    /// The component may not reach the provider.
+    HostNotAllowed,
     /// There was no room for the answer.
     NoRoom,
     /// Nothing that the client could use.
@@ -135,13 +135,19 @@ impl AttemptFailure {
     }
 
     pub(crate) fn of_send(error: &SendError, upstream: &Upstream) -> Self {
-        let told = match error {
-            SendError::HostNotAllowed => Told::HostNotAllowed(upstream.origin()),
-            _ => Told::Nothing,
-        };
-        Self {
-            detail: Some(error.to_string()),
-            ..Self::told(error.into(), told)
+        match error {
+            SendError::HostNotAllowed => Self {
+                // The address is the operator's affair.
+                detail: Some(format!(
+                    "add \"{}\" to `allowed_outbound_hosts` of the component `model` in spin.toml and restart",
+                    upstream.origin()
+                )),
+                ..Self::told(error.into(), Told::HostNotAllowed)
+            },
+            _ => Self {
+                detail: Some(error.to_string()),
+                ..Self::bare(error.into())
+            },
         }
     }
 
@@ -203,12 +209,10 @@ impl AttemptFailure {
                 body: told_object(status, &error, pool).into(),
             },
             Told::Words(words) => CallAnswer::error(status, reason, &redact(&words, pool)),
-            Told::HostNotAllowed(origin) => CallAnswer::error(
+            Told::HostNotAllowed => CallAnswer::error(
                 StatusCode::BAD_GATEWAY,
                 Reason::HostNotAllowed,
-                &format!(
-                    "The gateway may not reach {origin}. Add \"{origin}\" to `allowed_outbound_hosts` of the component `model` in spin.toml and restart."
-                ),
+                "The gateway is not allowed to reach this model provider. Its log says which host spin.toml lacks.",
             ),
             Told::NoRoom => CallAnswer::overloaded(
                 "The gateway has too many large answers at once. Try again in a moment.",

@@ -129,7 +129,9 @@ pub enum SendError {
     #[error("the connection broke: {0}")]
     Reset(String),
     /// The runtime does not let this component reach the host.
-    #[error("the host is not among `allowed_outbound_hosts`")]
+    #[error(
+        "the host is not allowed: add it to this component's `allowed_outbound_hosts` in spin.toml and restart"
+    )]
     HostNotAllowed,
     /// Anything else; the runtime's words.
     #[error("{0}")]

@@ -122,9 +122,15 @@ fn when_all_fail_the_answer_says_what_was_tried() {
         "",
     );
     let told = String::from_utf8(completed.answer.body.to_vec()).unwrap();
+    // The address is for the operator's log.
     assert!(
-        told.contains(r#"Add \"https://b:8443\" to `allowed_outbound_hosts`"#),
+        told.contains("Its log says") && !told.contains("8443"),
         "{told}"
+    );
+    let detail = completed.attempts[1].detail.as_deref().unwrap();
+    assert!(
+        detail.contains(r#"add "https://b:8443" to `allowed_outbound_hosts`"#),
+        "{detail}"
     );
     assert_eq!(completed.answer.reason, Reason::HostNotAllowed);
 }

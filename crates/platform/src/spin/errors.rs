@@ -38,12 +38,59 @@ fn general(code: &ErrorCode) -> SendError {
         | ErrorCode::DestinationIpUnroutable
         | ErrorCode::TlsProtocolError
         | ErrorCode::TlsCertificateError
-        | ErrorCode::TlsAlertReceived(_) => SendError::Connect(code.to_string()),
+        | ErrorCode::TlsAlertReceived(_) => SendError::Connect(words(code)),
         ErrorCode::HttpProtocolError
         | ErrorCode::ConnectionTerminated
         | ErrorCode::HttpResponseIncomplete
         | ErrorCode::HttpResponseBodySize(_)
-        | ErrorCode::HttpResponseTransferCoding(_) => SendError::Reset(code.to_string()),
-        other => SendError::Other(other.to_string()),
+        | ErrorCode::HttpResponseTransferCoding(_) => SendError::Reset(words(code)),
+        other => SendError::Other(words(other)),
     }
+}
+
+/// A code in words, for a log that operators read.
+fn words(code: &ErrorCode) -> String {
+    let told = match code {
+        ErrorCode::ConnectionRefused => "it was refused",
+        ErrorCode::ConnectionLimitReached => "the host allows no more connections at once",
+        ErrorCode::DnsTimeout => "its name was not resolved in time",
+        ErrorCode::DestinationNotFound | ErrorCode::DestinationUnavailable => "nobody is there",
+        ErrorCode::DestinationIpProhibited | ErrorCode::DestinationIpUnroutable => {
+            "its address cannot be reached"
+        }
+        ErrorCode::TlsProtocolError => "TLS failed",
+        ErrorCode::TlsCertificateError => "its certificate is not trusted",
+        ErrorCode::HttpProtocolError => "what came is no HTTP, or it was closed",
+        ErrorCode::ConnectionTerminated => "it was closed",
+        ErrorCode::HttpResponseIncomplete => "the answer is not complete",
+        ErrorCode::DnsError(payload) => {
+            let rcode = payload.rcode.as_deref().unwrap_or_default();
+            return format!("its name was not resolved {rcode}")
+                .trim_end()
+                .to_owned();
+        }
+        ErrorCode::TlsAlertReceived(payload) => {
+            let alert = payload.alert_message.as_deref().unwrap_or_default();
+            return format!("TLS failed: the other side said {alert}");
+        }
+        ErrorCode::HttpResponseTransferCoding(_) => "a transfer coding that was not asked for",
+        ErrorCode::HttpResponseBodySize(_) => "the answer's length is not the one it named",
+        ErrorCode::InternalError(Some(text)) => return text.clone(),
+        other => return spaced(&format!("{other:?}")),
+    };
+    told.to_owned()
+}
+
+/// `ErrorCode::HttpUpgradeFailed` as `http upgrade failed`.
+fn spaced(name: &str) -> String {
+    let name = name.rsplit("::").next().unwrap_or(name);
+    let name = name.split('(').next().unwrap_or(name);
+    let mut words = String::new();
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.push(letter.to_ascii_lowercase());
+    }
+    words
 }
