@@ -97,6 +97,10 @@ impl<S: Sender, C: Clock> Retrieval<'_, S, C> {
                 ))
             }
             Ok(_) => None,
+            Err(failure @ Failure::Send(_)) => Some(format!(
+                "{name}: {outcome}: {}: {failure}, {milliseconds} ms{asked}",
+                self.api.engine.upstream().origin()
+            )),
             Err(failure) => Some(format!(
                 "{name}: {outcome}: {failure}, {milliseconds} ms{asked}"
             )),
