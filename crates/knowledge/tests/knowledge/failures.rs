@@ -171,7 +171,7 @@ fn every_failure_is_told_before_the_deadline() {
 }
 
 #[test]
-fn a_host_that_is_not_allowed_is_named_with_the_line_to_add() {
+fn a_host_that_is_not_allowed_is_named_in_the_log_alone() {
     let (answer, _) = serve(
         "papers",
         &query(),
@@ -179,7 +179,12 @@ fn a_host_that_is_not_allowed_is_named_with_the_line_to_add() {
     );
     let message = error(&answer).1;
     assert!(
-        message.contains("\"https://papers:8443\"") && message.contains("component `rag`"),
+        message.contains("Its log says") && !message.contains("8443"),
         "{message}"
+    );
+    let line = answer.log.unwrap();
+    assert!(
+        line.contains("https://papers:8443") && line.contains("allowed_outbound_hosts"),
+        "{line}"
     );
 }
