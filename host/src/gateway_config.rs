@@ -93,11 +93,11 @@ impl GatewayConfig {
         spillway_config::normal_form(&self.gateway)
     }
 
-    /// What the manifest's `allowed_outbound_hosts` lack, as the lines to add.
+    /// What the manifest's `allowed_outbound_hosts` lack, by component.
     ///
     /// # Errors
     /// When an entry of the manifest is none.
-    pub fn missing_hosts(&self, manifest: &Manifest) -> anyhow::Result<Option<String>> {
+    pub fn missing_hosts(&self, manifest: &Manifest) -> anyhow::Result<MissingHosts> {
         let allowed = manifest
             .components
             .iter()
@@ -108,31 +108,33 @@ impl GatewayConfig {
                 Ok((id.clone(), hosts))
             })
             .collect::<anyhow::Result<BTreeMap<_, _>>>()?;
-        let mut by_component: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        let mut by_component: MissingHosts = BTreeMap::new();
         for (component, entry) in spillway_config::missing_hosts(&self.gateway, &allowed) {
             // A component that the application does not have sends nothing.
             if allowed.contains_key(component) {
                 by_component.entry(component).or_default().push(entry);
             }
         }
-        if by_component.is_empty() {
-            return Ok(None);
-        }
-        let file = manifest.path.display();
-        let mut text = format!(
-            "{file}: warning: allowed_outbound_hosts lacks hosts that the configuration sends to; add these lines"
-        );
-        for (component, entries) in by_component {
-            let _ = write!(
-                text,
-                "\n  to allowed_outbound_hosts of [component.{component}]:"
-            );
-            for entry in entries {
-                let _ = write!(text, "\n    \"{entry}\",");
-            }
-        }
-        Ok(Some(text))
+        Ok(by_component)
     }
+}
+
+/// Entries that `allowed_outbound_hosts` lack, by component.
+pub type MissingHosts = BTreeMap<&'static str, Vec<String>>;
+
+/// The lines to add.
+pub fn lines_to_add(missing: &MissingHosts) -> String {
+    let mut text = String::new();
+    for (component, entries) in missing {
+        let _ = write!(
+            text,
+            "\n  to allowed_outbound_hosts of [component.{component}]:"
+        );
+        for entry in entries {
+            let _ = write!(text, "\n    \"{entry}\",");
+        }
+    }
+    text
 }
 
 /// The text of a configuration.
@@ -183,13 +185,13 @@ mod tests {
     #[test]
     fn hosts_that_the_manifest_lacks_are_told_as_lines_to_add() {
         let config = GatewayConfig::parse("g.yaml", CONFIG).unwrap();
-        let missing = config.missing_hosts(&manifest("[]")).unwrap().unwrap();
+        let missing = lines_to_add(&config.missing_hosts(&manifest("[]")).unwrap());
         assert!(
             missing.contains("[component.ingress]:\n    \"http://api:5001\","),
             "{missing}"
         );
         let complete = manifest("['http://api:5001']");
-        assert_eq!(config.missing_hosts(&complete).unwrap(), None);
+        assert!(config.missing_hosts(&complete).unwrap().is_empty());
     }
 
     #[test]

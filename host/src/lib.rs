@@ -28,6 +28,7 @@ mod request_body;
 pub mod reuse;
 pub mod routes;
 pub mod runtime_config;
+mod secrets;
 mod send_timeout;
 pub mod server;
 mod service;

@@ -111,6 +111,9 @@ pub(crate) fn up(directory: &Path, address: SocketAddr, options: &Options) -> Re
     if Host::chosen() == Host::Harsh {
         command.arg("--harsh");
     }
+    if options.allowed_outbound_hosts.is_some() && Host::chosen() != Host::Spin {
+        command.arg("--strict-hosts");
+    }
     if let Some(file) = &options.host_names {
         command.envs(host_names::environment(file));
     }

@@ -5,13 +5,14 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use spillway_config::{Diagnostic, Severity};
+use spillway_config::{Diagnostic, Severity, template};
 
 use super::connect;
 use super::up::parse_variable;
-use crate::gateway_config::{GatewayConfig, name_of, text_of};
+use crate::gateway_config::{GatewayConfig, lines_to_add, name_of, text_of};
 use crate::log_lines::{Destination, notice};
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, with_hosts};
+use crate::secrets;
 
 /// What `spillway check` takes.
 #[derive(Debug, Clone, Args)]
@@ -33,6 +34,15 @@ pub struct CheckArguments {
     #[arg(long, value_name = "FILE")]
     pub write: Option<PathBuf>,
 
+    /// Check for the embedded host, which lets components reach what the configuration names, whatever the manifest
+    /// says.
+    #[arg(long, conflicts_with = "write_hosts")]
+    pub embedded: bool,
+
+    /// Write the hosts that the manifest lacks into it. All else of it stays as it is, comments too.
+    #[arg(long)]
+    pub write_hosts: bool,
+
     /// Also refuse a configuration with nothing to serve: neither an agent API nor a model API.
     #[arg(long)]
     pub require_upstream: bool,
@@ -41,9 +51,9 @@ pub struct CheckArguments {
     #[arg(long)]
     pub connect: bool,
 
-    /// Give a variable a value, for --connect, as `spillway up` takes it: `NAME=@FILE` takes the file's text.
-    /// Wins over SPIN_VARIABLE_NAME. May be repeated.
-    #[arg(long = "variable", value_name = "NAME=VALUE", value_parser = parse_variable, requires = "connect")]
+    /// Give a variable a value, as `spillway up` takes it: `NAME=@FILE` takes the file's text. Wins over
+    /// SPIN_VARIABLE_NAME. May be repeated. Where secrets are given, all that the configuration needs have to be.
+    #[arg(long = "variable", value_name = "NAME=VALUE", value_parser = parse_variable)]
     pub variables: Vec<(String, String)>,
 }
 
@@ -93,10 +103,8 @@ pub(super) fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
         notice(warning);
     }
     let manifest = manifest(arguments)?;
-    if let Some(manifest) = &manifest
-        && let Some(missing) = config.missing_hosts(manifest)?
-    {
-        notice(&missing);
+    if let Some(manifest) = manifest.as_ref().filter(|_| !arguments.embedded) {
+        check_hosts(&config, manifest, arguments.write_hosts)?;
     }
     if let Some(file) = &arguments.write {
         write_if_changed(file, &config.normal_form())?;
@@ -107,12 +115,55 @@ pub(super) fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
             arguments.file.display()
         );
     }
+    check_secrets(&config, arguments, manifest.as_ref())?;
     if arguments.connect {
         connect::connect(config.state(), &arguments.variables, manifest.as_ref())?;
     }
     let fine = format!("{}: no errors\n", name_of(&arguments.file));
     Destination::Stdout.write(fine.as_bytes());
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where secrets are given all have to be; where none is, those that will be needed are named.
+fn check_secrets(
+    config: &GatewayConfig,
+    arguments: &CheckArguments,
+    manifest: Option<&Manifest>,
+) -> anyhow::Result<()> {
+    let variable = |name: &str| connect::variable(name, &arguments.variables, manifest);
+    let normal_form = config.normal_form();
+    let names = template::names(&normal_form);
+    let is_given = |name: &str| variable(name).is_some_and(|value| !value.trim().is_empty());
+    let some_are_given = is_given(secrets::VARIABLE) || names.iter().any(|name| is_given(name));
+    if some_are_given {
+        secrets::values(&normal_form, variable)?;
+    } else if !names.is_empty() {
+        let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+        notice(&format!(
+            "{}: needs secrets that were not given here, so they were not looked at: {}",
+            name_of(&arguments.file),
+            names.join(", ")
+        ));
+    }
+    Ok(())
+}
+
+/// On Spin a component reaches what the manifest names and nothing else.
+fn check_hosts(config: &GatewayConfig, manifest: &Manifest, writes: bool) -> anyhow::Result<()> {
+    let missing = config.missing_hosts(manifest)?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let (file, lines) = (manifest.path.display(), lines_to_add(&missing));
+    if !writes {
+        bail!(
+            "{file}: error: allowed_outbound_hosts lacks hosts that the configuration sends to; add these lines, or let `spillway check --write-hosts` do it (the embedded host needs none of them: --embedded){lines}"
+        );
+    }
+    let text = std::fs::read_to_string(&manifest.path).with_context(|| format!("{file} cannot be read"))?;
+    write_if_changed(&manifest.path, &with_hosts(&text, &missing)?)?;
+    notice(&format!("{file}: these lines were added{lines}"));
+    Ok(())
 }
 
 fn manifest(arguments: &CheckArguments) -> anyhow::Result<Option<Manifest>> {

@@ -1,6 +1,5 @@
 //! `spillway check --connect`: whether the gateway could count in the Redis that is configured.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -10,11 +9,9 @@ use spillway_store::Distance;
 use crate::log_lines::{Destination, notice};
 use crate::manifest::Manifest;
 use crate::redis::try_out;
+use crate::secrets;
 use crate::tls;
 use crate::variables::environment_name;
-
-/// The variable that holds a JSON object of secrets.
-const SECRETS: &str = "secrets";
 
 /// Tries the Redis of `state.redis` out and tells how far away it is. Variables are looked for where a component
 /// finds them: in the entries of `secrets`, then `given` on the command line, in the environment, and among the
@@ -60,28 +57,16 @@ fn in_words(distance: Duration) -> String {
 /// The text with its templates' values.
 fn filled_in(text: &str, variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<String> {
     let json = serde_json::to_string(text)?;
-    let names = template::names(&json);
-    let mut values: BTreeMap<String, String> = BTreeMap::new();
-    if !names.is_empty()
-        && let Some(secrets) = variable(SECRETS).filter(|text| !text.trim().is_empty())
-    {
-        // Only the place: serde's own message may quote the text, which is secret.
-        values = serde_json::from_str(&secrets).map_err(|error| {
-            anyhow::anyhow!(
-                "the variable `secrets` must be a JSON object whose values are strings; it is wrong at line {}, column {}",
-                error.line(),
-                error.column()
-            )
-        })?;
-    }
-    let filled = template::resolve(&json, |name| {
-        values.get(name).cloned().or_else(|| variable(name))
-    })
-    .context("`state.redis` cannot be filled in")?;
+    let values = secrets::values(&json, variable)?;
+    let filled = template::resolve(&json, |name| values.get(name).cloned())
+        .context("`state.redis` cannot be filled in")?;
     Ok(serde_json::from_str(&filled)?)
 }
 
-fn variable(name: &str, given: &[(String, String)], manifest: Option<&Manifest>) -> Option<String> {
+/// A variable's value, where a component finds it.
+pub(super) fn variable(
+    name: &str,
+    given: &[(String, String)], manifest: Option<&Manifest>) -> Option<String> {
     let given = given.iter().rev().find(|(known, _)| known == name);
     given
         .map(|(_, value)| value.clone())

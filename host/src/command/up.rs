@@ -10,16 +10,18 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use ipnet::IpNet;
+use spillway_config::{outbound_hosts, parse_normal_form, template};
 
 use super::running::{Running, Signals};
 use crate::application::{Application, ApplicationSettings};
 use crate::capacity::{UploadRate, default_budget};
-use crate::gateway_config::{self, GatewayConfig};
+use crate::gateway_config::{self, GatewayConfig, lines_to_add};
 use crate::harsh;
 use crate::log_lines::{Destination, notice};
 use crate::manifest::Manifest;
 use crate::reuse::{ReuseLimits, Spread, parse_count, parse_duration, parse_duration_spread};
 use crate::runtime_config::RuntimeConfig;
+use crate::secrets;
 use crate::server::{Listeners, Server};
 use crate::template::Template;
 use crate::tls;
@@ -132,6 +134,11 @@ pub struct UpArguments {
     #[arg(long, value_name = "DURATION", value_parser = parse_duration_spread)]
     pub request_timeout: Option<Spread<Duration>>,
 
+    /// Let components reach what the manifest's allowed_outbound_hosts name and nothing more. Without it they may reach
+    /// what the configuration sends to as well.
+    #[arg(long)]
+    pub strict_hosts: bool,
+
     /// For tests: be the least friendly host that the interfaces allow. Slow, and instances die young.
     #[arg(long)]
     pub harsh: bool,
@@ -140,6 +147,29 @@ pub struct UpArguments {
     /// that no manifest could name.
     #[arg(skip)]
     pub additional_outbound_hosts: Vec<String>,
+}
+
+/// Lets each component reach what the configuration makes it send to.
+fn grant_hosts(
+    manifest: &mut Manifest,
+    config: &str,
+    values: &BTreeMap<String, String>,
+) -> anyhow::Result<()> {
+    // One that cannot be read names none: the components say what is wrong with it.
+    let resolved = template::resolve(config, |name| values.get(name).cloned());
+    let Some(gateway) = resolved.ok().and_then(|it| parse_normal_form(&it).ok()) else {
+        return Ok(());
+    };
+    for (id, hosts) in outbound_hosts(&gateway) {
+        let Some(component) = manifest.components.get_mut(id) else {
+            continue;
+        };
+        for host in hosts {
+            let host = Template::parse(&host).map_err(anyhow::Error::msg)?;
+            component.allowed_outbound_hosts.push(host);
+        }
+    }
+    Ok(())
 }
 
 fn parse_address(text: &str) -> Result<SocketAddr, String> {
@@ -205,6 +235,10 @@ impl UpArguments {
             _ => std::fs::read_to_string(manifest.root.join(gateway_config::NORMAL_FORM_FILE))
                 .unwrap_or_default(),
         };
+        let values = secrets::values(&config, |name| variables.get(name).map(str::to_owned))?;
+        if !self.strict_hosts {
+            grant_hosts(&mut manifest, &config, &values)?;
+        }
         let settings = self.settings(&manifest, gateway_config::trusted_proxies(&config))?;
         let application = Arc::new(Application::load(&manifest, &variables, &settings)?);
         let https = match (&self.tls_cert, &self.tls_key) {
@@ -269,8 +303,15 @@ impl UpArguments {
         for warning in &config.warnings {
             notice(warning);
         }
-        if let Some(missing) = config.missing_hosts(manifest)? {
-            notice(&missing);
+        if self.strict_hosts {
+            let missing = config.missing_hosts(manifest)?;
+            if !missing.is_empty() {
+                notice(&format!(
+                    "{}: warning: allowed_outbound_hosts lacks hosts that the configuration sends to; add these lines{}",
+                    manifest.path.display(),
+                    lines_to_add(&missing)
+                ));
+            }
         }
         Ok(Some(config.normal_form()))
     }

@@ -2,6 +2,7 @@
 
 mod document;
 mod files;
+mod hosts;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use crate::template::{Template, is_variable_name};
 use crate::toml_document::{DocumentError, TomlDocument};
 
 pub use files::{FileMount, MountedFiles};
+pub use hosts::with_hosts;
 
 /// An application.
 #[derive(Debug)]

@@ -131,12 +131,20 @@ fn check_prints_the_hosts_that_the_manifest_lacks() -> Result<()> {
             "agents:\n  - name: dify\n    services:\n      api: http://elsewhere.example:5001\n";
         let directory = prepare(yaml, &Options::default())?;
         let checked = spillway(directory.path(), &["check", "gateway.yaml"]).await?;
+        assert_eq!(checked.code, Some(1));
         let said = checked.everything();
         assert!(
             said.contains("http://elsewhere.example:5001"),
             "the line to add is not printed: {said}"
         );
         assert!(said.contains("allowed_outbound_hosts"), "{said}");
+        // The embedded host grants them by itself; for Spin they are written down.
+        let embedded = spillway(directory.path(), &["check", "gateway.yaml", "--embedded"]).await?;
+        assert_eq!(embedded.code, Some(0), "{}", embedded.everything());
+        let written = spillway(directory.path(), &["check", "gateway.yaml", "--write-hosts"]).await?;
+        assert_eq!(written.code, Some(0), "{}", written.everything());
+        let again = spillway(directory.path(), &["check", "gateway.yaml"]).await?;
+        assert_eq!(again.code, Some(0), "{}", again.everything());
         Ok(())
     })
 }
