@@ -69,8 +69,7 @@ impl ProviderError {
 
     /// In words that are in no form.
     pub(crate) fn of_text(text: &str) -> Self {
-        let end = text.floor_char_boundary(MAX_WORDS_BYTES);
-        let beginning = text.get(..end).unwrap_or_default();
+        let beginning = beginning_of(text, MAX_WORDS_BYTES);
         UpstreamError::of_text(beginning).map_or(Self::bare(Failure::Status(502)), Self::of)
     }
 
@@ -89,6 +88,19 @@ impl ProviderError {
             .and_then(UpstreamError::of)
             .map_or_else(|| Self::of_text(written), Self::of)
     }
+}
+
+/// The beginning of a text, up to a space: of a key that a cut goes through a part would be left, which nobody could
+/// blot out.
+pub(crate) fn beginning_of(text: &str, longest: usize) -> &str {
+    if text.len() <= longest {
+        return text;
+    }
+    let end = text.floor_char_boundary(longest);
+    let beginning = text.get(..end).unwrap_or_default();
+    beginning
+        .rsplit_once(char::is_whitespace)
+        .map_or("", |(whole, _)| whole)
 }
 
 impl<'a> Said<'a> {
