@@ -40,6 +40,16 @@ impl<'a> Members<'a> {
         self.0.iter().any(|(own, _)| own == name)
     }
 
+    /// The object without members of this name.
+    pub fn written_without(&self, name: &str) -> String {
+        let members: Vec<String> = self
+            .iter()
+            .filter(|(own, _)| *own != name)
+            .map(|(own, value)| format!("{}:{}", serde_json::Value::from(own), value.get()))
+            .collect();
+        format!("{{{}}}", members.join(","))
+    }
+
     /// All of them, as they came.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
         self.0.iter().map(|(name, value)| (name.as_ref(), *value))

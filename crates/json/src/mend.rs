@@ -5,11 +5,17 @@ use std::borrow::Cow;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+/// What is longer is taken as it stands or not at all: mending may make six bytes of one.
+const MAX_MENDED_BYTES: usize = 4 * 1024 * 1024;
+
 /// The document as RFC 8259 has it: as it stands where it is that already.
 pub fn sound(document: &[u8]) -> Option<Cow<'_, [u8]>> {
     let is_json = |document: &[u8]| serde_json::from_slice::<&RawValue>(document).is_ok();
     if is_json(document) {
         return Some(Cow::Borrowed(document));
+    }
+    if document.len() > MAX_MENDED_BYTES {
+        return None;
     }
     let mended = mended(document);
     is_json(&mended).then_some(Cow::Owned(mended))
@@ -17,9 +23,11 @@ pub fn sound(document: &[u8]) -> Option<Cow<'_, [u8]>> {
 
 /// A document as a tree.
 pub fn value(document: &[u8]) -> Option<Value> {
-    serde_json::from_slice(document)
-        .or_else(|_| serde_json::from_slice(&mended(document)))
-        .ok()
+    match serde_json::from_slice(document) {
+        Ok(value) => Some(value),
+        Err(_) if document.len() > MAX_MENDED_BYTES => None,
+        Err(_) => serde_json::from_slice(&mended(document)).ok(),
+    }
 }
 
 /// With numbers that are none as null, halves of characters and control characters as text. What is wrong in any other

@@ -30,6 +30,8 @@ pub struct ChunkReader {
     minds_content_filter: bool,
     out: Vec<u8>,
     has_content: bool,
+    /// Something of the answer itself has come, not thoughts alone.
+    has_answer: bool,
     /// Choices that have begun and not ended, and those that have ended.
     open_choices: BTreeSet<i64>,
     ended_choices: BTreeSet<i64>,
@@ -62,6 +64,7 @@ impl ChunkReader {
             minds_content_filter: false,
             out: Vec::new(),
             has_content: false,
+            has_answer: false,
             open_choices: BTreeSet::new(),
             ended_choices: BTreeSet::new(),
             done: false,
@@ -148,7 +151,7 @@ impl ChunkReader {
 
     /// Whether nothing but `[DONE]` is missing.
     pub fn is_settled(&self) -> bool {
-        self.is_finished() && self.has_last_usage
+        self.is_finished() && self.has_last_usage && self.has_answer
     }
 
     fn take_events(&mut self) -> Progress {
@@ -187,10 +190,14 @@ impl ChunkReader {
                 None => Progress::Open,
             };
         };
-        if let Some(error) = said.error(document) {
-            // What is said beside the failure belongs to what was said before it.
+        let error = said.error(document);
+        // What is no error but a notice must not spoil an answer that has ended.
+        let is_late_notice = said.choices.is_empty() && self.is_finished() && !said.is_plain_error();
+        if let Some(error) = error.filter(|_| !is_late_notice) {
+            // What is said beside the failure belongs to what was said before it; the error itself is told by itself,
+            // without what clients must not see.
             if self.has_content && said.has_content() {
-                let _ = self.pass_on(data.written(), &said);
+                write_event(&mut self.out, None, &one_line(&said.without_errors()));
             }
             return Progress::Failed(error);
         }
@@ -226,6 +233,7 @@ impl ChunkReader {
             }
             self.has_content = said.choices.iter().any(is_shown);
         }
+        self.has_answer |= said.choices.iter().any(Choice::answers);
         for choice in &said.choices {
             self.note(choice);
         }

@@ -69,8 +69,7 @@ impl ProviderError {
 
     /// In words that are in no form.
     pub(crate) fn of_text(text: &str) -> Self {
-        let end = text.floor_char_boundary(MAX_WORDS_BYTES);
-        let beginning = text.get(..end).unwrap_or_default();
+        let beginning = beginning_of(text, MAX_WORDS_BYTES);
         UpstreamError::of_text(beginning).map_or(Self::bare(Failure::Status(502)), Self::of)
     }
 
@@ -89,6 +88,19 @@ impl ProviderError {
             .and_then(UpstreamError::of)
             .map_or_else(|| Self::of_text(written), Self::of)
     }
+}
+
+/// The beginning of a text, up to a space: of a key that a cut goes through a part would be left, which nobody could
+/// blot out.
+pub(crate) fn beginning_of(text: &str, longest: usize) -> &str {
+    if text.len() <= longest {
+        return text;
+    }
+    let end = text.floor_char_boundary(longest);
+    let beginning = text.get(..end).unwrap_or_default();
+    beginning
+        .rsplit_once(char::is_whitespace)
+        .map_or("", |(whole, _)| whole)
 }
 
 impl<'a> Said<'a> {
@@ -111,11 +123,37 @@ impl<'a> Said<'a> {
         self.choices.iter().any(Choice::has_content)
     }
 
+    /// Whether it says of itself that it is an error, and no notice of how things stand.
+    pub(crate) fn is_plain_error(&self) -> bool {
+        let is_object_error = |value: &RawValue| value.get() == "\"error\"";
+        self.members.get("object").is_some_and(is_object_error)
+            || self.members.get("type").is_some_and(is_object_error)
+            || ["error", "code", "error_code", "base_resp"]
+                .iter()
+                .any(|name| self.members.get(name).is_some())
+    }
+
+    /// The chunk without errors beside its choices and in them.
+    pub(crate) fn without_errors(&self) -> Vec<u8> {
+        let choices: Vec<String> = self.choices.iter().map(Choice::without_error).collect();
+        let beside = self.members.iter().filter(|(name, _)| !matches!(*name, "error" | "choices"));
+        let mut members: Vec<String> = beside
+            .map(|(name, value)| format!("{}:{}", serde_json::Value::from(name), value.get()))
+            .collect();
+        members.push(format!("\"choices\":[{}]", choices.join(",")));
+        format!("{{{}}}", members.join(",")).into_bytes()
+    }
+
     /// The error that it tells of: beside the choices, in one of them, as the end of one, or in the place of them.
     pub(crate) fn error(&self, document: &RawValue) -> Option<ProviderError> {
         let beside = self.members.get("error");
         let beside = beside.filter(|error| is_filled(error) && error.get() != "false");
-        if beside.is_some() || (self.choices.is_empty() && self.usage().is_none()) {
+        let is_notice = self.members.has("choices") && !self.is_plain_error();
+        if beside.is_some() || (self.choices.is_empty() && !is_notice) {
+            return error_of(document);
+        }
+        // MiniMax tells of a filter beside an empty choice.
+        if self.members.get("base_resp").is_some() && !self.has_content() {
             return error_of(document);
         }
         if let Some(error) = self.choices.iter().find_map(Choice::error) {
@@ -158,7 +196,8 @@ pub(crate) fn error_event(data: &[u8]) -> ProviderError {
 pub(crate) fn bare_words(data: &[u8]) -> Option<Option<ProviderError>> {
     let text = String::from_utf8_lossy(data);
     let text = text.trim();
-    if PINGS.contains(&text.to_lowercase().as_str()) {
+    let lower = text.to_lowercase();
+    if PINGS.contains(&lower.as_str()) || lower.starts_with("ping ") || lower == "[ping]" {
         return Some(None);
     }
     let is_scalar = serde_json::from_str::<serde_json::Value>(text).is_ok();
