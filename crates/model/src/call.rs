@@ -169,7 +169,9 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
                 Err(AttemptFailure::bare(Failure::ContentFilter(200)))
             }
             Inspected::Answer(usage) => Ok((headers, body, usage)),
-            Inspected::Failed(Failure::Reset, None) => Err(no_answer(&headers, &body)),
+            Inspected::Failed(Failure::Reset, None) => {
+                Err(no_answer(&headers, &body, &attempting.place.pool))
+            }
             Inspected::Failed(failure, error) => Err(AttemptFailure::told(
                 failure,
                 error.map_or(Told::Nothing, Told::Object),

@@ -267,7 +267,7 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
             Err(interrupt) => return interrupt.into_end(),
         };
         if inspect(&body) == Inspected::Failed(Failure::Reset, None) {
-            return AttemptEnd::Failed(no_answer(&headers, &body));
+            return AttemptEnd::Failed(no_answer(&headers, &body, &attempting.place.pool));
         }
         self.stream_document(&body, waiter, summary).await
     }

@@ -46,10 +46,14 @@ impl Packing {
         match self {
             Self::Gzip(decoder) => {
                 decoder.write_all(packed)?;
+                // What has come is told at once, not with the next piece.
+                decoder.flush()?;
                 Ok(std::mem::take(decoder.get_mut()))
             }
             Self::Deflate(decoder) => {
                 decoder.write_all(packed)?;
+                // What has come is told at once, not with the next piece.
+                decoder.flush()?;
                 Ok(std::mem::take(decoder.get_mut()))
             }
             Self::None | Self::Unknown(_) => Ok(packed.to_vec()),
