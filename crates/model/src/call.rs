@@ -258,7 +258,7 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
         }
         let upstream = attempting.upstream;
         let model = attempting.place.model_for(self.asked_model());
-        let body = if attempting.place.settings.takes_stream_options() {
+        let body = if attempting.asks_usage() {
             self.request.body_for(model)
         } else {
             self.request.body_without_usage_for(model)

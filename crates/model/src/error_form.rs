@@ -60,6 +60,8 @@ pub(crate) struct UpstreamError {
     error: Map<String, Value>,
     /// The status that it names.
     pub status: Option<u16>,
+    /// Whose numbers its code is one of, as its form tells: the same number means different things to different vendors.
+    vendor: &'static str,
 }
 
 impl UpstreamError {
@@ -81,6 +83,7 @@ impl UpstreamError {
         (!text.is_empty()).then(|| Self {
             error: Map::from_iter([("message".to_owned(), text.into())]),
             status: None,
+            vendor: "",
         })
     }
 
@@ -92,6 +95,7 @@ impl UpstreamError {
             _ => return None,
         };
         let beside = Beside::of(&document);
+        let vendor = vendor_of(&document);
         let found = match document.remove("error") {
             Some(Value::Object(error)) if !error.is_empty() => Some(error),
             Some(Value::String(text)) if !text.trim().is_empty() => Some(message(text.into())),
@@ -103,10 +107,15 @@ impl UpstreamError {
             .or_else(|| in_base_resp(&mut document))
             .or_else(|| in_response(&mut document))
             .or_else(|| bare(document))?;
+        let error = named(error);
+        if error.values().all(|value| !is_said(value)) || is_fine_alone(&error) {
+            return None;
+        }
         Some(
             Self {
-                error: named(error),
+                error,
                 status: None,
+                vendor,
             }
             .with(beside),
         )
@@ -150,7 +159,14 @@ impl UpstreamError {
             }
         };
         let codes = PLACES.into_iter().filter_map(at).filter_map(written);
-        codes.map(|code| code.to_lowercase()).collect()
+        let told = |code: String| {
+            if code.bytes().all(|byte| byte.is_ascii_digit()) {
+                format!("{} {code}", self.vendor)
+            } else {
+                code.to_lowercase()
+            }
+        };
+        codes.map(told).collect()
     }
 
     /// The words, and those of the provider behind the provider (OpenRouter).
@@ -241,6 +257,31 @@ impl Beside {
             code: first(&CODES[..5]),
         }
     }
+}
+
+/// Whose form it is, of those whose codes are numbers: MiniMax, Qianfan, SiliconFlow, FastChat, Zhipu (which writes them as
+/// text, within an error).
+fn vendor_of(document: &Map<String, Value>) -> &'static str {
+    let has = |name: &str| document.contains_key(name);
+    let code_within = document.get("error").and_then(|error| error.get("code"));
+    if has("base_resp") {
+        "minimax"
+    } else if has("error_code") && has("error_msg") {
+        "qianfan"
+    } else if has("data") && document.get("code").is_some_and(Value::is_number) {
+        "siliconflow"
+    } else if document.get("object").is_some_and(|object| object == "error") {
+        "fastchat"
+    } else if code_within.is_some_and(Value::is_string) || (has("code") && has("msg")) {
+        "zhipu"
+    } else {
+        ""
+    }
+}
+
+/// Whether it says no more than that all is well.
+fn is_fine_alone(error: &Map<String, Value>) -> bool {
+    error.get("code").is_some_and(|code| !code.is_null() && is_fine(Some(code)))
 }
 
 /// The first of a list of errors.

@@ -51,9 +51,17 @@ fn classified(status: u16, error: &UpstreamError) -> Failure {
 
 /// The status that goes with an error's code or type. OpenAI, Anthropic, Gemini.
 fn status_by_name(error: &UpstreamError) -> Option<u16> {
-    const NAMES: [(&str, u16); 24] = [
+    const NAMES: [(&str, u16); 32] = [
         ("invalid_request_error", 400),
         ("invalid_argument", 400),
+        ("invalidparameter", 400),
+        ("invalid_parameter", 400),
+        ("zhipu 1302", 429),
+        ("zhipu 1303", 429),
+        ("minimax 1002", 429),
+        ("rate_limit", 429),
+        ("throttling", 429),
+        ("invalidapikey", 401),
         ("bad_request", 400),
         ("badrequesterror", 400),
         ("authentication_error", 401),
@@ -78,7 +86,9 @@ fn status_by_name(error: &UpstreamError) -> Option<u16> {
         ("service_unavailable", 503),
     ];
     error.codes().iter().find_map(|code| {
-        let found = NAMES.iter().find(|(name, _)| name == code);
+        // Model Studio's have what was throttled behind a dot.
+        let code = code.split('.').next().unwrap_or(code);
+        let found = NAMES.iter().find(|(name, _)| *name == code);
         found.map(|(_, status)| *status)
     })
 }

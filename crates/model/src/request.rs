@@ -273,7 +273,8 @@ impl ModelRequest {
 
     /// Whether the client itself says how to stream.
     pub(crate) fn has_stream_options(&self) -> bool {
-        self.member("stream_options").is_some()
+        let own = self.member("stream_options");
+        own.is_some_and(|own| !matches!(own.as_ref(), b"null" | b"{}"))
     }
 
     /// The body to send: the target's model name, and for a stream the usage chunk asked for.

@@ -98,11 +98,15 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
                 && failure.refuses_stream_options()
             {
                 // What the gateway has added it takes back.
-                settings.refuses_stream_options();
                 tries.repeats(&attempting, failure);
+                let without = attempting.without_usage();
                 end = self
-                    .attempt_stream(&attempting, &mut waiter, &mut summary)
+                    .attempt_stream(&without, &mut waiter, &mut summary)
                     .await;
+                // Only what then serves shows that it was this: the words may be the client's own.
+                if !matches!(end, AttemptEnd::Failed(_)) {
+                    settings.refuses_stream_options();
+                }
             }
             match end {
                 AttemptEnd::Complete => {
