@@ -217,7 +217,7 @@ impl ChunkReader {
         self.has_last_usage =
             said.choices.is_empty() && (said.usage().is_some() || self.has_last_usage);
         if said.choices.is_empty() {
-            if said.usage().is_none() && said.members.has("choices") {
+            if said.usage().is_none() && said.has_list_of_choices() {
                 // Azure's prompt filter results come so: harmless to every client.
                 return self.pass_on(data, said);
             }

@@ -119,6 +119,12 @@ impl<'a> Said<'a> {
             .filter(|usage| usage.get().starts_with('{'))
     }
 
+    /// Whether there is a list of choices, be it empty: clients fail on anything else in its place.
+    pub(crate) fn has_list_of_choices(&self) -> bool {
+        let choices = self.members.get("choices");
+        choices.is_some_and(|choices| choices.get().starts_with('['))
+    }
+
     pub(crate) fn has_content(&self) -> bool {
         self.choices.iter().any(Choice::has_content)
     }

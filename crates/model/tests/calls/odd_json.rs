@@ -62,6 +62,8 @@ fn what_says_nothing_is_passed_over() {
         "data: \"ping\"\n\n",
         "data: 1\n\n",
         "data: {}\n\n",
+        "data: {\"choices\":null}\n\n",
+        "data: {\"choices\":5}\n\n",
         "data: []\n\n",
         "event: ping\ndata: {\"type\":\"ping\"}\n\n",
         "event: ping\n\n",
