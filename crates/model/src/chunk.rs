@@ -6,7 +6,6 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::value::RawValue;
 use spillway_failover::Failure;
 use spillway_sse::{Event, Reader, write_event};
 
@@ -192,12 +191,17 @@ impl ChunkReader {
         };
         let error = said.error(document);
         // What is no error but a notice must not spoil an answer that has ended.
-        let is_late_notice = said.choices.is_empty() && self.is_finished() && !said.is_plain_error();
+        let is_late_notice =
+            said.choices.is_empty() && self.is_finished() && !said.is_plain_error();
         if let Some(error) = error.filter(|_| !is_late_notice) {
             // What is said beside the failure belongs to what was said before it; the error itself is told by itself,
             // without what clients must not see.
             if self.has_content && said.has_content() {
-                write_event(&mut self.out, None, &one_line(&said.without_errors()));
+                write_event(
+                    &mut self.out,
+                    None,
+                    &one_line(said.without_errors().as_bytes()),
+                );
             }
             return Progress::Failed(error);
         }
@@ -227,7 +231,7 @@ impl ChunkReader {
             self.identity.remember(&said.members);
         }
         if !self.has_content {
-            let is_filtered = |choice: &Choice<'_>| choice.finish() == Finish::Filtered;
+            let is_filtered = |choice: &Choice<'_>| *choice.finish() == Finish::Filtered;
             if self.minds_content_filter && said.choices.iter().any(is_filtered) {
                 return Progress::Failed(ProviderError::bare(Failure::ContentFilter(200)));
             }
@@ -242,7 +246,7 @@ impl ChunkReader {
 
     fn note(&mut self, choice: &Choice<'_>) {
         let index = choice.index();
-        if choice.finish() != Finish::Open {
+        if *choice.finish() != Finish::Open {
             self.open_choices.remove(&index);
             self.ended_choices.insert(index);
             return;
@@ -265,7 +269,11 @@ impl ChunkReader {
         }
         // Counted twice, it would be billed twice.
         if self.wants_usage && said.usage().is_some() {
-            write_event(&mut self.out, None, &one_line(&without_usage(said)));
+            write_event(
+                &mut self.out,
+                None,
+                &one_line(said.without_usage().as_bytes()),
+            );
         } else {
             write_event(&mut self.out, None, &one_line(data));
         }
@@ -275,28 +283,7 @@ impl ChunkReader {
 
 /// Whether a client has seen something of it.
 fn is_shown(choice: &Choice<'_>) -> bool {
-    choice.finish() != Finish::Open || choice.has_content()
-}
-
-/// The chunk with `"usage": null`, as OpenAI writes all but the last.
-fn without_usage(said: &Said<'_>) -> Vec<u8> {
-    let members: Vec<(String, &RawValue)> = said
-        .members
-        .iter()
-        .map(|(name, value)| {
-            let value = if name == "usage" {
-                RawValue::NULL
-            } else {
-                value
-            };
-            (serde_json::Value::from(name).to_string(), value)
-        })
-        .collect();
-    let members: Vec<String> = members
-        .iter()
-        .map(|(name, value)| format!("{name}:{}", value.get()))
-        .collect();
-    format!("{{{}}}", members.join(",")).into_bytes()
+    *choice.finish() != Finish::Open || choice.has_content()
 }
 
 /// JSON on one line: outside of strings a line end is white space, inside it is not allowed.

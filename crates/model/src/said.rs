@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 use spillway_failover::Failure;
 
-use crate::choice::{Choice, Finish};
+use crate::choice::{Choice, Finish, tells};
 use crate::error_form::{MAX_ERROR_BYTES, UpstreamError};
 use crate::refusal::failure_within_success;
 use spillway_json::{self as json, Members, elements, is_filled};
@@ -46,9 +46,13 @@ impl ProviderError {
             "The model sent an event of more than {} MiB, the most that the gateway reads.",
             limit >> 20
         );
+        Self::too_large(&words)
+    }
+
+    pub(crate) fn too_large(words: &str) -> Self {
         Self {
             failure: Failure::TooLarge,
-            ..Self::of_text(&words)
+            ..Self::of_text(words)
         }
     }
 
@@ -106,10 +110,13 @@ pub(crate) fn beginning_of(text: &str, longest: usize) -> &str {
 impl<'a> Said<'a> {
     /// `None` where it is no object.
     pub(crate) fn of(document: &'a RawValue) -> Option<Self> {
-        let members = Members::of(document)?;
+        Members::of(document).map(Self::of_members)
+    }
+
+    pub(crate) fn of_members(members: Members<'a>) -> Self {
         let choices = members.get("choices").map(elements).unwrap_or_default();
         let choices = choices.into_iter().filter_map(Choice::of).collect();
-        Some(Self { members, choices })
+        Self { members, choices }
     }
 
     /// What it says of tokens.
@@ -131,37 +138,59 @@ impl<'a> Said<'a> {
 
     /// Whether it says of itself that it is an error, and no notice of how things stand.
     pub(crate) fn is_plain_error(&self) -> bool {
-        let is_object_error = |value: &RawValue| value.get() == "\"error\"";
-        self.members.get("object").is_some_and(is_object_error)
-            || self.members.get("type").is_some_and(is_object_error)
+        let is_error = |name: &&str| {
+            let value = self.members.get(name);
+            value.is_some_and(|value| value.get() == "\"error\"")
+        };
+        ["object", "type", "status"].iter().any(is_error)
             || ["error", "code", "error_code", "base_resp"]
                 .iter()
                 .any(|name| self.members.get(name).is_some())
     }
 
-    /// The chunk without errors beside its choices and in them.
-    pub(crate) fn without_errors(&self) -> Vec<u8> {
+    /// Whether an error stands beside the choices.
+    pub(crate) fn has_error_beside(&self) -> bool {
+        self.members.get("error").is_some_and(tells)
+    }
+
+    /// As it came, but for the errors beside its choices and in them.
+    pub(crate) fn without_errors(&self) -> String {
         let choices: Vec<String> = self.choices.iter().map(Choice::without_error).collect();
-        let beside = self.members.iter().filter(|(name, _)| !matches!(*name, "error" | "choices"));
-        let mut members: Vec<String> = beside
-            .map(|(name, value)| format!("{}:{}", serde_json::Value::from(name), value.get()))
-            .collect();
-        members.push(format!("\"choices\":[{}]", choices.join(",")));
-        format!("{{{}}}", members.join(",")).into_bytes()
+        let choices = format!("[{}]", choices.join(","));
+        self.members.written(|name, value| match name {
+            "error" => None,
+            "choices" => Some(choices.as_str()),
+            _ => Some(value.get()),
+        })
+    }
+
+    /// With `"usage": null`, as OpenAI writes all chunks but the last.
+    pub(crate) fn without_usage(&self) -> String {
+        let written = |name: &str, value: &'a RawValue| {
+            Some(if name == "usage" { "null" } else { value.get() })
+        };
+        self.members.written(written)
     }
 
     /// The error that it tells of: beside the choices, in one of them, as the end of one, or in the place of them.
     pub(crate) fn error(&self, document: &RawValue) -> Option<ProviderError> {
-        let beside = self.members.get("error");
-        let beside = beside.filter(|error| is_filled(error) && error.get() != "false");
-        let is_notice = self.members.has("choices") && !self.is_plain_error();
-        if beside.is_some() || (self.choices.is_empty() && !is_notice) {
+        let is_notice = self.has_list_of_choices() && !self.is_plain_error();
+        if self.has_error_beside() || (self.choices.is_empty() && !is_notice) {
             return error_of(document);
         }
-        // MiniMax tells of a filter beside an empty choice.
-        if self.members.get("base_resp").is_some() && !self.has_content() {
-            return error_of(document);
+        // MiniMax tells of a filter, and of what is used up, beside an empty choice.
+        let has_status = self.members.get("base_resp").is_some();
+        if has_status
+            && !self.has_content()
+            && let Some(error) = error_of(document)
+        {
+            return Some(error);
         }
+        self.error_within()
+    }
+
+    /// The error in one of the choices, or as the end of one.
+    pub(crate) fn error_within(&self) -> Option<ProviderError> {
         if let Some(error) = self.choices.iter().find_map(Choice::error) {
             return Some(ProviderError::in_value(error));
         }
