@@ -13,16 +13,10 @@ const HARSH: &[Exemption] = &[(
 )];
 
 /// On Spin 4.1.
-const SPIN: &[Exemption] = &[
-    (
-        "framing::lengths::what_the_length_of_a_body_is",
-        "hyper 1.10 keeps a connection on which both lengths were sent, and takes what follows for a request",
-    ),
-    (
-        "framing::targets::whole_urls_and_targets_that_are_no_paths",
-        "CONNECT panics a task of Spin's own",
-    ),
-];
+const SPIN: &[Exemption] = &[(
+    "framing::lengths::what_the_length_of_a_body_is",
+    "hyper 1.10 keeps a connection on which both lengths were sent, and takes what follows for a request",
+)];
 
 /// Why a test is known to fail on this host; `None` where it has to pass.
 pub(crate) fn exemption(host: Host, test: &str) -> Option<&'static str> {

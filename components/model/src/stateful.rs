@@ -111,11 +111,12 @@ async fn serve_body(
     {
         return own_answer(unlisted.refusal(head)).await;
     }
-    if is_batch(head, below) && api.is_restricted(received.consumer) {
+    let is_unread = is_batch(head, below) || received.unlisted.is_some();
+    if is_unread && api.is_restricted(received.consumer) {
         return own_answer(CallAnswer::error(
             StatusCode::FORBIDDEN,
             Reason::Unauthorized,
-            "This caller may use some models only, and a batch names its models in a file that the gateway does not read.",
+            "This caller may use some models only, and what models this request names the gateway does not read.",
         ))
         .await;
     }

@@ -12,11 +12,15 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use mend::mended;
-pub use mend::{sound, value};
+pub use mend::{sound, value, without_mark};
+
+/// More members than any object of an API has, and more elements than any list whose elements are looked at: of a longer
+/// one the rest is passed over.
+const MAX_PARTS: usize = 4096;
 
 /// An object's members in order, values unread.
 #[derive(Debug, Default)]
@@ -35,9 +39,24 @@ impl<'a> Members<'a> {
             .filter(|value| value.get() != "null")
     }
 
-    /// Whether there is a member of this name, be it null.
-    pub fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|(own, _)| own == name)
+    /// The object, each value as `write` has it, who leaves one out with `None`.
+    pub fn written<V: AsRef<str>>(
+        &self,
+        write: impl Fn(&str, &'a RawValue) -> Option<V>,
+    ) -> String {
+        let mut object = String::from("{");
+        for (name, value) in self.iter() {
+            if let Some(value) = write(name, value) {
+                if object.len() > 1 {
+                    object.push(',');
+                }
+                object.push_str(&serde_json::Value::from(name).to_string());
+                object.push(':');
+                object.push_str(value.as_ref());
+            }
+        }
+        object.push('}');
+        object
     }
 
     /// All of them, as they came.
@@ -59,7 +78,9 @@ impl<'de> Deserialize<'de> for Members<'de> {
             fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
                 let mut members = Vec::new();
                 while let Some((Name(name), value)) = map.next_entry()? {
-                    members.push((name, value));
+                    if members.len() < MAX_PARTS {
+                        members.push((name, value));
+                    }
                 }
                 Ok(Members(members))
             }
@@ -95,14 +116,41 @@ impl<'de> Deserialize<'de> for Name<'de> {
 
 /// The elements of a list; none of what is no list.
 pub fn elements(value: &RawValue) -> Vec<&RawValue> {
-    serde_json::from_str(value.get()).unwrap_or_default()
+    let elements: Option<Elements<'_>> = serde_json::from_str(value.get()).ok();
+    elements.map(|Elements(list)| list).unwrap_or_default()
+}
+
+struct Elements<'a>(Vec<&'a RawValue>);
+
+impl<'de> Deserialize<'de> for Elements<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct List;
+        impl<'de> Visitor<'de> for List {
+            type Value = Elements<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a list")
+            }
+
+            fn visit_seq<S: SeqAccess<'de>>(self, mut list: S) -> Result<Self::Value, S::Error> {
+                let mut elements = Vec::new();
+                while let Some(element) = list.next_element()? {
+                    if elements.len() < MAX_PARTS {
+                        elements.push(element);
+                    }
+                }
+                Ok(Elements(elements))
+            }
+        }
+        deserializer.deserialize_seq(List)
+    }
 }
 
 /// The text of a string.
 pub fn text(value: &RawValue) -> Option<String> {
     serde_json::from_str(value.get())
-        .or_else(|_| serde_json::from_slice(&mended(value.get().as_bytes())))
         .ok()
+        .or_else(|| serde_json::from_slice(&mended(value.get().as_bytes())?).ok())
 }
 
 /// A number, also one that is written as text or with a fraction: choices and tool calls are numbered so.
@@ -153,6 +201,11 @@ mod tests {
             ),
             ("{\"a\":\"x\ty\"}", r#"{"a":"x\ty"}"#),
             (r#"{"a":-1,"a":2}"#, r#"{"a":2}"#),
+            (
+                r#"{"a":-1.5e+999,"b":[NaN,1e5,2E400],"c":"1e999"}"#,
+                r#"{"a":null,"b":[null,1e5,null],"c":"1e999"}"#,
+            ),
+            ("\u{feff}{\"a\":1}", r#"{"a":1}"#),
         ] {
             let expected: Value = serde_json::from_str(read).unwrap();
             assert_eq!(
@@ -184,7 +237,7 @@ mod tests {
             serde_json::from_str(r#"{"a":1,"\u0061":"2","b":null,"c":{ }}"#).unwrap();
         let members = Members::of(raw).unwrap();
         assert_eq!(members.get("a").and_then(index), Some(2));
-        assert!(members.get("b").is_none() && members.has("b"));
+        assert!(members.get("b").is_none());
         assert!(!is_filled(members.get("c").unwrap()));
         for (written, expected) in [
             ("0", Some(0)),
@@ -198,12 +251,34 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_grows_beyond_measure_is_not_mended() {
+        for byte in ["\u{1}", "\u{80}"] {
+            let long = format!("{{\"a\":\"{}\"}}", byte.repeat(600_000));
+            let wrong: Vec<u8> = long.bytes().filter(|byte| *byte != 0xc2).collect();
+            assert_eq!(sound(&wrong), None);
+            assert_eq!(value(&wrong), None);
+        }
+        let long = format!("{{\"a\":NaN,\"b\":\"{}\"}}", "x".repeat(8 << 20));
+        assert!(sound(long.as_bytes()).is_some());
+    }
+
+    #[test]
+    fn of_lists_and_objects_without_end_the_beginning_is_read() {
+        let list = format!("[{}0]", "0,".repeat(100_000));
+        let raw: &RawValue = serde_json::from_str(&list).unwrap();
+        assert_eq!(elements(raw).len(), MAX_PARTS);
+        let object = format!("{{{}\"a\":0}}", "\"b\":0,".repeat(100_000));
+        let raw: &RawValue = serde_json::from_str(&object).unwrap();
+        assert_eq!(Members::of(raw).unwrap().iter().count(), MAX_PARTS);
+    }
+
     proptest! {
         #[test]
         fn what_is_json_stays_as_it_is(value: Vec<(String, i64)>) {
             let document = serde_json::to_vec(&value).unwrap();
             prop_assert_eq!(super::value(&document), serde_json::from_slice(&document).ok());
-            prop_assert_eq!(mended(&document), document);
+            prop_assert_eq!(mended(&document), Some(document));
         }
 
         #[test]

@@ -13,11 +13,19 @@ use crate::events::{Data, Line, lines};
 use crate::said::{Said, error_of};
 use spillway_json as json;
 
+/// So many members and elements are put together at most: as a tree each takes a hundred bytes.
+const MAX_VALUES: usize = 4_000_000;
+
 /// Puts a stream's chunks together to the answer that was asked for.
 ///
 /// # Errors
 /// A stream that broke off, told of an error, or cannot be read.
 pub fn as_document(stream: &[u8]) -> Result<Bytes, ProviderError> {
+    if memchr::memchr3_iter(b',', b'{', b'[', stream).count() > MAX_VALUES {
+        return Err(ProviderError::too_large(
+            "The model streamed an answer of more than 4,000,000 members, the most that the gateway puts together.",
+        ));
+    }
     let mut reader = Reader::default().taking_strays();
     let read = reader.push(stream).and_then(|()| reader.finish());
     let mut answer = Answer::default();
@@ -202,6 +210,11 @@ mod tests {
         assert_eq!(failure(b""), Failure::Truncated);
         assert_eq!(failure(b"data: {nonsense\n\n"), Failure::Reset);
         assert_eq!(failure(b"data: nonsense\n\n"), Failure::Status(502));
+        let many = format!(
+            "data: {{\"choices\":[{}{{}}]}}\n\n",
+            "{},".repeat(2_100_000)
+        );
+        assert_eq!(failure(many.as_bytes()), Failure::TooLarge);
         for last in [
             json!({"error":{"message":"m"}}),
             json!({"error":{"message":"m"},"choices":[]}),

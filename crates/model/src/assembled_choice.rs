@@ -6,6 +6,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::nesting::Nesting;
+
 /// More choices or tool calls than any provider gives.
 pub(crate) const MAX_PARTS: usize = 1024;
 
@@ -23,12 +25,14 @@ pub(crate) struct AssembledChoice {
     is_chat: bool,
     finish_reason: Option<Value>,
     has_ended: bool,
+    has_said: bool,
 }
 
 #[derive(Debug)]
 struct ToolCall {
     index: Option<i64>,
     members: Map<String, Value>,
+    arguments: Nesting,
 }
 
 impl AssembledChoice {
@@ -44,11 +48,22 @@ impl AssembledChoice {
     pub(crate) fn take(&mut self, mut choice: Map<String, Value>) {
         let reason = choice.remove("finish_reason").filter(is_reason);
         let mut says = false;
-        for place in ["delta", "message"] {
-            if let Some(Value::Object(delta)) = choice.remove(place) {
-                self.is_chat = true;
-                says |= self.take_delta(delta);
+        let [delta, message] = ["delta", "message"].map(|place| match choice.remove(place) {
+            Some(Value::Object(piece)) => Some(piece),
+            _ => None,
+        });
+        let is_silent = |piece: &Map<String, Value>| !piece.iter().any(says_more);
+        let piece = match (delta, message) {
+            // Who writes both says the same twice.
+            (Some(delta), Some(message)) if is_silent(&delta) && !self.has_said => {
+                Some(merged(delta, message))
             }
+            (Some(delta), _) => Some(delta),
+            (None, message) => message,
+        };
+        if let Some(piece) = piece {
+            self.is_chat = true;
+            says |= self.take_delta(piece);
         }
         if let Some(text @ Value::String(_)) = choice.remove("text") {
             says |= is_said(&text);
@@ -65,6 +80,7 @@ impl AssembledChoice {
                 }
             }
         }
+        self.has_said |= says;
         if reason.is_some() {
             self.finish_reason = reason;
             self.has_ended = true;
@@ -76,7 +92,7 @@ impl AssembledChoice {
     fn take_delta(&mut self, delta: Map<String, Value>) -> bool {
         let mut says = false;
         for (name, value) in delta {
-            says |= name != "role" && is_said(&value);
+            says |= says_more((&name, &value));
             match (name.as_str(), value) {
                 ("tool_calls", Value::Array(calls)) => {
                     for call in calls {
@@ -108,12 +124,16 @@ impl AssembledChoice {
         let has_room = self.tool_calls.len() < MAX_PARTS;
         let own = place.and_then(|place| self.tool_calls.get_mut(place));
         match own.filter(|own| own.takes(id, index, &call)) {
-            Some(own) => merge(&mut own.members, call),
+            Some(own) => own.take(call),
             None if !has_room => {}
             None => {
-                let mut members = Map::new();
-                merge(&mut members, call);
-                self.tool_calls.push(ToolCall { index, members });
+                let mut own = ToolCall {
+                    index,
+                    members: Map::new(),
+                    arguments: Nesting::default(),
+                };
+                own.take(call);
+                self.tool_calls.push(own);
             }
         }
     }
@@ -146,6 +166,14 @@ impl AssembledChoice {
 }
 
 impl ToolCall {
+    fn take(&mut self, piece: Map<String, Value>) {
+        let arguments = piece.get("function").and_then(|it| it.get("arguments"));
+        if let Some(Value::String(arguments)) = arguments {
+            self.arguments.follow(arguments);
+        }
+        merge(&mut self.members, piece);
+    }
+
     /// Whether a piece goes on with this call.
     fn takes(&self, id: Option<&str>, index: Option<i64>, piece: &Map<String, Value>) -> bool {
         let own = self
@@ -157,23 +185,23 @@ impl ToolCall {
             (Some(own), Some(id)) => own == id,
             (None, Some(_)) if index.is_none() => self.members.is_empty(),
             _ if index.is_some() => true,
-            _ => !(self.is_whole() && piece.get("function").is_some_and(is_named)),
+            _ => !(self.arguments.is_whole() && piece.get("function").is_some_and(is_named)),
         }
-    }
-
-    /// Whether its arguments need nothing more.
-    fn is_whole(&self) -> bool {
-        let arguments = self
-            .members
-            .get("function")
-            .and_then(|own| own.get("arguments"));
-        let arguments = arguments.and_then(Value::as_str);
-        arguments.is_some_and(|it| serde_json::from_str::<serde::de::IgnoredAny>(it).is_ok())
     }
 }
 
 fn is_named(function: &Value) -> bool {
     function.get("name").is_some_and(is_said)
+}
+
+/// Whether a member of a piece says more than whose words these are.
+fn says_more((name, value): (&String, &Value)) -> bool {
+    name != "role" && is_said(value)
+}
+
+fn merged(mut members: Map<String, Value>, more: Map<String, Value>) -> Map<String, Value> {
+    merge(&mut members, more);
+    members
 }
 
 /// Puts an object's further members to those that came before.

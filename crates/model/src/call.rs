@@ -7,17 +7,18 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::future::{Either, select};
-use spillway_failover::{Budget, Failure, Stop};
+use spillway_failover::{Budget, Failure, Pool, Stop};
+use spillway_json::without_mark;
 use spillway_platform::{
     BytesInHand, Clock, Headers, InboundResponse, IncomingBody, NoRoom, OutboundRequest, SendError,
     Sender, Timeouts, Upstream,
 };
 
 use crate::answer::{AttemptFailure, Told};
-use crate::complete::inspect_readable;
 use crate::error_form::MAX_ERROR_BYTES;
+use crate::inspect::{is_emptied_by_filter, readable, without_secrets};
 use crate::no_answer::no_answer;
-use crate::refusal::{failure_of, is_emptied_by_filter};
+use crate::refusal::failure_of;
 use crate::retry_after::retry_after;
 use crate::tries::{Attempting, Next, Tries};
 use crate::unpacking::Unpacking;
@@ -161,15 +162,26 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
         } else {
             body
         };
-        let (body, inspected) = inspect_readable(body);
+        let (body, usage) = self.answer_in(&headers, body, &attempting.place.pool)?;
+        Ok((headers, body, usage))
+    }
+
+    /// The answer that a 200 holds, as clients read it, and the tokens that it names.
+    pub(crate) fn answer_in(
+        &self,
+        headers: &Headers,
+        body: Bytes,
+        pool: &Pool,
+    ) -> Result<(Bytes, Option<Usage>), AttemptFailure> {
+        let (body, inspected) = readable(body);
         match inspected {
             Inspected::Answer(_)
                 if self.route.minds_content_filter() && is_emptied_by_filter(&body) =>
             {
                 Err(AttemptFailure::bare(Failure::ContentFilter(200)))
             }
-            Inspected::Answer(usage) => Ok((headers, body, usage)),
-            Inspected::Failed(Failure::Reset, None) => Err(no_answer(&headers, &body)),
+            Inspected::Answer(usage) => Ok((without_secrets(body, pool), usage)),
+            Inspected::Failed(Failure::Reset, None) => Err(no_answer(headers, &body, pool)),
             Inspected::Failed(failure, error) => Err(AttemptFailure::told(
                 failure,
                 error.map_or(Told::Nothing, Told::Object),
@@ -256,7 +268,7 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
         }
         let upstream = attempting.upstream;
         let model = attempting.place.model_for(self.asked_model());
-        let body = if attempting.place.settings.takes_stream_options() {
+        let body = if attempting.asks_usage() {
             self.request.body_for(model)
         } else {
             self.request.body_without_usage_for(model)
@@ -311,8 +323,8 @@ fn is_stream(headers: &Headers, body: &[u8]) -> bool {
             .to_ascii_lowercase()
             .starts_with("text/event-stream")
     });
-    let begins_so = body.trim_ascii_start().starts_with(b"data:");
-    begins_so || (says_so && body.trim_ascii_start().first() != Some(&b'{'))
+    let beginning = without_mark(body).trim_ascii_start();
+    beginning.starts_with(b"data:") || (says_so && !beginning.starts_with(b"{"))
 }
 
 /// An error's text, as far as it is told: an error is one even if its text broke off.

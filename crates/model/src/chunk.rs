@@ -6,7 +6,6 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::value::RawValue;
 use spillway_failover::Failure;
 use spillway_sse::{Event, Reader, write_event};
 
@@ -30,6 +29,8 @@ pub struct ChunkReader {
     minds_content_filter: bool,
     out: Vec<u8>,
     has_content: bool,
+    /// Something of the answer itself has come, not thoughts alone.
+    has_answer: bool,
     /// Choices that have begun and not ended, and those that have ended.
     open_choices: BTreeSet<i64>,
     ended_choices: BTreeSet<i64>,
@@ -62,6 +63,7 @@ impl ChunkReader {
             minds_content_filter: false,
             out: Vec::new(),
             has_content: false,
+            has_answer: false,
             open_choices: BTreeSet::new(),
             ended_choices: BTreeSet::new(),
             done: false,
@@ -148,7 +150,7 @@ impl ChunkReader {
 
     /// Whether nothing but `[DONE]` is missing.
     pub fn is_settled(&self) -> bool {
-        self.is_finished() && self.has_last_usage
+        self.is_finished() && self.has_last_usage && self.has_answer
     }
 
     fn take_events(&mut self) -> Progress {
@@ -187,10 +189,19 @@ impl ChunkReader {
                 None => Progress::Open,
             };
         };
-        if let Some(error) = said.error(document) {
-            // What is said beside the failure belongs to what was said before it.
+        let error = said.error(document);
+        // What is no error but a notice must not spoil an answer that has ended.
+        let is_late_notice =
+            said.choices.is_empty() && self.is_finished() && !said.is_plain_error();
+        if let Some(error) = error.filter(|_| !is_late_notice) {
+            // What is said beside the failure belongs to what was said before it; the error itself is told by itself,
+            // without what clients must not see.
             if self.has_content && said.has_content() {
-                let _ = self.pass_on(data.written(), &said);
+                write_event(
+                    &mut self.out,
+                    None,
+                    &one_line(said.without_errors().as_bytes()),
+                );
             }
             return Progress::Failed(error);
         }
@@ -210,7 +221,7 @@ impl ChunkReader {
         self.has_last_usage =
             said.choices.is_empty() && (said.usage().is_some() || self.has_last_usage);
         if said.choices.is_empty() {
-            if said.usage().is_none() && said.members.has("choices") {
+            if said.usage().is_none() && said.has_list_of_choices() {
                 // Azure's prompt filter results come so: harmless to every client.
                 return self.pass_on(data, said);
             }
@@ -220,12 +231,13 @@ impl ChunkReader {
             self.identity.remember(&said.members);
         }
         if !self.has_content {
-            let is_filtered = |choice: &Choice<'_>| choice.finish() == Finish::Filtered;
+            let is_filtered = |choice: &Choice<'_>| *choice.finish() == Finish::Filtered;
             if self.minds_content_filter && said.choices.iter().any(is_filtered) {
                 return Progress::Failed(ProviderError::bare(Failure::ContentFilter(200)));
             }
             self.has_content = said.choices.iter().any(is_shown);
         }
+        self.has_answer |= said.choices.iter().any(Choice::answers);
         for choice in &said.choices {
             self.note(choice);
         }
@@ -234,7 +246,7 @@ impl ChunkReader {
 
     fn note(&mut self, choice: &Choice<'_>) {
         let index = choice.index();
-        if choice.finish() != Finish::Open {
+        if *choice.finish() != Finish::Open {
             self.open_choices.remove(&index);
             self.ended_choices.insert(index);
             return;
@@ -257,7 +269,11 @@ impl ChunkReader {
         }
         // Counted twice, it would be billed twice.
         if self.wants_usage && said.usage().is_some() {
-            write_event(&mut self.out, None, &one_line(&without_usage(said)));
+            write_event(
+                &mut self.out,
+                None,
+                &one_line(said.without_usage().as_bytes()),
+            );
         } else {
             write_event(&mut self.out, None, &one_line(data));
         }
@@ -267,28 +283,7 @@ impl ChunkReader {
 
 /// Whether a client has seen something of it.
 fn is_shown(choice: &Choice<'_>) -> bool {
-    choice.finish() != Finish::Open || choice.has_content()
-}
-
-/// The chunk with `"usage": null`, as OpenAI writes all but the last.
-fn without_usage(said: &Said<'_>) -> Vec<u8> {
-    let members: Vec<(String, &RawValue)> = said
-        .members
-        .iter()
-        .map(|(name, value)| {
-            let value = if name == "usage" {
-                RawValue::NULL
-            } else {
-                value
-            };
-            (serde_json::Value::from(name).to_string(), value)
-        })
-        .collect();
-    let members: Vec<String> = members
-        .iter()
-        .map(|(name, value)| format!("{name}:{}", value.get()))
-        .collect();
-    format!("{{{}}}", members.join(",")).into_bytes()
+    *choice.finish() != Finish::Open || choice.has_content()
 }
 
 /// JSON on one line: outside of strings a line end is white space, inside it is not allowed.

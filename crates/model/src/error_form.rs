@@ -16,11 +16,14 @@
 //! | `{"base_resp": {"status_code", "status_msg"}}` | MiniMax |
 //! | `{"Response": {"Error": {"Code", "Message"}}}` | Tencent Cloud |
 
+mod shapes;
+
 use http::StatusCode;
 use serde_json::{Map, Value};
 use spillway_forward::openai_error;
 use spillway_sse::Reader;
 
+use shapes::{bare, in_base_resp, in_list, in_response, is_fine_alone, message, named, vendor_of};
 use spillway_json as json;
 
 /// The longest error that is read, in bytes. Whatever is longer repeats the request; of it only a beginning is told.
@@ -60,6 +63,8 @@ pub(crate) struct UpstreamError {
     error: Map<String, Value>,
     /// The status that it names.
     pub status: Option<u16>,
+    /// Whose numbers its code is one of, as its form tells: the same number means different things to different vendors.
+    vendor: &'static str,
 }
 
 impl UpstreamError {
@@ -81,6 +86,7 @@ impl UpstreamError {
         (!text.is_empty()).then(|| Self {
             error: Map::from_iter([("message".to_owned(), text.into())]),
             status: None,
+            vendor: "",
         })
     }
 
@@ -92,6 +98,7 @@ impl UpstreamError {
             _ => return None,
         };
         let beside = Beside::of(&document);
+        let vendor = vendor_of(&document);
         let found = match document.remove("error") {
             Some(Value::Object(error)) if !error.is_empty() => Some(error),
             Some(Value::String(text)) if !text.trim().is_empty() => Some(message(text.into())),
@@ -103,10 +110,15 @@ impl UpstreamError {
             .or_else(|| in_base_resp(&mut document))
             .or_else(|| in_response(&mut document))
             .or_else(|| bare(document))?;
+        let error = named(error);
+        if error.values().all(|value| !is_said(value)) || is_fine_alone(&error) {
+            return None;
+        }
         Some(
             Self {
-                error: named(error),
+                error,
                 status: None,
+                vendor,
             }
             .with(beside),
         )
@@ -150,7 +162,14 @@ impl UpstreamError {
             }
         };
         let codes = PLACES.into_iter().filter_map(at).filter_map(written);
-        codes.map(|code| code.to_lowercase()).collect()
+        let told = |code: String| {
+            if code.bytes().all(|byte| byte.is_ascii_digit()) {
+                format!("{} {code}", self.vendor)
+            } else {
+                code.to_lowercase()
+            }
+        };
+        codes.map(told).collect()
     }
 
     /// The words, and those of the provider behind the provider (OpenRouter).
@@ -241,102 +260,6 @@ impl Beside {
             code: first(&CODES[..5]),
         }
     }
-}
-
-/// The first of a list of errors.
-fn in_list(document: &mut Map<String, Value>, name: &str) -> Option<Map<String, Value>> {
-    let first = match document.remove(name)? {
-        Value::Array(list) => list.into_iter().next()?,
-        other => other,
-    };
-    match first {
-        Value::Object(error) if !error.is_empty() => Some(error),
-        text @ Value::String(_) => Some(message(text)),
-        _ => None,
-    }
-}
-
-fn in_base_resp(document: &mut Map<String, Value>) -> Option<Map<String, Value>> {
-    match document.remove("base_resp")? {
-        Value::Object(base) if !is_fine(base.get("status_code")) => Some(base),
-        _ => None,
-    }
-}
-
-fn in_response(document: &mut Map<String, Value>) -> Option<Map<String, Value>> {
-    match document.get_mut("Response")?.get_mut("Error")?.take() {
-        Value::Object(error) => Some(error),
-        _ => None,
-    }
-}
-
-/// An error that is the document itself.
-fn bare(document: Map<String, Value>) -> Option<Map<String, Value>> {
-    let has = |name: &str| document.get(name).is_some_and(is_said);
-    let has_code = document.contains_key("error_code");
-    let tells = MESSAGES.iter().any(|name| has(name)) || (has("text") && has_code);
-    let code = CODES.iter().find_map(|name| document.get(*name));
-    let is_error = document
-        .get("object")
-        .is_some_and(|object| object == "error");
-    if !tells || (code.is_some() && is_fine(code) && !is_error) {
-        return None;
-    }
-    let kept = |name: &str| {
-        MESSAGES.contains(&name)
-            || CODES.contains(&name)
-            || TYPES.contains(&name)
-            || matches!(name, "param")
-            || (name == "text" && has_code)
-    };
-    Some(
-        document
-            .into_iter()
-            .filter(|(name, _)| kept(name))
-            .collect(),
-    )
-}
-
-/// The members under OpenAI's names.
-fn named(mut error: Map<String, Value>) -> Map<String, Value> {
-    let found = MESSAGES
-        .iter()
-        .chain(&["error", "text"])
-        .find(|name| error.get(**name).is_some_and(is_said));
-    if let Some(name) = found
-        && let Some(value) = error.remove(*name)
-    {
-        error.insert("message".to_owned(), of_parts(value));
-    }
-    for (name, others) in [("code", &CODES[1..5]), ("type", &TYPES[1..])] {
-        if !error.get(name).is_some_and(is_said)
-            && let Some(value) = others.iter().find_map(|other| error.remove(*other))
-        {
-            error.insert(name.to_owned(), value);
-        }
-    }
-    error
-}
-
-/// FastAPI's list of what is wrong with a request as one sentence each; anything else as it is.
-fn of_parts(value: Value) -> Value {
-    let Value::Array(parts) = &value else {
-        return value;
-    };
-    let told: Option<Vec<String>> = parts
-        .iter()
-        .map(|part| {
-            let message = part.get("msg")?.as_str()?;
-            let place = part.get("loc").and_then(Value::as_array);
-            let place: Vec<String> = place.into_iter().flatten().filter_map(written).collect();
-            Some(format!("{}: {message}", place.join(".")))
-        })
-        .collect();
-    told.map_or(value, |told| told.join("; ").into())
-}
-
-fn message(text: Value) -> Map<String, Value> {
-    Map::from_iter([("message".to_owned(), text)])
 }
 
 fn is_said(value: &Value) -> bool {

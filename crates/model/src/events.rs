@@ -53,7 +53,8 @@ pub(crate) fn lines(event: &Event) -> Vec<Line<'_>> {
 /// `None` where it says nothing.
 fn line(data: &[u8]) -> Option<Line<'_>> {
     let data = data.trim_ascii();
-    if data == b"[DONE]" {
+    // OpenAI's own libraries look at the beginning alone; some engines add their end token.
+    if data.starts_with(b"[DONE]") {
         return Some(Line::Done);
     }
     if let Some(words) = bare_words(data) {

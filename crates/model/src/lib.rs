@@ -2,6 +2,7 @@
 //! through its targets. Must not know Spin, consumers' credentials or limits.
 
 mod answer;
+mod as_stream;
 mod assemble;
 mod assembled_choice;
 mod call;
@@ -9,10 +10,11 @@ mod catalogue;
 mod choice;
 mod chunk;
 mod client_headers;
-mod complete;
 mod error_form;
 mod events;
+mod inspect;
 mod meaning;
+mod nesting;
 mod no_answer;
 mod operation;
 mod passing;
@@ -40,7 +42,7 @@ pub use call::{Call, Completed};
 pub use catalogue::{Api, Catalogue, Error, NoRoute};
 pub use chunk::{ChunkReader, Progress};
 pub use client_headers::passed_headers;
-pub use complete::{Inspected, inspect};
+pub use inspect::{Inspected, inspect};
 pub use operation::{Operation, OperationMatch, versioned};
 pub use passing::{PassFailure, Passed, Passing};
 pub use pattern::ModelPattern;

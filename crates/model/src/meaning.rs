@@ -57,8 +57,15 @@ fn is_in(wanted: Meaning, message: &str) -> bool {
         .any(|sign| fits(sign, message))
 }
 
-/// Whether the parts of a sign, which `*` divides, stand in the message one after the other.
+/// Whether the parts of a sign, which `*` divides, stand in the message one after the other; after `^` at its beginning,
+/// after `=` alone.
 fn fits(sign: &str, message: &str) -> bool {
+    if let Some(whole) = sign.strip_prefix('=') {
+        return message.trim() == whole;
+    }
+    if let Some(beginning) = sign.strip_prefix('^') {
+        return message.starts_with(beginning);
+    }
     let mut rest = message;
     sign.split('*').all(|part| match rest.split_once(part) {
         Some((_, after)) => {

@@ -1,13 +1,9 @@
 //! What kind of error a provider's words tell of.
 
-use serde_json::Value;
 use spillway_failover::Failure;
 
 use crate::error_form::UpstreamError;
 use crate::meaning::{Meaning, meaning};
-
-/// An answer that says nothing is no longer than this, whatever a filter's own report adds to it.
-const MAX_EMPTY_ANSWER_BYTES: usize = 64 * 1024;
 
 /// The failure that an error answer tells of.
 pub(crate) fn failure_of(status: u16, body: &[u8]) -> Failure {
@@ -51,9 +47,17 @@ fn classified(status: u16, error: &UpstreamError) -> Failure {
 
 /// The status that goes with an error's code or type. OpenAI, Anthropic, Gemini.
 fn status_by_name(error: &UpstreamError) -> Option<u16> {
-    const NAMES: [(&str, u16); 24] = [
+    const NAMES: [(&str, u16); 32] = [
         ("invalid_request_error", 400),
         ("invalid_argument", 400),
+        ("invalidparameter", 400),
+        ("invalid_parameter", 400),
+        ("zhipu 1302", 429),
+        ("zhipu 1303", 429),
+        ("minimax 1002", 429),
+        ("rate_limit", 429),
+        ("throttling", 429),
+        ("invalidapikey", 401),
         ("bad_request", 400),
         ("badrequesterror", 400),
         ("authentication_error", 401),
@@ -78,35 +82,11 @@ fn status_by_name(error: &UpstreamError) -> Option<u16> {
         ("service_unavailable", 503),
     ];
     error.codes().iter().find_map(|code| {
-        let found = NAMES.iter().find(|(name, _)| name == code);
+        // Model Studio's have what was throttled behind a dot.
+        let code = code.split('.').next().unwrap_or(code);
+        let found = NAMES.iter().find(|(name, _)| *name == code);
         found.map(|(_, status)| *status)
     })
-}
-
-/// Whether a content filter ended every choice of an answer before it said anything.
-pub(crate) fn is_emptied_by_filter(body: &[u8]) -> bool {
-    if body.len() > MAX_EMPTY_ANSWER_BYTES {
-        return false;
-    }
-    let Ok(answer) = serde_json::from_slice::<Value>(body) else {
-        return false;
-    };
-    let Some(choices) = answer.get("choices").and_then(Value::as_array) else {
-        return false;
-    };
-    !choices.is_empty()
-        && choices.iter().all(|choice| {
-            let is_empty = |pointer: &str| match choice.pointer(pointer) {
-                None | Some(Value::Null) => true,
-                Some(Value::String(text)) => text.is_empty(),
-                Some(Value::Array(list)) => list.is_empty(),
-                Some(_) => false,
-            };
-            choice.get("finish_reason").and_then(Value::as_str) == Some("content_filter")
-                && is_empty("/message/content")
-                && is_empty("/message/tool_calls")
-                && is_empty("/text")
-        })
 }
 
 #[cfg(test)]
@@ -166,31 +146,5 @@ mod tests {
         assert_eq!(failure_of(400, dead), Failure::DeadKey(400));
         assert_eq!(failure_of(401, dead), Failure::Status(401));
         assert_eq!(failure_of(413, long_text), Failure::ContextLength(413));
-    }
-
-    #[test]
-    fn an_answer_that_the_filter_emptied_is_told_from_one_that_it_cut() {
-        for (body, expected) in [
-            (
-                r#"{"choices":[{"finish_reason":"content_filter","message":{"content":""}}]}"#,
-                true,
-            ),
-            (
-                r#"{"choices":[{"finish_reason":"content_filter","message":{"content":null}}]}"#,
-                true,
-            ),
-            (
-                r#"{"choices":[{"finish_reason":"content_filter","message":{"content":"half of"}}]}"#,
-                false,
-            ),
-            (
-                r#"{"choices":[{"finish_reason":"stop","message":{"content":""}}]}"#,
-                false,
-            ),
-            (r#"{"choices":[]}"#, false),
-            ("{}", false),
-        ] {
-            assert_eq!(is_emptied_by_filter(body.as_bytes()), expected, "{body}");
-        }
     }
 }

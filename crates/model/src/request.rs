@@ -1,5 +1,7 @@
 //! A client's request: read where the gateway must, left to the byte elsewhere.
 
+mod body;
+
 use bytes::Bytes;
 use serde_json::{Number, Value};
 use spillway_config::Parameters;
@@ -270,44 +272,6 @@ impl ModelRequest {
             None => self.members.push((name.to_owned(), value)),
         }
     }
-
-    /// Whether the client itself says how to stream.
-    pub(crate) fn has_stream_options(&self) -> bool {
-        self.member("stream_options").is_some()
-    }
-
-    /// The body to send: the target's model name, and for a stream the usage chunk asked for.
-    pub fn body_for(&self, model: &str) -> Vec<u8> {
-        self.body(model, self.stream)
-    }
-
-    /// The same without the usage chunk asked for, unless the client does.
-    pub fn body_without_usage_for(&self, model: &str) -> Vec<u8> {
-        self.body(model, false)
-    }
-
-    fn body(&self, model: &str, asks_usage: bool) -> Vec<u8> {
-        let length = self.members.iter().fold(64, |sum: usize, (key, value)| {
-            sum.saturating_add(key.len())
-                .saturating_add(value.len())
-                .saturating_add(8)
-        });
-        let mut body = Vec::with_capacity(length);
-        let mut options = asks_usage.then_some(None);
-        body.push(b'{');
-        for (key, value) in &self.members {
-            match key.as_str() {
-                "model" => push_member(&mut body, key, json_string(model).as_bytes()),
-                "stream_options" if asks_usage => options = Some(Some(value)),
-                _ => push_member(&mut body, key, value),
-            }
-        }
-        if let Some(options) = options {
-            push_member(&mut body, "stream_options", with_usage(options).as_bytes());
-        }
-        body.push(b'}');
-        body
-    }
 }
 
 /// The name; of one that is too long only its beginning, enough to tell.
@@ -369,29 +333,6 @@ fn keep_last(members: &mut Members, name: &str) {
 #[derive(serde::Deserialize)]
 struct StreamOptions {
     include_usage: Option<bool>,
-}
-
-/// The client's options with the usage chunk asked for.
-fn with_usage(options: Option<&Bytes>) -> String {
-    let mut members = options
-        .and_then(|options| read_small::<serde_json::Map<_, _>>(options).ok())
-        .unwrap_or_default();
-    members.retain(|key, _| !is_misspelt(key, "include_usage"));
-    members.insert("include_usage".to_owned(), true.into());
-    Value::Object(members).to_string()
-}
-
-fn push_member(body: &mut Vec<u8>, key: &str, value: &[u8]) {
-    if body.len() > 1 {
-        body.push(b',');
-    }
-    body.extend_from_slice(json_string(key).as_bytes());
-    body.push(b':');
-    body.extend_from_slice(value);
-}
-
-fn json_string(text: &str) -> String {
-    Value::from(text).to_string()
 }
 
 fn wrong(param: &'static str, message: &str) -> RequestError {

@@ -141,10 +141,9 @@ impl Route {
     /// Whether its `match.path` is meant for this path, and not for all of a kind.
     pub fn lists(&self, path: &str) -> bool {
         self.path.as_ref().is_some_and(|own| {
-            // `/v1/files` is all of them, `/v1/files/import` is meant.
-            let is_all =
-                matches!(own, PathPattern::Prefix(prefix) if prefix.matches('/').count() < 3);
-            !is_all && own.takes(path)
+            // What takes `/v1/files` as well means all of them; `/v1/files/import` is meant.
+            let roots = ["/v1/files", "/v1/batches", "/v1/responses"];
+            !roots.iter().any(|root| own.takes(root)) && own.takes(path)
         })
     }
 

@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 use spillway_failover::Failure;
 
-use crate::choice::{Choice, Finish};
+use crate::choice::{Choice, Finish, tells};
 use crate::error_form::{MAX_ERROR_BYTES, UpstreamError};
 use crate::refusal::failure_within_success;
 use spillway_json::{self as json, Members, elements, is_filled};
@@ -46,9 +46,13 @@ impl ProviderError {
             "The model sent an event of more than {} MiB, the most that the gateway reads.",
             limit >> 20
         );
+        Self::too_large(&words)
+    }
+
+    pub(crate) fn too_large(words: &str) -> Self {
         Self {
             failure: Failure::TooLarge,
-            ..Self::of_text(&words)
+            ..Self::of_text(words)
         }
     }
 
@@ -69,8 +73,7 @@ impl ProviderError {
 
     /// In words that are in no form.
     pub(crate) fn of_text(text: &str) -> Self {
-        let end = text.floor_char_boundary(MAX_WORDS_BYTES);
-        let beginning = text.get(..end).unwrap_or_default();
+        let beginning = beginning_of(text, MAX_WORDS_BYTES);
         UpstreamError::of_text(beginning).map_or(Self::bare(Failure::Status(502)), Self::of)
     }
 
@@ -91,13 +94,29 @@ impl ProviderError {
     }
 }
 
+/// The beginning of a text, up to a space: of a key that a cut goes through a part would be left, which nobody could
+/// blot out.
+pub(crate) fn beginning_of(text: &str, longest: usize) -> &str {
+    if text.len() <= longest {
+        return text;
+    }
+    let end = text.floor_char_boundary(longest);
+    let beginning = text.get(..end).unwrap_or_default();
+    beginning
+        .rsplit_once(char::is_whitespace)
+        .map_or("", |(whole, _)| whole)
+}
+
 impl<'a> Said<'a> {
     /// `None` where it is no object.
     pub(crate) fn of(document: &'a RawValue) -> Option<Self> {
-        let members = Members::of(document)?;
+        Members::of(document).map(Self::of_members)
+    }
+
+    pub(crate) fn of_members(members: Members<'a>) -> Self {
         let choices = members.get("choices").map(elements).unwrap_or_default();
         let choices = choices.into_iter().filter_map(Choice::of).collect();
-        Some(Self { members, choices })
+        Self { members, choices }
     }
 
     /// What it says of tokens.
@@ -107,17 +126,71 @@ impl<'a> Said<'a> {
             .filter(|usage| usage.get().starts_with('{'))
     }
 
+    /// Whether there is a list of choices, be it empty: clients fail on anything else in its place.
+    pub(crate) fn has_list_of_choices(&self) -> bool {
+        let choices = self.members.get("choices");
+        choices.is_some_and(|choices| choices.get().starts_with('['))
+    }
+
     pub(crate) fn has_content(&self) -> bool {
         self.choices.iter().any(Choice::has_content)
     }
 
+    /// Whether it says of itself that it is an error, and no notice of how things stand.
+    pub(crate) fn is_plain_error(&self) -> bool {
+        let is_error = |name: &&str| {
+            let value = self.members.get(name);
+            value.is_some_and(|value| value.get() == "\"error\"")
+        };
+        ["object", "type", "status"].iter().any(is_error)
+            || ["error", "code", "error_code", "base_resp"]
+                .iter()
+                .any(|name| self.members.get(name).is_some())
+    }
+
+    /// Whether an error stands beside the choices.
+    pub(crate) fn has_error_beside(&self) -> bool {
+        self.members.get("error").is_some_and(tells)
+    }
+
+    /// As it came, but for the errors beside its choices and in them.
+    pub(crate) fn without_errors(&self) -> String {
+        let choices: Vec<String> = self.choices.iter().map(Choice::without_error).collect();
+        let choices = format!("[{}]", choices.join(","));
+        self.members.written(|name, value| match name {
+            "error" => None,
+            "choices" => Some(choices.as_str()),
+            _ => Some(value.get()),
+        })
+    }
+
+    /// With `"usage": null`, as OpenAI writes all chunks but the last.
+    pub(crate) fn without_usage(&self) -> String {
+        let written = |name: &str, value: &'a RawValue| {
+            Some(if name == "usage" { "null" } else { value.get() })
+        };
+        self.members.written(written)
+    }
+
     /// The error that it tells of: beside the choices, in one of them, as the end of one, or in the place of them.
     pub(crate) fn error(&self, document: &RawValue) -> Option<ProviderError> {
-        let beside = self.members.get("error");
-        let beside = beside.filter(|error| is_filled(error) && error.get() != "false");
-        if beside.is_some() || (self.choices.is_empty() && self.usage().is_none()) {
+        let is_notice = self.has_list_of_choices() && !self.is_plain_error();
+        if self.has_error_beside() || (self.choices.is_empty() && !is_notice) {
             return error_of(document);
         }
+        // MiniMax tells of a filter, and of what is used up, beside an empty choice.
+        let has_status = self.members.get("base_resp").is_some();
+        if has_status
+            && !self.has_content()
+            && let Some(error) = error_of(document)
+        {
+            return Some(error);
+        }
+        self.error_within()
+    }
+
+    /// The error in one of the choices, or as the end of one.
+    pub(crate) fn error_within(&self) -> Option<ProviderError> {
         if let Some(error) = self.choices.iter().find_map(Choice::error) {
             return Some(ProviderError::in_value(error));
         }
@@ -158,7 +231,8 @@ pub(crate) fn error_event(data: &[u8]) -> ProviderError {
 pub(crate) fn bare_words(data: &[u8]) -> Option<Option<ProviderError>> {
     let text = String::from_utf8_lossy(data);
     let text = text.trim();
-    if PINGS.contains(&text.to_lowercase().as_str()) {
+    let lower = text.to_lowercase();
+    if PINGS.contains(&lower.as_str()) || lower.starts_with("ping ") || lower == "[ping]" {
         return Some(None);
     }
     let is_scalar = serde_json::from_str::<serde_json::Value>(text).is_ok();

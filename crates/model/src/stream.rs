@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use spillway_failover::{Failure, Pool, Stop};
-use spillway_platform::{ClientLeft, Clock, InboundResponse, IncomingBody, Sender};
+use spillway_json::without_mark;
+use spillway_platform::{ClientLeft, Clock, Headers, InboundResponse, IncomingBody, Sender};
 use spillway_telemetry::Reason;
 
 use crate::answer::{AttemptFailure, Told, told_object, upstream_request_id};
-use crate::complete::as_stream;
-use crate::no_answer::no_answer;
-use crate::refusal::is_emptied_by_filter;
+use crate::as_stream::{MAX_STREAMED_DOCUMENT_BYTES, as_stream};
 use crate::tries::{Attempting, Next, Tries};
 use crate::unpacking::Unpacking;
 use crate::waiter::{Interrupt, Waiter};
 use crate::{
-    Attempt, Call, CallAnswer, ChunkReader, Inspected, PoolWatch, Progress, ProviderError, Served,
-    StreamOutput, Usage, inspect,
+    Attempt, Call, CallAnswer, ChunkReader, PoolWatch, Progress, ProviderError, Served,
+    StreamOutput, Usage,
 };
 
 /// How long `[DONE]` may take once every choice has ended and the usage has come by itself.
@@ -98,11 +98,15 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
                 && failure.refuses_stream_options()
             {
                 // What the gateway has added it takes back.
-                settings.refuses_stream_options();
                 tries.repeats(&attempting, failure);
+                let without = attempting.without_usage();
                 end = self
-                    .attempt_stream(&attempting, &mut waiter, &mut summary)
+                    .attempt_stream(&without, &mut waiter, &mut summary)
                     .await;
+                // Only what then serves shows that it was this: the words may be the client's own.
+                if !matches!(end, AttemptEnd::Failed(_)) {
+                    settings.refuses_stream_options();
+                }
             }
             match end {
                 AttemptEnd::Complete => {
@@ -186,12 +190,16 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
             };
             let progress = match waiter.wait(response.body.next(), limit).await {
                 Ok(Ok(Some(bytes)))
-                    if is_first && bytes.trim_ascii_start().first() == Some(&b'{') =>
+                    if is_first && without_mark(&bytes).trim_ascii_start().starts_with(b"{") =>
                 {
                     // One JSON document, whatever the content type says.
+                    let headers = std::mem::take(&mut response.headers);
                     let reading = self.read_rest(attempting.upstream, bytes, response);
                     return match waiter.wait(reading, Some(deadline)).await {
-                        Ok(Ok(body)) => self.stream_document(&body, waiter, summary).await,
+                        Ok(Ok(body)) => {
+                            self.stream_document(attempting, &headers, body, waiter, summary)
+                                .await
+                        }
                         Ok(Err(failure)) => AttemptEnd::Failed(failure),
                         Err(interrupt) => interrupt.into_end(),
                     };
@@ -266,33 +274,32 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
             Ok(Err(failure)) => return AttemptEnd::Failed(failure),
             Err(interrupt) => return interrupt.into_end(),
         };
-        if inspect(&body) == Inspected::Failed(Failure::Reset, None) {
-            return AttemptEnd::Failed(no_answer(&headers, &body));
-        }
-        self.stream_document(&body, waiter, summary).await
+        self.stream_document(attempting, &headers, body, waiter, summary)
+            .await
     }
 
     /// Streams an answer that came in one piece.
     async fn stream_document<O: StreamOutput>(
         &self,
-        body: &[u8],
+        attempting: &Attempting<'_>,
+        headers: &Headers,
+        body: Bytes,
         waiter: &mut Waiter<'_, O, C>,
         summary: &mut Partial,
     ) -> AttemptEnd {
-        let failed = |failure, told| AttemptEnd::Failed(AttemptFailure::told(failure, told));
-        let usage = match inspect(body) {
-            Inspected::Answer(_)
-                if self.route.minds_content_filter() && is_emptied_by_filter(body) =>
-            {
-                return failed(Failure::ContentFilter(200), Told::Nothing);
-            }
-            Inspected::Answer(usage) => usage,
-            Inspected::Failed(failure, error) => {
-                return failed(failure, error.map_or(Told::Nothing, Told::Object));
-            }
+        let (body, usage) = match self.answer_in(headers, body, &attempting.place.pool) {
+            Ok(answer) => answer,
+            Err(failure) => return AttemptEnd::Failed(failure),
         };
-        let Some(stream) = as_stream(body, self.request.wants_usage) else {
-            return failed(Failure::Reset, Told::Nothing);
+        let Some(stream) = as_stream(&body, self.request.wants_usage) else {
+            return AttemptEnd::Failed(if body.len() > MAX_STREAMED_DOCUMENT_BYTES {
+                AttemptFailure::in_words(
+                    Failure::TooLarge,
+                    "The model answered a stream with one document of more than 4 MiB, the most that the gateway makes a stream of. Ask without `stream`.",
+                )
+            } else {
+                AttemptFailure::bare(Failure::Reset)
+            });
         };
         summary.usage = usage;
         summary.first_content.get_or_insert_with(|| self.elapsed());

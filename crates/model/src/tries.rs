@@ -44,6 +44,8 @@ pub(crate) struct Attempting<'c> {
     time_left: Duration,
     /// How many targets there are to go, this one among them.
     targets_left: u32,
+    /// The provider is not asked for the usage of a stream.
+    is_without_usage: bool,
 }
 
 pub(crate) enum Next<'c> {
@@ -61,6 +63,19 @@ impl<'c> Attempting<'c> {
             self.place.timeout
         };
         timeout.within(self.time_left, self.targets_left)
+    }
+
+    /// The same without asking for the usage of the stream.
+    pub fn without_usage(self) -> Self {
+        Self {
+            is_without_usage: true,
+            ..self
+        }
+    }
+
+    /// Whether a stream is asked for its usage.
+    pub fn asks_usage(&self) -> bool {
+        !self.is_without_usage
     }
 
     /// The secret to send.
@@ -145,6 +160,7 @@ impl<'c, 'a, S: Sender, C: Clock, W: PoolWatch> Tries<'c, 'a, S, C, W> {
                     way,
                     began: call.clock.now(),
                     targets_left: self.chain.targets_left(),
+                    is_without_usage: !place.settings.takes_stream_options(),
                     time_left: call
                         .route
                         .fallback

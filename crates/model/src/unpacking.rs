@@ -7,7 +7,7 @@
 use std::io::Write;
 
 use bytes::{Buf, Bytes};
-use flate2::write::{GzDecoder, ZlibDecoder};
+use flate2::write::{MultiGzDecoder, ZlibDecoder};
 use spillway_platform::{Headers, IncomingBody, SendError};
 
 /// Packed bytes that are unpacked at once: a thousand times as much may come of them.
@@ -25,7 +25,7 @@ pub(crate) struct Unpacking<B> {
 #[derive(Debug)]
 enum Packing {
     None,
-    Gzip(GzDecoder<Vec<u8>>),
+    Gzip(MultiGzDecoder<Vec<u8>>),
     Deflate(ZlibDecoder<Vec<u8>>),
     Unknown(String),
 }
@@ -34,8 +34,9 @@ impl Packing {
     fn of(headers: &Headers) -> Self {
         let encoding = headers.text("content-encoding").unwrap_or_default();
         match encoding.trim().to_ascii_lowercase().as_str() {
-            "" | "identity" => Self::None,
-            "gzip" | "x-gzip" => Self::Gzip(GzDecoder::new(Vec::new())),
+            // Names of characters and of nothing: client libraries pass over what packs nothing.
+            "" | "identity" | "none" | "utf-8" | "utf8" => Self::None,
+            "gzip" | "x-gzip" => Self::Gzip(MultiGzDecoder::new(Vec::new())),
             "deflate" => Self::Deflate(ZlibDecoder::new(Vec::new())),
             _ => Self::Unknown(encoding.chars().take(40).collect()),
         }
@@ -46,10 +47,14 @@ impl Packing {
         match self {
             Self::Gzip(decoder) => {
                 decoder.write_all(packed)?;
+                // What has come is told at once, not with the next piece.
+                decoder.flush()?;
                 Ok(std::mem::take(decoder.get_mut()))
             }
             Self::Deflate(decoder) => {
                 decoder.write_all(packed)?;
+                // What has come is told at once, not with the next piece.
+                decoder.flush()?;
                 Ok(std::mem::take(decoder.get_mut()))
             }
             Self::None | Self::Unknown(_) => Ok(packed.to_vec()),

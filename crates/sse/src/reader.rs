@@ -81,7 +81,8 @@ impl Reader {
     }
 
     /// Takes two things that the standard passes over, and that engines send where something went wrong: a field named
-    /// `error`, as the data of an event of that name, and a line that begins with `{`, as data without the field's name.
+    /// `error`, as the data of an event of that name, and a line that begins with `{` or `[{`, blanks before it or not, as
+    /// data without the field's name.
     #[must_use]
     pub fn taking_strays(mut self) -> Self {
         self.takes_strays = true;
@@ -159,8 +160,9 @@ impl Reader {
             self.dispatch();
             return Ok(());
         }
-        if self.takes_strays && line.starts_with(b"{") {
-            return self.block.push(line, self.limit);
+        let stray = line.trim_ascii_start();
+        if self.takes_strays && (stray.starts_with(b"{") || stray.starts_with(b"[{")) {
+            return self.block.push(stray, self.limit);
         }
         let (field, value) = match memchr::memchr(b':', line) {
             Some(colon) => {

@@ -33,8 +33,13 @@ async fn finish_all(client: &str) -> Result<()> {
         for part in 0..PARTS {
             let service = Service::start(column, part).await?;
             let known = |cell: &&Cell| mended.iter().any(|name| name == cell.failure.name);
+            // What a client asks for itself the gateway does not take back, and Dify's asks for usage.
+            let asks_itself = |cell: &&Cell| cell.failure.name.contains("stream_options");
             for cell in service.cells.iter().filter(known) {
                 missed = missed.saturating_sub(1);
+                if asks_itself(&cell) {
+                    continue;
+                }
                 calls.push(json!({
                     "name": format!("{}: {}", column.title(), cell.failure.name),
                     "base_url": format!("{}/llm/v1", service.gateway.url()),

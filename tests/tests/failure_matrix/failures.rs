@@ -191,17 +191,13 @@ fn within_success() -> Vec<Failure> {
         let mut document = json!({"id": "x", "object": "chat.completion", "created": 1, "model": "first",
             "choices": [{"index": 0, "message": {"role": "assistant", "content": ""},
                 "finish_reason": reason}]});
-        if !error.is_null() {
-            document["error"] = error;
-        }
+        beside(&mut document, error);
         Behaviour::Reply(Reply::json(200, &document))
     };
     let in_stream = |reason: &str, error: Value| {
         let mut chunk = json!({"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "first",
             "choices": [{"index": 0, "delta": {}, "finish_reason": reason}]});
-        if !error.is_null() {
-            chunk["error"] = error;
-        }
+        beside(&mut chunk, error);
         let body = EventStream::new().body(&[Event::data(chunk.to_string())]);
         Behaviour::Reply(
             Reply::new(200)
@@ -296,6 +292,13 @@ fn refusals() -> Vec<Failure> {
         Failure::always("200 emptied by the content filter, in `on`", emptied)
             .also_on("content_filter"),
     ]
+}
+
+/// Puts an error into a document, if there is one.
+fn beside(document: &mut Value, error: Value) {
+    if let (Value::Object(members), false) = (document, error.is_null()) {
+        members.insert("error".to_owned(), error);
+    }
 }
 
 fn json_head(length: usize) -> String {

@@ -82,22 +82,20 @@ fn where_nothing_is_left_the_answer_is_503_in_the_routes_own_form() -> Result<()
             .arguments(&["--max-instance-concurrent-reuse-count", "1"])
             .arguments(&["--min-upload-rate", "0"]);
         let gateway = Gateway::start(&yaml(&dify, &vendor), options).await?;
+        // Of eight places each of the four components has one of its own: five are the model's.
         let mut held = Vec::new();
-        let mut refused = None;
-        // Of eight places each of the four components has one of its own.
         for _ in 0..6 {
             let mut connection = gateway.connect().await?;
             connection
                 .write(b"POST /llm/v1/chat/completions HTTP/1.1\r\nHost: g\r\nContent-Length: 100\r\n\r\n{")
                 .await?;
             held.push(connection);
-            let asked = gateway.call(&Request::get("/llm/v1/models")).await?;
-            if asked.status() != 200 {
-                refused = Some(asked);
-                break;
-            }
         }
-        let refused = refused.expect("five places cannot hold six uploads and a question");
+        let refused = until("the uploads to hold all places", async || {
+            let asked = gateway.call(&Request::get("/llm/v1/models")).await?;
+            Ok((asked.status() != 200).then_some(asked))
+        })
+        .await?;
         assert_openai_error(&refused, 503);
         assert_eq!(refused.header("retry-after").as_deref(), Some("1"));
         assert_eq!(gateway.call(&Request::get(HEALTH)).await?.status(), 200);

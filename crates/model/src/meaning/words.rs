@@ -4,22 +4,24 @@ use super::Meaning::{self, DeadKey, Filtered, NoCredit, TooLong};
 
 /// Codes and types that mean one thing whatever else is said. Zhipu's are numbers as text, MiniMax' stand in `base_resp`,
 /// Qianfan's beside `error_msg`: those of different vendors that mean different things are left to the words.
-pub(super) const CODES: [(Meaning, &str); 49] = [
+pub(super) const CODES: [(Meaning, &str); 51] = [
     // Gemini, OpenAI, Qianfan, MiniMax (type, code), Zhipu, SiliconFlow.
     (DeadKey, "api_key_invalid"),
     (DeadKey, "invalid_api_key"),
     (DeadKey, "invalid_token"),
     (DeadKey, "authentication_error"),
     (DeadKey, "authorized_error"),
-    (DeadKey, "2049"),
-    (DeadKey, "30014"),
-    (DeadKey, "1003"),
-    (DeadKey, "1004"),
-    (DeadKey, "110"),
-    (DeadKey, "111"),
+    (DeadKey, "minimax 2049"),
+    (DeadKey, "siliconflow 30014"),
+    (DeadKey, "zhipu 1003"),
+    (DeadKey, "zhipu 1004"),
+    (DeadKey, "minimax 1004"),
+    (DeadKey, "qianfan 110"),
+    (DeadKey, "qianfan 111"),
     // Model Studio, OpenAI, Moonshot, new-api, Zhipu, MiniMax, SiliconFlow, Volcengine.
     (NoCredit, "arrearage"),
     (NoCredit, "insufficient_quota"),
+    (NoCredit, "quota_exceeded"),
     (NoCredit, "insufficient_balance"),
     (NoCredit, "insufficient_balance_error"),
     (NoCredit, "insufficient_user_quota"),
@@ -29,9 +31,9 @@ pub(super) const CODES: [(Meaning, &str); 49] = [
     (NoCredit, "invalidsubscription"),
     (NoCredit, "postpaidbilloverdue"),
     (NoCredit, "allocationquota.freetieronly"),
-    (NoCredit, "1113"),
-    (NoCredit, "1008"),
-    (NoCredit, "30001"),
+    (NoCredit, "zhipu 1113"),
+    (NoCredit, "minimax 1008"),
+    (NoCredit, "siliconflow 30001"),
     // OpenAI, Azure, Model Studio, StepFun, one-api, ZenMux, Zhipu, MiniMax, Volcengine.
     (Filtered, "content_filter"),
     (Filtered, "content_policy_violation"),
@@ -42,9 +44,9 @@ pub(super) const CODES: [(Meaning, &str); 49] = [
     (Filtered, "censorship_blocked"),
     (Filtered, "sensitive_words_detected"),
     (Filtered, "safety_check_failed"),
-    (Filtered, "1301"),
-    (Filtered, "1026"),
-    (Filtered, "1027"),
+    (Filtered, "zhipu 1301"),
+    (Filtered, "minimax 1026"),
+    (Filtered, "minimax 1027"),
     (Filtered, "sensitivecontentdetected"),
     (Filtered, "inputtextsensitivecontentdetected"),
     (Filtered, "inputtextriskdetection"),
@@ -56,8 +58,8 @@ pub(super) const CODES: [(Meaning, &str); 49] = [
     (TooLong, "tokens_limit_reached"),
     (TooLong, "model_context_window_exceeded"),
     (TooLong, "content_length_exceeds_threshold"),
-    (TooLong, "1261"),
-    (TooLong, "40303"),
+    (TooLong, "zhipu 1261"),
+    (TooLong, "fastchat 40303"),
 ];
 
 /// Parts of messages.
@@ -75,7 +77,8 @@ pub(super) const SIGNS: [(Meaning, &[&str]); 4] = [
             // xAI, MiniMax, SiliconFlow and new-api, Qianfan, Anthropic, DeepSeek, Zhipu.
             "incorrect api key",
             "invalid api key",
-            "invalid token",
+            "^invalid token (request id",
+            "=invalid token",
             "validate certification failed",
             "access token invalid",
             "organization has been disabled",
@@ -105,8 +108,6 @@ pub(super) const SIGNS: [(Meaning, &[&str]); 4] = [
             "used all available credits",
             "no credits remaining",
             "credits are depleted",
-            "exceeded your current quota, please check your plan",
-            "exceeded your current quota",
             "quota exhausted",
             "quota has been exhausted",
             "free tier is not available",

@@ -114,3 +114,20 @@ fn lines_without_a_blank_one_between_are_chunks_each() {
     let answer: Value = serde_json::from_slice(&completed.answer.body).unwrap();
     assert_eq!(answer["choices"][0]["message"]["content"], "hi");
 }
+
+#[test]
+fn numbers_beyond_all_lose_no_text_and_whole_messages_double_none() {
+    let beyond = chunk("a").replace("\"id\":\"1\"", "\"id\":\"1\",\"score\":1e999");
+    let both = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"b\"},\"message\":{\"content\":\"b\"}}]}\n\n";
+    let last = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"message\":{\"content\":\"ab\"},\"finish_reason\":\"stop\"}]}\n\n";
+    let script = vec![
+        Step::Head(200, SSE),
+        text(&beyond),
+        text(both),
+        text(last),
+        text(DONE),
+    ];
+    let (completed, _) = complete(vec![script], "");
+    let answer: Value = serde_json::from_slice(&completed.answer.body).unwrap();
+    assert_eq!(answer["choices"][0]["message"]["content"], "ab", "{answer}");
+}

@@ -92,6 +92,8 @@ fn an_end_that_means_a_failure_is_one() {
         "network_error",
         "insufficient_system_resource",
         "abort",
+        "ABORT",
+        "timeout",
     ] {
         let quoted = format!("\"{reason}\"");
         let ends = said("{}", &quoted);
@@ -119,7 +121,8 @@ fn an_end_that_means_a_failure_is_one() {
                 "{reason}"
             );
             assert!(
-                client.text.contains(reason) && client.text.contains("data: {\"error\":{"),
+                client.text.contains(&reason.to_lowercase())
+                    && client.text.contains("data: {\"error\":{"),
                 "{}",
                 client.text
             );
@@ -179,4 +182,82 @@ fn what_the_gateway_adds_it_takes_back_where_it_is_refused() {
     let (summary, _, sender) = stream_with(vec![other], plain, Client::default());
     assert!(matches!(summary.end, StreamEnd::Refused(_)));
     assert_eq!(asked(&sender), [true]);
+}
+
+#[test]
+fn a_reason_may_be_an_object() {
+    let ends = said("{}", r#"{"type":"abort","message":"x"}"#);
+    let (summary, _) = stream(vec![paced(&[&ends, DONE], 0), streams()]);
+    assert_eq!(summary.end, StreamEnd::Complete(Reason::Fallback));
+    let ends = said("{}", r#"{"type":"stop","matched":1}"#);
+    let (summary, client) = stream(vec![paced(&[&chunk("hi"), &ends, DONE], 0)]);
+    assert_eq!(summary.end, StreamEnd::Complete(Reason::Ok));
+    assert_eq!(client.text, format!("{}{ends}{DONE}", chunk("hi")));
+}
+
+#[test]
+fn thoughts_alone_are_no_answer_that_only_lacks_its_end() {
+    let usage =
+        "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1}}\n\n";
+    let thought = said(r#"{"reasoning_content":"hm"}"#, "\"stop\"");
+    let mut script = paced(&[&thought], 0);
+    script.extend([
+        text(usage),
+        Step::Wait(seconds(7)),
+        text(&chunk("hi")),
+        text(STOP),
+        text(DONE),
+    ]);
+    let (summary, client) = stream(vec![script]);
+    assert_eq!(summary.end, StreamEnd::Complete(Reason::Ok));
+    assert!(client.text.contains("\"hi\""), "{}", client.text);
+}
+
+#[test]
+fn that_stream_options_are_refused_is_learnt_from_what_serves_without_alone() {
+    let quoting = vec![
+        Step::Head(400, JSON),
+        text(r#"{"error":{"message":"cannot answer: what are stream_options?"}}"#),
+    ];
+    let body = r#"{"model":"m","stream":true}"#;
+    let sender = ScriptedSender::new(vec![quoting.clone(), quoting, streams()]);
+    let clock = sender.clock.clone();
+    with_call(&sender, "", body, Operation::ChatCompletions, |call| {
+        for (round, ends_well) in [(0, false), (1, true)] {
+            let mut client = Client {
+                clock: clock.clone(),
+                ..Client::default()
+            };
+            let summary = run(&clock, call.stream(&mut client));
+            assert_eq!(
+                summary.end == StreamEnd::Complete(Reason::Ok),
+                ends_well,
+                "{round}: {:?}",
+                summary.end
+            );
+        }
+    });
+    let asked: Vec<bool> = sender
+        .requests
+        .borrow()
+        .iter()
+        .map(|request| String::from_utf8_lossy(&request.body).contains("include_usage"))
+        .collect();
+    assert_eq!(asked, [true, false, true]);
+}
+
+#[test]
+fn stream_options_that_say_nothing_are_taken_back_too() {
+    for nothing in ["null", "{}"] {
+        let body = format!(r#"{{"model":"m","stream":true,"stream_options":{nothing}}}"#);
+        let refusal = vec![
+            Step::Head(400, JSON),
+            text(r#"{"error":{"message":"Unknown field stream_options"}}"#),
+        ];
+        let (summary, _, sender) = stream_with(vec![refusal, streams()], &body, Client::default());
+        assert_eq!(summary.end, StreamEnd::Complete(Reason::Ok), "{nothing}");
+        let requests = sender.requests.borrow();
+        let last = String::from_utf8_lossy(&requests[1].body);
+        assert!(!last.contains("stream_options"), "{last}");
+    }
 }

@@ -12,6 +12,7 @@ mod complete;
 mod ends;
 mod odd_json;
 mod scripted;
+mod secrets_in_errors;
 mod streams;
 mod told_errors;
 

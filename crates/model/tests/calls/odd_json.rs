@@ -62,6 +62,8 @@ fn what_says_nothing_is_passed_over() {
         "data: \"ping\"\n\n",
         "data: 1\n\n",
         "data: {}\n\n",
+        "data: {\"choices\":null}\n\n",
+        "data: {\"choices\":5}\n\n",
         "data: []\n\n",
         "event: ping\ndata: {\"type\":\"ping\"}\n\n",
         "event: ping\n\n",
@@ -240,4 +242,36 @@ fn a_web_page_is_told_with_its_likely_cause() {
         told.contains("busy, come back") && told.contains("text/plain"),
         "{told}"
     );
+}
+
+#[test]
+fn what_only_clients_mind_little_is_minded_little() {
+    let mark = "\u{feff}";
+    for kind in [JSON, SSE] {
+        let marked = vec![Step::Head(200, kind), text(&format!("{mark}{ANSWER}"))];
+        let (completed, _) = complete(vec![marked.clone()], "");
+        assert_eq!(completed.answer.reason, Reason::Ok);
+        assert_eq!(&*completed.answer.body, ANSWER.as_bytes());
+        let (summary, _) = stream(vec![marked]);
+        assert_eq!(summary.end, StreamEnd::Complete(Reason::Ok));
+    }
+    let script = vec![
+        Step::Head(200, SSE),
+        text(&chunk("hi")),
+        text("data: [DONE]</s>\n\n"),
+    ];
+    let (summary, client) = stream(vec![script]);
+    assert_eq!(summary.end, StreamEnd::Complete(Reason::Ok));
+    assert_eq!(client.text, format!("{}{DONE}", chunk("hi")));
+}
+
+#[test]
+fn a_document_that_is_too_large_for_a_stream_says_so() {
+    let large = ANSWER.replace("hi", &"x".repeat(5 << 20));
+    let (summary, _) = stream(vec![vec![Step::Head(200, JSON), text(&large)]]);
+    let StreamEnd::Refused(answer) = summary.end else {
+        panic!("{:?}", summary.end);
+    };
+    let told = String::from_utf8_lossy(&answer.body);
+    assert!(told.contains("4 MiB"), "{told}");
 }

@@ -3,7 +3,7 @@
 use crate::*;
 
 /// Forms of one error, and the words by which a client must know it.
-const FORMS: [(&str, &str); 16] = [
+const FORMS: [(&str, &str); 22] = [
     ("data: {\"error\":{\"message\":\"x y\"}}\n\n", "x y"),
     ("data: {\"error\":\"x y\"}\n\n", "x y"),
     (
@@ -38,6 +38,24 @@ const FORMS: [(&str, &str); 16] = [
         "data: {\"choices\":[{\"index\":0,\"delta\":{},\"error\":{\"message\":\"x y\"}}]}\n\n",
         "x y",
     ),
+    (
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"error\":{\"message\":\"x y\"}}}]}\n\n",
+        "x y",
+    ),
+    ("[{\"error\":{\"message\":\"x y\"}}]\n\n", "x y"),
+    (" {\"error\":{\"message\":\"x y\"}}\n\n", "x y"),
+    (
+        "data: {\"error\":{\"message\":\"x y\"},\"usage\":{\"prompt_tokens\":1}}\n\n",
+        "x y",
+    ),
+    (
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\"}}],\"base_resp\":{\"status_code\":1013,\"status_msg\":\"x y\"}}\n\n",
+        "x y",
+    ),
+    (
+        "data: {\"status\":\"error\",\"message\":\"x y\"}\n\n",
+        "x y",
+    ),
 ];
 
 #[test]
@@ -70,7 +88,8 @@ fn before_text_the_next_target_serves_or_those_are_the_words() {
         let (summary, client) = stream(vec![script.clone(), streams()]);
         assert_eq!(summary.end, StreamEnd::Complete(Reason::Fallback), "{form}");
         assert_eq!(client.text, streamed_text(), "{form}");
-        let (summary, _) = stream(vec![script.clone(), script]);
+        // A rate limit is tried more often than a failure.
+        let (summary, _) = stream(vec![script; 4]);
         let StreamEnd::Refused(answer) = summary.end else {
             panic!("{form}: {:?}", summary.end);
         };
@@ -83,7 +102,7 @@ fn before_text_the_next_target_serves_or_those_are_the_words() {
         let script = vec![Step::Head(200, SSE), text(ROLE), text(form), text(DONE)];
         let (completed, _) = complete(vec![script.clone(), answers()], "");
         assert_eq!(completed.answer.reason, Reason::Fallback, "{form}");
-        let (completed, _) = complete(vec![script.clone(), script], "");
+        let (completed, _) = complete(vec![script; 4], "");
         let told = String::from_utf8_lossy(&completed.answer.body);
         assert!(told.contains(words), "{form}: {told}");
     }
@@ -126,6 +145,14 @@ fn a_coded_error_goes_the_way_of_a_status() {
         ),
         (r#"{"message":"m"}"#, 502, "502"),
         (r#"{"code":7,"message":"m"}"#, 502, "502"),
+        // Names without a status: Model Studio, Zhipu.
+        (r#"{"code":"InvalidParameter","message":"m"}"#, 400, "400"),
+        (
+            r#"{"code":"Throttling.RateQuota","message":"m"}"#,
+            429,
+            "429",
+        ),
+        (r#"{"code":"1302","message":"m"}"#, 429, "429"),
     ] {
         let in_stream = vec![
             Step::Head(200, SSE),
@@ -198,5 +225,32 @@ fn codes_that_say_that_all_is_well_are_no_errors() {
         ];
         let (summary, _) = stream(vec![script]);
         assert_eq!(summary.end, StreamEnd::Complete(Reason::Ok), "{beside}");
+    }
+}
+
+#[test]
+fn notices_are_no_errors() {
+    for (notice, place) in [
+        ("data: {\"message\":\"m\",\"status\":\"finished\"}\n\n", 3),
+        ("data: {\"message\":\"m\",\"status\":\"running\"}\n\n", 1),
+        ("data: {\"choices\":[],\"detail\":\"warming up\"}\n\n", 1),
+        ("data: {\"detail\":\"bye\"}\n\n", 3),
+        ("data: [PING]\n\n", 2),
+        ("data: ping 12\n\n", 2),
+        (
+            "data: {\"error\":{\"message\":\"\",\"code\":null},\"choices\":[]}\n\n",
+            2,
+        ),
+    ] {
+        let mut script = vec![
+            Step::Head(200, SSE),
+            text(&chunk("hi")),
+            text(STOP),
+            text(DONE),
+        ];
+        script.insert(place, text(notice));
+        let (summary, client) = stream(vec![script]);
+        assert_eq!(summary.end, StreamEnd::Complete(Reason::Ok), "{notice}");
+        assert!(client.text.ends_with(DONE), "{notice}: {}", client.text);
     }
 }
