@@ -78,10 +78,17 @@ fn lacking(missing: &[&str], empty: &[&str]) -> String {
     };
     let mut text = String::new();
     if !missing.is_empty() {
-        text = format!("gateway.yaml needs values that are not given: {}", quoted(missing));
+        text = format!(
+            "gateway.yaml needs values that are not given: {}",
+            quoted(missing)
+        );
     }
     if !empty.is_empty() {
-        let separator = if text.is_empty() { "gateway.yaml needs values that are" } else { "; and these are" };
+        let separator = if text.is_empty() {
+            "gateway.yaml needs values that are"
+        } else {
+            "; and these are"
+        };
         text = format!("{text}{separator} empty: {}", quoted(empty));
     }
     format!(
@@ -107,9 +114,15 @@ mod tests {
         let both = of(form, &[("secrets", r#"{"key":"k"}"#), ("redis_url", "")]).unwrap();
         assert_eq!(both.get("key").map(String::as_str), Some("k"));
         let missing = of(form, &[]).unwrap_err();
-        assert!(missing.contains("not given: `key`, `redis_url`"), "{missing}");
+        assert!(
+            missing.contains("not given: `key`, `redis_url`"),
+            "{missing}"
+        );
         let empty = of(form, &[("key", " \n"), ("redis_url", "")]).unwrap_err();
-        assert!(empty.contains("empty: `key`") && !empty.contains("redis_url"), "{empty}");
+        assert!(
+            empty.contains("empty: `key`") && !empty.contains("redis_url"),
+            "{empty}"
+        );
         let wrong = of(form, &[("secrets", "{\"key\": 7}")]).unwrap_err();
         assert!(wrong.contains("line 1, column"), "{wrong}");
         assert!(of("{}", &[]).unwrap().is_empty());

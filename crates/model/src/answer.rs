@@ -108,6 +108,8 @@ pub(crate) enum Told {
     HostNotAllowed,
     /// There was no room for the answer.
     NoRoom,
+    /// There was no connection to spare.
+    NoConnection,
     /// Nothing that the client could use.
     Nothing,
 }
@@ -143,6 +145,10 @@ impl AttemptFailure {
                     upstream.origin()
                 )),
                 ..Self::told(error.into(), Told::HostNotAllowed)
+            },
+            SendError::ConnectionLimit => Self {
+                detail: Some(error.to_string()),
+                ..Self::told(error.into(), Told::NoConnection)
             },
             _ => Self {
                 detail: Some(error.to_string()),
@@ -216,6 +222,9 @@ impl AttemptFailure {
             ),
             Told::NoRoom => CallAnswer::overloaded(
                 "The gateway has too many large answers at once. Try again in a moment.",
+            ),
+            Told::NoConnection => CallAnswer::overloaded(
+                "The gateway has as many connections open as it may. Try again in a moment.",
             ),
             Told::Nothing => CallAnswer::error(
                 status,

@@ -160,7 +160,8 @@ fn check_hosts(config: &GatewayConfig, manifest: &Manifest, writes: bool) -> any
             "{file}: error: allowed_outbound_hosts lacks hosts that the configuration sends to; add these lines, or let `spillway check --write-hosts` do it (the embedded host needs none of them: --embedded){lines}"
         );
     }
-    let text = std::fs::read_to_string(&manifest.path).with_context(|| format!("{file} cannot be read"))?;
+    let text = std::fs::read_to_string(&manifest.path)
+        .with_context(|| format!("{file} cannot be read"))?;
     write_if_changed(&manifest.path, &with_hosts(&text, &missing)?)?;
     notice(&format!("{file}: these lines were added{lines}"));
     Ok(())

@@ -66,7 +66,9 @@ fn filled_in(text: &str, variable: impl Fn(&str) -> Option<String>) -> anyhow::R
 /// A variable's value, where a component finds it.
 pub(super) fn variable(
     name: &str,
-    given: &[(String, String)], manifest: Option<&Manifest>) -> Option<String> {
+    given: &[(String, String)],
+    manifest: Option<&Manifest>,
+) -> Option<String> {
     let given = given.iter().rev().find(|(known, _)| known == name);
     given
         .map(|(_, value)| value.clone())

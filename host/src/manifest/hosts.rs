@@ -32,7 +32,10 @@ pub fn with_hosts(text: &str, missing: &BTreeMap<&str, Vec<String>>) -> anyhow::
 
 /// As the last one stands: on a line of its own, or beside it.
 fn push(hosts: &mut Array, entry: &str) {
-    let last = hosts.iter().last().and_then(|last| last.decor().prefix()?.as_str().map(str::to_owned));
+    let last = hosts
+        .iter()
+        .last()
+        .and_then(|last| last.decor().prefix()?.as_str().map(str::to_owned));
     // The first of a list on one line has no space before it.
     let prefix = match last {
         Some(prefix) if prefix.contains('\n') => {
@@ -55,7 +58,10 @@ mod tests {
     fn entries_are_added_and_comments_stay() {
         let text = "# mine\n[component.a]\nsource = \"a.wasm\" # here\nallowed_outbound_hosts = [\n    # Dify\n    \"http://api:5001\",\n]\n\n[component.b]\nallowed_outbound_hosts = [\"http://b\"]\n\n[component.c]\nsource = \"c\"\n";
         let missing = BTreeMap::from([
-            ("a", vec!["http://web:3000".to_owned(), "http://more".to_owned()]),
+            (
+                "a",
+                vec!["http://web:3000".to_owned(), "http://more".to_owned()],
+            ),
             ("b", vec!["http://c".to_owned()]),
             ("c", vec!["http://d".to_owned()]),
         ]);

@@ -141,7 +141,11 @@ fn check_prints_the_hosts_that_the_manifest_lacks() -> Result<()> {
         // The embedded host grants them by itself; for Spin they are written down.
         let embedded = spillway(directory.path(), &["check", "gateway.yaml", "--embedded"]).await?;
         assert_eq!(embedded.code, Some(0), "{}", embedded.everything());
-        let written = spillway(directory.path(), &["check", "gateway.yaml", "--write-hosts"]).await?;
+        let written = spillway(
+            directory.path(),
+            &["check", "gateway.yaml", "--write-hosts"],
+        )
+        .await?;
         assert_eq!(written.code, Some(0), "{}", written.everything());
         let again = spillway(directory.path(), &["check", "gateway.yaml"]).await?;
         assert_eq!(again.code, Some(0), "{}", again.everything());

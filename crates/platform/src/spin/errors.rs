@@ -28,8 +28,8 @@ fn general(code: &ErrorCode) -> SendError {
     match code {
         ErrorCode::HttpRequestDenied => SendError::HostNotAllowed,
         ErrorCode::ConnectionTimeout => SendError::ConnectTimeout,
+        ErrorCode::ConnectionLimitReached => SendError::ConnectionLimit,
         ErrorCode::ConnectionRefused
-        | ErrorCode::ConnectionLimitReached
         | ErrorCode::DnsError(_)
         | ErrorCode::DnsTimeout
         | ErrorCode::DestinationNotFound
@@ -52,7 +52,6 @@ fn general(code: &ErrorCode) -> SendError {
 fn words(code: &ErrorCode) -> String {
     let told = match code {
         ErrorCode::ConnectionRefused => "it was refused",
-        ErrorCode::ConnectionLimitReached => "the host allows no more connections at once",
         ErrorCode::DnsTimeout => "its name was not resolved in time",
         ErrorCode::DestinationNotFound | ErrorCode::DestinationUnavailable => "nobody is there",
         ErrorCode::DestinationIpProhibited | ErrorCode::DestinationIpUnroutable => {
