@@ -87,16 +87,10 @@ impl PoolStates {
         let entries: Vec<SharedEntry> = read_pool(&texts)
             .into_iter()
             .filter_map(|entry| {
-                // Older releases write no time.
-                let (state, since) = entry.state.split_once(' ').unzip();
-                let since = since.and_then(|since| since.parse().ok());
-                let since = since.map(Duration::from_millis);
                 Some(SharedEntry {
                     subject: Subject::of_field(&entry.name)?,
-                    state: SharedState::of_str(state.unwrap_or(&entry.state))?,
-                    age: since.map_or(Duration::ZERO, |since| {
-                        SpinClock.since_1970().saturating_sub(since)
-                    }),
+                    state: SharedState::of_str(&entry.state)?,
+                    age: Duration::from_millis(entry.age_ms),
                     rest: Duration::from_millis(entry.rest_ms),
                 })
             })
@@ -146,11 +140,9 @@ impl PoolStates {
         };
         spin::spawn(async move {
             let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-            let since = milliseconds(SpinClock.since_1970());
             let to = transition
                 .to
-                .map(|(state, time)| (format!("{} {since}", state.as_str()), milliseconds(time)));
-            let to = to.as_ref().map(|(state, time)| (state.as_str(), *time));
+                .map(|(state, time)| (state.as_str(), milliseconds(time)));
             let arguments =
                 pool_write_arguments(pool.provider(), &transition.subject.field(), to, None);
             if self
