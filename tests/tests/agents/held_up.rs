@@ -6,7 +6,7 @@ use spillway_tests::{
     client::Request,
     run,
     standin::{Behaviour, Reply, StandinDify},
-    until,
+    unless_harsh, until,
 };
 
 /// More than the sockets between take in.
@@ -64,6 +64,9 @@ fn a_client_that_stops_reading_loses_its_place() -> Result<()> {
 /// free only after half a minute.
 #[test]
 fn a_redis_that_was_held_up_keeps_no_place_of_a_call_that_went_on_without_it() -> Result<()> {
+    if !unless_harsh("its connection may be dropped before the given up call has gone out") {
+        return Ok(());
+    }
     run(async {
         let (redis, dify) = (Redis::start().await?, StandinDify::start()?);
         let gateway = Gateway::start(&yaml(&redis, &dify), Options::default()).await?;
