@@ -186,6 +186,11 @@ pub(crate) fn not_forwarded(
                 "The service `{service}` cannot be reached. It may be restarting: try again in a moment."
             ),
         ),
+        SendError::ConnectionLimit => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            Reason::Overloaded,
+            "The gateway has as many connections open as it may. Try again in a moment.".to_owned(),
+        ),
         SendError::FirstByteTimeout | SendError::BetweenBytesTimeout => (
             StatusCode::GATEWAY_TIMEOUT,
             Reason::UpstreamTimeout,

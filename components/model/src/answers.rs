@@ -186,6 +186,11 @@ pub(crate) fn not_forwarded(error: &ForwardError, origin: &str) -> CallAnswer {
             Reason::UpstreamRefused,
             "The provider could not be reached. Try again later.".to_owned(),
         ),
+        ForwardError::Send(SendError::ConnectionLimit) => {
+            return CallAnswer::overloaded(
+                "The gateway has as many connections open as it may. Try again in a moment.",
+            );
+        }
         ForwardError::Send(SendError::FirstByteTimeout | SendError::BetweenBytesTimeout) => (
             StatusCode::GATEWAY_TIMEOUT,
             Reason::UpstreamTimeout,

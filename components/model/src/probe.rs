@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use spillway_failover::{Failure, Pool, ProbeKind, Probed, Way};
-use spillway_model::{tells_of_a_dead_key, unpacked_error};
+use spillway_model::{tells_of_a_dead_key, tells_of_missing_rights, unpacked_error};
 use spillway_platform::spin::{SpinClock, SpinSender};
 use spillway_platform::{
     Clock, Headers, InboundResponse, IncomingBody, OutboundRequest, Sender, Timeouts,
@@ -48,10 +48,11 @@ pub(crate) async fn probe(instance: &'static Instance, pool: Arc<Pool>, way: Way
     }
 }
 
-/// What an answer tells. Some vendors say of a dead key with 400 that it is none.
+/// What an answer tells. Some vendors say of a dead key with 400 that it is none, and of a key that may not see the list
+/// with 401 what it lacks.
 async fn found_in<B: IncomingBody>(mut response: InboundResponse<B>) -> Probed {
     let status = response.status.as_u16();
-    if status != 400 && status != 422 {
+    if !matches!(status, 400 | 401 | 422) {
         return Probed::of_status(status);
     }
     let mut words = BytesMut::new();
@@ -61,7 +62,9 @@ async fn found_in<B: IncomingBody>(mut response: InboundResponse<B>) -> Probed {
         words.extend_from_slice(&piece);
     }
     let words = unpacked_error(&response.headers, words.freeze(), MAX_WORDS_BYTES);
-    if tells_of_a_dead_key(status, &words) {
+    if tells_of_missing_rights(&words) {
+        Probed::Forbidden
+    } else if tells_of_a_dead_key(status, &words) {
         Probed::Refused
     } else {
         Probed::of_status(status)

@@ -28,7 +28,7 @@ pub enum Failure {
     DeadKey(u16),
     /// Nothing is left on the key's account, though the status says something else; with that status.
     NoCredit(u16),
-    /// The gateway had no room for the answer.
+    /// The gateway had no room for the answer, or no connection to spare.
     NoRoom,
     /// The answer, or an event of it, is larger than the gateway reads. It would be again.
     TooLarge,
@@ -135,6 +135,7 @@ impl From<&SendError> for Failure {
         match error {
             SendError::HostNotAllowed => Self::HostNotAllowed,
             SendError::Connect(_) | SendError::ConnectTimeout => Self::ConnectError,
+            SendError::ConnectionLimit => Self::NoRoom,
             SendError::FirstByteTimeout | SendError::BetweenBytesTimeout => Self::Timeout,
             SendError::Reset(_) | SendError::Other(_) => Self::Reset,
         }

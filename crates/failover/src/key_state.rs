@@ -98,6 +98,8 @@ struct Aside {
     why: Why,
     since: Duration,
     until: Duration,
+    /// So long it may hold for others, too, where a second consumer found the same. No other instance begins it anew.
+    until_for_all: Duration,
     shared_since: Option<Duration>,
 }
 
@@ -177,10 +179,7 @@ impl KeyState {
                 .consumers
                 .values()
                 .filter(|aside| aside.is_cooling(now));
-            let found = cooling.map(|aside| {
-                let most = aside.since.saturating_add(LONGEST_COOLING_FOR_ALL);
-                (aside.since, aside.until.min(most))
-            });
+            let found = cooling.map(|aside| (aside.since, aside.until_for_all));
             agreed_until(found, self.last_served).filter(|until| now < *until)
         };
         own.map(|own| own.until).or_else(agreed)
@@ -220,6 +219,7 @@ impl KeyState {
             why,
             since: now,
             until: now.saturating_add(time),
+            until_for_all: now.saturating_add(time.min(LONGEST_COOLING_FOR_ALL)),
             shared_since: None,
         };
         self.consumers.insert(consumer.to_owned(), aside);

@@ -43,6 +43,8 @@ pub struct SharedEntry {
     pub state: SharedState,
     /// How much longer.
     pub rest: Duration,
+    /// How long it has been so.
+    pub age: Duration,
 }
 
 /// A change that other instances should know of.

@@ -81,10 +81,15 @@ pub(crate) fn class(method: &http::Method, path: &str) -> Class {
 /// Whether a request for `/socket.io/` is one of Engine.IO's transport by WebSocket, and not of its long polling, which
 /// is plain HTTP. The field alone does not tell: newer runtimes keep it to themselves.
 pub fn asks_for_websocket(request: &RequestHead) -> bool {
-    request.headers.contains("upgrade")
-        || request
-            .query()
-            .is_some_and(|query| query.split('&').any(|pair| pair == "transport=websocket"))
+    let upgrades = request.headers.all("upgrade");
+    let is_websocket = |value: &[u8]| {
+        let mut names = value.split(|byte| *byte == b',');
+        names.any(|name| name.trim_ascii().eq_ignore_ascii_case(b"websocket"))
+    };
+    let is_named = |query: &str| query.split('&').any(|pair| pair == "transport=websocket");
+    // RFC 6455, section 4.1: a handshake is a GET.
+    request.method == http::Method::GET
+        && (upgrades.into_iter().any(is_websocket) || request.query().is_some_and(is_named))
 }
 
 #[cfg(test)]
@@ -146,13 +151,13 @@ mod tests {
 
     #[test]
     fn a_websocket_is_told_from_polling() {
-        let asks = |query: &str, upgrade: Option<&str>| {
+        let asks_by = |method: http::Method, query: &str, upgrade: Option<&str>| {
             let mut headers = spillway_platform::Headers::default();
             if let Some(value) = upgrade {
                 headers.append("upgrade", value);
             }
             asks_for_websocket(&RequestHead {
-                method: http::Method::GET,
+                method,
                 scheme: "http".to_owned(),
                 authority: "a".to_owned(),
                 path_and_query: format!("/socket.io/{query}"),
@@ -160,6 +165,14 @@ mod tests {
                 peer: None,
             })
         };
+        let asks = |query: &str, upgrade| asks_by(http::Method::GET, query, upgrade);
+        assert!(!asks_by(
+            http::Method::POST,
+            "?transport=polling",
+            Some("websocket")
+        ));
+        assert!(!asks("?EIO=4&transport=polling", Some("h2c")));
+        assert!(asks("?EIO=4&transport=polling", Some("h2c, WebSocket")));
         assert!(asks("?EIO=4&transport=websocket", None));
         assert!(asks("?EIO=4&transport=polling", Some("websocket")));
         assert!(!asks("?EIO=4&transport=polling", None));

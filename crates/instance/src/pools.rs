@@ -90,6 +90,7 @@ impl PoolStates {
                 Some(SharedEntry {
                     subject: Subject::of_field(&entry.name)?,
                     state: SharedState::of_str(&entry.state)?,
+                    age: Duration::from_millis(entry.age_ms),
                     rest: Duration::from_millis(entry.rest_ms),
                 })
             })

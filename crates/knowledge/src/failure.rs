@@ -118,6 +118,9 @@ impl Failure {
                 Reason::UpstreamTimeout,
                 ErrorCode::BackendTimeout,
             ),
+            Self::Send(SendError::ConnectionLimit) => {
+                error(StatusCode::SERVICE_UNAVAILABLE, Reason::Overloaded)
+            }
             Self::Busy(_) => error(StatusCode::SERVICE_UNAVAILABLE, Reason::UpstreamStatus),
             Self::Unreadable(_) => error(NOT_AGAIN, Reason::UpstreamError),
             Self::Invalid(_) | Self::UnknownKnowledge | Self::KeyRefused | Self::Rejected(_) => {
@@ -143,6 +146,10 @@ impl Failure {
                 format!(
                     "The gateway may not reach {origin}. Add \"{origin}\" to `allowed_outbound_hosts` of the component `rag` in spin.toml and restart."
                 )
+            }
+            Self::Send(SendError::ConnectionLimit) => {
+                "The gateway has as many connections open as it may. Try again in a moment."
+                    .to_owned()
             }
             Self::Send(SendError::Connect(_)) => {
                 "There is no connection to the knowledge engine. Try again later.".to_owned()

@@ -108,6 +108,8 @@ pub(crate) enum Told {
     HostNotAllowed(String),
     /// There was no room for the answer.
     NoRoom,
+    /// There was no connection to spare.
+    NoConnection,
     /// Nothing that the client could use.
     Nothing,
 }
@@ -137,6 +139,7 @@ impl AttemptFailure {
     pub(crate) fn of_send(error: &SendError, upstream: &Upstream) -> Self {
         let told = match error {
             SendError::HostNotAllowed => Told::HostNotAllowed(upstream.origin()),
+            SendError::ConnectionLimit => Told::NoConnection,
             _ => Told::Nothing,
         };
         Self {
@@ -212,6 +215,9 @@ impl AttemptFailure {
             ),
             Told::NoRoom => CallAnswer::overloaded(
                 "The gateway has too many large answers at once. Try again in a moment.",
+            ),
+            Told::NoConnection => CallAnswer::overloaded(
+                "The gateway has as many connections open as it may. Try again in a moment.",
             ),
             Told::Nothing => CallAnswer::error(
                 status,

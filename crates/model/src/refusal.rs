@@ -30,6 +30,19 @@ pub(crate) fn failure_within_success(error: &UpstreamError) -> Failure {
     }
 }
 
+/// Whether an error speaks of what a key may not do, and not of the key: OpenAI answers so with 401 and with 403 for keys
+/// with restricted rights ("Missing scopes: api.model.read").
+pub fn tells_of_missing_rights(body: &[u8]) -> bool {
+    const SIGNS: [&str; 4] = [
+        "missing scope",
+        "insufficient permission",
+        "insufficient scope",
+        "not have permission",
+    ];
+    let message = UpstreamError::read(body).map(|error| error.message().to_lowercase());
+    message.is_some_and(|message| SIGNS.iter().any(|sign| message.contains(sign)))
+}
+
 /// What an error is about counts more than its status: providers answer a prompt that is too long with anything from 400
 /// to 500, and a dead key with 400.
 fn classified(status: u16, error: &UpstreamError) -> Failure {
@@ -92,6 +105,24 @@ fn status_by_name(error: &UpstreamError) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_key_may_not_do_is_told_from_a_key_that_is_none() {
+        for (body, expected) in [
+            (
+                r#"{"error":{"message":"You have insufficient permissions for this operation. Missing scopes: api.model.read.","type":"invalid_request_error","param":null,"code":null}}"#,
+                true,
+            ),
+            (
+                r#"{"error":{"message":"Incorrect API key provided: sk-x."}}"#,
+                false,
+            ),
+            ("missing scopes", false),
+            ("", false),
+        ] {
+            assert_eq!(tells_of_missing_rights(body.as_bytes()), expected, "{body}");
+        }
+    }
 
     #[test]
     fn providers_words_are_understood() {

@@ -119,6 +119,9 @@ pub enum SendError {
     /// No connection in time.
     #[error("no connection in time")]
     ConnectTimeout,
+    /// The runtime opens no more connections: nobody's fault that is called.
+    #[error("the gateway has as many connections open as it may")]
+    ConnectionLimit,
     /// No head in time.
     #[error("no answer in time")]
     FirstByteTimeout,

@@ -1,7 +1,7 @@
 //! What instances tell each other of a provider's endpoints and keys: one hash a provider.
 
-/// Reads a provider's hash; arguments are [`pool_read_arguments`]'. Answers name, state and the milliseconds that are
-/// left, in turn.
+/// Reads a provider's hash; arguments are [`pool_read_arguments`]'. Answers name, state, the milliseconds that are left,
+/// and those since when, in turn.
 pub const POOL_READ_V1: &str = include_str!("pool_read_v1.lua");
 
 /// Changes one entry; arguments are [`pool_write_arguments`]'. Answers 1.
@@ -19,6 +19,8 @@ pub struct PoolEntry {
     pub state: String,
     /// How much longer, in milliseconds.
     pub rest_ms: u64,
+    /// How long it has been so, in milliseconds.
+    pub age_ms: u64,
 }
 
 /// What `EVAL` gets after [`POOL_READ_V1`]. `now_ms` is for tests; `None` has the script ask Redis for the time.
@@ -49,12 +51,13 @@ pub fn pool_write_arguments(
 /// another release.
 pub fn read_pool(answer: &[String]) -> Vec<PoolEntry> {
     answer
-        .chunks_exact(3)
+        .chunks_exact(4)
         .filter_map(|entry| match entry {
-            [name, state, rest] => Some(PoolEntry {
+            [name, state, rest, age] => Some(PoolEntry {
                 name: name.clone(),
                 state: state.clone(),
                 rest_ms: rest.parse().ok()?,
+                age_ms: age.parse().ok()?,
             }),
             _ => None,
         })

@@ -12,11 +12,13 @@ end
 local entries = redis.call('HGETALL', KEYS[1])
 local answer = {}
 for i = 1, #entries, 2 do
-  local state, ends = string.match(entries[i + 1], '^(%a+):(%d+)$')
+  -- Older releases write no time since when.
+  local state, ends, since = string.match(entries[i + 1], '^(%a+):(%d+):?(%d*)$')
   if state and tonumber(ends) > now then
     answer[#answer + 1] = entries[i]
     answer[#answer + 1] = state
     answer[#answer + 1] = string.format('%d', tonumber(ends) - now)
+    answer[#answer + 1] = string.format('%d', math.max(0, now - (tonumber(since) or now)))
   end
 end
 return answer

@@ -17,18 +17,18 @@ if ARGV[3] == '' then
 else
   local ends = now + tonumber(ARGV[4])
   local known = redis.call('HGET', KEYS[1], ARGV[2])
-  local known_state, known_end = string.match(known or '', '^(%a+):(%d+)$')
+  local known_state, known_end = string.match(known or '', '^(%a+):(%d+)')
   local holds = known_state and tonumber(known_end) > now
   -- A key that is out is not put back by news that it is limited, which may be older.
   if not (holds and known_state == 'out' and ARGV[3] ~= 'out')
     and not (holds and known_state == ARGV[3] and tonumber(known_end) >= ends) then
-    redis.call('HSET', KEYS[1], ARGV[2], string.format('%s:%d', ARGV[3], ends))
+    redis.call('HSET', KEYS[1], ARGV[2], string.format('%s:%d:%d', ARGV[3], ends, now))
   end
 end
 local last = 0
 local entries = redis.call('HGETALL', KEYS[1])
 for i = 1, #entries, 2 do
-  local ends = tonumber(string.match(entries[i + 1], ':(%d+)$') or '0')
+  local ends = tonumber(string.match(entries[i + 1], '^%a+:(%d+)') or '0')
   if ends <= now then
     redis.call('HDEL', KEYS[1], entries[i])
   elseif ends > last then

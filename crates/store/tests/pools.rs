@@ -23,7 +23,14 @@ fn write(connection: &mut Connection, name: &str, to: Option<(&str, u64)>, now_m
         .unwrap();
 }
 
+/// All of them, their ages as 0.
 fn read(connection: &mut Connection, now_ms: Option<u64>) -> Vec<PoolEntry> {
+    let entries = read_with_ages(connection, now_ms);
+    let without = |entry| PoolEntry { age_ms: 0, ..entry };
+    entries.into_iter().map(without).collect()
+}
+
+fn read_with_ages(connection: &mut Connection, now_ms: Option<u64>) -> Vec<PoolEntry> {
     let answer: Vec<String> = redis::cmd("EVAL")
         .arg(POOL_READ_V1)
         .arg(pool_read_arguments("openai", now_ms))
@@ -39,7 +46,44 @@ fn entry(name: &str, state: &str, rest_ms: u64) -> PoolEntry {
         name: name.to_owned(),
         state: state.to_owned(),
         rest_ms,
+        age_ms: 0,
     }
+}
+
+#[test]
+fn an_entry_says_since_when_it_holds() {
+    let server = RedisServer::start();
+    let connection = &mut server.connect();
+    let now = 1_800_000_000_000;
+    let age = |connection: &mut Connection, now| {
+        let entries = read_with_ages(connection, Some(now));
+        entries.first().map(|entry| entry.age_ms)
+    };
+    write(connection, "key k", Some(("cooling", 90_000)), Some(now));
+    assert_eq!(age(connection, now + 61_000), Some(61_000));
+    // Found again, and no news.
+    write(
+        connection,
+        "key k",
+        Some(("cooling", 1_000)),
+        Some(now + 61_000),
+    );
+    assert_eq!(age(connection, now + 61_000), Some(61_000));
+    write(
+        connection,
+        "key k",
+        Some(("cooling", 90_000)),
+        Some(now + 61_000),
+    );
+    assert_eq!(age(connection, now + 61_000), Some(0));
+    // As an older release has written it.
+    redis::cmd("HSET")
+        .arg("spillway:{pool:openai}:v1")
+        .arg("key k")
+        .arg(format!("cooling:{}", now + 90_000))
+        .exec(connection)
+        .unwrap();
+    assert_eq!(age(connection, now + 61_000), Some(0));
 }
 
 #[test]

@@ -67,7 +67,7 @@ impl Signals {
     }
 
     /// The next one that ends the process.
-    async fn next(&mut self) {
+    pub(super) async fn next(&mut self) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,

@@ -373,10 +373,23 @@ fn banner(application: &Application, server: &Server, took: Duration) -> String 
 
 pub(super) fn run(arguments: UpArguments) -> anyhow::Result<ExitCode> {
     on_threads(async {
+        let starting = tokio::spawn(end_where_stopped(Signals::new()?));
         let running = arguments.start().await?;
+        starting.abort();
         Destination::Stdout.write(running.banner.as_bytes());
         running.until_stopped().await
     })
+}
+
+/// A process that is told to stop while it starts ends there and then, and takes no other one's place.
+async fn end_where_stopped(mut signals: Signals) {
+    signals.next().await;
+    notice("Stopped before it served");
+    #[expect(
+        clippy::exit,
+        reason = "what starts compiles for seconds without a turn for anything else"
+    )]
+    std::process::exit(0)
 }
 
 pub(super) fn on_threads(

@@ -18,6 +18,12 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use wasmtime_wasi_http::Error;
 
+/// This process, or the machine, has as many files open as it may.
+const NO_FILES: [i32; 2] = [
+    rustix::io::Errno::MFILE.raw_os_error(),
+    rustix::io::Errno::NFILE.raw_os_error(),
+];
+
 tokio::task_local! {
     /// How long a connection that a request has to wait for may take. The client pool has no other
     /// way to hand it to the connector.
@@ -73,14 +79,27 @@ impl Connector {
         }
     }
 
-    /// Opens a connection. `limit` is for all of it: the name, TCP and TLS.
+    /// Opens a connection. `limit` is for all of it: the name, TCP and TLS; and before that for as long a wait until
+    /// one may be opened, which is nobody's fault that is called.
     async fn connect(self, uri: Uri, limit: Duration) -> Result<UpstreamConnection, Error> {
-        timeout(limit, self.open(uri))
+        let permit = match &self.permits {
+            Some(permits) => {
+                let permit = timeout(limit, Arc::clone(permits).acquire_owned()).await;
+                let permit = permit.ok().and_then(Result::ok);
+                Some(permit.ok_or(Error::ConnectionLimitReached)?)
+            }
+            None => None,
+        };
+        let stream = timeout(limit, self.open(uri))
             .await
-            .map_err(|_| Error::ConnectionTimeout)?
+            .map_err(|_| Error::ConnectionTimeout)??;
+        Ok(UpstreamConnection {
+            stream,
+            _permit: permit,
+        })
     }
 
-    async fn open(self, uri: Uri) -> Result<UpstreamConnection, Error> {
+    async fn open(self, uri: Uri) -> Result<Stream, Error> {
         let uses_tls = uri.scheme() == Some(&http::uri::Scheme::HTTPS);
         let host = uri.host().ok_or(Error::HttpRequestUriInvalid)?;
         // An IPv6 address stands in brackets in a URL, but not elsewhere.
@@ -93,25 +112,17 @@ impl Connector {
             .await
             .map_err(|_| name_error("address not available"))?
             .collect();
-        let permit = match &self.permits {
-            Some(permits) => Some(
-                Arc::clone(permits)
-                    .acquire_owned()
-                    .await
-                    .map_err(|_| Error::ConnectionLimitReached)?,
-            ),
-            None => None,
-        };
         let tcp = TcpStream::connect(addresses.as_slice())
             .await
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::AddrNotAvailable => name_error("address not available"),
+            .map_err(|error| match (error.kind(), error.raw_os_error()) {
+                (io::ErrorKind::AddrNotAvailable, _) => name_error("address not available"),
+                (_, Some(code)) if NO_FILES.contains(&code) => Error::ConnectionLimitReached,
                 _ => Error::ConnectionRefused,
             })?;
         // Head and body of a request leave apart; waiting for the acknowledgement of the first would
         // cost 40 ms.
         let _ = tcp.set_nodelay(self.nodelay);
-        let stream = if uses_tls {
+        Ok(if uses_tls {
             let name = ServerName::try_from(host.to_owned())
                 .map_err(|_| name_error("invalid dns name"))?;
             let tls = self
@@ -122,10 +133,6 @@ impl Connector {
             Stream::Tls(Box::new(TokioIo::new(tls)))
         } else {
             Stream::Plain(TokioIo::new(tcp))
-        };
-        Ok(UpstreamConnection {
-            stream,
-            _permit: permit,
         })
     }
 
@@ -234,5 +241,25 @@ impl Write for UpstreamConnection {
             Stream::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
             Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_waits_for_one_of_the_hosts_own_connections_is_told_so() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri: Uri = format!("http://{}/", listener.local_addr().unwrap())
+            .parse()
+            .unwrap();
+        let connector = Connector::new(Some(1), true);
+        let connect = |limit| connector.clone().connect(uri.clone(), limit);
+        let held = connect(Duration::from_secs(60)).await.unwrap();
+        let refused = connect(Duration::from_millis(1)).await;
+        assert!(matches!(refused, Err(Error::ConnectionLimitReached)));
+        drop(held);
+        assert!(connect(Duration::from_secs(60)).await.is_ok());
     }
 }

@@ -1,10 +1,13 @@
 //! One process takes the place of another: by its listening sockets, and not by SIGHUP.
 
+use std::process::{Command, Stdio};
+
 use anyhow::Result;
+use rustix::process::{Pid, Signal, kill_process};
 use spillway_tests::{
     Gateway, Options,
     client::{End, Request},
-    embedded_only, run,
+    embedded_only, run, spillway_binary,
     standin::{Behaviour, EventStream, Gate, StandinDify},
     until,
 };
@@ -71,6 +74,61 @@ fn another_process_takes_over_without_a_refused_connection() -> Result<()> {
         assert_eq!(new.call(&Request::get("/api/x")).await?.status(), 200);
         Ok(())
     })
+}
+
+#[test]
+fn a_successor_that_is_stopped_while_it_starts_takes_nothing_over() -> Result<()> {
+    if !embedded_only("Spin hands nothing over") {
+        return Ok(());
+    }
+    run(async {
+        let dify = StandinDify::start()?;
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("hand-over");
+        let options = Options::default().arguments(&["--hand-over", &file.to_string_lossy()]);
+        let old = Gateway::start(&yaml(&dify), options).await?;
+        // Without compiled components it starts for seconds.
+        let mut successor = Command::new(spillway_binary()?)
+            .args([
+                "up",
+                "-f",
+                "spin.toml",
+                "--listen",
+                &old.address().to_string(),
+            ])
+            .arg("--state-dir")
+            .arg(folder.path())
+            .arg("--hand-over")
+            .arg(&file)
+            .env_remove("SPILLWAY_CACHE_DIR")
+            .current_dir(old.directory())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let process = Pid::from_child(&successor);
+        let status = format!("/proc/{}/status", successor.id());
+        until("the successor to mind signals", async || {
+            Ok(minds_termination(&std::fs::read_to_string(&status)?).then_some(()))
+        })
+        .await?;
+        kill_process(process, Signal::TERM)?;
+        let ended = until("its end", async || Ok(successor.try_wait()?)).await?;
+        assert_eq!(ended.code(), Some(0));
+        assert_eq!(old.call(&Request::get("/api/x")).await?.status(), 200);
+        assert!(!old.log().contains("taken over"), "{}", old.log());
+        Ok(())
+    })
+}
+
+/// Whether a process has a handler for SIGTERM, the fifteenth signal, by its status (proc(5)).
+fn minds_termination(status: &str) -> bool {
+    let mut fields = status
+        .lines()
+        .filter_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = fields
+        .next()
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    caught.is_some_and(|mask| mask & (1 << 14) != 0)
 }
 
 #[test]

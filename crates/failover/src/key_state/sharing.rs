@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Aside, KeyState, Out, PROBE_EVERY, Why};
-use crate::{ProbeKind, SharedState};
+use super::{Aside, KeyState, LONGEST_COOLING_FOR_ALL, Out, PROBE_EVERY, Why};
+use crate::{ProbeKind, SharedEntry, SharedState};
 
 impl KeyState {
     /// Says that other instances know what has changed.
@@ -27,18 +27,18 @@ impl KeyState {
         &mut self,
         now: Duration,
         read_began: Duration,
-        entries: impl Iterator<Item = (Option<&'e str>, SharedState, Duration)>,
+        entries: impl Iterator<Item = (Option<&'e str>, &'e SharedEntry)>,
     ) {
         let mut out = None;
         let mut told = BTreeMap::new();
-        for (consumer, state, rest) in entries {
-            match (consumer, state) {
-                (None, SharedState::Out) => out = Some(rest),
+        for (consumer, entry) in entries {
+            match (consumer, entry.state) {
+                (None, SharedState::Out) => out = Some(entry.rest),
                 (Some(consumer), SharedState::Cooling) => {
-                    told.insert(consumer, (Why::Cooling, rest));
+                    told.insert(consumer, (Why::Cooling, entry));
                 }
                 (Some(consumer), SharedState::Suspect) => {
-                    told.insert(consumer, (Why::Suspect { is_unknown: true }, rest));
+                    told.insert(consumer, (Why::Suspect { is_unknown: true }, entry));
                 }
                 // Of another release.
                 _ => {}
@@ -50,8 +50,8 @@ impl KeyState {
             !aside.is_over(now)
                 && (told.contains_key(consumer.as_str()) || !is_gone(aside.shared_since))
         });
-        for (consumer, (why, rest)) in told {
-            let until = now.saturating_add(rest);
+        for (consumer, (why, entry)) in told {
+            let until = now.saturating_add(entry.rest);
             let own = self.consumers.get(consumer);
             let is_news = own.is_none_or(|own| match (own.why, why) {
                 (Why::Suspect { .. }, Why::Cooling) => true,
@@ -59,10 +59,12 @@ impl KeyState {
                 _ => own.until < until,
             });
             if is_news {
+                let rest_for_all = LONGEST_COOLING_FOR_ALL.saturating_sub(entry.age);
                 let aside = Aside {
                     why,
-                    since: own.map_or(now, |own| own.since),
+                    since: own.map_or(now.saturating_sub(entry.age), |own| own.since),
                     until,
+                    until_for_all: until.min(now.saturating_add(rest_for_all)),
                     shared_since: Some(now),
                 };
                 self.consumers.insert(consumer.to_owned(), aside);

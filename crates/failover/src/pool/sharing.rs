@@ -44,8 +44,7 @@ impl Pool {
             let own = entries.iter().filter(
                 |entry| matches!(&entry.subject.thing, Thing::Key(other) if *other == key.digest),
             );
-            let told =
-                own.map(|entry| (entry.subject.consumer.as_deref(), entry.state, entry.rest));
+            let told = own.map(|entry| (entry.subject.consumer.as_deref(), entry));
             known.merge(now, read_began, told);
         }
     }

@@ -4,6 +4,7 @@ use super::*;
 
 fn entry(subject: Subject, state: SharedState, rest: u64) -> SharedEntry {
     SharedEntry {
+        age: Duration::ZERO,
         subject,
         state,
         rest: at(rest),
@@ -78,6 +79,40 @@ fn two_consumers_agree_across_instances() {
     };
     pool.report(at(101), "cid", way, Outcome::Served);
     assert!(first(at(101), "cid"));
+}
+
+#[test]
+fn a_minute_for_everybody_is_one_however_many_instances_learn_of_it() {
+    let cooling = |pool: &Pool, age| {
+        let of = |consumer| SharedEntry {
+            age: at(age),
+            ..entry(
+                subject(key_of(pool, 0), Some(consumer)),
+                SharedState::Cooling,
+                3000,
+            )
+        };
+        [of(ANN), of(BOB)]
+    };
+    let serves = |pool: &Pool, now: Duration| {
+        let turns = in_turn_for(pool, now, "cid");
+        turns.contains(&Some(0))
+    };
+    for (age, free_after) in [(0, 60), (50, 10), (61, 0), (2000, 0)] {
+        // An instance that has just begun.
+        let pool = keys();
+        pool.merge(at(0), at(0), &cooling(&pool, age));
+        assert!(serves(&pool, at(free_after)), "{age}");
+        assert_eq!(
+            serves(&pool, at(free_after.saturating_sub(1))),
+            free_after == 0,
+            "{age}"
+        );
+        assert!(
+            !in_turn_for(&pool, at(100), ANN).contains(&Some(0)),
+            "for itself it cools on"
+        );
+    }
 }
 
 #[test]

@@ -171,6 +171,7 @@ fn a_suspect_key_serves_in_need_until_more_is_known() {
 
     pool.report(at(400), ANN, way(0), status(403));
     let entry = SharedEntry {
+        age: Duration::ZERO,
         subject: subject(key_of(&pool, 0), Some(ANN)),
         state: SharedState::Cooling,
         rest: at(5),

@@ -28,8 +28,8 @@ fn general(code: &ErrorCode) -> SendError {
     match code {
         ErrorCode::HttpRequestDenied => SendError::HostNotAllowed,
         ErrorCode::ConnectionTimeout => SendError::ConnectTimeout,
+        ErrorCode::ConnectionLimitReached => SendError::ConnectionLimit,
         ErrorCode::ConnectionRefused
-        | ErrorCode::ConnectionLimitReached
         | ErrorCode::DnsError(_)
         | ErrorCode::DnsTimeout
         | ErrorCode::DestinationNotFound
