@@ -3,7 +3,7 @@
 //! ```text
 //!   a consumer's 429, 402 ──▶ cooling for this consumer; for everybody once two consumers agree
 //!   a consumer's 401, 403 ──▶ suspect for this consumer, a probe at once
-//!                                │ 401: out for everybody
+//!                                │ 401: out for everybody, unless it has just served (see `trust`)
 //!                                │ the list of models: used again, by all
 //!                                │ 403: suspect for a minute more
 //!                                │ anything else: after a 401 suspect for a minute more
@@ -16,12 +16,14 @@
 //! Where a provider has no keys, the same is kept for each of its endpoints, less the probes.
 
 mod sharing;
+mod trust;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::agreement::agreed_until;
 use crate::{Failure, ProbeKind, Probed, SharedState};
+use trust::Trust;
 
 /// A key that the provider did not take is out for so long, unless a probe finds that it is taken again: 30 days, more
 /// than anybody leaves a dead key in a configuration.
@@ -84,6 +86,7 @@ pub(crate) struct KeyState {
     probe: Option<(ProbeKind, Duration)>,
     /// When a probe was sent that has not been answered.
     probed_at: Option<Duration>,
+    trust: Option<Trust>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -279,14 +282,15 @@ impl KeyState {
         if self.is_out(now) {
             return self.vouch(now);
         }
+        let trusted = self.trust_more(now);
         let is_suspect = |own: &Aside| own.why != Why::Cooling;
         if !self.consumers.get(consumer).is_some_and(is_suspect) {
-            return Vec::new();
+            return trusted.into_iter().collect();
         }
         let own = self.consumers.remove(consumer);
         let is_shared = own.is_some_and(|own| own.shared_since.is_some() && !own.is_over(now));
         let change = is_shared.then(|| (Some(consumer.to_owned()), None));
-        change.into_iter().collect()
+        trusted.into_iter().chain(change).collect()
     }
 
     /// Says that an endpoint has served a call without a key: it takes calls again, as one has just ended, and says 403
@@ -319,6 +323,10 @@ impl KeyState {
             Probed::Refused => {
                 if self.is_out(now) {
                     return Vec::new();
+                }
+                if let Some(doubted) = self.trust_less(now) {
+                    let suspect = self.stay_suspect(now, |_| true);
+                    return doubted.into_iter().chain(suspect).collect();
                 }
                 self.consumers.clear();
                 self.out = Some(Out {

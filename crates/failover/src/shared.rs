@@ -32,6 +32,12 @@ pub enum SharedState {
     Cooling,
     /// A key that the provider refused once, and that no probe tells more of.
     Suspect,
+    /// A key that has served a call.
+    Served,
+    /// A key that has served a call, and that a probe was refused with since.
+    Doubted,
+    /// A key that serves though probes with it are refused.
+    Vouched,
 }
 
 /// An entry as the store has it.
@@ -111,6 +117,11 @@ impl fmt::Display for Thing {
 }
 
 impl SharedState {
+    /// Whether it sets anything aside, which operators should know of.
+    pub const fn is_setback(self) -> bool {
+        matches!(self, Self::Open | Self::Out | Self::Cooling | Self::Suspect)
+    }
+
     /// The name in the store, in metrics and logs.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -118,14 +129,24 @@ impl SharedState {
             Self::Out => "out",
             Self::Cooling => "cooling",
             Self::Suspect => "suspect",
+            Self::Served => "served",
+            Self::Doubted => "doubted",
+            Self::Vouched => "vouched",
         }
     }
 
     /// Reads [`SharedState::as_str`].
     pub fn of_str(text: &str) -> Option<Self> {
-        [Self::Open, Self::Out, Self::Cooling, Self::Suspect]
-            .into_iter()
-            .find(|state| state.as_str() == text)
+        const ALL: [SharedState; 7] = [
+            SharedState::Open,
+            SharedState::Out,
+            SharedState::Cooling,
+            SharedState::Suspect,
+            SharedState::Served,
+            SharedState::Doubted,
+            SharedState::Vouched,
+        ];
+        ALL.into_iter().find(|state| state.as_str() == text)
     }
 }
 

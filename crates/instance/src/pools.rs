@@ -100,6 +100,21 @@ impl PoolStates {
 
     /// Counts, logs and tells the other instances what has changed.
     pub fn publish(&'static self, pool: Arc<Pool>, transition: Transition, meter: &'static Meter) {
+        if transition.to.is_none_or(|(state, _)| state.is_setback()) {
+            self.tell(&transition, meter);
+        } else if transition
+            .to
+            .is_some_and(|(state, _)| state == SharedState::Vouched)
+        {
+            spin::log(&format!(
+                "provider {}: {} serves, though the provider answers 401 to its list of models: for a day that list is not believed",
+                transition.provider, transition.subject.thing
+            ));
+        }
+        self.share(pool, transition);
+    }
+
+    fn tell(&'static self, transition: &Transition, meter: &'static Meter) {
         meter.count(|counters| {
             counters.provider_transition(
                 &transition.provider,
@@ -117,6 +132,9 @@ impl PoolStates {
             transition.to_str(),
             transition.subject.whom()
         ));
+    }
+
+    fn share(&'static self, pool: Arc<Pool>, transition: Transition) {
         let Some(redis) = &self.redis else {
             return;
         };

@@ -40,6 +40,10 @@ impl KeyState {
                 (Some(consumer), SharedState::Suspect) => {
                     told.insert(consumer, (Why::Suspect { is_unknown: true }, entry));
                 }
+                (
+                    None,
+                    state @ (SharedState::Served | SharedState::Doubted | SharedState::Vouched),
+                ) => self.merge_trust(now, state, entry.rest, entry.age),
                 // Of another release.
                 _ => {}
             }

@@ -83,7 +83,7 @@ fn a_dead_endpoint_is_open_for_everybody_at_once() {
         assert!(goes_to_first(&pool, at(10), consumer), "a trial each");
         assert!(!goes_to_first(&pool, at(10), consumer), "one at a time");
     }
-    let told = pool.report(at(11), BOB, first(), Outcome::Served);
+    let told = setbacks(pool.report(at(11), BOB, first(), Outcome::Served));
     assert_eq!(told.len(), 1);
     assert_eq!(told[0].to, None);
     assert!(goes_to_first(&pool, at(11), ANN));
@@ -142,7 +142,7 @@ fn whoever_found_it_out_tries_again_although_others_agree() {
     }
     assert!(!goes_to_first(&pool, at(10), "dan"));
     assert!(goes_to_first(&pool, at(10), ANN));
-    let told = pool.report(at(10), ANN, first(), Outcome::Served);
+    let told = setbacks(pool.report(at(10), ANN, first(), Outcome::Served));
     assert_eq!(told.len(), 1);
     assert_eq!(told[0].subject.consumer.as_deref(), Some(ANN));
     assert!(goes_to_first(&pool, at(10), "dan"));

@@ -4,6 +4,7 @@
 mod endpoints;
 mod shared;
 mod suspects;
+mod trust;
 
 use std::time::Duration;
 
@@ -77,6 +78,12 @@ fn probe(pool: &Pool, now: Duration, found: Probed) -> Vec<Transition> {
 fn put_out(pool: &Pool, now: Duration, key: usize) -> Vec<Transition> {
     pool.report(now, ANN, way(key), status(401));
     probe(pool, now, Probed::Refused)
+}
+
+/// What of it sets something aside, or ends that.
+fn setbacks(told: Vec<Transition>) -> Vec<Transition> {
+    let is_one = |told: &Transition| told.to.is_none_or(|(state, _)| state.is_setback());
+    told.into_iter().filter(is_one).collect()
 }
 
 fn subject(thing: Thing, consumer: Option<&str>) -> Subject {

@@ -141,7 +141,7 @@ fn where_probes_tell_nothing_a_refused_key_is_asked_with_once_a_minute() {
         pool.report(at(62), ANN, way(0), status(401));
         assert_eq!(probe(&pool, at(62), found)[0].to, minute);
         pool.shared(at(62), &told[0].subject);
-        let back = pool.report(at(63), ANN, way(0), Outcome::Served);
+        let back = setbacks(pool.report(at(63), ANN, way(0), Outcome::Served));
         assert_eq!(back.len(), 1, "in need it was used, and served");
         assert_eq!(back[0].to, None);
         assert!(in_turn(&pool, at(63)).contains(&Some(0)));
