@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use http::uri::Authority;
+
 use crate::answer::ErrorForm;
 use crate::key_value::Backend;
 use crate::log_lines::{Destination, notice_of};
@@ -57,5 +59,17 @@ impl Component {
                 self.id
             ),
         );
+    }
+
+    /// Tells why an exchange broke; the component only learns that it did.
+    pub fn tell_broken(&self, authority: Option<&Authority>, error: &dyn std::error::Error) {
+        let mut words = error.to_string();
+        let mut source = error.source();
+        while let Some(error) = source {
+            words = format!("{words}: {error}");
+            source = error.source();
+        }
+        let authority = authority.map_or("an upstream", Authority::as_str);
+        notice_of(&self.id, &format!("{authority}: {words}"));
     }
 }

@@ -219,7 +219,12 @@ async fn send(
         }
         return Err(Error::ConnectionReadTimeout);
     };
-    let mut response = sent.map_err(|error| cause(&error))?;
+    let mut response = sent.map_err(|error| {
+        cause(&error).unwrap_or_else(|| {
+            component.tell_broken(authority.as_ref(), &error);
+            Error::HttpProtocolError
+        })
+    })?;
     framing::mend(response.headers_mut())?;
     if component.harsh {
         let headers = std::mem::take(response.headers_mut());
@@ -257,9 +262,8 @@ fn own_uri(component: &Component, uri: &Uri) -> Result<Uri, Error> {
         .map_err(|_| Error::HttpRequestUriInvalid)
 }
 
-/// What a component is told of a failed exchange: the connector's or the body's own error where there
-/// is one.
-fn cause(error: &legacy::Error) -> Error {
+/// What a component is told of a failed exchange: the connector's or the body's own error, where there is one.
+fn cause(error: &legacy::Error) -> Option<Error> {
     let mut source = error.source();
     while let Some(error) = source {
         if let Some(error) = error.downcast_ref::<Error>() {
@@ -267,12 +271,12 @@ fn cause(error: &legacy::Error) -> Error {
         }
         source = error.source();
     }
-    Error::HttpProtocolError
+    None
 }
 
 /// The error type cannot be cloned; these are the errors that connector and bodies give.
-fn copy(error: &Error) -> Error {
-    match error {
+fn copy(error: &Error) -> Option<Error> {
+    Some(match error {
         Error::DnsError { rcode, info_code } => Error::DnsError {
             rcode: rcode.clone(),
             info_code: *info_code,
@@ -283,6 +287,6 @@ fn copy(error: &Error) -> Error {
         Error::TlsProtocolError => Error::TlsProtocolError,
         Error::HttpRequestUriInvalid => Error::HttpRequestUriInvalid,
         Error::HttpRequestBodySize(size) => Error::HttpRequestBodySize(*size),
-        _ => Error::HttpProtocolError,
-    }
+        _ => return None,
+    })
 }
