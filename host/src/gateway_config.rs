@@ -7,9 +7,12 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use ipnet::IpNet;
-use spillway_config::{AllowedHosts, Checked, Gateway, Severity, State};
+use spillway_config::{
+    AllowedHosts, Checked, Gateway, Severity, State, outbound_hosts, parse_normal_form, template,
+};
 
 use crate::manifest::Manifest;
+use crate::template::Template;
 
 /// The application variable, and the file, by which components get the normal form.
 pub const VARIABLE: &str = "gateway_config";
@@ -117,6 +120,32 @@ impl GatewayConfig {
         }
         Ok(by_component)
     }
+}
+
+/// Lets each component reach what the configuration makes it send to.
+///
+/// # Errors
+/// When a host is no template's text.
+pub fn grant_hosts(
+    manifest: &mut Manifest,
+    config: &str,
+    values: &BTreeMap<String, String>,
+) -> anyhow::Result<()> {
+    // One that cannot be read names none: the components say what is wrong with it.
+    let resolved = template::resolve(config, |name| values.get(name).cloned());
+    let Some(gateway) = resolved.ok().and_then(|it| parse_normal_form(&it).ok()) else {
+        return Ok(());
+    };
+    for (id, hosts) in outbound_hosts(&gateway) {
+        let Some(component) = manifest.components.get_mut(id) else {
+            continue;
+        };
+        for host in hosts {
+            let host = Template::parse(&host).map_err(anyhow::Error::msg)?;
+            component.allowed_outbound_hosts.push(host);
+        }
+    }
+    Ok(())
 }
 
 /// Entries that `allowed_outbound_hosts` lack, by component.

@@ -1,6 +1,6 @@
 //! Conditions on headers and query parameters.
 
-use regex_lite::Regex;
+use regex::Regex;
 use spillway_config::{RequestMatch, ValueMatch};
 use spillway_platform::{MAX_MATCHED_BYTES, RequestHead};
 

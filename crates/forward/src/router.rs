@@ -34,7 +34,7 @@ pub enum Error {
         /// The route's name.
         route: String,
         /// What is wrong.
-        source: regex_lite::Error,
+        source: regex::Error,
     },
 }
 

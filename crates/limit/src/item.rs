@@ -1,6 +1,6 @@
 //! An item of a rule, ready to be asked.
 
-use regex_lite::Regex;
+use regex::Regex;
 use spillway_config::{KeyPattern, LimitBy, LimitKey, QuotaWindow, RequestQuota, RuleItem};
 use spillway_platform::MAX_MATCHED_BYTES;
 use spillway_store::{Hold, Take};
@@ -176,7 +176,7 @@ impl Key {
         pattern: KeyPattern<'_>,
         names: &CountNames,
         digest_key: &DigestKey,
-    ) -> Result<Self, regex_lite::Error> {
+    ) -> Result<Self, regex::Error> {
         let matcher = match pattern {
             KeyPattern::Exact(app_key) if item.by == LimitBy::DifyApp => {
                 Matcher::DifyApp(digest_key.dify_app_of_key(app_key.as_bytes()))

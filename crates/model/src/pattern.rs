@@ -1,6 +1,6 @@
 //! Which names of models are meant.
 
-use regex_lite::Regex;
+use regex::Regex;
 use wildmatch::WildMatch;
 
 /// What begins a pattern that is a regular expression.

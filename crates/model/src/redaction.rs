@@ -2,15 +2,16 @@
 
 use std::sync::OnceLock;
 
-use regex_lite::Regex;
+use regex::Regex;
 use spillway_failover::Pool;
 
 /// Loopback, private and link-local addresses, with a port where there is one: of IPv4 (RFC 1918, 3927, 6890), of
 /// IPv6 in brackets, and of IPv6 bare (RFC 4193, 4291). Before a bare one nothing may stand that it could be the end
-/// of; that character is kept.
+/// of; that character is kept. Letters of other scripts stand before and after an address without a space, so the
+/// boundaries are ASCII's.
 const INTERNAL_ADDRESSES: [(&str, &str); 3] = [
     (
-        r"\b(?:10|127)(?:\.[0-9]{1,3}){3}(?::[0-9]{1,5})?\b|\b(?:192\.168|169\.254|172\.(?:1[6-9]|2[0-9]|3[01]))(?:\.[0-9]{1,3}){2}(?::[0-9]{1,5})?\b",
+        r"(?-u:\b)(?:10|127)(?:\.[0-9]{1,3}){3}(?::[0-9]{1,5})?(?-u:\b)|(?-u:\b)(?:192\.168|169\.254|172\.(?:1[6-9]|2[0-9]|3[01]))(?:\.[0-9]{1,3}){2}(?::[0-9]{1,5})?(?-u:\b)",
         "***",
     ),
     (
@@ -18,7 +19,7 @@ const INTERNAL_ADDRESSES: [(&str, &str); 3] = [
         "***",
     ),
     (
-        r"(?i)(^|[^0-9a-z:.])(?:::1\b|(?:0{1,4}:){7}0{0,3}1\b|(?:f[cd][0-9a-f]{2}|fe[89ab][0-9a-f])(?::[0-9a-f]{0,4}){2,7}(?:%[0-9a-z_.-]{1,40})?)",
+        r"(?i)(^|[^0-9a-z:.])(?:::1(?-u:\b)|(?:0{1,4}:){7}0{0,3}1(?-u:\b)|(?:f[cd][0-9a-f]{2}|fe[89ab][0-9a-f])(?::[0-9a-f]{0,4}){2,7}(?:%[0-9a-z_.-]{1,40})?)",
         "${1}***",
     ),
 ];
@@ -81,6 +82,7 @@ mod tests {
             ),
             ("connect to 10.0.0.7:8000 failed", "connect to *** failed"),
             ("via 192.168.1.2, 172.20.0.3", "via ***, ***"),
+            ("无法连接到10.0.0.7:8000的服务", "无法连接到***的服务"),
             ("at 8.8.8.8, or 1.10", "at 8.8.8.8, or 1.10"),
             ("key ab.cdef.gh", "key ***"),
             ("key sk-12345-long", "key ***"),

@@ -1,6 +1,6 @@
 //! Which calls a route takes.
 
-use regex_lite::Regex;
+use regex::Regex;
 use spillway_config::{
     Fallback, FallbackCondition, ModelMatch, ModelRoute, Parameters, PathMatch, RequestMatch,
 };

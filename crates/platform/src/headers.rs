@@ -110,7 +110,7 @@ impl Headers {
     /// With one length at most, and none beside a transfer coding, which counts then (RFC 9112, section 6.3). Servers
     /// refuse to hand on an answer with two, be they equal.
     pub fn with_one_length(mut self) -> Self {
-        if self.contains("transfer-encoding") {
+        if self.transfer_codings().next().is_some() {
             self.remove("content-length");
         }
         let mut found = false;
@@ -128,13 +128,19 @@ impl Headers {
 
     /// The transfer coding that the runtime has not undone: `gzip` of `gzip, chunked`.
     pub fn transfer_coding_left(&self) -> Option<&str> {
-        let codings = self
+        self.transfer_codings()
+            .find(|coding| !coding.eq_ignore_ascii_case("chunked"))
+    }
+
+    /// All but `identity`, which is none (RFC 2616, section 3.6; gone since RFC 7230).
+    fn transfer_codings(&self) -> impl Iterator<Item = &str> {
+        let fields = self
             .all("transfer-encoding")
             .filter_map(|it| std::str::from_utf8(it).ok());
-        codings
+        fields
             .flat_map(|list| list.split(','))
             .map(str::trim)
-            .find(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("chunked"))
+            .filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity"))
     }
 
     /// The fields that every host lets a component send.
@@ -196,6 +202,8 @@ mod tests {
         assert_eq!(length(&[("content-length", "5, 5")]), ["5"]);
         assert!(length(&[("content-length", "5"), ("transfer-encoding", "chunked")]).is_empty());
         assert!(length(&[("a", "b")]).is_empty());
+        let identity = ("transfer-encoding", "Identity");
+        assert_eq!(length(&[("content-length", "5"), identity]), ["5"]);
     }
 
     #[test]
@@ -206,6 +214,10 @@ mod tests {
         );
         assert_eq!(
             of(&[("transfer-encoding", "Chunked")]).transfer_coding_left(),
+            None
+        );
+        assert_eq!(
+            of(&[("transfer-encoding", "identity")]).transfer_coding_left(),
             None
         );
         assert_eq!(of(&[]).transfer_coding_left(), None);

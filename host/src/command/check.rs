@@ -8,7 +8,7 @@ use clap::Args;
 use spillway_config::{Diagnostic, Severity, template};
 
 use super::connect;
-use super::up::parse_variable;
+use super::values::parse_variable;
 use crate::gateway_config::{GatewayConfig, lines_to_add, name_of, text_of};
 use crate::log_lines::{Destination, notice};
 use crate::manifest::{Manifest, with_hosts};

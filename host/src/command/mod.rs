@@ -4,6 +4,7 @@ mod check;
 mod connect;
 mod running;
 mod up;
+mod values;
 
 use std::process::ExitCode;
 

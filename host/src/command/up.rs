@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use ipnet::IpNet;
-use spillway_config::{outbound_hosts, parse_normal_form, template};
 
 use super::running::{Running, Signals};
+use super::values::{parse_address, parse_size, parse_variable};
 use crate::application::{Application, ApplicationSettings};
 use crate::capacity::{UploadRate, default_budget};
-use crate::gateway_config::{self, GatewayConfig, lines_to_add};
+use crate::gateway_config::{self, GatewayConfig, grant_hosts, lines_to_add};
 use crate::harsh;
 use crate::log_lines::{Destination, notice};
 use crate::manifest::Manifest;
@@ -147,64 +147,6 @@ pub struct UpArguments {
     /// that no manifest could name.
     #[arg(skip)]
     pub additional_outbound_hosts: Vec<String>,
-}
-
-/// Lets each component reach what the configuration makes it send to.
-fn grant_hosts(
-    manifest: &mut Manifest,
-    config: &str,
-    values: &BTreeMap<String, String>,
-) -> anyhow::Result<()> {
-    // One that cannot be read names none: the components say what is wrong with it.
-    let resolved = template::resolve(config, |name| values.get(name).cloned());
-    let Some(gateway) = resolved.ok().and_then(|it| parse_normal_form(&it).ok()) else {
-        return Ok(());
-    };
-    for (id, hosts) in outbound_hosts(&gateway) {
-        let Some(component) = manifest.components.get_mut(id) else {
-            continue;
-        };
-        for host in hosts {
-            let host = Template::parse(&host).map_err(anyhow::Error::msg)?;
-            component.allowed_outbound_hosts.push(host);
-        }
-    }
-    Ok(())
-}
-
-fn parse_address(text: &str) -> Result<SocketAddr, String> {
-    use std::net::ToSocketAddrs as _;
-    // `:3000`, as many tools take it: every address of this machine.
-    let every = text.strip_prefix(':').map(|port| format!("0.0.0.0:{port}"));
-    let mut found: Vec<SocketAddr> = every
-        .as_deref()
-        .unwrap_or(text)
-        .to_socket_addrs()
-        .map_err(|error| format!("no address such as 127.0.0.1:3000: {error}"))?
-        .collect();
-    // `localhost` is often both; browsers and scripts expect the older one.
-    found.sort_by_key(|address| !address.is_ipv4());
-    found
-        .first()
-        .copied()
-        .ok_or_else(|| format!("`{text}` has no address"))
-}
-
-fn parse_size(text: &str) -> Result<u64, String> {
-    text.parse::<spillway_config::ByteSize>()
-        .map(spillway_config::ByteSize::bytes)
-        .map_err(|error| error.to_string())
-}
-
-pub(super) fn parse_variable(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text
-        .split_once('=')
-        .ok_or_else(|| format!("`{text}` has no `=`: write NAME=VALUE"))?;
-    let value = match value.strip_prefix('@') {
-        None => value.to_owned(),
-        Some(path) => std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?,
-    };
-    Ok((name.to_owned(), value))
 }
 
 impl UpArguments {

@@ -14,6 +14,7 @@ use std::time::Duration;
 use http::header::{HOST, HeaderName};
 use http::uri::{Authority, PathAndQuery};
 use http::{Request, Response, Uri};
+use http_body::Body as _;
 use http_body_util::BodyExt;
 use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -225,7 +226,7 @@ async fn send(
             Error::HttpProtocolError
         })
     })?;
-    framing::mend(response.headers_mut())?;
+    let ends_after = framing::mend(response.headers_mut())?;
     if component.harsh {
         let headers = std::mem::take(response.headers_mut());
         *response.headers_mut() = reveal_all(headers);
@@ -236,8 +237,10 @@ async fn send(
         Err(response) => response,
     };
     Ok(response.map(|incoming| {
+        // An answer to HEAD names a length and has no body.
+        let ends_after = ends_after.filter(|_| !incoming.is_end_stream());
         let wire = WireBody::new(incoming, component.harsh);
-        UpstreamBody::new(wire, between_bytes).boxed_unsync()
+        UpstreamBody::new(wire, ends_after, between_bytes).boxed_unsync()
     }))
 }
 

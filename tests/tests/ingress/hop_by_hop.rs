@@ -116,6 +116,19 @@ fn so_is_one_whose_length_is_told_twice_or_beside_chunks() -> Result<()> {
                 "hello",
                 200,
             ),
+            ("Content-Length: 5, 5\r\n".to_owned(), "hello", "hello", 200),
+            (
+                "Transfer-Encoding: identity\r\n".to_owned(),
+                "hello",
+                "hello",
+                200,
+            ),
+            (
+                "Transfer-Encoding: identity\r\nContent-Length: 5\r\n".to_owned(),
+                "hello",
+                "hello",
+                200,
+            ),
             (
                 format!("Content-Length: 5\r\n{chunked}"),
                 pieces,

@@ -1,6 +1,6 @@
 //! A route of the operator's own, ready to be asked.
 
-use regex_lite::Regex;
+use regex::Regex;
 use spillway_config::{AgentRoute, DifyService, PathMatch};
 use spillway_platform::{MAX_MATCHED_BYTES, RequestHead};
 

@@ -14,7 +14,7 @@ pub(super) const REGEXP: &str = "regexp:";
 pub(super) fn regex(text: &str, path: &Path, findings: &mut Findings<'_>) {
     if text.is_empty() {
         findings.error(path, "an empty regular expression: leave the condition out");
-    } else if let Err(error) = regex_lite::Regex::new(text) {
+    } else if let Err(error) = regex::Regex::new(text) {
         findings.error(path, format!("this is no regular expression: {error}"));
     }
 }

@@ -263,7 +263,7 @@ fn check_key(
             names::known("consumer", name, consumers, "consumers", path, findings);
         }
         Ok(KeyPattern::Regexp(expression)) if !templated => {
-            if let Err(error) = regex_lite::Regex::new(expression) {
+            if let Err(error) = regex::Regex::new(expression) {
                 findings.error(path, format!("this is no regular expression: {error}"));
             }
         }
