@@ -17,7 +17,7 @@ use crate::admission::{Admitted, Unlisted, admit};
 use crate::{Instance, answers, body, complete, stateful, stream};
 
 /// In which a request's body must be here, however steadily it comes.
-const LONGEST_UPLOAD: Duration = Duration::from_secs(600);
+const MAX_UPLOAD_TIME: Duration = Duration::from_secs(600);
 
 /// When a request came, and its name: in the log, to the provider, and to the client.
 #[derive(Clone)]
@@ -74,7 +74,7 @@ pub(crate) async fn handle(
             received.body = match spin::read_body(
                 request,
                 api.max_body_bytes,
-                arrival.at.saturating_add(LONGEST_UPLOAD),
+                arrival.at.saturating_add(MAX_UPLOAD_TIME),
             )
             .await
             {

@@ -128,7 +128,7 @@ impl<'a> Chain<'a> {
     }
 
     /// Begins on this way to the first target, whatever is known of it.
-    pub fn begin_with(&mut self, way: Way) {
+    pub fn prefer(&mut self, way: Way) {
         self.begins_with = Some(way);
     }
 
@@ -220,7 +220,7 @@ impl<'a> Chain<'a> {
         // An endpoint that is left alone may have recovered, and nobody else is there. Where all are, calls take turns:
         // one attempt more for each of them would only add to the storm.
         if !self.began_in_need
-            && let Some(found) = self.choose_left_alone(context)
+            && let Some(found) = self.choose_ejected(context)
         {
             return self.again(found, failed, true);
         }
@@ -242,7 +242,7 @@ impl<'a> Chain<'a> {
             self.knew_busy = true;
             return self.go(found);
         }
-        if let Some(found) = self.choose_in_need(context) {
+        if let Some(found) = self.choose_last_resort(context) {
             self.began_in_need = true;
             return self.go(found);
         }

@@ -267,7 +267,7 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
             headers.append("authorization", format!("Bearer {secret}"));
         }
         let upstream = attempting.upstream;
-        let model = attempting.place.model_for(self.asked_model());
+        let model = attempting.place.model_there(self.asked_model());
         let body = if attempting.asks_usage() {
             self.request.body_for(model)
         } else {

@@ -48,7 +48,7 @@ pub use passing::{PassFailure, Passed, Passing};
 pub use pattern::ModelPattern;
 pub use redaction::redacted_header;
 pub use refusal::{tells_of_a_dead_key, tells_of_missing_rights};
-pub use request::{MAX_MODEL_BYTES, ModelRequest, RequestError, RequestScan};
+pub use request::{MAX_MODEL_BYTES, ModelRequest, ModelThere, RequestError, RequestScan};
 pub use retry_after::retry_after;
 pub use route::{Asked, Route};
 pub use said::ProviderError;

@@ -99,7 +99,7 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
             fallback.max_attempts = 1;
         }
         let mut tries = Tries::with(self, &fallback);
-        tries.begin_by_affinity();
+        tries.prefer_by_affinity();
         loop {
             let attempting = match tries.next() {
                 Next::Try(attempting) => attempting,

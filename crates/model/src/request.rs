@@ -2,6 +2,8 @@
 
 mod body;
 
+pub use body::ModelThere;
+
 use bytes::Bytes;
 use serde_json::{Number, Value};
 use spillway_config::Parameters;

@@ -8,7 +8,7 @@ use spillway_failover::Pool;
 use spillway_platform::Headers;
 
 use crate::provider::ProviderSettings;
-use crate::{Error, ModelPattern};
+use crate::{Error, ModelPattern, ModelThere};
 
 /// A target with its provider looked up.
 #[derive(Debug)]
@@ -116,6 +116,12 @@ impl TargetPlace {
     /// What a model is called there.
     pub fn model_for<'a>(&'a self, asked: &'a str) -> &'a str {
         self.configured_name(asked).unwrap_or(asked)
+    }
+
+    /// The same, for a request's body.
+    pub fn model_there(&self, asked: &str) -> ModelThere<'_> {
+        self.configured_name(asked)
+            .map_or(ModelThere::AsAsked, ModelThere::Configured)
     }
 
     /// The model's name in metrics: never a client's own text, which would have no end.

@@ -121,14 +121,14 @@ impl<'c, 'a, S: Sender, C: Clock, W: PoolWatch> Tries<'c, 'a, S, C, W> {
     }
 
     /// Begins on the way that is always this consumer's.
-    pub fn begin_by_affinity(&mut self) {
+    pub fn prefer_by_affinity(&mut self) {
         let call = self.call;
         let way = self.first_place().and_then(|place| {
             let (now, seconds) = (call.clock.now(), call.clock.since_1970().as_secs());
             place.pool.choose_by_affinity(now, seconds, call.consumer)
         });
         if let Some(way) = way {
-            self.chain.begin_with(way);
+            self.chain.prefer(way);
         }
     }
 

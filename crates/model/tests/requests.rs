@@ -5,7 +5,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::value::RawValue;
 use spillway_config::Parameters;
-use spillway_model::{ModelRequest, Operation, RequestScan};
+use spillway_model::{ModelRequest, ModelThere, Operation, RequestScan};
 
 fn parse(body: &str) -> Result<ModelRequest, spillway_model::RequestError> {
     let body = Bytes::copy_from_slice(body.as_bytes());
@@ -13,7 +13,7 @@ fn parse(body: &str) -> Result<ModelRequest, spillway_model::RequestError> {
 }
 
 fn sent(body: &str, model: &str) -> String {
-    String::from_utf8(parse(body).unwrap().body_for(model)).unwrap()
+    String::from_utf8(parse(body).unwrap().body_for(ModelThere::Configured(model))).unwrap()
 }
 
 #[test]
@@ -21,6 +21,14 @@ fn what_the_gateway_does_not_read_keeps_its_bytes_and_order() {
     let body = r#"{"unheard_of":[1.50,{"a" : 1e400}],"model":"gpt","messages":[{"role":"user","content":"gr\u00fc\u00dfe 😀"}],"x":null}"#;
     assert_eq!(sent(body, "gpt"), body);
     assert_eq!(sent(body, "o\"1"), body.replace("\"gpt\"", "\"o\\\"1\""));
+}
+
+#[test]
+fn a_target_that_names_its_model_is_asked_for_no_other_one() {
+    let body = r#"{"model":"m","models":["m","dear"],"fallbacks":["dear"],"n":1}"#;
+    assert_eq!(sent(body, "m"), r#"{"model":"m","n":1}"#);
+    let as_asked = parse(body).unwrap().body_for(ModelThere::AsAsked);
+    assert_eq!(String::from_utf8(as_asked).unwrap(), body);
 }
 
 #[test]
@@ -96,7 +104,7 @@ fn names_in_another_case_cannot_make_gateway_and_provider_read_differently() {
         .unwrap();
         let mut request = parse(body).unwrap();
         request.apply(&parameters, Operation::ChatCompletions);
-        let sent = String::from_utf8(request.body_for("m")).unwrap();
+        let sent = String::from_utf8(request.body_for(ModelThere::Configured("m"))).unwrap();
         assert_eq!(sent, expected, "{body}");
     }
     let error = parse(r#"{"Model":"m"}"#).unwrap_err();
@@ -152,7 +160,7 @@ fn parameters_are_defaulted_capped_and_forced() {
     let sent = |body: &str| {
         let mut request = parse(body).unwrap();
         request.apply(&parameters, Operation::ChatCompletions);
-        String::from_utf8(request.body_for("m")).unwrap()
+        String::from_utf8(request.body_for(ModelThere::Configured("m"))).unwrap()
     };
     for (body, expected) in [
         (
@@ -185,7 +193,7 @@ fn parameters_are_defaulted_capped_and_forced() {
     let mut vectors = parse(r#"{"model":"m","n":1,"tags":0,"temperature":1}"#).unwrap();
     vectors.apply(&parameters, Operation::Embeddings);
     assert_eq!(
-        String::from_utf8(vectors.body_for("m")).unwrap(),
+        String::from_utf8(vectors.body_for(ModelThere::Configured("m"))).unwrap(),
         r#"{"model":"m","n":1,"tags":0,"temperature":1,"store":false}"#,
         "an embedding has no length of its output"
     );
@@ -196,14 +204,14 @@ fn parameters_are_defaulted_capped_and_forced() {
     let mut request = parse(r#"{"model":"m","max_tokens":5}"#).unwrap();
     request.apply(&parameters, Operation::ChatCompletions);
     assert_eq!(
-        String::from_utf8(request.body_for("m")).unwrap(),
+        String::from_utf8(request.body_for(ModelThere::Configured("m"))).unwrap(),
         r#"{"model":"m","max_completion_tokens":9}"#
     );
     let parameters: Parameters = serde_json::from_str(r#"{"forced":{"max_tokens":null}}"#).unwrap();
     let mut request = parse(r#"{"model":"m","max_tokens":5,"max_completion_tokens":5}"#).unwrap();
     request.apply(&parameters, Operation::ChatCompletions);
     assert_eq!(
-        String::from_utf8(request.body_for("m")).unwrap(),
+        String::from_utf8(request.body_for(ModelThere::Configured("m"))).unwrap(),
         r#"{"model":"m"}"#,
         "both names are one"
     );
@@ -228,7 +236,7 @@ proptest! {
     fn what_is_sent_is_json_again(text in "[a-z{}\\[\\]:,\"0-9\\\\]{0,60}", model in ".{1,20}") {
         let body = format!("{{\"model\":{},\"stream\":true,\"x\":{text}}}", serde_json::Value::from(model.clone()));
         if let Ok(request) = parse(&body) {
-            let sent: serde_json::Value = serde_json::from_slice(&request.body_for(&model)).unwrap();
+            let sent: serde_json::Value = serde_json::from_slice(&request.body_for(ModelThere::Configured(&model))).unwrap();
             prop_assert_eq!(&sent["model"], &serde_json::Value::from(model));
             prop_assert_eq!(&sent["stream_options"]["include_usage"], &serde_json::Value::from(true));
         }
@@ -279,7 +287,10 @@ fn a_large_body_is_read_in_steps_and_is_the_same() {
         }
     };
     assert_eq!(steps, 4);
-    assert_eq!(request.body_for("m"), body.as_bytes());
+    assert_eq!(
+        request.body_for(ModelThere::Configured("m")),
+        body.as_bytes()
+    );
     let mut bytes = body.into_bytes();
     bytes[(1 << 20) + 1] = b'x';
     let error = ModelRequest::parse(&Bytes::from(bytes), Operation::ChatCompletions).unwrap_err();

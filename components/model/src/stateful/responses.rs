@@ -81,7 +81,7 @@ async fn attempt(
     } = passing;
     let mut headers = request_headers(received, head, place, secret);
     headers.remove("content-length");
-    let body = request.body_without_usage_for(place.model_for(&request.model));
+    let body = request.body_without_usage_for(place.model_there(&request.model));
     let forwarded = spin::forward(
         ForwardedBody::Whole(body.into()),
         Forwarded {

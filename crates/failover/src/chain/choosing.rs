@@ -39,7 +39,7 @@ impl Chain<'_> {
     }
 
     /// A way to a target that was not asked because its endpoints are left alone. In turn: any may have recovered.
-    pub(super) fn choose_in_need(&self, context: PickContext<'_>) -> Option<(usize, Way)> {
+    pub(super) fn choose_last_resort(&self, context: PickContext<'_>) -> Option<(usize, Way)> {
         let count = self.targets.len();
         let first = usize::try_from(self.turn)
             .unwrap_or_default()
@@ -49,17 +49,17 @@ impl Chain<'_> {
             .filter(|place| !self.was_asked(*place))
             .find_map(|place| {
                 let target = self.targets.get(place)?;
-                Some((place, target.pool.choose_in_need(context)?))
+                Some((place, target.pool.choose_last_resort(context)?))
             })
     }
 
     /// A way to a target that was not asked for no other reason than that its endpoints are left alone.
-    pub(super) fn choose_left_alone(&self, context: PickContext<'_>) -> Option<(usize, Way)> {
+    pub(super) fn choose_ejected(&self, context: PickContext<'_>) -> Option<(usize, Way)> {
         (0..self.targets.len())
             .filter(|place| !self.was_asked(*place))
             .find_map(|place| {
                 let target = self.targets.get(place)?;
-                Some((place, target.pool.choose_left_alone(context)?))
+                Some((place, target.pool.choose_ejected(context)?))
             })
     }
 

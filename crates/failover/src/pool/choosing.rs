@@ -46,7 +46,7 @@ impl Pool {
     }
 
     /// A way although its endpoint is left alone: for a call that has no other. Its key is none that cools or is out.
-    pub fn choose_in_need(&self, context: PickContext<'_>) -> Option<Way> {
+    pub fn choose_last_resort(&self, context: PickContext<'_>) -> Option<Way> {
         let state = self.state.lock().ok()?;
         let choose = |allows: Allows| self.choose_key(&state, allows, context, &Tried::default());
         let key = choose(KeyState::is_usable).or_else(|| choose(KeyState::may_serve))?;
@@ -60,17 +60,17 @@ impl Pool {
     }
 
     /// A way to an endpoint that is left alone, and of which nothing else is known: for a call that has asked all others.
-    pub fn choose_left_alone(&self, context: PickContext<'_>) -> Option<Way> {
+    pub fn choose_ejected(&self, context: PickContext<'_>) -> Option<Way> {
         let state = self.state.lock().ok()?;
         let tried = Tried::default();
         let key = self.choose_key(&state, KeyState::is_usable, context, &tried)?;
-        let is_left_alone = |index: &usize| {
+        let is_ejected = |index: &usize| {
             let keyless = state.keyless.get(*index);
             let endpoint = state.endpoints.get(*index);
             keyless.is_some_and(|keyless| keyless.is_usable(context.now, context.consumer))
                 && endpoint.is_some_and(|endpoint| !endpoint.allows(context.now, context.consumer))
         };
-        let endpoint = in_turn(self.endpoints.len(), context.turn).find(is_left_alone)?;
+        let endpoint = in_turn(self.endpoints.len(), context.turn).find(is_ejected)?;
         Some(Way { endpoint, key })
     }
 

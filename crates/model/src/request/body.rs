@@ -5,6 +5,18 @@ use serde_json::Value;
 
 use super::{ModelRequest, is_misspelt, read_small};
 
+/// What the model is called where a request is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ModelThere<'a> {
+    /// As the client calls it.
+    AsAsked,
+    /// As the target's configuration says. Other models that the client would have taken instead are left out then.
+    Configured(&'a str),
+}
+
+/// The members that name other models to be taken instead (OpenRouter's and LiteLLM's).
+const OTHERS: [&str; 2] = ["models", "fallbacks"];
+
 impl ModelRequest {
     /// Whether the client itself says how to stream.
     pub(crate) fn has_stream_options(&self) -> bool {
@@ -13,16 +25,20 @@ impl ModelRequest {
     }
 
     /// The body to send: the target's model name, and for a stream the usage chunk asked for.
-    pub fn body_for(&self, model: &str) -> Vec<u8> {
+    pub fn body_for(&self, model: ModelThere<'_>) -> Vec<u8> {
         self.body(model, self.stream)
     }
 
     /// The same without the usage chunk asked for, unless the client does.
-    pub fn body_without_usage_for(&self, model: &str) -> Vec<u8> {
+    pub fn body_without_usage_for(&self, model: ModelThere<'_>) -> Vec<u8> {
         self.body(model, false)
     }
 
-    fn body(&self, model: &str, asks_usage: bool) -> Vec<u8> {
+    fn body(&self, model: ModelThere<'_>, asks_usage: bool) -> Vec<u8> {
+        let (name, is_configured) = match model {
+            ModelThere::AsAsked => (self.model.as_str(), false),
+            ModelThere::Configured(name) => (name, true),
+        };
         let length = self.members.iter().fold(64, |sum: usize, (key, value)| {
             sum.saturating_add(key.len())
                 .saturating_add(value.len())
@@ -33,7 +49,8 @@ impl ModelRequest {
         body.push(b'{');
         for (key, value) in &self.members {
             match key.as_str() {
-                "model" => push_member(&mut body, key, json_string(model).as_bytes()),
+                "model" => push_member(&mut body, key, json_string(name).as_bytes()),
+                other if is_configured && OTHERS.contains(&other) => {}
                 "stream_options" if asks_usage => options = Some(Some(value)),
                 "stream_options" if self.stream && !self.has_stream_options() => {}
                 _ => push_member(&mut body, key, value),
