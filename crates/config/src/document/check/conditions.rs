@@ -14,8 +14,19 @@ pub(super) const REGEXP: &str = "regexp:";
 pub(super) fn regex(text: &str, path: &Path, findings: &mut Findings<'_>) {
     if text.is_empty() {
         findings.error(path, "an empty regular expression: leave the condition out");
-    } else if let Err(error) = regex::Regex::new(text) {
-        findings.error(path, format!("this is no regular expression: {error}"));
+    } else {
+        expression(text, path, findings);
+    }
+}
+
+/// A regular expression that is not empty.
+pub(super) fn expression(text: &str, path: &Path, findings: &mut Findings<'_>) {
+    if let Err(error) = regex::Regex::new(text) {
+        // After lines that show the place within the expression.
+        let error = error.to_string();
+        let last = error.lines().last().unwrap_or_default();
+        let what = last.strip_prefix("error: ").unwrap_or(last);
+        findings.error(path, format!("this is no regular expression: {what}"));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{names, secret};
+use super::{conditions, names, secret};
 use crate::document::node::Path;
 use crate::document::report::Findings;
 use crate::error::shortened;
@@ -262,10 +262,8 @@ fn check_key(
         Ok(KeyPattern::Exact(name)) if item.by == LimitBy::Consumer && !templated => {
             names::known("consumer", name, consumers, "consumers", path, findings);
         }
-        Ok(KeyPattern::Regexp(expression)) if !templated => {
-            if let Err(error) = regex::Regex::new(expression) {
-                findings.error(path, format!("this is no regular expression: {error}"));
-            }
+        Ok(KeyPattern::Regexp(text)) if !templated => {
+            conditions::expression(text, path, findings);
         }
         Ok(
             KeyPattern::Exact(_)
