@@ -10,6 +10,7 @@ spin_manifest_version = 2
 name = "gateway"
 [variables]
 gateway_config = { default = "" }
+secrets = { default = "", secret = true }
 [trigger]
 http = []
 [component.ingress]
@@ -46,17 +47,34 @@ fn folder(config: &str) -> tempfile::TempDir {
 }
 
 #[test]
-fn check_accepts_names_missing_hosts_and_writes_the_normal_form() {
+fn check_names_missing_hosts_adds_them_and_writes_the_normal_form() {
     let folder = folder(CONFIG);
-    let output = spillway(folder.path(), &["check", "--write", "gateway.json"]);
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    assert_eq!(output.stdout, b"gateway.yaml: no errors\n");
-    let told = stderr(&output);
+    let check = |arguments: &[&str]| {
+        let output = spillway(folder.path(), &[&["check"], arguments].concat());
+        (output.status.code(), stderr(&output), output.stdout)
+    };
+    let (code, told, _) = check(&["--write", "gateway.json"]);
+    assert_eq!(code, Some(1), "{told}");
     assert!(
         told.contains("[component.ingress]:\n    \"http://web:3000\","),
         "{told}"
     );
     assert!(!told.contains("http://api:5001"), "{told}");
+    assert!(!folder.path().join("gateway.json").exists());
+    let (code, told, _) = check(&["--embedded"]);
+    assert_eq!((code, told.as_str()), (Some(0), ""));
+    let (code, told, stdout) = check(&["--write-hosts", "--write", "gateway.json"]);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("http://web:3000"), "{told}");
+    assert_eq!(stdout, b"gateway.yaml: no errors\n");
+    let manifest = std::fs::read_to_string(folder.path().join("spin.toml")).unwrap();
+    let expected = MANIFEST.replace(
+        "[\"http://api:5001\"]",
+        "[\"http://api:5001\", \"http://web:3000\"]",
+    );
+    assert_eq!(manifest, expected);
+    let (code, told, _) = check(&[]);
+    assert_eq!((code, told.as_str()), (Some(0), ""));
     let json = std::fs::read_to_string(folder.path().join("gateway.json")).unwrap();
     assert!(json.starts_with('{') && json.ends_with("}\n"), "{json}");
 }
@@ -74,6 +92,46 @@ fn check_and_up_refuse_the_same_file_the_same_way() {
     let up = spillway(folder.path(), &["up", "--config", "gateway.yaml"]);
     assert_eq!(up.status.code(), Some(1));
     assert_eq!(stderr(&up), told);
+}
+
+const WITH_A_SECRET: &str = r#"
+agents:
+  - { name: dify, services: { api: "http://api:5001" } }
+models:
+  - { name: llm, routes: [{ targets: [{ provider: p }] }] }
+providers:
+  - { name: p, base_url: "http://api:5001/v1", api_keys: ["{{ p_key }}"] }
+"#;
+
+#[test]
+fn secrets_are_looked_at_where_some_are_given_and_before_the_start() {
+    let folder = folder(WITH_A_SECRET);
+    let run = |arguments: &[&str]| {
+        let output = spillway(folder.path(), arguments);
+        (output.status.code(), stderr(&output))
+    };
+    let (code, told) = run(&["check"]);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(
+        told.contains("not given here") && told.contains("`p_key`"),
+        "{told}"
+    );
+    for (given, what) in [
+        ("secrets={\"other\": \"x\"}", "not given: `p_key`"),
+        ("secrets={\"p_key\": \" \"}", "empty: `p_key`"),
+        ("secrets={\"p_key\": 7}", "line 1, column"),
+    ] {
+        for command in ["check", "up"] {
+            let (code, told) = run(&[command, "--variable", given]);
+            assert_eq!(code, Some(1), "{command} {given}: {told}");
+            assert!(told.contains(what), "{command} {given}: {told}");
+        }
+    }
+    let (code, told) = run(&["check", "--variable", "secrets={\"p_key\": \"sk-1\\n\"}"]);
+    assert_eq!((code, told.as_str()), (Some(0), ""));
+    let (code, told) = run(&["up"]);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("not given: `p_key`"), "{told}");
 }
 
 #[test]

@@ -41,6 +41,8 @@ pub struct Options {
     pub runtime_config: Option<String>,
     /// What components may reach. Left out: everything on loopback.
     pub allowed_outbound_hosts: Option<Vec<String>>,
+    /// Whether they may reach what `gateway.yaml` names as well, as they may by default on the embedded host.
+    pub grants_hosts: bool,
     /// The manifest, below the repository's root. Left out: the application's own `spin.toml`.
     pub manifest: Option<PathBuf>,
     /// A [`HostName`](crate::HostName)'s file. Left out: names are the system's.

@@ -64,7 +64,13 @@ pub fn prepare(yaml: &str, options: &Options) -> Result<TempDir> {
 pub(crate) async fn write_normal_form(directory: &Path) -> Result<()> {
     let mut check = Command::new(spillway_binary()?);
     check
-        .args(["check", "gateway.yaml", "--write", NORMAL_FORM])
+        .args([
+            "check",
+            "gateway.yaml",
+            "--embedded",
+            "--write",
+            NORMAL_FORM,
+        ])
         .current_dir(directory);
     let checked = run_to_end(&mut check).await?;
     let yaml = fs::read_to_string(directory.join("gateway.yaml"))?;
@@ -111,7 +117,8 @@ pub(crate) fn up(directory: &Path, address: SocketAddr, options: &Options) -> Re
     if Host::chosen() == Host::Harsh {
         command.arg("--harsh");
     }
-    if options.allowed_outbound_hosts.is_some() && Host::chosen() != Host::Spin {
+    let is_strict = options.allowed_outbound_hosts.is_some() && !options.grants_hosts;
+    if is_strict && Host::chosen() != Host::Spin {
         command.arg("--strict-hosts");
     }
     if let Some(file) = &options.host_names {

@@ -42,6 +42,39 @@ fn a_host_that_is_not_allowed_is_a_502_that_names_it() -> Result<()> {
 }
 
 #[test]
+fn the_embedded_host_lets_components_reach_what_the_configuration_names() -> Result<()> {
+    if !embedded_only("Spin goes by the manifest alone") {
+        return Ok(());
+    }
+    run(async {
+        let (dify, vendor) = (StandinDify::start()?, StandinModel::start("vendor")?);
+        let yaml = format!(
+            r#"
+agents:
+  - {{ name: dify, services: {{ api: "{{{{ dify_address }}}}" }} }}
+models:
+  - {{ name: llm, routes: [{{ targets: [{{ provider: vendor }}] }}] }}
+providers:
+  - {{ name: vendor, base_url: "{}" }}
+"#,
+            vendor.base_url()
+        );
+        let options = Options {
+            allowed_outbound_hosts: Some(Vec::new()),
+            grants_hosts: true,
+            ..Options::default()
+        };
+        let gateway =
+            Gateway::start(&yaml, options.secret("dify_address", &dify.api.url())).await?;
+        let info = Request::get("/v1/info").bearer("app-1");
+        assert_eq!(gateway.call(&info).await?.status(), 200);
+        let chat = Request::json("/llm/v1/chat/completions", &stream_request("m", "hi"));
+        assert_eq!(gateway.call(&chat).await?.status(), 200);
+        Ok(())
+    })
+}
+
+#[test]
 fn counts_survive_a_restart() -> Result<()> {
     run(async {
         let dify = StandinDify::start()?;

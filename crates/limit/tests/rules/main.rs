@@ -142,6 +142,29 @@ fn the_key_that_says_a_value_most_exactly_is_used() {
 }
 
 #[test]
+fn expressions_know_scripts_and_categories() {
+    let rules = item(
+        r#"{ "limit_by_header": "x", "limit_keys": [
+            { "key": "regexp:^\\p{Han}+$", "query_per_second": 2 },
+            { "key": "regexp:^\\p{Lu}\\d", "query_per_second": 3 },
+            { "key": "*", "query_per_second": 1 } ] }"#,
+    );
+    for (value, limit) in [
+        ("知识库", 2),
+        ("知识 库", 1),
+        ("Ä7", 3),
+        ("ä7", 1),
+        ("A٣", 3),
+    ] {
+        assert_eq!(
+            request().header("x", value).limits(&rules),
+            [limit],
+            "{value}"
+        );
+    }
+}
+
+#[test]
 fn every_item_and_every_window_holds() {
     let rules = rules(
         r#"[
