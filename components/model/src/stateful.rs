@@ -232,7 +232,7 @@ async fn send(
         (_, None) => Outcome::Served,
     };
     let watch = Watch(instance);
-    for transition in pool.report(SpinClock.now(), received.whose(), way, outcome) {
+    for transition in pool.report_sent(SpinClock.now(), began, received.whose(), way, outcome) {
         watch.changed(pool, transition);
     }
     watch.suspects(pool);

@@ -276,13 +276,19 @@ impl KeyState {
         }
     }
 
-    /// Says that it has served a consumer: what was suspected for this one was wrong.
-    pub fn served(&mut self, now: Duration, consumer: &str) -> Vec<KeyChange> {
+    /// Says that it has served a consumer's call that was sent at `sent`: what was suspected for this one was wrong. A
+    /// stream that began before a key was found out may go on long after.
+    pub fn served(&mut self, now: Duration, sent: Duration, consumer: &str) -> Vec<KeyChange> {
         self.last_served = Some(now);
-        if self.is_out(now) {
-            return self.vouch(now);
+        if let Some(out) = self.out.filter(|out| now < out.until) {
+            let since = out.until.saturating_sub(OUT_FOR);
+            return if sent < since {
+                Vec::new()
+            } else {
+                self.vouch(now)
+            };
         }
-        let trusted = self.trust_more(now);
+        let trusted = self.trust_more(now, sent);
         let is_suspect = |own: &Aside| own.why != Why::Cooling;
         if !self.consumers.get(consumer).is_some_and(is_suspect) {
             return trusted.into_iter().collect();

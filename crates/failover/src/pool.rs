@@ -154,10 +154,23 @@ impl Pool {
             .map(|(_, upstream)| upstream.authority.as_str())
     }
 
-    /// Says how a consumer's call on a way went. What other instances should know comes back.
+    /// Says how a consumer's call on a way went that has only just been sent. What other instances should know comes
+    /// back.
     pub fn report(
         &self,
         now: Duration,
+        consumer: &str,
+        way: Way,
+        outcome: Outcome,
+    ) -> Vec<Transition> {
+        self.report_sent(now, now, consumer, way, outcome)
+    }
+
+    /// The same of a call that was sent at `sent`.
+    pub fn report_sent(
+        &self,
+        now: Duration,
+        sent: Duration,
         consumer: &str,
         way: Way,
         outcome: Outcome,
@@ -184,7 +197,7 @@ impl Pool {
             Outcome::Served => {
                 *last_answered = way.endpoint;
                 let of_key = match (key, keyless) {
-                    (Some(key), _) => key.served(now, consumer),
+                    (Some(key), _) => key.served(now, sent, consumer),
                     (None, Some(keyless)) => {
                         keyless.served_without_key(now);
                         Vec::new()

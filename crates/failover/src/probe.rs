@@ -44,7 +44,8 @@ impl Probed {
     /// What it tells that there is no answer.
     pub fn of_failure(failure: Failure) -> Self {
         match failure {
-            Failure::HostNotAllowed => Self::Unclear,
+            // The gateway's own doing.
+            Failure::HostNotAllowed | Failure::NoRoom => Self::Unclear,
             _ => Self::Failed,
         }
     }

@@ -11,7 +11,7 @@ use spillway_failover::{Pool, SharedEntry, SharedState, Subject, Transition};
 use spillway_platform::Clock;
 use spillway_platform::spin::{self, Parameter, Redis, RedisError, Reply, SpinClock};
 use spillway_store::{
-    Breaker, POOL_READ_V1, POOL_WRITE_V1, Transition as BreakerTransition, explain_redis_error,
+    Breaker, POOL_READ_V2, POOL_WRITE_V2, Transition as BreakerTransition, explain_redis_error,
     pool_read_arguments, pool_write_arguments, probe_claim_arguments, read_pool,
 };
 
@@ -72,7 +72,7 @@ impl PoolStates {
     ) {
         let began = SpinClock.now();
         let arguments = pool_read_arguments(pool.provider(), None);
-        let read = self.evaluate(redis, POOL_READ_V1, arguments, execute);
+        let read = self.evaluate(redis, POOL_READ_V2, arguments, execute);
         let Some(replies) = read.await else {
             return;
         };
@@ -146,7 +146,7 @@ impl PoolStates {
             let arguments =
                 pool_write_arguments(pool.provider(), &transition.subject.field(), to, None);
             if self
-                .evaluate(redis, POOL_WRITE_V1, arguments, Redis::execute_patiently)
+                .evaluate(redis, POOL_WRITE_V2, arguments, Redis::execute_patiently)
                 .await
                 .is_some()
             {

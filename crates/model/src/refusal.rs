@@ -31,16 +31,30 @@ pub(crate) fn failure_within_success(error: &UpstreamError) -> Failure {
 }
 
 /// Whether an error speaks of what a key may not do, and not of the key: OpenAI answers so with 401 and with 403 for keys
-/// with restricted rights ("Missing scopes: api.model.read").
+/// with restricted rights ("Missing scopes: api.model.read"), OAuth 2.0 with `insufficient_scope` (RFC 6750, section
+/// 3.1). One that doubts the key as well speaks of the key.
 pub fn tells_of_missing_rights(body: &[u8]) -> bool {
-    const SIGNS: [&str; 4] = [
-        "missing scope",
-        "insufficient permission",
-        "insufficient scope",
-        "not have permission",
+    const RIGHTS: [&str; 3] = ["scope", "permission", "not authorized to"];
+    const DOUBTS: [&str; 9] = [
+        "invalid",
+        "incorrect",
+        "expired",
+        "revoked",
+        "disabled",
+        "deactivated",
+        "unknown",
+        "not found",
+        "not exist",
     ];
-    let message = UpstreamError::read(body).map(|error| error.message().to_lowercase());
-    message.is_some_and(|message| SIGNS.iter().any(|sign| message.contains(sign)))
+    let (message, codes) = match UpstreamError::read(body) {
+        Some(error) => (error.message(), error.codes().join(" ")),
+        None => (String::from_utf8_lossy(body).into_owned(), String::new()),
+    };
+    let message = message.to_lowercase();
+    RIGHTS
+        .iter()
+        .any(|sign| message.contains(sign) || codes.contains(sign))
+        && !DOUBTS.iter().any(|sign| message.contains(sign))
 }
 
 /// What an error is about counts more than its status: providers answer a prompt that is too long with anything from 400
@@ -117,8 +131,26 @@ mod tests {
                 r#"{"error":{"message":"Incorrect API key provided: sk-x."}}"#,
                 false,
             ),
-            ("missing scopes", false),
+            ("Missing scopes: model.read", true),
             ("", false),
+            (r#"{"error":"insufficient_scope"}"#, true),
+            (
+                r#"{"error":{"message":"Access denied","code":"insufficient_scope"}}"#,
+                true,
+            ),
+            (
+                r#"{"error":{"message":"The API key you used is missing the permission models_read"}}"#,
+                true,
+            ),
+            (
+                r#"{"detail":"You do not have permission to perform this action."}"#,
+                true,
+            ),
+            (
+                r#"{"error":{"message":"Invalid API key or insufficient permissions"}}"#,
+                false,
+            ),
+            (r#"{"error":{"message":"Unauthorized"}}"#, false),
         ] {
             assert_eq!(tells_of_missing_rights(body.as_bytes()), expected, "{body}");
         }

@@ -218,7 +218,8 @@ impl<'c, 'a, S: Sender, C: Clock, W: PoolWatch> Tries<'c, 'a, S, C, W> {
 
     fn report(&self, attempting: &Attempting<'c>, outcome: Outcome) {
         let (pool, now) = (&attempting.place.pool, self.call.clock.now());
-        for transition in pool.report(now, self.call.consumer, attempting.way, outcome) {
+        let sent = attempting.began;
+        for transition in pool.report_sent(now, sent, self.call.consumer, attempting.way, outcome) {
             self.call.watch.changed(pool, transition);
         }
         if matches!(outcome, Outcome::Failed(..)) {

@@ -33,7 +33,7 @@ pub use limit_take::{
 pub use memory::MemoryStore;
 pub use nonce::{nonce_claim_arguments, nonce_number_key};
 pub use pool::{
-    POOL_READ_V1, POOL_WRITE_V1, PROBE_CLAIM_MS, PoolEntry, pool_read_arguments,
+    POOL_READ_V2, POOL_WRITE_V2, PROBE_CLAIM_MS, PoolEntry, pool_read_arguments,
     pool_write_arguments, probe_claim_arguments, read_pool,
 };
 

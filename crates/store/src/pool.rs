@@ -2,15 +2,15 @@
 
 /// Reads a provider's hash; arguments are [`pool_read_arguments`]'. Answers name, state, the milliseconds that are left,
 /// and those since when, in turn.
-pub const POOL_READ_V1: &str = include_str!("pool_read_v1.lua");
+pub const POOL_READ_V2: &str = include_str!("pool_read_v2.lua");
 
 /// Changes one entry; arguments are [`pool_write_arguments`]'. Answers 1.
-pub const POOL_WRITE_V1: &str = include_str!("pool_write_v1.lua");
+pub const POOL_WRITE_V2: &str = include_str!("pool_write_v2.lua");
 
 /// How long one instance has the probing of a key to itself, in milliseconds.
 pub const PROBE_CLAIM_MS: u64 = 240_000;
 
-/// One entry as [`POOL_READ_V1`] answers it.
+/// One entry as [`POOL_READ_V2`] answers it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolEntry {
     /// The endpoint's or key's name.
@@ -23,12 +23,12 @@ pub struct PoolEntry {
     pub age_ms: u64,
 }
 
-/// What `EVAL` gets after [`POOL_READ_V1`]. `now_ms` is for tests; `None` has the script ask Redis for the time.
+/// What `EVAL` gets after [`POOL_READ_V2`]. `now_ms` is for tests; `None` has the script ask Redis for the time.
 pub fn pool_read_arguments(provider: &str, now_ms: Option<u64>) -> Vec<String> {
     vec!["1".to_owned(), pool_key(provider), time(now_ms)]
 }
 
-/// What `EVAL` gets after [`POOL_WRITE_V1`]. `to` is a state and how long it lasts, in milliseconds; `None` takes the
+/// What `EVAL` gets after [`POOL_WRITE_V2`]. `to` is a state and how long it lasts, in milliseconds; `None` takes the
 /// entry away.
 pub fn pool_write_arguments(
     provider: &str,
@@ -47,8 +47,7 @@ pub fn pool_write_arguments(
     ]
 }
 
-/// Reads what [`POOL_READ_V1`] answered, as text. Entries that are none are passed over: a store may hold those of
-/// another release.
+/// Reads what [`POOL_READ_V2`] answered, as text. Entries that are none are passed over.
 pub fn read_pool(answer: &[String]) -> Vec<PoolEntry> {
     answer
         .chunks_exact(4)
@@ -76,7 +75,7 @@ pub fn probe_claim_arguments(provider: &str, digest: &str) -> Vec<String> {
 }
 
 fn pool_key(provider: &str) -> String {
-    format!("spillway:{{pool:{provider}}}:v1")
+    format!("spillway:{{pool:{provider}}}:v2")
 }
 
 fn time(now_ms: Option<u64>) -> String {

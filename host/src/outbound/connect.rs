@@ -2,7 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,6 +17,9 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use wasmtime_wasi_http::Error;
+
+use super::clients::KeptConnections;
+use crate::log_lines::notice;
 
 /// This process, or the machine, has as many files open as it may.
 const NO_FILES: [i32; 2] = [
@@ -35,6 +38,8 @@ tokio::task_local! {
 pub struct Connector {
     /// Limits how many connections there are.
     permits: Option<Arc<Semaphore>>,
+    /// What may be closed where there are as many as there may be.
+    kept: Weak<KeptConnections>,
     nodelay: bool,
     tls: Arc<OnceLock<Result<TlsConnector, String>>>,
     /// What is offered by ALPN.
@@ -60,8 +65,9 @@ impl std::fmt::Debug for Connector {
 
 impl Connector {
     /// At most `max_connections` at once, if given.
-    pub fn new(max_connections: Option<usize>, nodelay: bool) -> Self {
+    pub fn new(max_connections: Option<usize>, nodelay: bool, kept: Weak<KeptConnections>) -> Self {
         Self {
+            kept,
             nodelay,
             permits: max_connections.map(|limit| Arc::new(Semaphore::new(limit))),
             tls: Arc::new(OnceLock::new()),
@@ -72,6 +78,7 @@ impl Connector {
     /// Opens connections over HTTP/1.1 alone, within the same limit.
     pub fn with_http1_only(&self) -> Self {
         Self {
+            kept: Weak::clone(&self.kept),
             nodelay: self.nodelay,
             permits: self.permits.clone(),
             tls: Arc::new(OnceLock::new()),
@@ -83,11 +90,7 @@ impl Connector {
     /// one may be opened, which is nobody's fault that is called.
     async fn connect(self, uri: Uri, limit: Duration) -> Result<UpstreamConnection, Error> {
         let permit = match &self.permits {
-            Some(permits) => {
-                let permit = timeout(limit, Arc::clone(permits).acquire_owned()).await;
-                let permit = permit.ok().and_then(Result::ok);
-                Some(permit.ok_or(Error::ConnectionLimitReached)?)
-            }
+            Some(permits) => Some(self.permit(permits, limit).await?),
             None => None,
         };
         let stream = timeout(limit, self.open(uri))
@@ -97,6 +100,22 @@ impl Connector {
             stream,
             _permit: permit,
         })
+    }
+
+    async fn permit(
+        &self,
+        permits: &Arc<Semaphore>,
+        limit: Duration,
+    ) -> Result<OwnedSemaphorePermit, Error> {
+        if let Ok(permit) = Arc::clone(permits).try_acquire_owned() {
+            return Ok(permit);
+        }
+        let waiting = timeout(limit, Arc::clone(permits).acquire_owned());
+        if let Some(kept) = self.kept.upgrade() {
+            kept.close_idle();
+        }
+        let permit = waiting.await.ok().and_then(Result::ok);
+        permit.ok_or(Error::ConnectionLimitReached)
     }
 
     async fn open(self, uri: Uri) -> Result<Stream, Error> {
@@ -110,7 +129,10 @@ impl Connector {
         let port = uri.port_u16().unwrap_or(if uses_tls { 443 } else { 80 });
         let addresses: Vec<_> = tokio::net::lookup_host((host, port))
             .await
-            .map_err(|_| name_error("address not available"))?
+            .map_err(|_| match has_files() {
+                true => name_error("address not available"),
+                false => Error::ConnectionLimitReached,
+            })?
             .collect();
         let tcp = TcpStream::connect(addresses.as_slice())
             .await
@@ -129,7 +151,7 @@ impl Connector {
                 .tls_connector()?
                 .connect(name, tcp)
                 .await
-                .map_err(|_| Error::TlsProtocolError)?;
+                .map_err(|error| tls_error(&uri, &error))?;
             Stream::Tls(Box::new(TokioIo::new(tls)))
         } else {
             Stream::Plain(TokioIo::new(tcp))
@@ -146,7 +168,7 @@ impl Connector {
             })
             .clone()
             .map_err(|message| {
-                crate::log_lines::notice(&message);
+                notice(&message);
                 Error::TlsProtocolError
             })
     }
@@ -156,6 +178,29 @@ fn name_error(rcode: &str) -> Error {
     Error::DnsError {
         rcode: Some(rcode.to_owned()),
         info_code: Some(0),
+    }
+}
+
+/// The resolver reads files and opens sockets, and says nothing of it where it cannot.
+fn has_files() -> bool {
+    match std::net::UdpSocket::bind(("127.0.0.1", 0)) {
+        Ok(_) => true,
+        Err(error) => !error
+            .raw_os_error()
+            .is_some_and(|code| NO_FILES.contains(&code)),
+    }
+}
+
+/// What is wrong with a certificate no error code tells, and whoever runs the gateway has to know.
+fn tls_error(uri: &Uri, error: &io::Error) -> Error {
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    notice(&format!("https://{authority}: no TLS: {error}"));
+    let cause = error
+        .get_ref()
+        .and_then(|cause| cause.downcast_ref::<rustls::Error>());
+    match cause {
+        Some(rustls::Error::InvalidCertificate(_)) => Error::TlsCertificateError,
+        _ => Error::TlsProtocolError,
     }
 }
 
@@ -254,7 +299,7 @@ mod tests {
         let uri: Uri = format!("http://{}/", listener.local_addr().unwrap())
             .parse()
             .unwrap();
-        let connector = Connector::new(Some(1), true);
+        let connector = Connector::new(Some(1), true, Weak::new());
         let connect = |limit| connector.clone().connect(uri.clone(), limit);
         let held = connect(Duration::from_secs(60)).await.unwrap();
         let refused = connect(Duration::from_millis(1)).await;

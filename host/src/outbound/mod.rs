@@ -1,14 +1,14 @@
 //! Requests that components send: `wasi:http/client`.
 
 mod allowed;
+mod clients;
 mod connect;
 mod framing;
 mod header_rules;
 mod upstream_body;
 
-use std::collections::HashMap;
 use std::error::Error as StdError;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{HOST, HeaderName};
@@ -16,14 +16,14 @@ use http::uri::{Authority, PathAndQuery};
 use http::{Request, Response, Uri};
 use http_body::Body as _;
 use http_body_util::BodyExt;
-use hyper_util::client::legacy::{self, Client};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::client::legacy;
 use tokio::time::timeout;
 use wasmtime_wasi_http::p3::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::{Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks};
 
 pub use allowed::{AllowedDestinations, Destination};
-use connect::{CONNECT_TIMEOUT, Connector};
+pub use clients::HttpClients;
+use connect::CONNECT_TIMEOUT;
 use header_rules::HeaderRules;
 pub use header_rules::reveal_all;
 use upstream_body::UpstreamBody;
@@ -35,76 +35,8 @@ use crate::spin_headers::chained_component;
 /// What each timeout is unless the component sets it.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// How many upstreams have a client of their own at most.
-const MOST_RENEWED: usize = 256;
-
 /// A host that stands for the application itself, where a request needs one.
 const OWN_HOST: &str = "self.alt";
-
-type HttpClient = Client<Connector, GuardedBody>;
-
-/// Connections to upstreams, kept for the next request.
-pub struct HttpClients {
-    connector: Connector,
-    pooling: bool,
-    client: HttpClient,
-    /// For WebSockets, which HTTP/1.1 alone can become, each with a connection of its own.
-    upgrading: HttpClient,
-    /// In its place for upstreams that did not answer in time: what else was kept for them may be as dead, and would
-    /// cost one request each.
-    renewed: Mutex<HashMap<Authority, HttpClient>>,
-}
-
-impl std::fmt::Debug for HttpClients {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("HttpClients")
-            .field("pooling", &self.pooling)
-            .finish_non_exhaustive()
-    }
-}
-
-impl HttpClients {
-    /// Keeps connections for the next request if `pooling`, and opens at most `max_connections`.
-    pub fn new(pooling: bool, max_connections: Option<usize>, harsh: bool) -> Self {
-        let connector = Connector::new(max_connections, !harsh);
-        Self {
-            client: build(&connector, pooling),
-            upgrading: build(&connector.with_http1_only(), false),
-            connector,
-            pooling,
-            renewed: Mutex::default(),
-        }
-    }
-
-    /// The client that keeps an upstream's connections.
-    fn of(&self, authority: Option<&Authority>) -> HttpClient {
-        let renewed = self.renewed.lock().ok();
-        renewed
-            .zip(authority)
-            .and_then(|(renewed, authority)| renewed.get(authority).cloned())
-            .unwrap_or_else(|| self.client.clone())
-    }
-
-    /// Lets all connections to an upstream go.
-    fn renew(&self, authority: Authority) {
-        if let Ok(mut renewed) = self.renewed.lock() {
-            if renewed.len() >= MOST_RENEWED {
-                renewed.clear();
-            }
-            renewed.insert(authority, build(&self.connector, self.pooling));
-        }
-    }
-}
-
-fn build(connector: &Connector, pooling: bool) -> HttpClient {
-    let mut builder = Client::builder(TokioExecutor::new());
-    builder.pool_timer(TokioTimer::new());
-    if !pooling {
-        builder.pool_max_idle_per_host(0);
-    }
-    builder.build(connector.clone())
-}
 
 /// Sends what one instance sends, and decides which headers it may see and set.
 pub struct OutboundHttp {
@@ -207,7 +139,7 @@ async fn send(
     let request = request.map(|body| GuardedBody::new(body, fate));
     let authority = request.uri().authority().cloned();
     let client = match &asked {
-        Some(_) => component.http.upgrading.clone(),
+        Some(_) => component.http.for_upgrade(),
         None => component.http.of(authority.as_ref()),
     };
     let sending = CONNECT_TIMEOUT.scope(
@@ -288,6 +220,7 @@ fn copy(error: &Error) -> Option<Error> {
         Error::ConnectionTimeout => Error::ConnectionTimeout,
         Error::ConnectionLimitReached => Error::ConnectionLimitReached,
         Error::TlsProtocolError => Error::TlsProtocolError,
+        Error::TlsCertificateError => Error::TlsCertificateError,
         Error::HttpRequestUriInvalid => Error::HttpRequestUriInvalid,
         Error::HttpRequestBodySize(size) => Error::HttpRequestBodySize(*size),
         _ => return None,

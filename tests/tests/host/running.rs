@@ -74,6 +74,34 @@ providers:
     })
 }
 
+/// A connection that is kept for one service's next request does not keep another service waiting.
+#[test]
+fn idle_connections_make_room_for_others() -> Result<()> {
+    if !embedded_only("Spin keeps them until they have been idle for long") {
+        return Ok(());
+    }
+    run(async {
+        let dify = StandinDify::start()?;
+        let yaml = format!(
+            "agents:\n  - {{ name: dify, services: {{ api: \"{}\", web: \"{}\" }} }}\n",
+            dify.api.url(),
+            dify.web.url()
+        );
+        let options = Options {
+            runtime_config: Some("[outbound_http]\nmax_connections = 1\n".to_owned()),
+            ..Options::default()
+        };
+        let gateway = Gateway::start(&yaml, options).await?;
+        for _ in 0..3 {
+            for path in ["/v1/info", "/apps"] {
+                let answer = gateway.call(&Request::get(path).bearer("app-1")).await?;
+                assert_eq!(answer.status(), 200, "{path}: {}", answer.text());
+            }
+        }
+        Ok(())
+    })
+}
+
 #[test]
 fn counts_survive_a_restart() -> Result<()> {
     run(async {

@@ -1,23 +1,24 @@
 //! Whether a probe's 401 is about the key.
 //!
 //! ```text
-//!   a call was served ──▶ served, for five minutes ──a probe gets a 401──▶ doubted, for five minutes
-//!                                                                            │ a call is served all the same
+//!   a call was served ──▶ served, for five minutes ──a probe gets a 401──▶ doubted, for what is left of them
+//!                                                                            │ a call that is sent now is served
 //!                                                                            ▼
 //!                                        vouched for, for a day: the list of models tells nothing
 //! ```
 //!
-//! **Rule.** A probe's 401 puts a key out, unless the key has served somebody in the last five minutes: then it stays
-//! suspect for whoever was refused. Should it serve once more after that, the provider's list of models wants something
-//! else than its calls do, and is not believed for a day. **Cost.** One entry a key in the store, written once a minute at
-//! most. **Where it fails.** Nobody was served for five minutes: then the list is believed.
+//! **Rule.** A probe's 401 puts a key out, unless a call that was sent with it in the last five minutes was served: then
+//! it stays suspect for whoever was refused. Should a call that is sent after that probe be served, the provider's list of
+//! models wants something else than its calls do, and is not believed for a day. **Cost.** One entry a key in the store,
+//! written once a minute at most. **Where it fails.** Nobody was served for five minutes: then the list is believed. A
+//! key that dies within the day costs each consumer an attempt a minute, as where there is no list.
 
 use std::time::Duration;
 
 use super::{KeyChange, KeyState};
 use crate::SharedState;
 
-/// So long a call that was served counts against a probe, and a probe's 401 is held against calls to come.
+/// So long a call that was served counts against a probe.
 const RECENTLY: Duration = Duration::from_secs(5 * 60);
 
 /// So long a list of models is not believed that refused a key which serves.
@@ -31,34 +32,39 @@ const TOLD_EVERY: Duration = Duration::from_secs(60);
 pub(super) struct Trust {
     /// [`SharedState::Served`], [`SharedState::Doubted`] or [`SharedState::Vouched`].
     state: SharedState,
+    /// When it began: others were told then.
+    since: Duration,
     until: Duration,
-    /// When others should be told again that it serves.
-    told_again: Duration,
 }
 
 impl KeyState {
-    fn trust(&self, now: Duration) -> Option<SharedState> {
-        let trust = self.trust.filter(|trust| now < trust.until);
-        trust.map(|trust| trust.state)
+    fn trust(&self, now: Duration) -> Option<Trust> {
+        self.trust.filter(|trust| now < trust.until)
     }
 
-    /// Takes a call that was served in its favour.
-    pub(super) fn trust_more(&mut self, now: Duration) -> Option<KeyChange> {
-        match self.trust(now) {
+    /// Takes a call in its favour that was sent at `sent` and served.
+    pub(super) fn trust_more(&mut self, now: Duration, sent: Duration) -> Option<KeyChange> {
+        let trust = self.trust(now);
+        match trust.map(|trust| trust.state) {
             Some(SharedState::Vouched) => None,
-            Some(SharedState::Doubted) => Some(self.set_trust(now, SharedState::Vouched)),
+            Some(SharedState::Doubted) => {
+                let is_news = trust.is_some_and(|trust| sent > trust.since);
+                is_news.then(|| {
+                    self.set_trust(SharedState::Vouched, now, now.saturating_add(VOUCHED_FOR))
+                })
+            }
             _ => {
-                let told_again = self.trust.map(|trust| trust.told_again);
-                let change = self.set_trust(now, SharedState::Served);
-                match told_again.filter(|at| now < *at) {
-                    Some(told_again) => {
-                        self.trust = self.trust.map(|trust| Trust {
-                            told_again,
-                            ..trust
-                        });
+                let until = sent.saturating_add(RECENTLY);
+                if until <= now || trust.is_some_and(|trust| until <= trust.until) {
+                    return None;
+                }
+                match self.trust.as_mut() {
+                    // Others know; how long is told to them the next time.
+                    Some(known) if now < known.since.saturating_add(TOLD_EVERY) => {
+                        known.until = until;
                         None
                     }
-                    None => Some(change),
+                    _ => Some(self.set_trust(SharedState::Served, now, until)),
                 }
             }
         }
@@ -66,24 +72,20 @@ impl KeyState {
 
     /// Takes a probe's 401. `None`: there is nothing in its favour. Else what others should know.
     pub(super) fn trust_less(&mut self, now: Duration) -> Option<Option<KeyChange>> {
-        match self.trust(now)? {
-            SharedState::Served => Some(Some(self.set_trust(now, SharedState::Doubted))),
-            _ => Some(None),
-        }
+        let trust = self.trust(now)?;
+        Some(match trust.state {
+            SharedState::Served => Some(self.set_trust(SharedState::Doubted, now, trust.until)),
+            _ => None,
+        })
     }
 
-    fn set_trust(&mut self, now: Duration, state: SharedState) -> KeyChange {
-        let time = if state == SharedState::Vouched {
-            VOUCHED_FOR
-        } else {
-            RECENTLY
-        };
+    fn set_trust(&mut self, state: SharedState, since: Duration, until: Duration) -> KeyChange {
         self.trust = Some(Trust {
             state,
-            until: now.saturating_add(time),
-            told_again: now.saturating_add(TOLD_EVERY),
+            since,
+            until,
         });
-        (None, Some((state, time)))
+        (None, Some((state, until.saturating_sub(since))))
     }
 
     /// Takes over what others say in its favour.
@@ -94,19 +96,19 @@ impl KeyState {
         rest: Duration,
         age: Duration,
     ) {
-        let until = now.saturating_add(rest);
+        let (since, until) = (now.saturating_sub(age), now.saturating_add(rest));
         let rank = |state: SharedState| match state {
             SharedState::Vouched => 2,
             SharedState::Doubted => 1,
             _ => 0,
         };
-        let own = self.trust.filter(|own| now < own.until);
+        let own = self.trust(now);
         let is_news = own.is_none_or(|own| (rank(own.state), own.until) < (rank(state), until));
         if is_news {
             self.trust = Some(Trust {
                 state,
+                since,
                 until,
-                told_again: now.saturating_add(TOLD_EVERY.saturating_sub(age)),
             });
         }
     }

@@ -59,17 +59,48 @@ fn a_key_that_is_revoked_is_out_once_it_has_not_served_for_a_while() {
     let pool = keys();
     serves(&pool, 0);
     refused(&pool, 60);
-    for minute in 2..6 {
+    for minute in 2..5 {
         refused(&pool, minute * 60);
         assert!(!is_out(&pool, minute * 60), "{minute}");
     }
-    refused(&pool, 361);
-    assert!(is_out(&pool, 361));
+    refused(&pool, 300);
+    assert!(is_out(&pool, 300), "whenever the first refusal came");
 
     let pool = keys();
     serves(&pool, 0);
     refused(&pool, 300);
     assert!(is_out(&pool, 300), "it has not served for five minutes");
+}
+
+#[test]
+fn a_stream_that_began_before_the_key_was_refused_says_nothing_for_it() {
+    let ends = |pool: &Pool, now, sent| {
+        let told = pool.report_sent(at(now), at(sent), BOB, way(0), Outcome::Served);
+        (
+            in_favour(pool, &told),
+            told.iter().any(|told| told.to.is_none()),
+        )
+    };
+    let pool = keys();
+    assert_eq!(ends(&pool, 10, 5), (Some(SharedState::Served), false));
+    refused(&pool, 11);
+    assert_eq!(ends(&pool, 12, 5), (None, false));
+    assert_eq!(ends(&pool, 13, 11), (None, false));
+    refused(&pool, 304);
+    assert!(!is_out(&pool, 304));
+    refused(&pool, 365);
+    assert!(
+        is_out(&pool, 365),
+        "five minutes after the last good call began"
+    );
+    assert_eq!(ends(&pool, 400, 5), (None, false));
+    assert!(is_out(&pool, 400));
+    assert_eq!(
+        ends(&pool, 401, 399),
+        (None, true),
+        "a last resort that serves"
+    );
+    assert!(!is_out(&pool, 401));
 }
 
 #[test]

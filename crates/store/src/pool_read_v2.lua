@@ -1,6 +1,6 @@
 -- Reads what is the matter with a provider's endpoints and keys.
 --
--- KEYS[1]    a hash: name -> state:end, the end in milliseconds since 1970 by Redis' own clock
+-- KEYS[1]    a hash: name -> state:end:since, both in milliseconds since 1970 by Redis' own clock
 -- ARGV[1]    milliseconds since 1970 for tests; empty: Redis' own clock
 -- Answers name, state and the milliseconds that are left, in turn. What has ended is left out.
 
@@ -12,13 +12,12 @@ end
 local entries = redis.call('HGETALL', KEYS[1])
 local answer = {}
 for i = 1, #entries, 2 do
-  -- Older releases write no time since when.
-  local state, ends, since = string.match(entries[i + 1], '^(%a+):(%d+):?(%d*)$')
+  local state, ends, since = string.match(entries[i + 1], '^(%a+):(%d+):(%d+)$')
   if state and tonumber(ends) > now then
     answer[#answer + 1] = entries[i]
     answer[#answer + 1] = state
     answer[#answer + 1] = string.format('%d', tonumber(ends) - now)
-    answer[#answer + 1] = string.format('%d', math.max(0, now - (tonumber(since) or now)))
+    answer[#answer + 1] = string.format('%d', math.max(0, now - tonumber(since)))
   end
 end
 return answer
