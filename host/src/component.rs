@@ -62,14 +62,13 @@ impl Component {
     }
 
     /// Tells why an exchange broke; the component only learns that it did.
-    pub fn tell_broken(&self, authority: Option<&Authority>, error: &dyn std::error::Error) {
+    pub fn tell_broken(&self, upstream: &Authority, error: &dyn std::error::Error) {
         let mut words = error.to_string();
         let mut source = error.source();
         while let Some(error) = source {
             words = format!("{words}: {error}");
             source = error.source();
         }
-        let authority = authority.map_or("an upstream", Authority::as_str);
-        notice_of(&self.id, &format!("{authority}: {words}"));
+        notice_of(&self.id, &format!("{upstream}: {words}"));
     }
 }

@@ -10,8 +10,8 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use super::connect::Connector;
 use crate::body::GuardedBody;
 
-/// How many upstreams have a client of their own at most.
-const MAX_RENEWED: usize = 256;
+/// How many upstreams have a client at most.
+const MAX_CLIENTS: usize = 1024;
 
 /// hyper's client with its pool.
 pub type HttpClient = Client<Connector, GuardedBody>;
@@ -23,18 +23,12 @@ pub struct HttpClients {
     upgrading: HttpClient,
 }
 
-/// Clients that keep connections. They can only be closed by letting a client go.
+/// A client for each upstream. Its connections can only be closed by letting it go, and whoever waits for one holds it:
+/// so one client for all would keep the connections that a wait is for.
 pub struct KeptConnections {
     connector: Connector,
     pooling: bool,
-    clients: Mutex<Clients>,
-}
-
-struct Clients {
-    client: HttpClient,
-    /// In its place for upstreams that did not answer in time: what else was kept for them may be as dead, and would
-    /// cost one request each.
-    renewed: HashMap<Authority, HttpClient>,
+    clients: Mutex<HashMap<Authority, HttpClient>>,
 }
 
 impl std::fmt::Debug for HttpClients {
@@ -49,16 +43,10 @@ impl std::fmt::Debug for HttpClients {
 impl HttpClients {
     /// Keeps connections for the next request if `pooling`, and opens at most `max_connections`.
     pub fn new(pooling: bool, max_connections: Option<usize>, harsh: bool) -> Self {
-        let kept = Arc::new_cyclic(|kept: &Weak<KeptConnections>| {
-            let connector = Connector::new(max_connections, !harsh, Weak::clone(kept));
-            KeptConnections {
-                clients: Mutex::new(Clients {
-                    client: build(&connector, pooling),
-                    renewed: HashMap::new(),
-                }),
-                connector,
-                pooling,
-            }
+        let kept = Arc::new_cyclic(|kept: &Weak<KeptConnections>| KeptConnections {
+            connector: Connector::new(max_connections, !harsh, Weak::clone(kept)),
+            pooling,
+            clients: Mutex::default(),
         });
         Self {
             upgrading: build(&kept.connector.with_http1_only(), false),
@@ -67,14 +55,19 @@ impl HttpClients {
     }
 
     /// The client that keeps an upstream's connections.
-    pub fn of(&self, authority: Option<&Authority>) -> HttpClient {
-        match self.kept.clients.lock() {
-            Ok(clients) => authority
-                .and_then(|authority| clients.renewed.get(authority))
-                .unwrap_or(&clients.client)
-                .clone(),
-            Err(_) => self.kept.build(),
+    pub fn of(&self, upstream: &Authority) -> HttpClient {
+        let Ok(mut clients) = self.kept.clients.lock() else {
+            return self.kept.build();
+        };
+        if let Some(client) = clients.get(upstream) {
+            return client.clone();
         }
+        if clients.len() >= MAX_CLIENTS {
+            clients.clear();
+        }
+        let client = self.kept.build();
+        clients.insert(upstream.clone(), client.clone());
+        client
     }
 
     /// The client for what becomes a WebSocket.
@@ -82,13 +75,11 @@ impl HttpClients {
         self.upgrading.clone()
     }
 
-    /// Lets all connections to an upstream go.
-    pub fn renew(&self, authority: Authority) {
+    /// Lets all connections to an upstream go that did not answer in time: what else was kept for it may be as dead, and
+    /// would cost one request each.
+    pub fn renew(&self, upstream: &Authority) {
         if let Ok(mut clients) = self.kept.clients.lock() {
-            if clients.renewed.len() >= MAX_RENEWED {
-                clients.renewed.clear();
-            }
-            clients.renewed.insert(authority, self.kept.build());
+            clients.remove(upstream);
         }
     }
 }
@@ -96,12 +87,8 @@ impl HttpClients {
 impl KeptConnections {
     /// Closes connections that nobody uses, so that others may be opened. Those in use go on, and are closed then.
     pub fn close_idle(&self) {
-        if !self.pooling {
-            return;
-        }
         if let Ok(mut clients) = self.clients.lock() {
-            clients.client = self.build();
-            clients.renewed.clear();
+            clients.clear();
         }
     }
 

@@ -137,24 +137,24 @@ async fn send(
     }
     let fate = (!component.harsh).then_some(fate);
     let request = request.map(|body| GuardedBody::new(body, fate));
-    let authority = request.uri().authority().cloned();
+    let Some(upstream) = request.uri().authority().cloned() else {
+        return Err(Error::HttpRequestUriInvalid);
+    };
     let client = match &asked {
         Some(_) => component.http.for_upgrade(),
-        None => component.http.of(authority.as_ref()),
+        None => component.http.of(&upstream),
     };
     let sending = CONNECT_TIMEOUT.scope(
         options.connect_timeout.unwrap_or(DEFAULT_TIMEOUT),
         client.request(request),
     );
     let Ok(sent) = timeout(first_byte, sending).await else {
-        if let Some(authority) = authority {
-            component.http.renew(authority);
-        }
+        component.http.renew(&upstream);
         return Err(Error::ConnectionReadTimeout);
     };
     let mut response = sent.map_err(|error| {
         cause(&error).unwrap_or_else(|| {
-            component.tell_broken(authority.as_ref(), &error);
+            component.tell_broken(&upstream, &error);
             Error::HttpProtocolError
         })
     })?;
