@@ -63,12 +63,14 @@ impl Component {
 
     /// Tells why an exchange broke; the component only learns that it did.
     pub fn tell_broken(&self, upstream: &Authority, error: &dyn std::error::Error) {
-        let mut words = error.to_string();
-        let mut source = error.source();
+        // The client's own words say only that it failed; what is below says why.
+        let mut causes = Vec::new();
+        let mut source = Some(error.source().unwrap_or(error));
         while let Some(error) = source {
-            words = format!("{words}: {error}");
+            causes.push(error.to_string());
             source = error.source();
         }
+        let words = causes.join(": ");
         notice_of(&self.id, &format!("{upstream}: {words}"));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use spillway_config::{parse_normal_form, template};
+use spillway_config::{parse_normal_form, resolved_mistakes, template};
 
 /// The variable that holds a JSON object of secrets.
 pub const VARIABLE: &str = "secrets";
@@ -23,6 +23,9 @@ pub enum SecretsError {
     /// Some are missing or empty.
     #[error("{0}")]
     Lacking(String),
+    /// Some cannot stand where they are to.
+    #[error("{}", .0.join("\n"))]
+    Unfit(Vec<String>),
 }
 
 /// The values of all names in a normal form: an entry of `secrets`, else a variable of the name.
@@ -60,10 +63,38 @@ pub fn values(
             }
         }
     }
-    if missing.is_empty() && empty.is_empty() {
-        return Ok(values);
+    if !missing.is_empty() || !empty.is_empty() {
+        return Err(SecretsError::Lacking(lacking(&missing, &empty)));
     }
-    Err(SecretsError::Lacking(lacking(&missing, &empty)))
+    let unfit = unfit(normal_form, &values, &names);
+    if unfit.is_empty() {
+        Ok(values)
+    } else {
+        Err(SecretsError::Unfit(unfit))
+    }
+}
+
+/// What is wrong with values that are there. Keys and addresses have no line breaks: a header with one is not sent.
+fn unfit(
+    normal_form: &str,
+    values: &BTreeMap<String, String>,
+    names: &BTreeSet<String>,
+) -> Vec<String> {
+    let is_broken = |name: &&String| {
+        let value = values.get(*name).map_or("", |value| value.trim());
+        value.contains(char::is_control)
+    };
+    let mut unfit: Vec<String> = names
+        .iter()
+        .filter(is_broken)
+        .map(|name| format!("the value of `{name}` has a line break, or another control character, in it: write the key alone"))
+        .collect();
+    if unfit.is_empty()
+        && let Ok(gateway) = parse_normal_form(normal_form)
+    {
+        unfit = resolved_mistakes(&gateway, |name| values.get(name).cloned());
+    }
+    unfit
 }
 
 fn names_of_redis(normal_form: &str) -> BTreeSet<String> {
@@ -92,7 +123,7 @@ fn lacking(missing: &[&str], empty: &[&str]) -> String {
         text = format!("{text}{separator} empty: {}", quoted(empty));
     }
     format!(
-        "{text}. Write them into the variable `secrets`, a JSON object of texts: --variable secrets=@secrets.json, or SPIN_VARIABLE_SECRETS"
+        "{text}. Write them into the variable `secrets`, a JSON object of texts: --variable secrets=@secrets.json, or SPIN_VARIABLE_SECRETS (with deploy/compose: SPILLWAY_SECRETS in .env). A variable of a name's own has to be declared in spin.toml, under [variables], and handed to each component"
     )
 }
 
@@ -126,5 +157,15 @@ mod tests {
         let wrong = of(form, &[("secrets", "{\"key\": 7}")]).unwrap_err();
         assert!(wrong.contains("line 1, column"), "{wrong}");
         assert!(of("{}", &[]).unwrap().is_empty());
+        let two_lines = of(form, &[("key", "SECRET\nTWO"), ("redis_url", "")]).unwrap_err();
+        assert!(
+            two_lines.contains("`key` has a line break") && !two_lines.contains("TWO"),
+            "{two_lines}"
+        );
+        let address = of(form, &[("key", "k"), ("redis_url", "sk-SECRET")]).unwrap_err();
+        assert!(
+            address.contains("`{{ redis_url }}`") && !address.contains("SECRET"),
+            "{address}"
+        );
     }
 }

@@ -165,7 +165,7 @@ pub(crate) fn route_of(
         let found = find_route(received, head, below, Some(other))?;
         if !std::ptr::eq(found, route) {
             let text = format!(
-                "`models` names `{}`, which another route serves than `model`. Ask for them in calls of their own.",
+                "`models` or `fallbacks` names `{}`, which another route serves than `model`. Ask for them in calls of their own.",
                 answers::shown(other)
             );
             return Err(CallAnswer::error(

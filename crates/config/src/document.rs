@@ -6,6 +6,7 @@ mod node;
 mod normalise;
 mod rate_limit_keys;
 mod report;
+mod resolved;
 mod scalar;
 mod suggestion;
 mod syntax;
@@ -17,6 +18,7 @@ use self::deserialize::{Kind, Mistake};
 use self::node::{Content, Node};
 pub use self::report::{Diagnostic, Severity};
 use self::report::{Findings, Report};
+pub use self::resolved::resolved_mistakes;
 use crate::Gateway;
 
 /// A document that can be used.

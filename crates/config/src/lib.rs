@@ -54,7 +54,7 @@ pub use units::{ByteSize, TimeSpan};
 #[cfg(feature = "document")]
 pub use {
     allowed_hosts::AllowedHosts,
-    document::{Checked, Diagnostic, Severity, read},
+    document::{Checked, Diagnostic, Severity, read, resolved_mistakes},
     normal_form::normal_form,
     outbound::{missing_hosts, outbound_hosts},
     schema::json_schema,

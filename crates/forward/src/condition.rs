@@ -1,7 +1,7 @@
 //! Conditions on headers and query parameters.
 
-use regex::Regex;
 use spillway_config::{RequestMatch, ValueMatch};
+use spillway_pattern::Pattern;
 use spillway_platform::{MAX_MATCHED_BYTES, RequestHead};
 
 /// Conditions, ready to be asked; all must hold.
@@ -16,7 +16,7 @@ pub struct Conditions {
 enum Condition {
     Exact(String),
     Prefix(String),
-    Regex(Regex),
+    Regex(Pattern),
     Present(bool),
 }
 
@@ -27,7 +27,7 @@ impl Conditions {
     /// What `regex` says of an expression that is none.
     pub fn new<E>(
         config: &RequestMatch,
-        regex: impl Fn(&str) -> Result<Regex, E>,
+        regex: impl Fn(&str) -> Result<Pattern, E>,
     ) -> Result<Self, E> {
         let condition = |config: &ValueMatch| {
             Ok(match config {

@@ -34,7 +34,7 @@ pub enum Error {
         /// The route's name.
         route: String,
         /// What is wrong.
-        source: regex::Error,
+        source: spillway_pattern::PatternError,
     },
 }
 

@@ -17,6 +17,6 @@ pub enum Error {
         /// Its name.
         rule: String,
         /// What is wrong, without the expression.
-        source: regex::Error,
+        source: spillway_pattern::PatternError,
     },
 }

@@ -1,7 +1,7 @@
 //! An item of a rule, ready to be asked.
 
-use regex::Regex;
 use spillway_config::{KeyPattern, LimitBy, LimitKey, QuotaWindow, RequestQuota, RuleItem};
+use spillway_pattern::{Pattern, PatternError};
 use spillway_platform::MAX_MATCHED_BYTES;
 use spillway_store::{Hold, Take};
 
@@ -32,7 +32,7 @@ struct Key {
 enum Matcher {
     Exact(String),
     Prefix(String),
-    Regexp(Regex),
+    Regexp(Pattern),
     Network(ipnet::IpNet),
     DifyApp(DifyApp),
     Any,
@@ -176,14 +176,14 @@ impl Key {
         pattern: KeyPattern<'_>,
         names: &CountNames,
         digest_key: &DigestKey,
-    ) -> Result<Self, regex::Error> {
+    ) -> Result<Self, PatternError> {
         let matcher = match pattern {
             KeyPattern::Exact(app_key) if item.by == LimitBy::DifyApp => {
                 Matcher::DifyApp(digest_key.dify_app_of_key(app_key.as_bytes()))
             }
             KeyPattern::Exact(text) => Matcher::Exact(text.to_owned()),
             KeyPattern::Prefix(text) => Matcher::Prefix(text.to_owned()),
-            KeyPattern::Regexp(expression) => Matcher::Regexp(Regex::new(expression)?),
+            KeyPattern::Regexp(expression) => Matcher::Regexp(Pattern::new(expression)?),
             KeyPattern::Network(network) => Matcher::Network(network),
             KeyPattern::Any => Matcher::Any,
         };

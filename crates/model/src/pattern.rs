@@ -1,6 +1,6 @@
 //! Which names of models are meant.
 
-use regex::Regex;
+use spillway_pattern::Pattern;
 use wildmatch::WildMatch;
 
 /// What begins a pattern that is a regular expression.
@@ -17,7 +17,7 @@ pub struct ModelPattern {
 enum Kind {
     Name,
     Glob(WildMatch),
-    Regexp(Regex),
+    Regexp(Pattern),
 }
 
 impl ModelPattern {
@@ -27,7 +27,9 @@ impl ModelPattern {
     /// A regular expression that is none.
     pub fn parse(text: &str) -> Result<Self, String> {
         let kind = match text.strip_prefix(REGEXP) {
-            Some(expression) => Kind::Regexp(Regex::new(expression).map_err(|_| text.to_owned())?),
+            Some(expression) => {
+                Kind::Regexp(Pattern::new(expression).map_err(|_| text.to_owned())?)
+            }
             None if text.contains(['*', '?']) => Kind::Glob(WildMatch::new(text)),
             None => Kind::Name,
         };

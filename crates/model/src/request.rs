@@ -1,6 +1,7 @@
 //! A client's request: read where the gateway must, left to the byte elsewhere.
 
 mod body;
+mod others;
 
 pub use body::ModelThere;
 
@@ -8,6 +9,7 @@ use bytes::Bytes;
 use serde_json::{Number, Value};
 use spillway_config::Parameters;
 
+use self::others::{OTHERS, names_in};
 use crate::Operation;
 use crate::scan::{Members, ObjectScan};
 
@@ -32,13 +34,13 @@ pub struct ModelRequest {
     pub stream: bool,
     /// Whether the client wants the stream's usage chunk.
     pub wants_usage: bool,
-    /// Further models that the provider may take instead (OpenRouter's `models`).
+    /// Further models that the provider may take instead (OpenRouter's `models`, LiteLLM's `fallbacks`).
     pub other_models: Vec<String>,
 }
 
 /// The members that the gateway may rewrite. Doubled ones are sent once, with the value that was read, so that
 /// gateway and provider cannot read the request differently.
-const READ_MEMBERS: [&str; 4] = ["model", "models", "stream", "stream_options"];
+const READ_MEMBERS: [&str; 5] = ["model", "models", "fallbacks", "stream", "stream_options"];
 
 /// The longest name of a model, in bytes. Names are searched and compared with patterns; the longest real ones are
 /// paths of fine-tuned models, of some 200.
@@ -146,23 +148,34 @@ impl ModelRequest {
             }
             None => false,
         };
-        let other_models = match member("models").map(read_small::<Option<Vec<String>>>) {
-            Some(Ok(models)) => models.unwrap_or_default(),
-            None => Vec::new(),
-            Some(Err(_)) => {
-                return Err(wrong(
-                    "models",
-                    "`models` must be a list of names of models.",
-                ));
+        let mut other_models = Vec::new();
+        for name in OTHERS {
+            let Some(value) = member(name) else {
+                continue;
+            };
+            match read_small(value).ok().and_then(|value| names_in(&value)) {
+                Some(names) => other_models.extend(names),
+                None if name == "models" => {
+                    return Err(wrong(
+                        "models",
+                        "`models` must be a list of names of models.",
+                    ));
+                }
+                None => {
+                    return Err(wrong(
+                        "fallbacks",
+                        "`fallbacks` must be a list of names of models, or of objects that name one.",
+                    ));
+                }
             }
-        };
+        }
         if other_models
             .iter()
             .any(|model| model.len() > MAX_MODEL_BYTES)
         {
             return Err(wrong(
                 "models",
-                "`models` has a name that is longer than 512 bytes.",
+                "`models` or `fallbacks` has a name that is longer than 512 bytes.",
             ));
         }
         Ok(Self {

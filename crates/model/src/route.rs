@@ -1,10 +1,10 @@
 //! Which calls a route takes.
 
-use regex::Regex;
 use spillway_config::{
     Fallback, FallbackCondition, ModelMatch, ModelRoute, Parameters, PathMatch, RequestMatch,
 };
 use spillway_forward::Conditions;
+use spillway_pattern::Pattern;
 use spillway_platform::{MAX_MATCHED_BYTES, RequestHead};
 
 use crate::{Error, ModelPattern, Operation, TargetPlace};
@@ -31,7 +31,7 @@ pub struct Route {
 enum PathPattern {
     Exact(String),
     Prefix(String),
-    Regexp(Regex),
+    Regexp(Pattern),
 }
 
 /// A call, as far as routes look at it.
@@ -49,7 +49,7 @@ pub struct Asked<'a> {
 
 impl Route {
     pub(crate) fn new(config: &ModelRoute, targets: Vec<TargetPlace>) -> Result<Self, Error> {
-        let regexp = |text: &str| Regex::new(text).map_err(|_| Error::Regexp(text.to_owned()));
+        let regexp = |text: &str| Pattern::new(text).map_err(|_| Error::Regexp(text.to_owned()));
         let ModelMatch {
             model,
             path,

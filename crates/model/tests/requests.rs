@@ -27,6 +27,25 @@ fn what_the_gateway_does_not_read_keeps_its_bytes_and_order() {
 fn a_target_that_names_its_model_is_asked_for_no_other_one() {
     let body = r#"{"model":"m","models":["m","dear"],"fallbacks":["dear"],"n":1}"#;
     assert_eq!(sent(body, "m"), r#"{"model":"m","n":1}"#);
+    assert_eq!(parse(body).unwrap().other_models, ["m", "dear", "dear"]);
+    for (fallbacks, names) in [
+        (
+            r#"[{"model":"a","api_base":"http://x"},"b"]"#,
+            Some(vec!["a", "b"]),
+        ),
+        (r#"[{"m":["a","b"]}]"#, Some(vec!["a", "b"])),
+        ("null", Some(vec![])),
+        (r#"[{"model":7}]"#, None),
+        (r#""a""#, None),
+        ("[7]", None),
+    ] {
+        let read = parse(&format!(r#"{{"model":"m","fallbacks":{fallbacks}}}"#));
+        assert_eq!(
+            read.ok().map(|read| read.other_models),
+            names.map(|names| names.into_iter().map(str::to_owned).collect::<Vec<_>>()),
+            "{fallbacks}"
+        );
+    }
     let as_asked = parse(body).unwrap().body_for(ModelThere::AsAsked);
     assert_eq!(String::from_utf8(as_asked).unwrap(), body);
 }

@@ -66,15 +66,20 @@ pub enum Format {
     Json,
 }
 
-/// Tells as JSON.
+/// Tells as JSON. What is wrong beside the file (secrets, hosts, Redis) has no line.
 fn tell_as_json(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
-    let diagnostics = match spillway_config::read(&text_of(&arguments.file)?) {
-        Ok(checked) => checked.warnings,
-        Err(diagnostics) => diagnostics,
+    let text = text_of(&arguments.file)?;
+    let (diagnostics, beside) = match spillway_config::read(&text) {
+        Ok(checked) => {
+            let config = GatewayConfig::parse(&name_of(&arguments.file), &text)?;
+            (checked.warnings, check_beside(&config, arguments).err())
+        }
+        Err(diagnostics) => (diagnostics, None),
     };
     let is_error = |one: &&Diagnostic| one.severity == Severity::Error;
     let errors = diagnostics.iter().filter(is_error).count();
-    let listed: Vec<serde_json::Value> = diagnostics
+    let errors = errors.saturating_add(usize::from(beside.is_some()));
+    let mut listed: Vec<serde_json::Value> = diagnostics
         .iter()
         .map(|one| {
             serde_json::json!({
@@ -83,6 +88,12 @@ fn tell_as_json(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
             })
         })
         .collect();
+    listed.extend(beside.map(|error| {
+        serde_json::json!({
+            "severity": Severity::Error.to_string(), "line": null, "column": null, "path": "",
+            "message": format!("{error:#}"),
+        })
+    }));
     let document = serde_json::json!({
         "file": name_of(&arguments.file), "errors": errors, "diagnostics": listed,
     });
@@ -102,26 +113,37 @@ pub(super) fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
     for warning in &config.warnings {
         notice(warning);
     }
-    let manifest = manifest(arguments)?;
-    if let Some(manifest) = manifest.as_ref().filter(|_| !arguments.embedded) {
-        check_hosts(&config, manifest, arguments.write_hosts)?;
-    }
-    if let Some(file) = &arguments.write {
-        write_if_changed(file, &config.normal_form())?;
-    }
+    check_beside(&config, arguments)?;
+    let fine = format!("{}: no errors\n", name_of(&arguments.file));
+    Destination::Stdout.write(fine.as_bytes());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What a file that can be used needs besides: an upstream, secrets, hosts, a Redis. Files are written once all is well.
+fn check_beside(config: &GatewayConfig, arguments: &CheckArguments) -> anyhow::Result<()> {
     if arguments.require_upstream && !config.has_upstream() {
         bail!(
             "{} names no upstream: configure `agents` or `models`",
             arguments.file.display()
         );
     }
-    check_secrets(&config, arguments, manifest.as_ref())?;
+    let manifest = manifest(arguments)?;
+    check_secrets(config, arguments, manifest.as_ref())?;
+    match manifest.as_ref().filter(|_| !arguments.embedded) {
+        Some(manifest) => check_hosts(config, manifest, arguments.write_hosts)?,
+        None if arguments.write_hosts => bail!(
+            "--write-hosts: there is no spin.toml beside {}; name it with --from",
+            arguments.file.display()
+        ),
+        None => {}
+    }
     if arguments.connect {
         connect::connect(config.state(), &arguments.variables, manifest.as_ref())?;
     }
-    let fine = format!("{}: no errors\n", name_of(&arguments.file));
-    Destination::Stdout.write(fine.as_bytes());
-    Ok(ExitCode::SUCCESS)
+    if let Some(file) = &arguments.write {
+        write_if_changed(file, &config.normal_form())?;
+    }
+    Ok(())
 }
 
 /// Where secrets are given all have to be; where none is, those that will be needed are named.
@@ -155,6 +177,16 @@ fn check_hosts(config: &GatewayConfig, manifest: &Manifest, writes: bool) -> any
         return Ok(());
     }
     let (file, lines) = (manifest.path.display(), lines_to_add(&missing));
+    let entries: String = missing.values().flatten().map(String::as_str).collect();
+    let undeclared: Vec<String> = template::names(&entries)
+        .into_iter()
+        .filter(|name| !manifest.variables.contains_key(name))
+        .collect();
+    if let Some(name) = undeclared.first() {
+        bail!(
+            "{file}: error: allowed_outbound_hosts lacks a host that `{{{{ {name} }}}}` gives, and Spin looks for that among its own variables alone: declare `{name}` in [variables], or write the host itself into gateway.yaml (the embedded host needs neither: --embedded){lines}"
+        );
+    }
     if !writes {
         bail!(
             "{file}: error: allowed_outbound_hosts lacks hosts that the configuration sends to; add these lines, or let `spillway check --write-hosts` do it (the embedded host needs none of them: --embedded){lines}"

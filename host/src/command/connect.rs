@@ -63,12 +63,15 @@ fn filled_in(text: &str, variable: impl Fn(&str) -> Option<String>) -> anyhow::R
     Ok(serde_json::from_str(&filled)?)
 }
 
-/// A variable's value, where a component finds it.
+/// A variable's value, where a component finds it. One that the manifest does not hand on it does not find.
 pub(super) fn variable(
     name: &str,
     given: &[(String, String)],
     manifest: Option<&Manifest>,
 ) -> Option<String> {
+    if manifest.is_some_and(|manifest| !manifest.hands_on(name)) {
+        return None;
+    }
     let given = given.iter().rev().find(|(known, _)| known == name);
     given
         .map(|(_, value)| value.clone())

@@ -177,7 +177,11 @@ impl UpArguments {
             _ => std::fs::read_to_string(manifest.root.join(gateway_config::NORMAL_FORM_FILE))
                 .unwrap_or_default(),
         };
-        let values = secrets::values(&config, |name| variables.get(name).map(str::to_owned))?;
+        let handed_on = |name: &str| {
+            let value = variables.get(name).filter(|_| manifest.hands_on(name));
+            value.map(str::to_owned)
+        };
+        let values = secrets::values(&config, handed_on)?;
         if !self.strict_hosts {
             grant_hosts(&mut manifest, &config, &values)?;
         }

@@ -10,7 +10,11 @@ use toml_edit::{Array, DocumentMut, Item, Value};
 /// # Errors
 /// When it is no manifest with these components.
 pub fn with_hosts(text: &str, missing: &BTreeMap<&str, Vec<String>>) -> anyhow::Result<String> {
-    let mut document: DocumentMut = text.parse().context("spin.toml cannot be read")?;
+    let (mark, bare) = match text.strip_prefix('\u{feff}') {
+        Some(bare) => ("\u{feff}", bare),
+        None => ("", text),
+    };
+    let mut document: DocumentMut = bare.parse().context("spin.toml cannot be read")?;
     for (id, entries) in missing {
         let component = document
             .get_mut("component")
@@ -27,7 +31,14 @@ pub fn with_hosts(text: &str, missing: &BTreeMap<&str, Vec<String>>) -> anyhow::
             push(hosts, entry);
         }
     }
-    Ok(document.to_string())
+    let written = document.to_string();
+    // The parser takes both line ends and keeps the shorter.
+    let written = if text.contains("\r\n") {
+        written.replace("\r\n", "\n").replace('\n', "\r\n")
+    } else {
+        written
+    };
+    Ok(format!("{mark}{written}"))
 }
 
 /// As the last one stands: on a line of its own, or beside it.
@@ -36,6 +47,16 @@ fn push(hosts: &mut Array, entry: &str) {
         .iter()
         .last()
         .and_then(|last| last.decor().prefix()?.as_str().map(str::to_owned));
+    // What stands between the last entry and the bracket, where no comma does, stays there.
+    let place = hosts.len().saturating_sub(1);
+    if let Some(last) = hosts.get_mut(place) {
+        let suffix = last.decor().suffix().and_then(|it| it.as_str());
+        if let Some(suffix) = suffix.filter(|it| !it.is_empty()).map(str::to_owned) {
+            last.decor_mut().set_suffix("");
+            hosts.set_trailing(suffix);
+            hosts.set_trailing_comma(true);
+        }
+    }
     // The first of a list on one line has no space before it.
     let prefix = match last {
         Some(prefix) if prefix.contains('\n') => {
@@ -70,6 +91,13 @@ mod tests {
             written,
             "# mine\n[component.a]\nsource = \"a.wasm\" # here\nallowed_outbound_hosts = [\n    # Dify\n    \"http://api:5001\",\n    \"http://web:3000\",\n    \"http://more\",\n]\n\n[component.b]\nallowed_outbound_hosts = [\"http://b\", \"http://c\"]\n\n[component.c]\nsource = \"c\"\nallowed_outbound_hosts = [\"http://d\"]\n"
         );
+        let bare = "[component.a]\nallowed_outbound_hosts = [\n  \"http://a\"\n]\n";
+        let one = BTreeMap::from([("a", vec!["http://b".to_owned()])]);
+        let added =
+            "[component.a]\nallowed_outbound_hosts = [\n  \"http://a\",\n  \"http://b\",\n]\n";
+        assert_eq!(with_hosts(bare, &one).unwrap(), added);
+        let windows = |text: &str| format!("\u{feff}{}", text.replace('\n', "\r\n"));
+        assert_eq!(with_hosts(&windows(bare), &one).unwrap(), windows(added));
         assert!(with_hosts(text, &BTreeMap::from([("x", vec![])])).is_err());
         assert!(with_hosts("= no", &BTreeMap::new()).is_err());
     }

@@ -77,6 +77,21 @@ pub struct ComponentDefinition {
 }
 
 impl Manifest {
+    /// Whether each component that reads the gateway's configuration gets this variable, too.
+    pub fn hands_on(&self, variable: &str) -> bool {
+        let reads = |component: &&ComponentDefinition| {
+            component
+                .variables
+                .contains_key(crate::gateway_config::VARIABLE)
+        };
+        self.variables.contains_key(variable)
+            && self
+                .components
+                .values()
+                .filter(reads)
+                .all(|component| component.variables.contains_key(variable))
+    }
+
     /// Reads `path`, or the `spin.toml` in it when it is a folder.
     ///
     /// # Errors

@@ -15,15 +15,20 @@ pub type EndsAfter = Option<u64>;
 /// A transfer coding besides `chunked`: hyper undoes no other, and the component does not see the field.
 pub fn mend(headers: &mut HeaderMap) -> Result<EndsAfter, Error> {
     let mut codings: Vec<&str> = Vec::new();
+    let mut ends_chunked = false;
     for value in headers.get_all(TRANSFER_ENCODING) {
         let list = value.to_str().unwrap_or("not in ASCII").split(',');
         let is_coding = |it: &&str| !it.is_empty() && !it.eq_ignore_ascii_case("identity");
-        codings.extend(list.map(str::trim).filter(is_coding));
+        for coding in list.map(str::trim).filter(|it| !it.is_empty()) {
+            ends_chunked = coding.eq_ignore_ascii_case("chunked");
+            codings.extend(Some(coding).filter(is_coding));
+        }
     }
-    if codings
+    // hyper undoes chunks where they are what is named last.
+    let is_left = codings
         .iter()
-        .any(|coding| !coding.eq_ignore_ascii_case("chunked"))
-    {
+        .any(|coding| !coding.eq_ignore_ascii_case("chunked"));
+    if is_left || (!codings.is_empty() && !ends_chunked) {
         return Err(Error::HttpResponseTransferCoding(None));
     }
     if !codings.is_empty() {
@@ -89,6 +94,8 @@ mod tests {
             (vec![length("five")], None),
             (vec![length("500"), coding("Chunked")], Some((None, None))),
             (vec![coding("gzip, chunked")], None),
+            (vec![coding("chunked, identity")], None),
+            (vec![coding("chunked"), coding("identity")], None),
             (vec![coding("identity")], Some((None, None))),
             (
                 vec![length("5"), coding("identity")],

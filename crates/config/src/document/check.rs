@@ -12,7 +12,7 @@ mod names;
 mod paths;
 mod providers;
 mod rate_limits;
-mod urls;
+pub(in crate::document) mod urls;
 
 use super::node::{Content, Node, Path};
 use super::report::Findings;

@@ -1,7 +1,7 @@
 //! A route of the operator's own, ready to be asked.
 
-use regex::Regex;
 use spillway_config::{AgentRoute, DifyService, PathMatch};
+use spillway_pattern::Pattern;
 use spillway_platform::{MAX_MATCHED_BYTES, RequestHead};
 
 use super::Error;
@@ -22,7 +22,7 @@ pub(super) struct Route {
 #[derive(Debug)]
 enum PathRule {
     Prefix(String),
-    Regex(Regex),
+    Regex(Pattern),
     Exact(String),
 }
 
@@ -52,7 +52,7 @@ impl Rank {
 impl Route {
     pub fn new(api: &str, config: &AgentRoute) -> Result<Self, Error> {
         let regex = |expression: &str| {
-            Regex::new(expression).map_err(|source| Error::Regex {
+            Pattern::new(expression).map_err(|source| Error::Regex {
                 api: api.to_owned(),
                 route: config.name.clone(),
                 source,

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use serde_json::Value;
 
+use super::others::OTHERS;
 use super::{ModelRequest, is_misspelt, read_small};
 
 /// What the model is called where a request is sent.
@@ -13,9 +14,6 @@ pub enum ModelThere<'a> {
     /// As the target's configuration says. Other models that the client would have taken instead are left out then.
     Configured(&'a str),
 }
-
-/// The members that name other models to be taken instead (OpenRouter's and LiteLLM's).
-const OTHERS: [&str; 2] = ["models", "fallbacks"];
 
 impl ModelRequest {
     /// Whether the client itself says how to stream.

@@ -59,14 +59,18 @@ fn words(code: &ErrorCode) -> String {
         }
         ErrorCode::TlsProtocolError => "TLS failed",
         ErrorCode::TlsCertificateError => "its certificate is not trusted",
-        ErrorCode::HttpProtocolError => "what came is no HTTP, or it was closed",
+        ErrorCode::HttpProtocolError => {
+            "the head of the answer cannot be used (no HTTP, lengths that differ, too large), or the connection was closed"
+        }
         ErrorCode::ConnectionTerminated => "it was closed",
         ErrorCode::HttpResponseIncomplete => "the answer is not complete",
         ErrorCode::DnsError(payload) => {
             let rcode = payload.rcode.as_deref().unwrap_or_default();
-            return format!("its name was not resolved {rcode}")
-                .trim_end()
-                .to_owned();
+            return if rcode.is_empty() {
+                "its name could not be resolved".to_owned()
+            } else {
+                format!("its name could not be resolved ({rcode})")
+            };
         }
         ErrorCode::TlsAlertReceived(payload) => {
             let alert = payload.alert_message.as_deref().unwrap_or_default();

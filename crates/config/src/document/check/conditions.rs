@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use spillway_pattern::{Pattern, PatternError};
+
 use crate::ValueMatch;
 use crate::document::node::Path;
 use crate::document::report::Findings;
@@ -21,12 +23,12 @@ pub(super) fn regex(text: &str, path: &Path, findings: &mut Findings<'_>) {
 
 /// A regular expression that is not empty.
 pub(super) fn expression(text: &str, path: &Path, findings: &mut Findings<'_>) {
-    if let Err(error) = regex::Regex::new(text) {
-        // After lines that show the place within the expression.
-        let error = error.to_string();
-        let last = error.lines().last().unwrap_or_default();
-        let what = last.strip_prefix("error: ").unwrap_or(last);
-        findings.error(path, format!("this is no regular expression: {what}"));
+    if let Err(error) = Pattern::new(text) {
+        let message = match error {
+            PatternError::Wrong(what) => format!("this is no regular expression: {what}"),
+            error => format!("this regular expression cannot be used: {error}"),
+        };
+        findings.error(path, message);
     }
 }
 

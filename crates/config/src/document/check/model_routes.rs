@@ -268,10 +268,12 @@ fn is_stateful_alone(route: &ModelRoute) -> bool {
                     .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
             })
         }
-        Some(PathMatch::Regex { regex }) => regex::Regex::new(regex).is_ok_and(|regex| {
-            ROOTS.iter().any(|path| regex.is_match(path))
-                && !OTHERS.iter().any(|path| regex.is_match(path))
-        }),
+        Some(PathMatch::Regex { regex }) => {
+            spillway_pattern::Pattern::new(regex).is_ok_and(|regex| {
+                ROOTS.iter().any(|path| regex.is_match(path))
+                    && !OTHERS.iter().any(|path| regex.is_match(path))
+            })
+        }
     }
 }
 

@@ -11,7 +11,7 @@ const PLACEHOLDER: &str = "1";
 
 /// What may follow scheme, host and port.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Rest {
+pub(in crate::document) enum Rest {
     Nothing,
     Path,
 }
@@ -23,7 +23,7 @@ pub(super) fn http(text: &str, rest: Rest, path: &Path, findings: &mut Findings<
     }
 }
 
-fn http_mistake(text: &str, rest: Rest) -> Result<(), String> {
+pub(in crate::document) fn http_mistake(text: &str, rest: Rest) -> Result<(), String> {
     if text.is_empty() {
         return Err(
             "an empty URL: write one such as `http://api:5001`, or leave the key out".to_owned(),
@@ -80,7 +80,7 @@ pub(super) fn redis(text: &str, path: &Path, findings: &mut Findings<'_>) {
     }
 }
 
-fn redis_mistake(text: &str) -> Result<(), String> {
+pub(in crate::document) fn redis_mistake(text: &str) -> Result<(), String> {
     let advice = "begin it with `redis://`, or `rediss://` for TLS";
     let Some(url) = parse(text, &["redis", "rediss"], advice)? else {
         return Ok(());

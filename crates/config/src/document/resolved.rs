@@ -1,0 +1,125 @@
+//! Addresses whose templates have been filled in: whether they can be used. No message shows a value.
+
+use super::check::urls::{self, Rest};
+use crate::{DifyService, Error, Gateway, template};
+
+/// What is wrong with addresses once `lookup` has filled them in, each with its place in the configuration. A value that
+/// is missing is another's affair.
+pub fn resolved_mistakes(
+    gateway: &Gateway,
+    lookup: impl Fn(&str) -> Option<String>,
+) -> Vec<String> {
+    let mut mistakes = Vec::new();
+    let mut look = |place: String, text: &str, judge: &dyn Fn(&str) -> Result<(), String>| {
+        if !template::is_templated(text) {
+            return;
+        }
+        let Ok(resolved) = filled_in(text, &lookup) else {
+            return;
+        };
+        if judge(&resolved).is_err() {
+            mistakes.push(format!(
+                "{place}: `{text}` is no address once its values are in it"
+            ));
+        }
+    };
+    let service = |text: &str| urls::http_mistake(text, Rest::Nothing);
+    let base = |text: &str| urls::http_mistake(text, Rest::Path);
+    for api in &gateway.agents {
+        for kind in DifyService::ALL {
+            let url = api.services.url(kind).unwrap_or_default();
+            look(
+                format!("agents, `{}`, services.{}", api.name, kind.as_str()),
+                url,
+                &service,
+            );
+        }
+        let url = api.url.as_deref().unwrap_or_default();
+        look(format!("agents, `{}`, url", api.name), url, &service);
+    }
+    for provider in &gateway.providers {
+        for url in provider.urls() {
+            look(format!("providers, `{}`", provider.name), url, &base);
+        }
+    }
+    for api in &gateway.knowledge {
+        let place = format!("knowledge, `{}`, backend.base_url", api.name);
+        look(place, api.backend.base_url(), &base);
+    }
+    let redis = |text: &str| {
+        if text.is_empty() {
+            Ok(())
+        } else {
+            urls::redis_mistake(text)
+        }
+    };
+    look("state.redis".to_owned(), &gateway.state.redis, &redis);
+    if let Some(mistake) = mistakes
+        .last_mut()
+        .filter(|mistake| mistake.starts_with("state.redis"))
+    {
+        mistake.push_str(
+            ". In a password each letter besides `A-Z a-z 0-9 - . _ ~` has to be percent-encoded (`%2F` for `/`)",
+        );
+    }
+    mistakes
+}
+
+fn filled_in(text: &str, lookup: impl Fn(&str) -> Option<String>) -> Result<String, Error> {
+    let json = serde_json::Value::from(text).to_string();
+    let resolved = template::resolve(&json, lookup)?;
+    Ok(serde_json::from_str(&resolved).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_becomes_no_address_is_named_without_its_value() {
+        let yaml = "state: { redis: 'redis://:{{ password }}@redis:6379/5' }\nagents: [{ name: d, services: { api: '{{ api }}' } }]\nmodels: [{ name: l, routes: [{ targets: [{ provider: p }] }] }]\nproviders: [{ name: p, base_url: 'https://{{ host }}/v1' }]\n";
+        let gateway = crate::read(yaml).unwrap().gateway;
+        let found = |password: &str, api: &str, host: &str| {
+            resolved_mistakes(&gateway, |name| {
+                Some(match name {
+                    "password" => password.to_owned(),
+                    "api" => api.to_owned(),
+                    _ => host.to_owned(),
+                })
+            })
+        };
+        assert!(found("a%2Fb", "http://api:5001", "p.example").is_empty());
+        assert!(resolved_mistakes(&gateway, |_| None).is_empty());
+        for (password, api, host, place) in [
+            (
+                "geheim/ABC#x",
+                "http://api",
+                "p",
+                "state.redis: `redis://:{{ password }}@redis:6379/5` is no",
+            ),
+            (
+                "p",
+                "sk-SECRETKEY",
+                "p",
+                "agents, `d`, services.api: `{{ api }}` is no",
+            ),
+            ("p", "http://u:geheim@api", "p", "services.api"),
+            ("p", "HTTP://api", "p", "services.api"),
+            (
+                "p",
+                "http://api",
+                "x y",
+                "providers, `p`: `https://{{ host }}/v1` is no",
+            ),
+            ("p", "http://api/a", "p", "services.api"),
+        ] {
+            let told = found(password, api, host);
+            assert_eq!(told.len(), 1, "{told:?}");
+            assert!(told[0].contains(place), "{told:?}");
+            assert!(
+                !told[0].contains("geheim") && !told[0].contains("SECRETKEY"),
+                "{told:?}"
+            );
+        }
+    }
+}
