@@ -1,5 +1,4 @@
 //! What expressions mean, and which are refused.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use proptest::prelude::*;
 use spillway_pattern::{Pattern, PatternError};
