@@ -79,6 +79,11 @@ impl InstanceState {
     pub fn component(&self) -> &Arc<Component> {
         self.outbound.component()
     }
+
+    /// Whether all instances together hold more memory than they should.
+    pub fn memory_is_short(&self) -> bool {
+        self.memory.is_short()
+    }
 }
 
 impl WasiView for InstanceState {

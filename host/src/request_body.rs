@@ -11,12 +11,15 @@ use wasmtime_wasi_http::Error;
 use crate::body::WireBody;
 use crate::capacity::{MemoryBudget, SMALL_BODY, UploadPace};
 
-/// Ends with an error when the client is too slow, or where there is no memory for what comes unannounced.
+/// Ends with an error when the client is too slow, or where there is no memory for it.
 #[derive(Debug)]
 pub struct RequestBody {
     wire: WireBody,
-    /// Set for a body of unknown length, with what it has brought.
-    unannounced: Option<(Arc<MemoryBudget>, u64)>,
+    budget: Arc<MemoryBudget>,
+    /// Its length is known, and there was memory for it when it was let in.
+    is_announced: bool,
+    /// How many bytes have come.
+    brought: u64,
     /// `None`: it may come as slowly as it likes.
     pace: Option<UploadPace>,
     fate: BodyFate,
@@ -43,16 +46,19 @@ impl BodyFate {
 }
 
 impl RequestBody {
-    /// A body that was let in; with the budget that it is held to, where its length is unknown.
+    /// A body that was let in.
     pub fn new(
         wire: WireBody,
-        budget: Option<Arc<MemoryBudget>>,
+        budget: Arc<MemoryBudget>,
+        is_announced: bool,
         pace: Option<UploadPace>,
         fate: BodyFate,
     ) -> Self {
         Self {
             wire,
-            unannounced: budget.map(|budget| (budget, 0)),
+            budget,
+            is_announced,
+            brought: 0,
             pace,
             fate,
         }
@@ -60,10 +66,14 @@ impl RequestBody {
 
     /// Whether there is no memory for so many more bytes.
     fn goes_beyond(&mut self, bytes: usize) -> bool {
-        self.unannounced.as_mut().is_some_and(|(budget, brought)| {
-            *brought = brought.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
-            *brought > SMALL_BODY && budget.is_exceeded()
-        })
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.brought = self.brought.saturating_add(bytes);
+        let is_over = if self.is_announced {
+            MemoryBudget::is_far_exceeded
+        } else {
+            MemoryBudget::is_exceeded
+        };
+        self.brought > SMALL_BODY && is_over(&self.budget)
     }
 }
 

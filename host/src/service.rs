@@ -106,14 +106,19 @@ fn request_body(
     if !budget.admits(length) {
         return None;
     }
-    let budget = length.is_none().then(|| Arc::clone(budget));
     let pace = application
         .upload_rate
         .filter(|_| !application.clients.trusts(client))
         .map(UploadPace::new);
     let wire = WireBody::new(incoming, application.harsh);
     let fate = BodyFate::default();
-    let body = RequestBody::new(wire, budget, pace, fate.clone());
+    let body = RequestBody::new(
+        wire,
+        Arc::clone(budget),
+        length.is_some(),
+        pace,
+        fate.clone(),
+    );
     Some((body.boxed_unsync(), Some(fate)))
 }
 

@@ -9,6 +9,10 @@ use crate::manifest::VariableDefinition;
 use crate::template::{Template, UnknownVariable, is_variable_name};
 use wasmtime::component::Accessor;
 
+/// A variable of this host's own, which no manifest need declare: `true` while instances hold more memory than they
+/// should, and a component should hold nothing large.
+const MEMORY_IS_SHORT: &str = "spillway_memory_is_short";
+
 /// The values of all variables.
 #[derive(Debug, Default)]
 pub struct Variables {
@@ -120,7 +124,11 @@ impl<T: Send> spin_variables::HostWithStore<T> for HasInstance {
             return Ok(Err(spin_variables::Error::InvalidName(name)));
         }
         Ok(accessor.with(|mut access| {
-            let component = access.get().component();
+            let instance = access.get();
+            if name == MEMORY_IS_SHORT {
+                return Ok(instance.memory_is_short().to_string());
+            }
+            let component = instance.component();
             component.variables.get(&name).cloned().ok_or_else(|| {
                 spin_variables::Error::Undefined(format!(
                     "no variable `{name}` in [component.{}.variables]",

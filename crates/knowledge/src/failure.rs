@@ -29,6 +29,8 @@ pub(crate) enum Failure {
     Busy(StatusCode),
     /// The engine says that it does not serve this.
     Rejected(Rejection),
+    /// The host has no memory for the engine's answer.
+    NoRoom,
     /// The engine's answer is no answer.
     Unreadable(Unreadable),
 }
@@ -121,6 +123,12 @@ impl Failure {
             Self::Send(SendError::ConnectionLimit) => {
                 error(StatusCode::SERVICE_UNAVAILABLE, Reason::Overloaded)
             }
+            Self::NoRoom => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                Outcome::Overloaded,
+                Reason::Overloaded,
+                ErrorCode::Overloaded,
+            ),
             Self::Busy(_) => error(StatusCode::SERVICE_UNAVAILABLE, Reason::UpstreamStatus),
             Self::Unreadable(_) => error(NOT_AGAIN, Reason::UpstreamError),
             Self::Invalid(_) | Self::UnknownKnowledge | Self::KeyRefused | Self::Rejected(_) => {
@@ -146,6 +154,10 @@ impl Failure {
             }
             Self::Send(SendError::ConnectionLimit) => {
                 "The gateway has as many connections open as it may. Try again in a moment."
+                    .to_owned()
+            }
+            Self::NoRoom => {
+                "The gateway has no memory for so large an answer. Try again in a moment."
                     .to_owned()
             }
             Self::Send(SendError::Connect(_)) => {
@@ -193,6 +205,8 @@ impl fmt::Display for Failure {
             Self::KeyRefused => formatter.write_str("the engine does not take `backend.api_key`"),
             Self::Busy(status) => write!(formatter, "the engine answered {status}"),
             Self::Rejected(rejection) => write!(formatter, "the engine answered {rejection}"),
+            Self::NoRoom => formatter
+                .write_str("the host has no memory for the engine's answer (--memory-budget)"),
             Self::Unreadable(unreadable) => {
                 write!(formatter, "the engine's answer {}", unreadable.as_str())
             }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::future::{Either, select};
-use spillway_platform::{Clock, IncomingBody, Sender};
+use spillway_platform::{Clock, IncomingBody, Sender, may_grow};
 
 use crate::failure::{Failure, Unreadable};
 use crate::record::{Record, best};
@@ -117,6 +117,9 @@ async fn read_whole<B: IncomingBody>(body: &mut B) -> Result<Bytes, Failure> {
     while let Some(piece) = body.next().await? {
         if whole.len().saturating_add(piece.len()) > MAX_ENGINE_ANSWER_BYTES {
             return Err(Failure::Unreadable(Unreadable::TooLarge));
+        }
+        if !may_grow(body, whole.len(), whole.len().saturating_add(piece.len())).await {
+            return Err(Failure::NoRoom);
         }
         whole.extend_from_slice(&piece);
     }

@@ -11,7 +11,7 @@ use spillway_failover::{Budget, Failure, Pool, Stop};
 use spillway_json::without_mark;
 use spillway_platform::{
     BytesInHand, Clock, Headers, InboundResponse, IncomingBody, NoRoom, OutboundRequest, SendError,
-    Sender, Timeouts, Upstream,
+    Sender, Timeouts, Upstream, may_grow,
 };
 
 use crate::answer::{AttemptFailure, Told};
@@ -372,6 +372,9 @@ async fn read_whole<B: IncomingBody>(
         return Err(ReadError::TooLarge);
     }
     let mut room = in_hand.room(length).map_err(|NoRoom| ReadError::NoRoom)?;
+    if !may_grow(body, 0, length).await {
+        return Err(ReadError::NoRoom);
+    }
     let mut whole = BytesMut::from(beginning);
     whole.reserve(length);
     while let Some(piece) = body.next().await.map_err(ReadError::Send)? {
@@ -380,6 +383,9 @@ async fn read_whole<B: IncomingBody>(
             return Err(ReadError::TooLarge);
         }
         room.reach(size).map_err(|NoRoom| ReadError::NoRoom)?;
+        if size > length && !may_grow(body, whole.len(), size).await {
+            return Err(ReadError::NoRoom);
+        }
         whole.extend_from_slice(&piece);
     }
     Ok(room.filled(whole))

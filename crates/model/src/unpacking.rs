@@ -88,6 +88,10 @@ impl<B> Unpacking<B> {
 }
 
 impl<B: IncomingBody> IncomingBody for Unpacking<B> {
+    async fn may_be_held(&self) -> bool {
+        self.body.may_be_held().await
+    }
+
     async fn next(&mut self) -> Result<Option<Bytes>, SendError> {
         match &self.packing {
             Packing::None => return self.body.next().await,

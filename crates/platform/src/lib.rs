@@ -16,6 +16,7 @@ pub use headers::{
 pub use in_hand::{BytesInHand, MAX_ANSWERS_IN_HAND, MAX_REQUESTS_IN_HAND, NoRoom, Room};
 pub use message::{ForwardError, RequestHead, SendError, Timeouts, Upstream};
 pub use ports::{
-    ClientLeft, Clock, InboundResponse, IncomingBody, OutboundRequest, OutgoingBody, Sender,
+    ASKED_BYTES, ClientLeft, Clock, InboundResponse, IncomingBody, OutboundRequest, OutgoingBody,
+    Sender, may_grow,
 };
 pub use round_trips::RoundTrips;

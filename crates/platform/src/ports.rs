@@ -42,6 +42,17 @@ pub struct InboundResponse<B> {
 pub trait IncomingBody {
     /// The next piece; `None` at a clean end. Dropping the future loses nothing.
     fn next(&mut self) -> impl Future<Output = Result<Option<Bytes>, SendError>>;
+
+    /// Whether the host has memory for a body that is held whole. Worth a question for each [`ASKED_BYTES`] of it.
+    fn may_be_held(&self) -> impl Future<Output = bool>;
+}
+
+/// Bodies up to this are held without a question to the host.
+pub const ASKED_BYTES: usize = 1024 * 1024;
+
+/// Whether a body that is read whole may grow from one length to another.
+pub async fn may_grow<B: IncomingBody>(body: &B, from: usize, to: usize) -> bool {
+    to.div_euclid(ASKED_BYTES) == from.div_euclid(ASKED_BYTES) || body.may_be_held().await
 }
 
 /// Sends requests.

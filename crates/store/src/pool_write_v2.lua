@@ -19,8 +19,10 @@ else
   local known = redis.call('HGET', KEYS[1], ARGV[2])
   local known_state, known_end = string.match(known or '', '^(%a+):(%d+)')
   local holds = known_state and tonumber(known_end) > now
-  -- A key that is out is not put back by news that it is limited, which may be older.
-  if not (holds and known_state == 'out' and ARGV[3] ~= 'out')
+  -- News may be older than what is known: a key that is out is not put back by its being limited, nor what a probe or a
+  -- call after it has found by a call that was served before.
+  local stronger = ({served = 'doubted vouched', doubted = 'vouched'})[ARGV[3]] or ''
+  if not (holds and (known_state == 'out' and ARGV[3] ~= 'out' or string.find(stronger, known_state, 1, true)))
     and not (holds and known_state == ARGV[3] and tonumber(known_end) >= ends) then
     redis.call('HSET', KEYS[1], ARGV[2], string.format('%s:%d:%d', ARGV[3], ends, now))
   end

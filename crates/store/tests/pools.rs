@@ -130,6 +130,35 @@ fn the_later_end_holds_and_another_state_replaces() {
     assert_eq!(read(connection, Some(now)), [entry("key k", "out", 1_000)]);
 }
 
+/// A call that was served before a probe was refused may be told of after it.
+#[test]
+fn what_speaks_for_a_key_is_not_lost_to_older_news() {
+    let server = RedisServer::start();
+    let connection = &mut server.connect();
+    let now = 1_800_000_000_000;
+    for (told, known) in [
+        ("served", "served"),
+        ("doubted", "doubted"),
+        ("served", "doubted"),
+        ("vouched", "vouched"),
+        ("served", "vouched"),
+        ("doubted", "vouched"),
+    ] {
+        write(connection, "trust k", Some((told, 90_000)), Some(now));
+        assert_eq!(
+            read(connection, Some(now)),
+            [entry("trust k", known, 90_000)],
+            "after {told}"
+        );
+    }
+    let later = now + 90_000;
+    write(connection, "trust k", Some(("served", 1_000)), Some(later));
+    assert_eq!(
+        read(connection, Some(later)),
+        [entry("trust k", "served", 1_000)]
+    );
+}
+
 #[test]
 fn without_a_given_time_it_is_redis_own_and_the_hash_expires() {
     let server = RedisServer::start();

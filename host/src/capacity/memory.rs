@@ -2,11 +2,12 @@
 //!
 //! **Rule.** Counted are the linear memories of all instances: what is really held, never what a client merely says it
 //! will send. While they are beyond the budget, a request whose body is above 64 KiB, or of unknown length, is refused
-//! before the body is read; one of unknown length that was let in ends when it has brought more than that. All others
-//! go on.
+//! before the body is read; one of unknown length that was let in ends when it has brought more than that, one of known
+//! length when the budget is passed by half. An answer that a component reads whole ends at its next full MiB. All
+//! others go on.
 //! **Guarantee.** Guests are never denied memory, which would trap them and end the streams of all their neighbours. So
-//! the budget is passed by as much as the requests under way still ask for, and each instance has a bound of its own
-//! for bodies in hand.
+//! the budget is passed by what they make of the bodies that they have, which is a few times as much, and by a MiB for
+//! each call; each instance has a bound of its own for bodies in hand besides.
 //! **Cost.** An addition where an instance grows, a comparison a body.
 
 use std::path::Path;
@@ -51,6 +52,11 @@ impl MemoryBudget {
         self.held() > self.limit
     }
 
+    /// Whether they hold half as much again, so that even what was let in must end.
+    pub fn is_far_exceeded(&self) -> bool {
+        self.held() > self.limit.saturating_add(self.limit / 2)
+    }
+
     /// For a new instance.
     pub fn instance(self: &Arc<Self>) -> InstanceMemory {
         InstanceMemory {
@@ -62,6 +68,13 @@ impl MemoryBudget {
     /// What is held, in bytes.
     pub fn held(&self) -> u64 {
         self.held.load(Ordering::Relaxed)
+    }
+}
+
+impl InstanceMemory {
+    /// Whether all instances together hold more than they should.
+    pub fn is_short(&self) -> bool {
+        self.budget.is_exceeded()
     }
 }
 

@@ -3,10 +3,10 @@
 use anyhow::Result;
 use serde_json::json;
 use spillway_tests::{
-    Gateway, Options, assert_dify_error, assert_openai_error,
+    Gateway, Options, assert_dify_error, assert_openai_error, chat_request,
     client::{Incoming, Request},
     embedded_only, mark, run,
-    standin::{Behaviour, EventStream, Gate, StandinDify, StandinModel},
+    standin::{Behaviour, EventStream, Gate, Reply, StandinDify, StandinModel},
     stream_request, until,
 };
 
@@ -209,6 +209,48 @@ fn beyond_the_memory_budget_no_body_is_read() -> Result<()> {
             .call(&Request::json("/llm/v1/chat/completions", &small))
             .await?;
         assert_eq!(served.status(), 200, "{}", served.text());
+        Ok(())
+    })
+}
+
+/// What instances hold of answers counts as well, in all of them together.
+#[test]
+fn beyond_the_memory_budget_no_large_answer_is_held() -> Result<()> {
+    if !embedded_only("Spin has no budget") {
+        return Ok(());
+    }
+    run(async {
+        let (dify, vendor) = (StandinDify::start()?, StandinModel::start("vendor")?);
+        for (budget, expected) in [("64KiB", 503), ("4GiB", 200)] {
+            let options = Options::default().arguments(&["--memory-budget", budget]);
+            let gateway = Gateway::start(&yaml(&dify, &vendor), options).await?;
+            let filler = " ".repeat(1024 * 1024);
+            let text =
+                format!(r#"{{"choices":[{{"index":0,"message":{{"content":"ok"}}}}]}}{filler}"#);
+            let large = mark();
+            vendor.when(
+                &large,
+                Behaviour::Reply(
+                    Reply::new(200)
+                        .header("Content-Type", "application/json")
+                        .body(text),
+                ),
+            );
+            let asked = Request::json("/llm/v1/chat/completions", &chat_request("m", &large));
+            let answer = gateway.call(&asked).await?;
+            if expected == 200 {
+                assert_eq!(answer.status(), 200, "{}", answer.text());
+            } else {
+                assert_openai_error(&answer, 503);
+                assert_eq!(answer.header("retry-after").as_deref(), Some("1"));
+                assert_eq!(
+                    answer.header("x-gateway-reason").as_deref(),
+                    Some("overloaded")
+                );
+            }
+            let small = Request::json("/llm/v1/chat/completions", &chat_request("m", &mark()));
+            assert_eq!(gateway.call(&small).await?.status(), 200);
+        }
         Ok(())
     })
 }

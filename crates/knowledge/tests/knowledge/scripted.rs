@@ -21,6 +21,8 @@ pub enum Step {
     Head(u16),
     Bytes(Vec<u8>),
     Fail(SendError),
+    /// From here on the host has none for a body that is held whole.
+    MemoryIsShort,
 }
 
 /// Time that `run` moves on.
@@ -100,17 +102,21 @@ impl ScriptedSender {
 
 #[derive(Debug)]
 pub struct ScriptedBody {
+    memory_is_short: bool,
     clock: ScriptedClock,
     steps: VecDeque<Step>,
 }
 
 impl ScriptedBody {
     async fn step(&mut self) -> Option<Step> {
-        while let Some(Step::Wait(time)) = self.steps.front() {
-            self.clock.sleep(*time).await;
+        loop {
+            match self.steps.front() {
+                Some(Step::Wait(time)) => self.clock.sleep(*time).await,
+                Some(Step::MemoryIsShort) => self.memory_is_short = true,
+                _ => return self.steps.pop_front(),
+            }
             self.steps.pop_front();
         }
-        self.steps.pop_front()
     }
 }
 
@@ -124,6 +130,7 @@ impl Sender for ScriptedSender {
         self.requests.borrow_mut().push(request);
         let script = self.scripts.borrow_mut().pop_front();
         let mut body = ScriptedBody {
+            memory_is_short: false,
             clock: self.clock.clone(),
             steps: script
                 .expect("a request more than the test has scripts for")
@@ -142,6 +149,10 @@ impl Sender for ScriptedSender {
 }
 
 impl IncomingBody for ScriptedBody {
+    async fn may_be_held(&self) -> bool {
+        !self.memory_is_short
+    }
+
     async fn next(&mut self) -> Result<Option<Bytes>, SendError> {
         match self.step().await {
             None => Ok(None),

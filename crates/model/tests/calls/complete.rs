@@ -210,3 +210,21 @@ fn an_answer_that_there_is_no_room_for_is_nobodys_fault() {
     );
     assert_eq!(complete(vec![large], "").0.answer.status.as_u16(), 200);
 }
+
+#[test]
+fn a_host_without_memory_holds_no_large_answer() {
+    let filler = || text(&" ".repeat(1024 * 1024));
+    for (script, expected) in [
+        (vec![Step::MemoryIsShort, text(ANSWER)], 200),
+        (vec![Step::MemoryIsShort, text(ANSWER), filler()], 503),
+        (vec![text(ANSWER), filler(), Step::MemoryIsShort], 200),
+        (
+            vec![text(ANSWER), filler(), Step::MemoryIsShort, filler()],
+            503,
+        ),
+    ] {
+        let script = [vec![Step::Head(200, JSON)], script].concat();
+        let (completed, _) = complete(vec![script], "");
+        assert_eq!(completed.answer.status.as_u16(), expected);
+    }
+}

@@ -26,6 +26,8 @@ pub enum Step {
     PackedHead(u16, &'static str, &'static str),
     Bytes(Vec<u8>),
     Fail(SendError),
+    /// From here on the host has none for a body that is held whole.
+    MemoryIsShort,
 }
 
 /// Time that `run` moves on.
@@ -109,6 +111,7 @@ impl ScriptedSender {
 
 #[derive(Debug)]
 pub struct ScriptedBody {
+    memory_is_short: bool,
     clock: ScriptedClock,
     steps: VecDeque<Step>,
     waiting_until: Option<Duration>,
@@ -128,6 +131,7 @@ impl ScriptedBody {
             }
             match self.steps.pop_front() {
                 Some(Step::Wait(time)) => self.waiting_until = Some(self.clock.now() + time),
+                Some(Step::MemoryIsShort) => self.memory_is_short = true,
                 step => return step,
             }
         }
@@ -148,6 +152,7 @@ impl Sender for ScriptedSender {
             .pop_front()
             .expect("an attempt more than the test has scripts for");
         let mut body = ScriptedBody {
+            memory_is_short: false,
             clock: self.clock.clone(),
             steps: script.into(),
             waiting_until: None,
@@ -181,6 +186,10 @@ impl Sender for ScriptedSender {
 }
 
 impl IncomingBody for ScriptedBody {
+    async fn may_be_held(&self) -> bool {
+        !self.memory_is_short
+    }
+
     async fn next(&mut self) -> Result<Option<Bytes>, SendError> {
         match self.step().await {
             None => Ok(None),

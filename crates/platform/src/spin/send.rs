@@ -16,7 +16,11 @@ use spin_sdk::wasip3::{spawn, wit_future, wit_stream};
 use super::errors::{before_head, within_body};
 use super::fields::{received, sendable};
 use super::receive::wasi_method;
+use super::variables::variable;
 use crate::{Headers, InboundResponse, IncomingBody, OutboundRequest, SendError, Sender, Timeouts};
+
+/// The embedded host's own variable: `true` while its instances hold more memory than they should.
+const MEMORY_IS_SHORT: &str = "spillway_memory_is_short";
 
 /// Sends through the runtime, which pools connections.
 #[derive(Debug, Clone, Copy, Default)]
@@ -102,6 +106,11 @@ impl Sender for SpinSender {
 }
 
 impl IncomingBody for SpinBody {
+    async fn may_be_held(&self) -> bool {
+        // Spin knows no such variable, and has no memory budget.
+        !matches!(variable(MEMORY_IS_SHORT).await, Ok(Some(said)) if said == "true")
+    }
+
     async fn next(&mut self) -> Result<Option<Bytes>, SendError> {
         loop {
             // The read under way lives in the body, not in this future: dropping the future loses nothing.

@@ -74,3 +74,20 @@ fn an_answer_without_end_is_not_held() {
     );
     assert!(error(&answer).1.contains("16 MiB"));
 }
+
+#[test]
+fn a_host_without_memory_holds_no_large_answer() {
+    let piece = Step::Bytes(vec![b' '; 1024 * 1024]);
+    let script = vec![Step::Head(200), Step::MemoryIsShort, piece];
+    let (answer, _) = serve("papers", &query(), script);
+    assert_eq!(
+        (answer.status.as_u16(), answer.outcome),
+        (503, Outcome::Overloaded)
+    );
+    let script = vec![
+        Step::Head(200),
+        Step::MemoryIsShort,
+        text(r#"{"records":[]}"#),
+    ];
+    assert_eq!(serve("papers", &query(), script).0.status.as_u16(), 200);
+}
