@@ -61,9 +61,7 @@ struct Answer {
 
 impl Answer {
     fn take_data(&mut self, data: &Data<'_>) -> Result<(), ProviderError> {
-        let Some(document) = data.document() else {
-            return Ok(());
-        };
+        let document = data.document();
         let error = match Said::of(document) {
             Some(said) => said.error(document),
             None => error_of(document),

@@ -4,6 +4,7 @@
 //! line a block, no `event`, `id` or `retry`, no comment in a block with data; a usage chunk, where the client
 //! asked for one, with `choices: []` and last; `data: [DONE]` at the end.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use spillway_failover::Failure;
@@ -12,6 +13,7 @@ use spillway_sse::{Event, Reader, write_event};
 use crate::Usage;
 use crate::choice::{Choice, Finish};
 use crate::events::{Data, Line, lines};
+use crate::plain_chunk::PlainChunk;
 use crate::said::{ProviderError, Said, error_of};
 use crate::usage_chunk::ChunkIdentity;
 
@@ -164,6 +166,13 @@ impl ChunkReader {
     }
 
     fn take_event(&mut self, event: &Event) -> Progress {
+        if event.name.is_none()
+            && (!self.wants_usage || self.identity.is_known())
+            && let Some(chunk) = PlainChunk::read(&event.data)
+        {
+            self.take_plain(chunk, &event.data);
+            return Progress::Open;
+        }
         for line in lines(event) {
             let progress = match line {
                 Line::Done => {
@@ -180,11 +189,21 @@ impl ChunkReader {
         Progress::Open
     }
 
+    /// As [`ChunkReader::take_chunk`] does what says no more than this.
+    fn take_plain(&mut self, chunk: PlainChunk, data: &[u8]) {
+        self.has_last_usage = false;
+        self.has_content = true;
+        self.has_answer |= chunk.answers;
+        self.ended_choices.remove(&chunk.index);
+        self.open_choices.insert(chunk.index);
+        write_event(&mut self.out, None, &one_line(data));
+    }
+
     fn take_data(&mut self, data: &Data<'_>) -> Progress {
-        let Some((document, said)) = data.document().and_then(|it| Some((it, Said::of(it)?)))
-        else {
+        let document = data.document();
+        let Some(said) = Said::of(document) else {
             // A list, a number: an error's, or nothing's.
-            return match data.document().and_then(error_of) {
+            return match error_of(document) {
                 Some(error) => Progress::Failed(error),
                 None => Progress::Open,
             };
@@ -287,15 +306,13 @@ fn is_shown(choice: &Choice<'_>) -> bool {
 }
 
 /// JSON on one line: outside of strings a line end is white space, inside it is not allowed.
-pub(crate) fn one_line(json: &[u8]) -> Vec<u8> {
-    json.trim_ascii()
-        .iter()
-        .map(|byte| {
-            if matches!(byte, b'\n' | b'\r') {
-                b' '
-            } else {
-                *byte
-            }
-        })
+pub(crate) fn one_line(json: &[u8]) -> Cow<'_, [u8]> {
+    let json = json.trim_ascii();
+    let is_end = |byte: u8| matches!(byte, b'\n' | b'\r');
+    if memchr::memchr2(b'\n', b'\r', json).is_none() {
+        return Cow::Borrowed(json);
+    }
+    json.iter()
+        .map(|byte| if is_end(*byte) { b' ' } else { *byte })
         .collect()
 }

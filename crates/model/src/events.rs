@@ -12,7 +12,7 @@ use spillway_json::sound;
 /// One document of a stream, as the provider wrote it or, where that is no JSON by RFC 8259, as clients read it: each odd
 /// form ends the stream for some client library or other.
 #[derive(Debug)]
-pub(crate) struct Data<'a>(Cow<'a, [u8]>);
+pub(crate) struct Data<'a>(Cow<'a, RawValue>);
 
 /// What one event says, piece by piece.
 #[derive(Debug)]
@@ -26,12 +26,12 @@ pub(crate) enum Line<'a> {
 }
 
 impl Data<'_> {
-    pub(crate) fn document(&self) -> Option<&RawValue> {
-        serde_json::from_slice(&self.0).ok()
+    pub(crate) fn document(&self) -> &RawValue {
+        &self.0
     }
 
     pub(crate) fn written(&self) -> &[u8] {
-        &self.0
+        self.0.get().as_bytes()
     }
 }
 
@@ -60,8 +60,12 @@ fn line(data: &[u8]) -> Option<Line<'_>> {
     if let Some(words) = bare_words(data) {
         return words.map(Line::Failed);
     }
-    Some(match sound(data) {
-        Some(sound) => Line::Data(Data(sound)),
+    if let Ok(document) = serde_json::from_slice::<&RawValue>(data) {
+        return Some(Line::Data(Data(Cow::Borrowed(document))));
+    }
+    let mended = sound(data).and_then(|mended| serde_json::from_slice(&mended).ok());
+    Some(match mended {
+        Some(document) => Line::Data(Data(Cow::Owned(document))),
         None => Line::Failed(ProviderError::bare(Failure::Reset)),
     })
 }

@@ -19,6 +19,7 @@ mod no_answer;
 mod operation;
 mod passing;
 mod pattern;
+mod plain_chunk;
 mod provider;
 mod redaction;
 mod refusal;

@@ -229,6 +229,10 @@ pub(crate) fn error_event(data: &[u8]) -> ProviderError {
 
 /// What data says that are no JSON: nothing, or what went wrong in bare words. `None` where they should have been JSON.
 pub(crate) fn bare_words(data: &[u8]) -> Option<Option<ProviderError>> {
+    // All but a few are JSON, and there are many.
+    if data.starts_with(b"{") {
+        return None;
+    }
     let text = String::from_utf8_lossy(data);
     let text = text.trim();
     let lower = text.to_lowercase();

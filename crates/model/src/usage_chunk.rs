@@ -12,9 +12,14 @@ pub(crate) struct ChunkIdentity([Option<Box<RawValue>>; 4]);
 const NAMES: [&str; 4] = ["id", "object", "created", "model"];
 
 impl ChunkIdentity {
+    /// Whether a chunk that has an `id` has come.
+    pub(crate) fn is_known(&self) -> bool {
+        self.0.first().is_some_and(Option::is_some)
+    }
+
     /// Keeps those of the first chunk that has an `id`.
     pub(crate) fn remember(&mut self, chunk: &Members<'_>) {
-        if self.0.first().is_none_or(Option::is_none) {
+        if !self.is_known() {
             self.0 = NAMES.map(|name| chunk.get(name).map(ToOwned::to_owned));
         }
     }
@@ -28,6 +33,6 @@ impl ChunkIdentity {
             }
         }
         text.extend_from_slice(format!("\"choices\":[],\"usage\":{}}}", usage.get()).as_bytes());
-        one_line(&text)
+        one_line(&text).into_owned()
     }
 }

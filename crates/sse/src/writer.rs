@@ -7,10 +7,12 @@ pub fn write_event(out: &mut Vec<u8>, name: Option<&str>, data: &[u8]) {
         out.extend(name.bytes().filter(|byte| !matches!(byte, b'\r' | b'\n')));
         out.push(b'\n');
     }
-    for line in data.split(|byte| *byte == b'\n') {
+    let mut begin = 0;
+    for end in memchr::memchr_iter(b'\n', data).chain([data.len()]) {
         out.extend_from_slice(b"data: ");
-        out.extend_from_slice(line);
+        out.extend_from_slice(data.get(begin..end).unwrap_or_default());
         out.push(b'\n');
+        begin = end.saturating_add(1);
     }
     out.push(b'\n');
 }
