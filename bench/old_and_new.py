@@ -28,6 +28,8 @@ KINDS = {
 
 
 def event_stream() -> str:
+    """Below 4 KiB, the longest that nginx takes in its configuration."""
+
     def chunk(delta: dict, finish: str | None) -> dict:
         return {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m",
                 "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
@@ -35,7 +37,7 @@ def event_stream() -> str:
     chunks = [chunk({"content": f"word{number} "}, None) for number in range(CHUNKS)] + [chunk({}, "stop")]
     usage = {"prompt_tokens": 5, "completion_tokens": CHUNKS, "total_tokens": CHUNKS + 5}
     chunks.append(chunk({}, None) | {"choices": [], "usage": usage})
-    return "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks) + "data: [DONE]\n\n"
+    return "".join(f"data: {json.dumps(chunk, separators=(',', ':'))}\n\n" for chunk in chunks) + "data: [DONE]\n\n"
 
 
 def upstream(port: int) -> str:
