@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{CertificateError, ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 
 /// Makes `ring` the one cryptography of the process.
@@ -56,9 +56,45 @@ pub fn client_config() -> Result<ClientConfig, String> {
         .with_no_client_auth())
 }
 
+/// What is wrong with a server's TLS; what rustls says itself holds names of its types.
+pub fn in_words(error: &rustls::Error) -> String {
+    let rustls::Error::InvalidCertificate(certificate) = error else {
+        return error.to_string();
+    };
+    let why = match certificate {
+        CertificateError::UnknownIssuer => {
+            "is signed by nobody whom this machine trusts (SSL_CERT_FILE may name a file of others)"
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "has expired",
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "is not valid yet: is this machine's clock right?"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "is for other names"
+        }
+        CertificateError::Revoked => "is revoked",
+        CertificateError::BadEncoding => "cannot be read",
+        _ => return error.to_string(),
+    };
+    format!("its certificate {why}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_certificates_fault_is_told_without_names_of_types() {
+        let told = |error| in_words(&rustls::Error::InvalidCertificate(error));
+        let foreign = told(CertificateError::NotValidForNameContext {
+            expected: "a.example".try_into().unwrap(),
+            presented: vec!["DnsName(\"b.example\")".to_owned()],
+        });
+        assert_eq!(foreign, "its certificate is for other names");
+        let unknown = told(CertificateError::UnknownIssuer);
+        assert!(unknown.contains("SSL_CERT_FILE"), "{unknown}");
+        assert!(!in_words(&rustls::Error::DecryptError).is_empty());
+    }
 
     #[test]
     fn files_that_are_none_are_named() {

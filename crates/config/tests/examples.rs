@@ -11,9 +11,6 @@ use spillway_config::{
     read, template,
 };
 
-const STARTER_BEGIN: &str = "# --- first configuration: from here ---\n";
-const STARTER_END: &str = "# --- first configuration: to here ---\n";
-
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
@@ -121,6 +118,27 @@ fn the_compose_overlay_works_and_allows_the_hosts_that_it_needs() {
 }
 
 #[test]
+fn the_compose_overlays_samples_work_alone_and_together() {
+    let place = "deploy/compose/gateway.yaml";
+    let text = fs::read_to_string(root().join(place)).unwrap();
+    let models = load(&uncommented(&text, "models"), place);
+    assert_eq!(models.gateway.models.len(), 1);
+    let knowledge = load(&uncommented(&text, "knowledge"), place);
+    assert_eq!(knowledge.gateway.knowledge.len(), 1);
+    let both = load(
+        &uncommented(&uncommented(&text, "models"), "knowledge"),
+        place,
+    );
+    assert_eq!(
+        (both.gateway.models.len(), both.gateway.knowledge.len()),
+        (1, 1)
+    );
+    for checked in [models, knowledge, both] {
+        assert!(checked.warnings.is_empty(), "{:?}", checked.warnings);
+    }
+}
+
+#[test]
 fn the_documentation_shows_nothing_that_fails() {
     let mut pages = vec![root().join("README.md")];
     for folder in ["docs", "deploy/compose"] {
@@ -149,11 +167,19 @@ fn blocks_are_found_where_they_stand() {
     );
 }
 
-/// The starter with the lines between its marks uncommented.
 fn uncommented_starter() -> String {
     let text = fs::read_to_string(root().join("gateway.yaml")).unwrap();
-    let (before, rest) = text.split_once(STARTER_BEGIN).unwrap();
-    let (block, after) = rest.split_once(STARTER_END).unwrap();
+    uncommented(&text, "first configuration")
+}
+
+/// The text with the lines between two marks uncommented.
+fn uncommented(text: &str, sample: &str) -> String {
+    let (before, rest) = text
+        .split_once(&format!("# --- {sample}: from here ---\n"))
+        .unwrap();
+    let (block, after) = rest
+        .split_once(&format!("# --- {sample}: to here ---\n"))
+        .unwrap();
     let uncommented: Vec<&str> = block
         .lines()
         .map(|line| {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use spillway_config::{State, template};
+use spillway_config::{Gateway, State, normal_form, template};
 use spillway_store::Distance;
 
 use crate::log_lines::{Destination, notice};
@@ -29,6 +29,10 @@ pub(super) fn connect(
         return Ok(());
     }
     let address = filled_in(&state.redis, |name| variable(name, given, manifest))?;
+    if address.trim().is_empty() {
+        notice("`state.redis` is empty once its values are in it: there is no Redis to connect to");
+        return Ok(());
+    }
     tls::install_provider();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -56,8 +60,18 @@ fn in_words(distance: Duration) -> String {
 
 /// The text with its templates' values.
 fn filled_in(text: &str, variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<String> {
+    let state = State {
+        redis: text.to_owned(),
+        ..State::default()
+    };
+    let values = secrets::values(
+        &normal_form(&Gateway {
+            state,
+            ..Gateway::default()
+        }),
+        variable,
+    )?;
     let json = serde_json::to_string(text)?;
-    let values = secrets::values(&json, variable)?;
     let filled = template::resolve(&json, |name| values.get(name).cloned())
         .context("`state.redis` cannot be filled in")?;
     Ok(serde_json::from_str(&filled)?)
@@ -96,6 +110,8 @@ mod tests {
             fill("redis://:{{ password }}@{{host}}").unwrap(),
             "redis://:a\"b@redis"
         );
+        let empty = |name: &str| (name == "redis_url").then(String::new);
+        assert_eq!(filled_in("{{ redis_url }}", empty).unwrap(), "");
         let missing = format!("{:#}", fill("{{ redis_url }}").unwrap_err());
         assert!(missing.contains("redis_url"), "{missing}");
         let broken = |name: &str| (name == "secrets").then(|| "to-be-hidden".to_owned());

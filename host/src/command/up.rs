@@ -12,7 +12,7 @@ use clap::Args;
 use ipnet::IpNet;
 
 use super::running::{Running, Signals};
-use super::values::{parse_address, parse_size, parse_variable};
+use super::values::{VariableParser, parse_address, parse_size};
 use crate::application::{Application, ApplicationSettings};
 use crate::capacity::{UploadRate, default_budget};
 use crate::gateway_config::{self, GatewayConfig, grant_hosts, lines_to_add};
@@ -68,7 +68,7 @@ pub struct UpArguments {
 
     /// Give an application variable a value; `NAME=@FILE` takes the file's text. Wins over
     /// SPIN_VARIABLE_NAME. May be repeated.
-    #[arg(long = "variable", value_name = "NAME=VALUE", value_parser = parse_variable)]
+    #[arg(long = "variable", value_name = "NAME=VALUE", value_parser = VariableParser)]
     pub variables: Vec<(String, String)>,
 
     /// Where files that outlive a run are kept [default: .spin beside the manifest].

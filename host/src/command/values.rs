@@ -1,6 +1,9 @@
 //! What arguments say, from their text.
 
+use std::ffi::OsStr;
 use std::net::{SocketAddr, ToSocketAddrs as _};
+
+use clap::builder::TypedValueParser;
 
 pub(super) fn parse_address(text: &str) -> Result<SocketAddr, String> {
     // `:3000`, as many tools take it: every address of this machine.
@@ -25,13 +28,53 @@ pub(super) fn parse_size(text: &str) -> Result<u64, String> {
         .map_err(|error| error.to_string())
 }
 
-pub(super) fn parse_variable(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text
-        .split_once('=')
-        .ok_or_else(|| format!("`{text}` has no `=`: write NAME=VALUE"))?;
-    let value = match value.strip_prefix('@') {
-        None => value.to_owned(),
-        Some(path) => std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?,
-    };
-    Ok((name.to_owned(), value))
+/// `NAME=VALUE`, or `NAME=@FILE`. What is wrong is told without the text, which may be a secret.
+#[derive(Clone)]
+pub(super) struct VariableParser;
+
+impl TypedValueParser for VariableParser {
+    type Value = (String, String);
+
+    fn parse_ref(
+        &self,
+        _: &clap::Command,
+        _: Option<&clap::Arg>,
+        text: &OsStr,
+    ) -> Result<Self::Value, clap::Error> {
+        let wrong = |why: String| {
+            let line = format!("--variable: {why}\n");
+            clap::Error::raw(clap::error::ErrorKind::ValueValidation, line)
+        };
+        let Some((name, value)) = text.to_str().and_then(|text| text.split_once('=')) else {
+            return Err(wrong(
+                "the value has no `=`: write NAME=VALUE, or NAME=@FILE".to_owned(),
+            ));
+        };
+        let value = match value.strip_prefix('@') {
+            None => value.to_owned(),
+            Some(path) => std::fs::read_to_string(path)
+                .map_err(|error| wrong(format!("{name}=@{path}: {error}")))?,
+        };
+        Ok((name.to_owned(), value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_that_is_none_is_not_repeated() {
+        let parse = |text: &str| {
+            VariableParser.parse_ref(&clap::Command::new("up"), None, OsStr::new(text))
+        };
+        assert_eq!(parse("a=b=c").unwrap(), ("a".to_owned(), "b=c".to_owned()));
+        let error = parse("sk-to-be-hidden").unwrap_err().to_string();
+        assert!(
+            error.contains("NAME=VALUE") && !error.contains("hidden"),
+            "{error}"
+        );
+        let error = parse("a=@/none").unwrap_err().to_string();
+        assert!(error.contains("a=@/none: No such file"), "{error}");
+    }
 }

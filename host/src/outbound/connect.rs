@@ -20,6 +20,7 @@ use wasmtime_wasi_http::Error;
 
 use super::clients::KeptConnections;
 use crate::log_lines::notice;
+use crate::tls::in_words;
 
 /// This process, or the machine, has as many files open as it may.
 const NO_FILES: [i32; 2] = [
@@ -194,10 +195,11 @@ fn has_files() -> bool {
 /// What is wrong with a certificate no error code tells, and whoever runs the gateway has to know.
 fn tls_error(uri: &Uri, error: &io::Error) -> Error {
     let authority = uri.authority().map_or("", |authority| authority.as_str());
-    notice(&format!("https://{authority}: no TLS: {error}"));
     let cause = error
         .get_ref()
         .and_then(|cause| cause.downcast_ref::<rustls::Error>());
+    let why = cause.map_or_else(|| error.to_string(), in_words);
+    notice(&format!("https://{authority}: no TLS: {why}"));
     match cause {
         Some(rustls::Error::InvalidCertificate(_)) => Error::TlsCertificateError,
         _ => Error::TlsProtocolError,

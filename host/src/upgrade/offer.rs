@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING, UPGRADE,
 };
 use http::request::Parts;
 use http::{Method, Response, StatusCode, Version};
@@ -67,18 +67,14 @@ impl Offer {
 }
 
 fn asks_for_websocket(headers: &HeaderMap) -> bool {
-    let mut upgrades = headers.get_all(UPGRADE).iter();
-    let is_websocket = upgrades
-        .next()
-        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
-        && upgrades.next().is_none();
-    is_websocket
-        && headers
-            .get_all(CONNECTION)
-            .iter()
+    let names = |field: HeaderName, wanted: &str| {
+        let values = headers.get_all(field).into_iter();
+        let mut members = values
             .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .any(|option| option.trim().eq_ignore_ascii_case("upgrade"))
+            .flat_map(|value| value.split(','));
+        members.any(|member| member.trim().eq_ignore_ascii_case(wanted))
+    };
+    names(UPGRADE, "websocket") && names(CONNECTION, "upgrade")
 }
 
 fn has_no_body(headers: &HeaderMap) -> bool {
@@ -148,14 +144,15 @@ mod tests {
         let kept = |fields: &[(&str, &str)]| is_kept(Method::GET, Version::HTTP_11, fields);
         assert!(kept(&good));
         assert!(kept(&[good[0], good[1], ("content-length", "0")]));
+        assert!(kept(&[good[0], ("upgrade", "h2c, websocket")]));
+        assert!(kept(&[good[0], ("upgrade", "h2c"), good[1]]));
         assert!(!is_kept(Method::POST, Version::HTTP_11, &good));
         assert!(!is_kept(Method::GET, Version::HTTP_10, &good));
         for fields in [
             &[good[1]][..],
             &[("connection", "upgraded"), good[1]],
             &[good[0], ("upgrade", "h2c")],
-            &[good[0], ("upgrade", "websocket, h2c")],
-            &[good[0], good[1], good[1]],
+            &[good[0], ("upgrade", "websockets, h2c")],
             &[good[0], good[1], ("content-length", "3")],
             &[good[0], good[1], ("transfer-encoding", "chunked")],
         ] {
