@@ -105,7 +105,7 @@ impl WasiHttpHooks for OutboundHttp {
 }
 
 async fn send(
-    component: &Component,
+    component: &Arc<Component>,
     fate: Arc<InstanceFate>,
     mut request: Request<WasiBody>,
     options: RequestOptions,
@@ -168,11 +168,20 @@ async fn send(
         Ok(joinable) => return Ok(joinable.map(BodyExt::boxed_unsync)),
         Err(response) => response,
     };
-    Ok(response.map(|incoming| {
+    let component = Arc::clone(component);
+    Ok(response.map(move |incoming| {
         // An answer to HEAD names a length and has no body.
         let ends_after = ends_after.filter(|_| !incoming.is_end_stream());
         let wire = WireBody::new(incoming, component.harsh);
-        UpstreamBody::new(wire, ends_after, between_bytes).boxed_unsync()
+        let told = move |error| {
+            if let Error::Hyper(error) = &error {
+                component.tell_broken(&upstream, error);
+            }
+            error
+        };
+        UpstreamBody::new(wire, ends_after, between_bytes)
+            .map_err(told)
+            .boxed_unsync()
     }))
 }
 

@@ -194,3 +194,38 @@ providers:
         Ok(())
     })
 }
+
+/// The component learns only that an exchange broke; the host's log says why.
+#[test]
+fn what_broke_an_exchange_stands_in_the_log() -> Result<()> {
+    if !embedded_only("it is the embedded host's own log") {
+        return Ok(());
+    }
+    run(async {
+        for (behaviour, words) in [
+            (Behaviour::reset_after_events(1), "reset"),
+            (Behaviour::Garbage, "invalid HTTP"),
+        ] {
+            let vendor = StandinModel::start("vendor")?;
+            vendor.always(behaviour);
+            let yaml = format!(
+                "models:\n  - {{ name: llm, routes: [{{ targets: [{{ provider: vendor }}] }}] }}\nproviders:\n  - {{ name: vendor, base_url: \"{}\" }}\n",
+                vendor.base_url()
+            );
+            let gateway = Gateway::start(&yaml, Options::default()).await?;
+            let chat = Request::json("/llm/v1/chat/completions", &stream_request("m", "x"));
+            let _ = gateway.call(&chat).await?;
+            let place = vendor.base_url();
+            let place = place.trim_start_matches("http://").trim_end_matches("/v1");
+            until("the log to say it", async || {
+                let log = gateway.log();
+                let mut lines = log.lines();
+                Ok(lines
+                    .any(|line| line.contains(place) && line.contains(words))
+                    .then_some(()))
+            })
+            .await?;
+        }
+        Ok(())
+    })
+}
