@@ -73,7 +73,8 @@ impl RequestBody {
         } else {
             MemoryBudget::is_exceeded
         };
-        self.brought > SMALL_BODY && is_over(&self.budget)
+        // What has come whole need not end.
+        bytes > 0 && self.brought > SMALL_BODY && is_over(&self.budget)
     }
 }
 

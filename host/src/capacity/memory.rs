@@ -3,11 +3,12 @@
 //! **Rule.** Counted are the linear memories of all instances: what is really held, never what a client merely says it
 //! will send. While they are beyond the budget, a request whose body is above 64 KiB, or of unknown length, is refused
 //! before the body is read; one of unknown length that was let in ends when it has brought more than that, one of known
-//! length when the budget is passed by half. An answer that a component reads whole ends at its next full MiB. All
-//! others go on.
+//! length when the budget is passed by half. An answer that a component reads whole is not begun if it says
+//! that it is above a MiB, and ends at its next full MiB if it says nothing. All others go on.
 //! **Guarantee.** Guests are never denied memory, which would trap them and end the streams of all their neighbours. So
-//! the budget is passed by what they make of the bodies that they have, which is a few times as much, and by a MiB for
-//! each call; each instance has a bound of its own for bodies in hand besides.
+//! the budget is passed by what they make of the bodies that they have, which is a few times as much. An answer that
+//! says how long it is takes its memory, and so counts, when it begins. Each instance has a bound of its own for bodies
+//! in hand besides.
 //! **Cost.** An addition where an instance grows, a comparison a body.
 
 use std::path::Path;

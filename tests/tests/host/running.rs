@@ -217,12 +217,12 @@ fn what_broke_an_exchange_stands_in_the_log() -> Result<()> {
             let _ = gateway.call(&chat).await?;
             let place = vendor.base_url();
             let place = place.trim_start_matches("http://").trim_end_matches("/v1");
+            // Not the component's line, which says what became of the call.
+            let own = format!("[model] {place}: ");
             until("the log to say it", async || {
                 let log = gateway.log();
-                let mut lines = log.lines();
-                Ok(lines
-                    .any(|line| line.contains(place) && line.contains(words))
-                    .then_some(()))
+                let mut told = log.lines().filter_map(|line| line.split_once(&own));
+                Ok(told.any(|(_, why)| why.contains(words)).then_some(()))
             })
             .await?;
         }
