@@ -12,7 +12,7 @@ pub const VARIABLE: &str = "secrets";
 pub enum SecretsError {
     /// The variable `secrets` is no JSON object of texts. Only the place is told: the text is secret.
     #[error(
-        "the variable `secrets` must be a JSON object whose values are strings; it is wrong at line {line}, column {column}"
+        "the variable `secrets` (SPIN_VARIABLE_SECRETS; with deploy/compose SPILLWAY_SECRETS) must be a JSON object whose values are strings, such as {{\"openai_key\": \"sk-1\"}}; it is wrong at line {line}, column {column}"
     )]
     NoObject {
         /// From 1.

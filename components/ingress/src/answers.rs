@@ -123,7 +123,7 @@ pub(crate) fn not_routed(failure: RoutingFailure<'_>, surface: Surface, no_apis:
         RoutingFailure::NoApi if no_apis => (
             StatusCode::NOT_FOUND,
             Reason::NotFound,
-            "No agent API is configured: `agents` in gateway.yaml is empty.".to_owned(),
+            "No agent API is configured: `agents` in gateway.yaml is empty. Model APIs are below /llm, knowledge APIs below /knowledge.".to_owned(),
         ),
         RoutingFailure::NoApi => (
             StatusCode::NOT_FOUND,

@@ -123,7 +123,9 @@ fn unknown_model(api: &Api, consumer: Option<&str>, model: &str) -> CallAnswer {
             ),
         );
     }
-    let hint = if near.is_empty() {
+    let hint = if api.models(consumer).is_empty() {
+        "Its routes take names by pattern: `match.model` in gateway.yaml has them.".to_owned()
+    } else if near.is_empty() {
         "GET /v1/models lists those that there are.".to_owned()
     } else {
         format!("Did you mean `{}`?", near.join("` or `"))

@@ -1,9 +1,9 @@
-//! Addresses whose templates have been filled in: whether they can be used. No message shows a value.
+//! Addresses and keys whose templates have been filled in: whether they can be used. No message shows a value.
 
 use super::check::urls::{self, Rest};
 use crate::{DifyService, Error, Gateway, template};
 
-/// What is wrong with addresses once `lookup` has filled them in, each with its place in the configuration. A value that
+/// What is wrong with addresses and keys once `lookup` has filled them in, each with its place in the configuration. A value that
 /// is missing is another's affair.
 pub fn resolved_mistakes(
     gateway: &Gateway,
@@ -62,6 +62,17 @@ pub fn resolved_mistakes(
             ". In a password each letter besides `A-Z a-z 0-9 - . _ ~` has to be percent-encoded (`%2F` for `/`)",
         );
     }
+    for provider in &gateway.providers {
+        let keys = provider.api_keys.iter().map(|key| key.key.as_str());
+        for key in keys.filter(|key| template::is_templated(key)) {
+            if filled_in(key, &lookup).is_ok_and(|key| !key.is_ascii()) {
+                mistakes.push(format!(
+                    "providers, `{}`, api_keys: the value of `{key}` holds letters that no key has, such as `…`: is it an example's?",
+                    provider.name
+                ));
+            }
+        }
+    }
     mistakes
 }
 
@@ -74,6 +85,19 @@ fn filled_in(text: &str, lookup: impl Fn(&str) -> Option<String>) -> Result<Stri
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_out_of_an_example_is_none() {
+        let yaml = "models: [{ name: l, routes: [{ targets: [{ provider: p }] }] }]\nproviders: [{ name: p, base_url: 'https://p.example/v1', api_keys: ['{{ key }}'] }]\n";
+        let gateway = crate::read(yaml).unwrap().gateway;
+        let found = |key: &str| resolved_mistakes(&gateway, |_| Some(key.to_owned()));
+        assert!(found("sk-1").is_empty());
+        let told = found("sk-…");
+        assert!(
+            told.len() == 1 && told[0].contains("`{{ key }}`") && !told[0].contains("sk-"),
+            "{told:?}"
+        );
+    }
 
     #[test]
     fn what_becomes_no_address_is_named_without_its_value() {

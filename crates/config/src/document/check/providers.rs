@@ -50,18 +50,40 @@ fn check_urls(provider: &Provider, at: &Path, findings: &mut Findings<'_>) {
             "`base_url` is one endpoint already: write all of them under `endpoints`, and remove `base_url`",
         ),
         (false, true) => {
-            urls::http(&provider.base_url, Rest::Path, &at.key("base_url"), findings);
+            let at = at.key("base_url");
+            urls::http(&provider.base_url, Rest::Path, &at, findings);
+            check_end(&provider.base_url, &at, findings);
         }
         (true, false) => {
             let mut seen = BTreeSet::new();
             for (index, url) in provider.endpoints.iter().enumerate() {
                 let at = at.key("endpoints").index(index);
                 urls::http(url, Rest::Path, &at, findings);
+                check_end(url, &at, findings);
                 if !seen.insert(url.trim_end_matches('/')) {
                     findings.error(&at, "this endpoint is here twice: remove one");
                 }
             }
         }
+    }
+}
+
+/// Vendors show the address of an endpoint; what goes before it is wanted here.
+fn check_end(url: &str, at: &Path, findings: &mut Findings<'_>) {
+    const ENDPOINTS: [&str; 4] = [
+        "/chat/completions",
+        "/completions",
+        "/embeddings",
+        "/models",
+    ];
+    let url = url.trim_end_matches('/');
+    if let Some(end) = ENDPOINTS.iter().find(|end| url.ends_with(*end)) {
+        findings.warning(
+            at,
+            format!(
+                "write the URL without `{end}`: the gateway appends the endpoint that is called"
+            ),
+        );
     }
 }
 
