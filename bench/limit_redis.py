@@ -20,7 +20,7 @@ import time
 
 from side_by_side import ROOT, cpu_seconds, free_port, wait_for
 
-SCRIPT = (ROOT / "crates/store/src/limit_take_v2.lua").read_text()
+SCRIPT = (ROOT / "crates/state/src/limit_take_v2.lua").read_text()
 FIXED_WINDOW = """
 local passes = 1
 for i = 1, #KEYS do

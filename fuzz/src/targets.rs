@@ -1,7 +1,7 @@
 //! The parsers, each with good input to break.
 
 use spillway_forward::{ForwardedHeaders, PeerTrust, Router};
-use spillway_model::{ChunkReader, ModelRequest, Operation, inspect};
+use spillway_llm::{ChunkReader, ModelRequest, Operation, inspect};
 use spillway_platform::{Headers, RequestHead};
 use spillway_sse::Reader;
 
@@ -175,7 +175,7 @@ fn credentials(input: &[u8]) {
 fn body(input: &[u8]) {
     spillway_dify::end_user(input);
     let _ = inspect(input);
-    let _ = spillway_model::as_document(input);
+    let _ = spillway_llm::as_document(input);
     let parameters = serde_json::from_str(
         r#"{"defaults":{"a":1},"caps":{"max_tokens":5},"forced":{"b":true,"user":null}}"#,
     );
@@ -189,7 +189,7 @@ fn body(input: &[u8]) {
         // What is passed on unread may be JSON that serde_json itself would not read: then it came so.
         let is_json = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).is_ok();
         assert!(
-            is_json(&request.body_for(spillway_model::ModelThere::Configured("m")))
+            is_json(&request.body_for(spillway_llm::ModelThere::Configured("m")))
                 || !is_json(input)
         );
     }

@@ -3,14 +3,14 @@
 use http::{Method, StatusCode};
 use serde_json::json;
 use spillway_config::{Credential, Gateway, OnError};
-use spillway_failover::key_digest;
 use spillway_forward::{Answer, Router, Surface};
-use spillway_instance::{Limits, Totals, read_settings};
-use spillway_model::Catalogue;
+use spillway_gateway::{Limits, Totals, read_settings};
+use spillway_llm::Catalogue;
 use spillway_platform::Headers;
-use spillway_platform::spin::{self, ErrorCode, Request, Response};
-use spillway_store::Distance;
+use spillway_platform_spin::{self as spin, ErrorCode, Request, Response};
+use spillway_state::Distance;
 use spillway_telemetry::{Reason, render};
+use spillway_upstream::key_digest;
 
 use crate::sweep;
 

@@ -4,7 +4,7 @@
 mod handler;
 mod sweep;
 
-use spillway_platform::spin::{ErrorCode, Request, Response};
+use spillway_platform_spin::{ErrorCode, Request, Response};
 use spin_sdk::wasip3::exports::http::handler::Guest;
 
 struct Component;

@@ -2,8 +2,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use spillway_platform::spin::{self, KeyValue};
-use spillway_store::number_expires_ms;
+use spillway_platform_spin::{self as spin, KeyValue};
+use spillway_state::number_expires_ms;
 
 /// So many at most in one go; the next probe or scrape goes on.
 const MOST_REMOVED: usize = 2_000;

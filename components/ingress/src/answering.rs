@@ -9,12 +9,12 @@ use spillway_dify::{AnswerReader, Form, Mode, Outcome, error_event};
 use spillway_forward::{
     Class, Destination, drop_internal_headers, keep_events_moving, media_type, mend_places,
 };
-use spillway_instance::Lease;
-use spillway_platform::spin::{
-    self, Answered, ErrorCode, Response, ResponseWriter, SpinBody, SpinClock,
-};
+use spillway_gateway::Lease;
 use spillway_platform::{
     Clock, Headers, IncomingBody, MAX_ANSWER_SECTION_BYTES, OutgoingBody, SendError,
+};
+use spillway_platform_spin::{
+    self as spin, Answered, ErrorCode, Response, ResponseWriter, SpinBody, SpinClock,
 };
 use spillway_telemetry::Reason;
 

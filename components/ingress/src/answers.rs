@@ -2,8 +2,8 @@
 
 use http::{Method, StatusCode};
 use spillway_forward::{Answer, Destination, RoutingFailure, Surface};
-use spillway_platform::spin::{self, ErrorCode, Response};
 use spillway_platform::{ForwardError, Headers, MAX_SECTION_BYTES, SendError};
+use spillway_platform_spin::{self as spin, ErrorCode, Response};
 use spillway_telemetry::Reason;
 
 /// Nothing can be served: the operator must act, so the operator is told.

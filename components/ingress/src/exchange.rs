@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 use spillway_forward::{Answer, Destination, ForwardedHeaders, REQUEST_ID};
-use spillway_platform::spin::{self, ErrorCode, Response, SpinClock};
 use spillway_platform::{Clock, Headers, RequestHead};
+use spillway_platform_spin::{self as spin, ErrorCode, Response, SpinClock};
 use spillway_telemetry::{Api, Reason};
 
 use crate::Instance;

@@ -8,8 +8,10 @@ use spillway_config::DifyService;
 use spillway_forward::{
     Destination, REQUEST_ID, Service, drop_internal_headers, drop_unforwardable_headers,
 };
-use spillway_platform::spin::{self, Answered, Forwarded, ForwardedBody, Request, SpinClock};
 use spillway_platform::{Clock, ForwardError, Headers, SendError};
+use spillway_platform_spin::{
+    self as spin, Answered, Forwarded, ForwardedBody, Request, SpinClock,
+};
 
 use crate::exchange::Exchange;
 use crate::joining;

@@ -5,12 +5,12 @@ use spillway_forward::{
     Answer, Destination, ForwardedHeaders, RoutingFailure, Surface, UserPlace, ambiguity,
     may_be_json, request_id,
 };
-use spillway_instance::{Admission, Passage, Refusal};
+use spillway_gateway::{Admission, Passage, Refusal};
 use spillway_limit::RequestFacts;
-use spillway_platform::spin::{
-    self, ErrorCode, ForwardedBody, ReceiveError, Request, Response, SpinClock,
-};
 use spillway_platform::{Clock, Headers, RequestHead};
+use spillway_platform_spin::{
+    self as spin, ErrorCode, ForwardedBody, ReceiveError, Request, Response, SpinClock,
+};
 use spillway_telemetry::Reason;
 
 use crate::exchange::Exchange;

@@ -3,9 +3,9 @@
 use http::StatusCode;
 use spillway_config::DifyService;
 use spillway_forward::{Destination, Service, asks_for_websocket};
-use spillway_instance::Lease;
+use spillway_gateway::Lease;
 use spillway_platform::Headers;
-use spillway_platform::spin::{self, Answered, ErrorCode, Join, Response};
+use spillway_platform_spin::{self as spin, Answered, ErrorCode, Join, Response};
 use spillway_telemetry::Reason;
 
 use crate::exchange::Exchange;

@@ -13,8 +13,8 @@ mod watch;
 use std::sync::OnceLock;
 
 use spillway_forward::{PeerTrust, Router};
-use spillway_instance::{Limits, Meter, Totals, read_settings};
-use spillway_platform::spin::{ErrorCode, JoinKey, Request, Response};
+use spillway_gateway::{Limits, Meter, Totals, read_settings};
+use spillway_platform_spin::{ErrorCode, JoinKey, Request, Response};
 use spin_sdk::wasip3::exports::http::handler::Guest;
 
 /// What this instance knows.

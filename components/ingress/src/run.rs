@@ -7,7 +7,7 @@ use http::StatusCode;
 use spillway_dify::{Mode, Outcome, Run, Tokens};
 use spillway_forward::Destination;
 use spillway_platform::Clock;
-use spillway_platform::spin::{self, SpinClock};
+use spillway_platform_spin::{self as spin, SpinClock};
 use spillway_telemetry::{AgentRun, AgentTokens};
 
 use crate::Instance;

@@ -5,8 +5,8 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
-use spillway_platform::spin::SpinClock;
 use spillway_platform::{Clock, SendError};
+use spillway_platform_spin::SpinClock;
 
 /// Why an answer that has begun is not passed on to its end.
 #[derive(Debug)]

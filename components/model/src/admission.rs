@@ -2,9 +2,9 @@
 
 use http::StatusCode;
 use spillway_forward::resolves_elsewhere;
+use spillway_gateway::{Replay, since_1970};
 use spillway_identity::{Identity, SignatureFault, Signed};
-use spillway_instance::{Replay, since_1970};
-use spillway_model::{Api, CallAnswer, Operation, OperationMatch};
+use spillway_llm::{Api, CallAnswer, Operation, OperationMatch};
 use spillway_platform::{MAX_SECTION_BYTES, RequestHead};
 use spillway_telemetry::Reason;
 

@@ -3,10 +3,10 @@
 use http::StatusCode;
 use serde_json::json;
 use spillway_forward::REQUEST_ID;
-use spillway_instance::Refusal;
-use spillway_model::{Api, CallAnswer, NoRoute, RequestError};
-use spillway_platform::spin::{self, ErrorCode, ReceiveError, Response, SpinClock};
+use spillway_gateway::Refusal;
+use spillway_llm::{Api, CallAnswer, NoRoute, RequestError};
 use spillway_platform::{Clock, ForwardError, SendError};
+use spillway_platform_spin::{self as spin, ErrorCode, ReceiveError, Response, SpinClock};
 use spillway_telemetry::{Api as ApiKind, Reason};
 
 use crate::handler::Arrival;

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use spillway_identity::BodyDigest;
-use spillway_model::{ModelRequest, Operation, RequestError, RequestScan};
-use spillway_platform::spin;
+use spillway_llm::{ModelRequest, Operation, RequestError, RequestScan};
+use spillway_platform_spin as spin;
 
 /// What a step of a digest takes: some 3 ms.
 const STEP_BYTES: usize = 1024 * 1024;

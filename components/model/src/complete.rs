@@ -1,8 +1,8 @@
 //! Calls answered in one piece.
 
-use spillway_model::{ModelRequest, Route, Served, UPSTREAM_REQUEST_ID};
+use spillway_llm::{ModelRequest, Route, Served, UPSTREAM_REQUEST_ID};
 use spillway_platform::Headers;
-use spillway_platform::spin::{ErrorCode, Response};
+use spillway_platform_spin::{ErrorCode, Response};
 
 use crate::handler::Received;
 use crate::record::CallRecord;

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use http::StatusCode;
 use spillway_forward::{ForwardedHeaders, REQUEST_ID, request_id};
-use spillway_instance::Admission;
+use spillway_gateway::Admission;
 use spillway_limit::RequestFacts;
-use spillway_model::{
+use spillway_llm::{
     Api, Asked, CallAnswer, ModelRequest, Operation, Route, passed_headers, versioned,
 };
-use spillway_platform::spin::{self, ErrorCode, Request, Response, SpinClock};
 use spillway_platform::{Clock, Headers, RequestHead};
+use spillway_platform_spin::{self as spin, ErrorCode, Request, Response, SpinClock};
 use spillway_telemetry::Reason;
 
 use crate::admission::{Admitted, Unlisted, admit};

@@ -1,4 +1,4 @@
-//! The component `model`: model calls out. Wiring only; what is decided, `spillway-model` decides.
+//! The component `model`: model calls out. Wiring only; what is decided, `spillway-llm` decides.
 #![cfg(target_arch = "wasm32")]
 
 mod admission;
@@ -15,13 +15,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use futures_util::future::join_all;
-use spillway_failover::{Budget, Pool, Transition};
 use spillway_forward::PeerTrust;
+use spillway_gateway::{Limits, Meter, PoolStates, ReplayGuard, Totals, read_settings};
 use spillway_identity::Directory;
-use spillway_instance::{Limits, Meter, PoolStates, ReplayGuard, Totals, read_settings};
-use spillway_model::{Call, Catalogue, ModelRequest, PoolWatch, Route};
+use spillway_llm::{Call, Catalogue, ModelRequest, PoolWatch, Route};
 use spillway_platform::Clock;
-use spillway_platform::spin::{self, ErrorCode, Request, Response, SpinClock, SpinSender};
+use spillway_platform_spin::{self as spin, ErrorCode, Request, Response, SpinClock, SpinSender};
+use spillway_upstream::{Budget, Pool, Transition};
 use spin_sdk::wasip3::exports::http::handler::Guest;
 
 use handler::Received;

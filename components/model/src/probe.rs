@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use spillway_failover::{Failure, Pool, ProbeKind, Probed, Way};
-use spillway_model::{tells_of_a_dead_key, tells_of_missing_rights, unpacked_error};
-use spillway_platform::spin::{SpinClock, SpinSender};
+use spillway_llm::{tells_of_a_dead_key, tells_of_missing_rights, unpacked_error};
 use spillway_platform::{
     Clock, Headers, InboundResponse, IncomingBody, OutboundRequest, Sender, Timeouts,
 };
+use spillway_platform_spin::{SpinClock, SpinSender};
+use spillway_upstream::{Failure, Pool, ProbeKind, Probed, Way};
 
 use crate::Instance;
 

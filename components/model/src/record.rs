@@ -4,11 +4,11 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use spillway_failover::Stop;
-use spillway_model::{Attempt, Route, Usage};
+use spillway_llm::{Attempt, Route, Usage};
 use spillway_platform::Clock;
-use spillway_platform::spin::{self, SpinClock};
+use spillway_platform_spin::{self as spin, SpinClock};
 use spillway_telemetry::{Api, Counters, ModelCall, Reason, TokenKind};
+use spillway_upstream::Stop;
 
 use crate::Instance;
 use crate::handler::Received;

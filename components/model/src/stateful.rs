@@ -10,15 +10,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
-use spillway_failover::{Failure, Outcome, Way};
-use spillway_model::{
+use spillway_llm::{
     Attempt, CallAnswer, ModelRequest, PoolWatch as _, Route, Served, TargetPlace, retry_after,
 };
-use spillway_platform::spin::{
-    self, ErrorCode, Forwarded, ForwardedBody, Request, Response, SpinClock,
-};
 use spillway_platform::{Clock, ForwardError, RequestHead, Timeouts};
+use spillway_platform_spin::{
+    self as spin, ErrorCode, Forwarded, ForwardedBody, Request, Response, SpinClock,
+};
 use spillway_telemetry::Reason;
+use spillway_upstream::{Failure, Outcome, Way};
 
 use self::exchange::{answer_headers, place_at, read_error, request_headers};
 use crate::complete::{append_quota, describe};
@@ -31,15 +31,15 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Whether the request's body names a model that decides on its route, whatever its content type claims it is.
 pub(crate) fn names_model(head: &RequestHead, below: &str) -> bool {
-    let versioned = spillway_model::versioned(below);
+    let versioned = spillway_llm::versioned(below);
     let path = versioned.strip_prefix("/v1").unwrap_or(&versioned);
-    spillway_model::names_model(&head.method, path)
+    spillway_llm::names_model(&head.method, path)
 }
 
 /// A batch names its models in a file that is with the provider: it cannot be held to a consumer's list.
 fn is_batch(head: &RequestHead, below: &str) -> bool {
     head.method == Method::POST
-        && spillway_model::versioned(below).trim_end_matches('/') == "/v1/batches"
+        && spillway_llm::versioned(below).trim_end_matches('/') == "/v1/batches"
 }
 
 /// A request whose body the gateway has read.
@@ -107,7 +107,7 @@ async fn serve_body(
         Err(answer) => return own_answer(answer).await,
     };
     if let Some(unlisted) = received.unlisted
-        && !route.lists(&spillway_model::versioned(below))
+        && !route.lists(&spillway_llm::versioned(below))
     {
         return own_answer(unlisted.refusal(head)).await;
     }

@@ -3,11 +3,11 @@
 use futures_channel::oneshot;
 use http::StatusCode;
 use spillway_forward::REQUEST_ID;
-use spillway_model::{
+use spillway_llm::{
     CallAnswer, ModelRequest, Route, Served, StreamEnd, StreamOutput, StreamSummary,
 };
-use spillway_platform::spin::{self, ErrorCode, Response, ResponseWriter};
 use spillway_platform::{ClientLeft, Headers, OutgoingBody};
+use spillway_platform_spin::{self as spin, ErrorCode, Response, ResponseWriter};
 use spillway_telemetry::Reason;
 
 use crate::complete::{append_quota, describe};

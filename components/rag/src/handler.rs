@@ -2,13 +2,13 @@
 
 use http::StatusCode;
 use spillway_forward::ForwardedHeaders;
-use spillway_instance::Admission;
+use spillway_gateway::Admission;
 use spillway_knowledge::{Answer, Api, Caller, MAX_REQUEST_BYTES, Retrieval};
 use spillway_limit::RequestFacts;
-use spillway_platform::spin::{
-    self, ErrorCode, ReceiveError, Request, Response, SpinClock, SpinSender,
-};
 use spillway_platform::{Clock, RequestHead};
+use spillway_platform_spin::{
+    self as spin, ErrorCode, ReceiveError, Request, Response, SpinClock, SpinSender,
+};
 use spillway_telemetry::{Api as ApiKind, KnowledgeCall};
 
 use crate::Instance;

@@ -6,9 +6,9 @@ mod handler;
 use std::sync::OnceLock;
 
 use spillway_forward::PeerTrust;
-use spillway_instance::{Limits, Meter, Totals, read_settings};
+use spillway_gateway::{Limits, Meter, Totals, read_settings};
 use spillway_knowledge::Catalogue;
-use spillway_platform::spin::{ErrorCode, Request, Response};
+use spillway_platform_spin::{ErrorCode, Request, Response};
 use spin_sdk::wasip3::exports::http::handler::Guest;
 
 /// What this instance knows.

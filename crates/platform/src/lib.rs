@@ -1,4 +1,4 @@
-//! The ports to the outside (heads of messages, sending, time) and, alone here, the Spin adapter.
+//! The ports to the outside: heads of messages, sending, time.
 //! Must not know any policy, API surface or configuration.
 
 mod headers;
@@ -6,9 +6,6 @@ mod in_hand;
 mod message;
 mod ports;
 mod round_trips;
-
-#[cfg(target_arch = "wasm32")]
-pub mod spin;
 
 pub use headers::{
     Headers, MAX_ANSWER_SECTION_BYTES, MAX_MATCHED_BYTES, MAX_SECTION_BYTES, is_forbidden,

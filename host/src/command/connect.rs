@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use spillway_config::{Gateway, State, normal_form, template};
-use spillway_store::Distance;
+use spillway_state::Distance;
 
 use crate::log_lines::{Destination, notice};
 use crate::manifest::Manifest;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, ErrorKind, RedisError, ServerErrorKind, cmd};
-use spillway_store::{
+use spillway_state::{
     Hold, LEASE_RELEASE_V1, LIMIT_KEY_PREFIX, LIMIT_TAKE_V3, LIMIT_TAKE_V3_SHA1, LeaseName, Take,
     explain_redis_error, lease_release_arguments, limit_take_arguments,
 };

@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use spillway_platform::spin::{self, ErrorCode, Request, Response, SpinClock};
 use spillway_platform::{Clock, Headers, OutgoingBody};
+use spillway_platform_spin::{self as spin, ErrorCode, Request, Response, SpinClock};
 use spin_sdk::wasip3::exports::http::handler::Guest;
 
 struct Component;

@@ -2,12 +2,12 @@
 //! back of its head.
 
 use bytes::{Bytes, BytesMut};
-use spillway_failover::Pool;
 use spillway_forward::REQUEST_ID;
-use spillway_model::{Served, TargetPlace, UPSTREAM_REQUEST_ID, redacted_header, unpacked_error};
-use spillway_platform::spin::Answered;
+use spillway_llm::{Served, TargetPlace, UPSTREAM_REQUEST_ID, redacted_header, unpacked_error};
 use spillway_platform::{Headers, IncomingBody as _, RequestHead, Upstream};
+use spillway_platform_spin::Answered;
 use spillway_telemetry::Reason;
+use spillway_upstream::Pool;
 
 use crate::complete::{append_quota, describe};
 use crate::handler::Received;
@@ -55,7 +55,7 @@ pub(super) fn place_at(
     head: &RequestHead,
     below: &str,
 ) -> String {
-    let version = spillway_model::versioned(below);
+    let version = spillway_llm::versioned(below);
     let path = version.strip_prefix("/v1").unwrap_or(&version);
     let query = passed_query(head.query(), received.api.api_key_query.as_deref());
     format!("{}{path}{query}", upstream.base_path)

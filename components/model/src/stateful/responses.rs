@@ -1,9 +1,11 @@
 //! `/v1/responses` and what is below it that names a model: served like a chat, by whatever target can, unless it refers
 //! to something that a provider keeps.
 
-use spillway_model::{ModelRequest, PassFailure, Passing, Route, TargetPlace};
-use spillway_platform::spin::{self, Answered, ErrorCode, Forwarded, ForwardedBody, Response};
+use spillway_llm::{ModelRequest, PassFailure, Passing, Route, TargetPlace};
 use spillway_platform::{ForwardError, RequestHead, SendError};
+use spillway_platform_spin::{
+    self as spin, Answered, ErrorCode, Forwarded, ForwardedBody, Response,
+};
 use spillway_telemetry::Reason;
 
 use super::exchange::{answer_headers, place_at, read_error, request_headers};

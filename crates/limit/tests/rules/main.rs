@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use spillway_config::{RateLimit, State, parse_normal_form};
 use spillway_limit::{DifyApp, DigestKey, RequestFacts, Rules};
 use spillway_platform::Headers;
-use spillway_store::{LIMIT_KEY_PREFIX, MemoryStore, Take};
+use spillway_state::{LIMIT_KEY_PREFIX, MemoryStore, Take};
 
 /// Rate limits of an API, in JSON.
 fn limits(json: &str) -> Vec<RateLimit> {

@@ -1,0 +1,395 @@
+//! What a call comes to.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::StatusCode;
+use spillway_forward::openai_error;
+use spillway_platform::{Headers, SendError, Upstream};
+use spillway_telemetry::Reason;
+use spillway_upstream::{Failure, Pool, Stop};
+
+use crate::error_form::{MAX_ERROR_BYTES, UpstreamError, in_one_form};
+use crate::redaction::redact;
+use crate::refusal::tells_of_a_dead_key;
+use crate::retry_after::is_readable;
+
+/// Provider's answer headers that reach the client, and under which name. The rest speak of the connection or of the
+/// gateway's own account with the provider.
+const PASSED_HEADERS: [(&str, &str); 4] = [
+    ("x-request-id", UPSTREAM_REQUEST_ID),
+    ("retry-after", "retry-after"),
+    ("openai-processing-ms", "openai-processing-ms"),
+    ("openai-version", "openai-version"),
+];
+
+/// The provider's own name for the request; `x-request-id` is the gateway's, under which its log has it.
+pub const UPSTREAM_REQUEST_ID: &str = "x-gateway-upstream-request-id";
+
+/// The provider's own name for the request, as it may be told.
+pub(crate) fn upstream_request_id(headers: &Headers, pool: &Pool) -> Option<String> {
+    passed_headers(headers, pool)
+        .text(UPSTREAM_REQUEST_ID)
+        .map(ToOwned::to_owned)
+}
+
+/// The most of a provider's words that is told where they are in no form.
+const MAX_WORDS_CHARS: usize = 500;
+
+/// The longest value that is passed on.
+const MAX_HEADER_BYTES: usize = 256;
+
+/// Who served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Served {
+    /// The provider's name.
+    pub provider: String,
+    /// The model asked of it.
+    pub model: String,
+    /// Its own name for the request, of a stream that it has begun.
+    pub request_id: Option<String>,
+}
+
+/// One attempt and how it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// The provider's name.
+    pub provider: String,
+    /// The model as the configuration names it, `as_asked` where it does not.
+    pub model: String,
+    /// The endpoint: scheme, host and port. For the operator alone.
+    pub endpoint: String,
+    /// The key's digest; `None`: none was sent.
+    pub key: Option<String>,
+    /// `None`: it served.
+    pub failure: Option<Failure>,
+    /// How long it took, in milliseconds.
+    pub milliseconds: u64,
+    /// The runtime's words, for the operator's log: they may hold addresses.
+    pub detail: Option<String>,
+}
+
+/// A complete answer to the client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallAnswer {
+    /// The status.
+    pub status: StatusCode,
+    /// Why.
+    pub reason: Reason,
+    /// Header fields besides the length; a content type is among them.
+    pub headers: Headers,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// Why one attempt failed, and what to tell the client should it be the last.
+#[derive(Debug)]
+pub(crate) struct AttemptFailure {
+    pub failure: Failure,
+    pub told: Told,
+    pub detail: Option<String>,
+    /// How long the provider asked to be left alone.
+    pub retry_after: Option<Duration>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Told {
+    /// The provider's own error answer.
+    Answer {
+        status: StatusCode,
+        headers: Headers,
+        body: Bytes,
+    },
+    /// An error object out of an answer that had begun with 200.
+    Object(String),
+    /// The gateway's own words.
+    Words(String),
+    /// The component may not reach the provider.
+    HostNotAllowed,
+    /// There was no room for the answer.
+    NoRoom,
+    /// There was no connection to spare.
+    NoConnection,
+    /// Nothing that the client could use.
+    Nothing,
+}
+
+impl AttemptFailure {
+    pub(crate) fn told(failure: Failure, told: Told) -> Self {
+        Self {
+            failure,
+            told,
+            detail: None,
+            retry_after: None,
+        }
+    }
+
+    /// With the gateway's own words for the client.
+    pub(crate) fn in_words(failure: Failure, words: &str) -> Self {
+        Self {
+            detail: Some(words.to_owned()),
+            ..Self::told(failure, Told::Words(words.to_owned()))
+        }
+    }
+
+    pub(crate) fn bare(failure: Failure) -> Self {
+        Self::told(failure, Told::Nothing)
+    }
+
+    pub(crate) fn of_send(error: &SendError, upstream: &Upstream) -> Self {
+        match error {
+            SendError::HostNotAllowed => Self {
+                // The address is the operator's affair.
+                detail: Some(format!(
+                    "add \"{}\" to `allowed_outbound_hosts` of the component `model` in spin.toml and restart",
+                    upstream.origin()
+                )),
+                ..Self::told(error.into(), Told::HostNotAllowed)
+            },
+            SendError::ConnectionLimit => Self {
+                detail: Some(error.to_string()),
+                ..Self::told(error.into(), Told::NoConnection)
+            },
+            _ => Self {
+                detail: Some(error.to_string()),
+                ..Self::bare(error.into())
+            },
+        }
+    }
+
+    /// Whether the provider refused the member by which streams are asked for their usage.
+    pub(crate) fn refuses_stream_options(&self) -> bool {
+        const NAMES: [&[u8]; 2] = [b"stream_options", b"include_usage"];
+        match &self.told {
+            Told::Answer { status, body, .. } => {
+                matches!(status.as_u16(), 400 | 422)
+                    && NAMES
+                        .iter()
+                        .any(|name| memchr::memmem::find(body, name).is_some())
+            }
+            _ => false,
+        }
+    }
+
+    /// The answer, should no further target be tried. `trail` says what was tried.
+    pub(crate) fn into_answer(self, trail: &str, pool: &Pool) -> CallAnswer {
+        if matches!(self.failure, Failure::Status(401) | Failure::DeadKey(_)) {
+            return match self.told {
+                Told::Answer { headers, body, .. } => key_refused(&headers, &body, pool),
+                Told::Object(error) => key_refused(&Headers::default(), error.as_bytes(), pool),
+                _ => key_refused(&Headers::default(), &[], pool),
+            };
+        }
+        let (status, reason) = match self.failure {
+            Failure::ConnectError | Failure::HostNotAllowed => {
+                (StatusCode::BAD_GATEWAY, Reason::UpstreamRefused)
+            }
+            Failure::Timeout | Failure::FirstTokenTimeout => {
+                (StatusCode::GATEWAY_TIMEOUT, Reason::UpstreamTimeout)
+            }
+            Failure::Reset | Failure::Truncated | Failure::TooLarge => {
+                (StatusCode::BAD_GATEWAY, Reason::UpstreamError)
+            }
+            Failure::NoRoom => (StatusCode::SERVICE_UNAVAILABLE, Reason::Overloaded),
+            // A filter that emptied an answer of 200 refused what was asked.
+            Failure::ContentFilter(200) => (StatusCode::BAD_REQUEST, Reason::UpstreamStatus),
+            Failure::Status(status)
+            | Failure::ContextLength(status)
+            | Failure::ContentFilter(status)
+            | Failure::DeadKey(status)
+            | Failure::NoCredit(status) => (
+                StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY),
+                Reason::UpstreamStatus,
+            ),
+        };
+        match self.told {
+            Told::Answer {
+                status,
+                headers,
+                body,
+            } => passed_error(status, &headers, &body, pool),
+            Told::Object(error) => CallAnswer {
+                status,
+                reason,
+                headers: json_headers(),
+                body: told_object(status, &error, pool).into(),
+            },
+            Told::Words(words) => CallAnswer::error(status, reason, &redact(&words, pool)),
+            Told::HostNotAllowed => CallAnswer::error(
+                StatusCode::BAD_GATEWAY,
+                Reason::HostNotAllowed,
+                "The gateway is not allowed to reach this model provider. Its log says which host spin.toml lacks.",
+            ),
+            Told::NoRoom => CallAnswer::overloaded(
+                "The gateway has too many large answers at once. Try again in a moment.",
+            ),
+            Told::NoConnection => CallAnswer::overloaded(
+                "The gateway has as many connections open as it may. Try again in a moment.",
+            ),
+            Told::Nothing => CallAnswer::error(
+                status,
+                reason,
+                &format!("No model could answer. Tried: {trail}. Try again later."),
+            ),
+        }
+    }
+}
+
+impl CallAnswer {
+    /// The answer to a call that could be sent nowhere.
+    pub(crate) fn not_sent(stop: Option<Stop>, providers: &str) -> Self {
+        match stop {
+            Some(Stop::Cooling(rest)) => {
+                let seconds = rest.as_secs().saturating_add(1);
+                let mut answer = Self::error(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    Reason::UpstreamStatus,
+                    &format!(
+                        "The model's providers ({providers}) take no more calls for now. Try again in {seconds} s."
+                    ),
+                );
+                answer.headers.append("retry-after", seconds.to_string());
+                answer
+            }
+            Some(Stop::NoKey) => Self::error(
+                StatusCode::SERVICE_UNAVAILABLE,
+                Reason::Misconfigured,
+                &format!(
+                    "None of the providers ({providers}) has a key that is good now. `spillway check gateway.yaml` shows which have run out."
+                ),
+            ),
+            _ => Self::error(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                Reason::Misconfigured,
+                "The route has no targets. `spillway check gateway.yaml` shows where.",
+            ),
+        }
+    }
+
+    /// A provider's error in OpenAI's form, without what clients must not see.
+    pub fn passed_error(status: StatusCode, headers: &Headers, body: &Bytes, pool: &Pool) -> Self {
+        passed_error(status, headers, body, pool)
+    }
+
+    /// The gateway's own error, in OpenAI's form.
+    pub fn error(status: StatusCode, reason: Reason, message: &str) -> Self {
+        let body = error_document(status, reason, message).into();
+        Self {
+            status,
+            reason,
+            headers: json_headers(),
+            body,
+        }
+    }
+
+    /// There is no room for a body.
+    pub fn overloaded(message: &str) -> Self {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        let mut answer = Self::error(status, Reason::Overloaded, message);
+        answer.headers.append("retry-after", "1");
+        answer
+    }
+
+    /// A provider's complete answer.
+    pub(crate) fn served(reason: Reason, headers: &Headers, body: Bytes, pool: &Pool) -> Self {
+        Self {
+            status: StatusCode::OK,
+            reason,
+            headers: passed_headers(headers, pool),
+            body,
+        }
+    }
+}
+
+/// An error in OpenAI's form, as JSON.
+pub fn error_document(status: StatusCode, reason: Reason, message: &str) -> String {
+    openai_error(status, reason.as_str(), message).to_string()
+}
+
+/// The provider did not take what the gateway sent as its key. A client that got 401 would look for the fault in its own
+/// key, so it gets 502, with the provider's words.
+fn key_refused(headers: &Headers, body: &[u8], pool: &Pool) -> CallAnswer {
+    let said = UpstreamError::read(body).map(|error| error.message());
+    let said = said.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned());
+    let said = redact(&said, pool);
+    let beginning: String = said.trim().chars().take(MAX_WORDS_CHARS).collect();
+    let words = if beginning.is_empty() {
+        String::new()
+    } else {
+        format!(" It says: {beginning}")
+    };
+    let message = format!(
+        "The model provider refused the credentials that the gateway sent it, which are not yours.{words}"
+    );
+    let status = StatusCode::BAD_GATEWAY;
+    CallAnswer {
+        status,
+        reason: Reason::UpstreamStatus,
+        headers: passed_headers(headers, pool),
+        body: openai_error(status, "provider_unauthorized", &message)
+            .to_string()
+            .into(),
+    }
+}
+
+/// A provider's error in OpenAI's form, without what clients must not see.
+fn passed_error(status: StatusCode, headers: &Headers, body: &Bytes, pool: &Pool) -> CallAnswer {
+    if status == StatusCode::UNAUTHORIZED || tells_of_a_dead_key(status.as_u16(), body) {
+        return key_refused(headers, body, pool);
+    }
+    CallAnswer {
+        status,
+        reason: Reason::UpstreamStatus,
+        headers: passed_headers(headers, pool),
+        body: told_document(status, body, pool).into(),
+    }
+}
+
+/// A provider's error document in OpenAI's form, redacted; of one that cannot be read, or is too long, the beginning.
+fn told_document(status: StatusCode, body: &[u8], pool: &Pool) -> String {
+    if let Some(document) = in_one_form(status, body) {
+        return redact(&document.to_string(), pool);
+    }
+    // Redacted before it is cut: of a key that the cut goes through a part would be left.
+    let beginning = body.get(..MAX_ERROR_BYTES).unwrap_or(body);
+    let text = redact(&String::from_utf8_lossy(beginning), pool);
+    let excerpt: String = text.trim().chars().take(MAX_WORDS_CHARS).collect();
+    let message = if excerpt.is_empty() {
+        format!("The model provider answered {status}.")
+    } else {
+        format!("The model provider answered {status}: {excerpt}")
+    };
+    error_document(status, Reason::UpstreamStatus, &message)
+}
+
+/// An error object out of an answer that had begun with 200, as a document; redacted.
+pub(crate) fn told_object(status: StatusCode, error: &str, pool: &Pool) -> String {
+    let document = format!("{{\"error\":{error}}}");
+    match in_one_form(status, document.as_bytes()) {
+        Some(document) => redact(&document.to_string(), pool),
+        None => told_document(status, error.as_bytes(), pool),
+    }
+}
+
+fn json_headers() -> Headers {
+    let mut headers = Headers::default();
+    headers.append("content-type", "application/json");
+    headers
+}
+
+fn passed_headers(headers: &Headers, pool: &Pool) -> Headers {
+    let mut passed = json_headers();
+    for (name, told_as) in PASSED_HEADERS {
+        let Some(value) = headers
+            .first(name)
+            .filter(|value| value.len() <= MAX_HEADER_BYTES)
+        else {
+            continue;
+        };
+        let is_sound = name != "retry-after" || is_readable(value);
+        if let (true, Ok(value)) = (is_sound, std::str::from_utf8(value)) {
+            passed.append(told_as, redact(value, pool));
+        }
+    }
+    passed
+}

@@ -1,0 +1,134 @@
+//! Answers that the gateway writes itself: the copy path.
+//!
+//! Spin leaves Nagle's algorithm on, so an answer whose head and body leave in separate writes waits some 40 ms
+//! for the client's delayed acknowledgement. The cure, measured: a length or first bytes ready before the head is
+//! returned, and one turn of the event loop in between (`yield_async`).
+
+use bytes::Bytes;
+use http::StatusCode;
+use spin_sdk::wasip3::http::types::{ErrorCode, Response, Trailers};
+use spin_sdk::wasip3::wit_bindgen::{FutureWriter, StreamReader, StreamWriter, yield_async};
+use spin_sdk::wasip3::{spawn, wit_future, wit_stream};
+
+use super::fields::sendable;
+use spillway_platform::{ClientLeft, Headers, OutgoingBody};
+
+/// The most that is written at once: an answer up to this leaves in one piece.
+const MAX_WRITE_BYTES: usize = 256 * 1024;
+
+/// Answers with a body that is in hand.
+///
+/// # Errors
+/// Where the status may not be sent; a fault of the caller.
+pub async fn respond(
+    status: StatusCode,
+    mut headers: Headers,
+    body: Bytes,
+) -> Result<Response, ErrorCode> {
+    headers.set("content-length", body.len().to_string());
+    let (trailers, trailers_reader) = wit_future::new(|| Ok(None));
+    let response = if body.is_empty() {
+        drop(trailers);
+        Response::new(sendable(&headers), None, trailers_reader).0
+    } else {
+        let (mut writer, reader) = wit_stream::new();
+        let response = Response::new(sendable(&headers), Some(reader), trailers_reader).0;
+        spawn(async move {
+            // A large one in pieces, so that it is held once, and no longer than its room is taken.
+            let mut rest = body;
+            while !rest.is_empty() {
+                let piece = rest.split_to(rest.len().min(MAX_WRITE_BYTES));
+                if !writer.write_all(piece.into()).await.is_empty() {
+                    // A client that left needs nothing more.
+                    break;
+                }
+            }
+            drop(writer);
+            drop(trailers);
+        });
+        response
+    };
+    set_status(&response, status)?;
+    yield_async().await;
+    Ok(response)
+}
+
+/// The two ends of a body to be streamed.
+pub fn response_stream() -> (ResponseWriter, ResponseReader) {
+    let (stream, stream_reader) = wit_stream::new();
+    let (result, result_reader) = wit_future::new(|| {
+        Err(ErrorCode::InternalError(Some(
+            "the answer was not finished".to_owned(),
+        )))
+    });
+    (
+        ResponseWriter { stream, result },
+        ResponseReader {
+            stream: stream_reader,
+            result: result_reader,
+        },
+    )
+}
+
+/// Answers with a body that is being streamed. Call it once the first bytes are being written.
+///
+/// # Errors
+/// As [`respond`].
+pub async fn respond_with_stream(
+    status: StatusCode,
+    headers: &Headers,
+    body: ResponseReader,
+) -> Result<Response, ErrorCode> {
+    let (response, _) = Response::new(sendable(headers), Some(body.stream), body.result);
+    set_status(&response, status)?;
+    yield_async().await;
+    Ok(response)
+}
+
+type BodyResult = Result<Option<Trailers>, ErrorCode>;
+
+/// The reading end, which goes to the runtime.
+#[derive(Debug)]
+pub struct ResponseReader {
+    stream: StreamReader<u8>,
+    result: spin_sdk::wasip3::wit_bindgen::FutureReader<BodyResult>,
+}
+
+/// The writing end of a streamed body. Dropped without [`ResponseWriter::finish`], the client's connection is
+/// broken off, so that a cut stream never looks complete.
+#[derive(Debug)]
+pub struct ResponseWriter {
+    stream: StreamWriter<u8>,
+    result: FutureWriter<BodyResult>,
+}
+
+impl ResponseWriter {
+    /// Ends the body cleanly.
+    pub async fn finish(self) {
+        self.finish_with(None).await;
+    }
+
+    /// Ends the body cleanly, with trailers where there are some.
+    pub async fn finish_with(self, trailers: Option<Headers>) {
+        drop(self.stream);
+        let trailers = trailers.map(|trailers| sendable(&trailers));
+        // A client that left needs nothing more.
+        let _ = self.result.write(Ok(trailers)).await;
+    }
+}
+
+impl OutgoingBody for ResponseWriter {
+    async fn write(&mut self, bytes: Vec<u8>) -> Result<(), ClientLeft> {
+        if self.stream.write_all(bytes).await.is_empty() {
+            Ok(())
+        } else {
+            Err(ClientLeft)
+        }
+    }
+}
+
+pub(super) fn set_status(response: &Response, status: StatusCode) -> Result<(), ErrorCode> {
+    response
+        .set_status_code(status.as_u16())
+        .map_err(|()| ErrorCode::InternalError(Some(format!("status {status} cannot be sent"))))
+}

@@ -1,0 +1,173 @@
+//! Request limits on single numbers: one request after the other they do what the model does; whatever comes in
+//! between of requests, they let no more pass.
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test"
+)]
+
+mod turns;
+
+use std::cell::Cell;
+
+use proptest::prelude::*;
+use spillway_state::{
+    Counted, Error, LIMIT_KEY_PREFIX, MemoryStore, NewValues, Take, Taken, forget_in_numbers,
+    number_expires_ms, take_from_numbers,
+};
+use turns::{Numbers, run, turns};
+
+fn take(key: &str, limit: u32, window_ms: u64, dry_run: bool) -> Take {
+    Take {
+        key: format!("{LIMIT_KEY_PREFIX}{key}"),
+        limit,
+        window_ms,
+        dry_run,
+        cost_when_new: 0,
+    }
+}
+
+/// Where a request was counted.
+fn counted(takes: &[Take], taken: &Taken) -> Vec<Counted> {
+    let counts = takes.iter().zip(&taken.counts);
+    let counts = counts.filter(|(_, count)| taken.passes && !count.full && count.used > 0);
+    counts
+        .map(|(take, count)| Counted {
+            take: take.clone(),
+            sub_window: count.sub_window,
+        })
+        .collect()
+}
+
+fn exceeds(passed: &[u64], window_ms: u64, limit: u32) -> bool {
+    passed
+        .windows(limit as usize + 1)
+        .any(|moments| moments[limit as usize] - moments[0] < window_ms)
+}
+
+fn configuration() -> ProptestConfig {
+    ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(configuration())]
+
+    #[test]
+    fn one_after_the_other_they_do_as_the_model(
+        limits in prop::collection::vec(
+            (1..6_u32, prop::sample::select(vec![1_000, 60_000, 777_u64]), any::<bool>(), 0..4_u32), 0..4),
+        steps in prop::collection::vec(prop_oneof![Just(0), 0..300_u64, 0..20_000_u64, 0..200_000_u64], 1..60),
+        allowance in prop::option::of(0..9_u32),
+        forgets in any::<u64>(),
+    ) {
+        let takes: Vec<Take> = limits.into_iter().enumerate()
+            .map(|(index, (limit, window_ms, dry_run, cost_when_new))| Take {
+                cost_when_new,
+                ..take(&index.to_string(), limit, window_ms, dry_run)
+            }).collect();
+        let new_values = allowance.map(|allowance| NewValues { key: format!("{LIMIT_KEY_PREFIX}client"), allowance });
+        let (numbers, mut model) = (Numbers::default(), MemoryStore::default());
+        let mut now = 1_700_000_000_000;
+        for (number, step) in steps.into_iter().enumerate() {
+            now += step;
+            let taken = take_from_numbers(&numbers, || now, &takes, new_values.as_ref()).unwrap();
+            prop_assert_eq!(&taken, &model.take_bounded(now, &takes, new_values.as_ref()));
+            if forgets >> (number % 64) & 1 == 1 {
+                let counted = counted(&takes, &taken);
+                forget_in_numbers(&numbers, &counted).unwrap();
+                model.forget(&counted);
+            }
+        }
+    }
+
+    #[test]
+    fn never_more_than_the_limit_whatever_comes_in_between(
+        (window_ms, turns) in prop::sample::select(vec![1_000, 60_000, 100_u64])
+            .prop_flat_map(|window_ms| (Just(window_ms), turns(window_ms, false))),
+        requests in 2..24_usize,
+        limit in 1..6_u32,
+        second in prop::option::of((1..6_u32, any::<bool>())),
+    ) {
+        let mut takes = vec![take("a", limit, window_ms, false)];
+        takes.extend(second.map(|(limit, dry_run)| take("b", limit, window_ms, dry_run)));
+        let outcome = run(requests, &takes, &turns);
+        prop_assert!(!exceeds(&outcome.passed, window_ms, limit));
+        if let Some((limit, false)) = second {
+            prop_assert!(!exceeds(&outcome.passed, window_ms, limit));
+        }
+        prop_assert_eq!(outcome.failed, 0);
+        prop_assert_eq!(outcome.passed.len() + outcome.refused + outcome.too_slow, requests);
+        // What was refused has left nothing behind.
+        let sum: i64 = outcome.numbers.iter().filter(|(key, _)| key.starts_with(&takes[0].key)).map(|(_, number)| number).sum();
+        prop_assert_eq!(sum, i64::try_from(outcome.passed.len()).unwrap());
+        prop_assert!(outcome.numbers.values().all(|number| *number >= 0));
+    }
+
+    #[test]
+    fn never_more_than_the_limit_when_the_store_fails_in_between(
+        turns in turns(1_000, true),
+        requests in 2..24_usize,
+        limit in 1..6_u32,
+    ) {
+        let outcome = run(requests, &[take("a", limit, 1_000, false), take("b", 3, 1_000, false)], &turns);
+        prop_assert!(!exceeds(&outcome.passed, 1_000, limit.min(3)));
+    }
+}
+
+#[test]
+fn a_request_without_room_writes_nothing() {
+    let numbers = Numbers::default();
+    let takes = [take("a", 1, 60_000, false), take("b", 5, 60_000, false)];
+    let start = 1_700_000_000_000;
+    assert!(
+        take_from_numbers(&numbers, || start, &takes, None)
+            .unwrap()
+            .passes
+    );
+    let before = numbers.0.borrow().clone();
+    assert!(
+        !take_from_numbers(&numbers, || start + 30_000, &takes, None)
+            .unwrap()
+            .passes
+    );
+    assert_eq!(*numbers.0.borrow(), before);
+    assert_eq!(before.len(), 2);
+}
+
+#[test]
+fn a_key_tells_when_it_may_be_removed() {
+    let numbers = Numbers::default();
+    let start = 1_700_000_000_000;
+    take_from_numbers(&numbers, || start, &[take("a", 1, 60_000, false)], None).unwrap();
+    let key = numbers.0.borrow().keys().next().unwrap().clone();
+    let expiry = number_expires_ms(&key).unwrap();
+    assert!((start + 60_000..=start + 70_000).contains(&expiry), "{key}");
+    // Removed then, it changes nothing: until then the place is taken, afterwards it is free.
+    let taken_at =
+        |now| take_from_numbers(&numbers, || now, &[take("a", 1, 60_000, false)], None).unwrap();
+    assert!(!taken_at(expiry - 1).passes);
+    assert!(taken_at(expiry).passes);
+    for other in [
+        "spillway:{metrics}:v1",
+        "",
+        LIMIT_KEY_PREFIX,
+        "a:until:5",
+        "spillway:{limit}:v1:x:until:y",
+    ] {
+        assert_eq!(number_expires_ms(other), None, "{other}");
+    }
+}
+
+#[test]
+fn a_store_that_outlasts_each_sub_window_is_told_of() {
+    let numbers = Numbers::default();
+    let clock = Cell::new(1_700_000_000_000_u64);
+    let slow = || clock.replace(clock.get() + 200);
+    let result = take_from_numbers(&numbers, slow, &[take("a", 10, 1_000, false)], None);
+    assert_eq!(result, Err(Error::TooSlow));
+    assert!(numbers.0.borrow().values().all(|number| *number == 0));
+}

@@ -1,0 +1,84 @@
+//! Whatever providers do: a call ends, and within its bounds.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use spillway_config::{Fallback, TimeSpan};
+use spillway_upstream::{Blame, Budget, Failure, Outcome, Step};
+
+use crate::{ANN, Call, pools};
+
+fn failures() -> impl Strategy<Value = Failure> {
+    prop::sample::select(vec![
+        Failure::ConnectError,
+        Failure::HostNotAllowed,
+        Failure::Timeout,
+        Failure::FirstTokenTimeout,
+        Failure::Reset,
+        Failure::Truncated,
+        Failure::ContextLength(400),
+        Failure::ContentFilter(200),
+        Failure::Status(400),
+        Failure::Status(401),
+        Failure::Status(403),
+        Failure::Status(408),
+        Failure::Status(429),
+        Failure::Status(500),
+    ])
+}
+
+proptest! {
+    /// Whatever fails how: a call ends, keeps to its bounds, and in one round takes no way whose part was at fault.
+    #[test]
+    fn every_call_ends_within_its_bounds(
+        sizes in prop::collection::vec((1..4_usize, 0..4_usize), 1..4),
+        max_attempts in 0..8_u32,
+        deadline in 1..300_u64,
+        turn in any::<u32>(),
+        told in prop::collection::vec((failures(), prop::option::of(0..40_u64)), 60),
+    ) {
+        let pools = pools(&sizes);
+        let budget = Budget::default();
+        let fallback = Fallback {
+            max_attempts,
+            deadline: TimeSpan::from_secs(deadline),
+            ..Fallback::default()
+        };
+        let mut call = Call::new(&pools, &fallback, &budget, turn);
+        let mut culprits: Vec<(usize, Option<usize>, Option<usize>)> = Vec::new();
+        let mut attempts = 0_u32;
+        let mut told = told.into_iter();
+        loop {
+            match call.step() {
+                Step::Wait(time) => {
+                    prop_assert!(call.elapsed + time < fallback.deadline.duration());
+                    prop_assert!(!time.is_zero());
+                    call.now += time;
+                    call.elapsed += time;
+                    culprits.clear();
+                }
+                Step::Stop(_) => break,
+                Step::Try { target, way } => {
+                    attempts += 1;
+                    prop_assert!(!culprits.contains(&(target, Some(way.endpoint), None)));
+                    prop_assert!(way.key.is_none() || !culprits.contains(&(target, None, way.key)));
+                    let (failure, retry_after) = told.next().unwrap();
+                    let retry_after = retry_after.map(Duration::from_secs);
+                    match failure.blame() {
+                        Blame::Endpoint => culprits.push((target, Some(way.endpoint), None)),
+                        Blame::Key if way.key.is_none() => culprits.push((target, Some(way.endpoint), None)),
+                        Blame::Key => culprits.push((target, None, way.key)),
+                        Blame::Nobody => {}
+                    }
+                    pools[target].report(call.now, ANN, way, Outcome::Failed(failure, retry_after));
+                    call.chain.failed(way, failure, retry_after);
+                }
+            }
+        }
+        prop_assert_eq!(attempts, call.chain.attempts());
+        if max_attempts > 0 {
+            prop_assert!(attempts <= max_attempts);
+        }
+        prop_assert!(attempts <= 60, "the script's length: nothing goes on for ever");
+    }
+}
