@@ -1,11 +1,14 @@
-//! The component `console`: health and metrics.
+//! The component `console`: health and metrics. It exports the handler and chooses the platform; what is answered,
+//! `spillway_gateway::console` says.
 #![cfg(target_arch = "wasm32")]
 
-mod handler;
-mod sweep;
+use std::sync::{Arc, OnceLock};
 
-use spillway_platform_spin::{ErrorCode, Request, Response};
+use spillway_gateway::console::{self, Console};
+use spillway_platform_spin::{ErrorCode, Request, Response, Spin};
 use spin_sdk::wasip3::exports::http::handler::Guest;
+
+static CONSOLE: OnceLock<Arc<Console<Spin>>> = OnceLock::new();
 
 struct Component;
 
@@ -14,6 +17,16 @@ spin_sdk::wasip3::http::service::export!(Component);
 
 impl Guest for Component {
     async fn handle(request: Request) -> Result<Response, ErrorCode> {
-        handler::handle(request).await
+        let console = console().await;
+        let usable = console.as_deref().map_err(Clone::clone);
+        console::handle(&Spin, usable, request).await
     }
+}
+
+async fn console() -> Result<Arc<Console<Spin>>, String> {
+    if let Some(console) = CONSOLE.get() {
+        return Ok(Arc::clone(console));
+    }
+    let started = Arc::new(Console::start(Spin).await?);
+    Ok(Arc::clone(CONSOLE.get_or_init(|| started)))
 }

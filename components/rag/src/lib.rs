@@ -1,25 +1,14 @@
-//! The component `rag`: knowledge retrieval out. Wiring only; what is decided, `spillway-knowledge` decides.
+//! The component `rag`: knowledge retrieval out. It exports the handler and chooses the platform; the path of a request is
+//! `spillway_gateway::knowledge`.
 #![cfg(target_arch = "wasm32")]
 
-mod handler;
+use std::sync::{Arc, OnceLock};
 
-use std::sync::OnceLock;
-
-use spillway_forward::PeerTrust;
-use spillway_gateway::{Limits, Meter, Totals, read_settings};
-use spillway_knowledge::Catalogue;
-use spillway_platform_spin::{ErrorCode, Request, Response};
+use spillway_gateway::knowledge::{self, KnowledgeRuntime};
+use spillway_platform_spin::{ErrorCode, Request, Response, Spin};
 use spin_sdk::wasip3::exports::http::handler::Guest;
 
-/// What this instance knows.
-struct Instance {
-    catalogue: Catalogue,
-    trust: PeerTrust,
-    limits: Limits,
-    meter: Meter,
-}
-
-static INSTANCE: OnceLock<Instance> = OnceLock::new();
+static RUNTIME: OnceLock<Arc<KnowledgeRuntime<Spin>>> = OnceLock::new();
 
 struct Component;
 
@@ -28,30 +17,17 @@ spin_sdk::wasip3::http::service::export!(Component);
 
 impl Guest for Component {
     async fn handle(request: Request) -> Result<Response, ErrorCode> {
-        match instance().await {
-            Ok(instance) => handler::handle(instance, request).await,
-            Err(message) => handler::misconfigured(&message).await,
+        match runtime().await {
+            Ok(runtime) => knowledge::handle(&runtime, request).await,
+            Err(problem) => knowledge::misconfigured(&Spin, &problem).await,
         }
     }
 }
 
-async fn instance() -> Result<&'static Instance, String> {
-    if let Some(instance) = INSTANCE.get() {
-        return Ok(instance);
+async fn runtime() -> Result<Arc<KnowledgeRuntime<Spin>>, String> {
+    if let Some(runtime) = RUNTIME.get() {
+        return Ok(Arc::clone(runtime));
     }
-    let gateway = read_settings().await.map_err(|error| error.to_string())?;
-    let catalogue = Catalogue::new(&gateway).map_err(|error| error.to_string())?;
-    let rules = gateway
-        .knowledge
-        .iter()
-        .map(|api| (api.name.as_str(), api.policies.rate_limits.as_slice()));
-    let limits = Limits::new(&gateway, "knowledge", rules)?;
-    let trust = PeerTrust::new(&gateway.trusted_proxies);
-    let meter = Meter::new(Totals::new(&gateway.state.redis));
-    Ok(INSTANCE.get_or_init(|| Instance {
-        catalogue,
-        trust,
-        limits,
-        meter,
-    }))
+    let started = Arc::new(knowledge::start(Spin).await?);
+    Ok(Arc::clone(RUNTIME.get_or_init(|| started)))
 }

@@ -34,7 +34,7 @@ pub fn may_be_json(headers: &Headers) -> bool {
     })
 }
 
-impl Destination<'_> {
+impl Destination {
     /// By whom the request is counted, if `named` is who it says is asking. Runs that do not say it, or not so that it
     /// can be read, are counted as one user's: Dify may know better, and nobody gets around a limit so.
     pub fn counted_user<'u>(&self, named: Option<&'u str>) -> Option<&'u str> {

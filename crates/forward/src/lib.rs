@@ -23,4 +23,4 @@ pub use hygiene::{
 };
 pub use path::{is_below, resolves_elsewhere, strip_base};
 pub use request_id::{REQUEST_ID, request_id};
-pub use router::{ApiRules, Destination, Error, Router, RoutingFailure, Service};
+pub use router::{ApiRules, Destination, Error, RouteName, Router, RoutingFailure, Service};

@@ -1,5 +1,7 @@
 //! From a request to the service that gets it.
 
+use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
 use spillway_config::{AgentApi, DifyService};
@@ -72,30 +74,30 @@ pub struct ApiRules {
 
 /// Where a request goes.
 #[derive(Debug, Clone)]
-pub struct Destination<'a> {
+pub struct Destination {
     /// The API's name, for metrics.
-    pub api: &'a str,
-    /// The route's name, for metrics: the operator's own, or the prefix of Dify's table.
-    pub route: &'a str,
+    pub api: Arc<str>,
+    /// The route's name, for metrics.
+    pub route: RouteName,
     /// The service's place.
-    pub upstream: &'a Upstream,
+    pub upstream: Arc<Upstream>,
     /// Which service it is.
     pub service: Service,
     /// Path and query to send.
     pub path_and_query: String,
     /// What holds for all requests of the API.
-    pub rules: &'a ApiRules,
+    pub rules: Arc<ApiRules>,
     /// What the request is to Dify.
     pub class: Class,
     /// Where it says who its end user is, if Dify goes by that.
     pub user_place: Option<UserPlace>,
     /// The base path that was cut off, where there was one.
-    pub stripped: Option<&'a str>,
+    pub stripped: Option<Arc<str>>,
     /// The form of the gateway's own answers here.
     pub surface: Surface,
 }
 
-impl Destination<'_> {
+impl Destination {
     /// How long each phase of the exchange may take.
     pub fn timeouts(&self) -> Timeouts {
         let timeouts = &self.rules.timeouts;
@@ -125,9 +127,29 @@ impl Destination<'_> {
     }
 }
 
+/// A route's name: the operator's own, or the prefix of Dify's table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RouteName {
+    /// Of the configuration.
+    Configured(Arc<str>),
+    /// Of Dify's table.
+    Table(&'static str),
+}
+
+impl Deref for RouteName {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match self {
+            Self::Configured(name) => name,
+            Self::Table(prefix) => prefix,
+        }
+    }
+}
+
 /// Why a request goes nowhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RoutingFailure<'a> {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RoutingFailure {
     /// No agent API has this host and path.
     NoApi,
     /// The path holds `.` or `..` segments.
@@ -135,7 +157,7 @@ pub enum RoutingFailure<'a> {
     /// The service that the route names has no URL.
     NoService {
         /// The API's name.
-        api: &'a str,
+        api: Arc<str>,
         /// The service.
         service: DifyService,
     },
@@ -168,11 +190,7 @@ impl Router {
     ///
     /// # Errors
     /// [`RoutingFailure`].
-    pub fn route(
-        &self,
-        request: &RequestHead,
-        host: &str,
-    ) -> Result<Destination<'_>, RoutingFailure<'_>> {
+    pub fn route(&self, request: &RequestHead, host: &str) -> Result<Destination, RoutingFailure> {
         let path = path::normalized(request.path());
         let is_console = path.contains("/console/api/");
         if path::resolves_elsewhere(request.path())

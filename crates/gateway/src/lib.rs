@@ -1,21 +1,22 @@
-//! What every component's instance does once: read its configuration, keep its counters and add them to the
-//! totals of all instances. Must not know what a component does with a request.
-#![cfg(target_arch = "wasm32")]
+//! A request's path: the phases that every request of a kind of API goes through, in the one order that they have.
+//! Must not know the runtime that it runs in, nor what the policies decide: in which order they are asked is here, what
+//! they say is theirs.
 
+pub mod agent;
+pub mod console;
 mod digest_secret;
-mod lease;
-mod limit_store;
+pub mod knowledge;
 mod limits;
 mod meter;
+pub mod model;
+mod nonce;
+mod permit;
 mod pools;
-mod replay;
+mod runtime;
 mod settings;
-mod totals;
+mod state_access;
 
-pub use lease::Lease;
-pub use limits::{Admission, Limits, Passage, Refusal};
+pub use limits::{Limits, Passage, Refusal};
 pub use meter::Meter;
-pub use pools::PoolStates;
-pub use replay::{Replay, ReplayGuard, since_1970};
-pub use settings::{SettingsError, read_settings};
-pub use totals::Totals;
+pub use permit::Permit;
+pub use runtime::Runtime;

@@ -4,42 +4,21 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
 use spillway_config::{Gateway, OnError, RateLimit};
 use spillway_limit::{Applicable, DifyApp, DigestKey, RequestFacts, Rules, Verdict};
-use spillway_platform::{Clock, Headers};
-use spillway_platform_spin::{self as spin, Redis, RedisError, SpinClock};
-use spillway_state::{
-    Breaker, Counted, Distance, Hold, LIMIT_KEY_PREFIX, LeaseName, Take, Taken, Transition,
+use spillway_platform::{
+    Admission, Counted, Headers, Hold, LeaseName, Platform, State, StateError, Taken,
 };
+use spillway_state::Transition;
 use spillway_telemetry::{Counters, Reason};
 
 use crate::digest_secret::digest_secret;
-use crate::limit_store::{
-    Failure, forget_in_key_value, forget_in_redis, take_from_key_value, take_from_redis,
-};
-use crate::{Lease, Meter};
-
-/// How long a probe may take in all.
-const PROBE: Duration = Duration::from_millis(800);
-
-/// How long a probe waits for an answer: longer than a request, so that a distance shows.
-const PROBE_TIMEOUT: Duration = Duration::from_millis(400);
-
-/// How often a probe asks, so that one held-up answer does not pass for a distance.
-const PROBES: u32 = 3;
+use crate::runtime::Ground;
+use crate::state_access::StateAccess;
+use crate::{Meter, Permit};
 
 /// A late answer is logged no more often.
 const LATE_LOGGED_EVERY: Duration = Duration::from_secs(10);
-
-/// What the limits say of a request.
-#[derive(Debug)]
-pub enum Admission {
-    /// It may go on.
-    Passed(Passage),
-    /// It may not.
-    Refused(Refusal),
-}
 
 /// What a request that passed carries on.
 #[derive(Debug, Default)]
@@ -47,7 +26,7 @@ pub struct Passage {
     /// Header fields for its answer.
     pub headers: Vec<(&'static str, String)>,
     /// Its places among those that are under way, to be kept until its answer has ended.
-    pub lease: Option<Lease>,
+    pub permit: Option<Permit>,
     /// Where it was counted by its key, and by what came with that: for [`Limits::forget`].
     pub forgettable: Vec<Counted>,
 }
@@ -68,34 +47,27 @@ pub struct Refusal {
 }
 
 /// The rules of every API, by the API's name.
-#[derive(Debug)]
-pub struct Limits {
+pub struct Limits<P: Platform> {
     by_api: BTreeMap<String, Rules>,
     digest: DigestKey,
-    store: Store,
-    breaker: Mutex<Breaker>,
-    /// How long a request waits for Redis, see [`Redis::new`].
-    timeout: Duration,
+    platform: P,
+    state: Arc<P::State>,
+    meter: Arc<Meter<P>>,
+    access: StateAccess,
     /// When an answer was last logged as late.
     late_logged: Mutex<Option<Duration>>,
 }
 
-#[derive(Debug)]
-enum Store {
-    /// Shared with the leases that are kept there.
-    Redis(Arc<Redis>),
-    KeyValue,
-}
-
-impl Limits {
+impl<P: Platform> Limits<P> {
     /// Prepares the rules of these APIs; `kind` keeps APIs of one name but of different kinds apart.
     ///
     /// # Errors
     /// A rule that cannot be used; the text says which.
-    pub fn new<'g>(
+    pub(crate) fn new<'g>(
         gateway: &Gateway,
         kind: &str,
         apis: impl IntoIterator<Item = (&'g str, &'g [RateLimit])>,
+        ground: &Ground<P>,
     ) -> Result<Self, String> {
         let digest = DigestKey::new(digest_secret(gateway).as_bytes());
         let mut by_api = BTreeMap::new();
@@ -111,76 +83,20 @@ impl Limits {
                 by_api.insert(name.to_owned(), rules);
             }
         }
-        let store = if gateway.state.redis.is_empty() {
-            Store::KeyValue
-        } else {
-            Store::Redis(Arc::new(Redis::new(
-                gateway.state.redis.clone(),
-                gateway.state.timeout.duration(),
-            )))
-        };
         Ok(Self {
             by_api,
             digest,
-            store,
-            breaker: Mutex::default(),
-            timeout: gateway.state.timeout.duration(),
+            platform: ground.platform.clone(),
+            state: Arc::clone(&ground.state),
+            meter: Arc::clone(&ground.meter),
+            access: StateAccess::default(),
             late_logged: Mutex::default(),
         })
-    }
-
-    /// The Redis that requests are counted in, for whatever else shares it.
-    pub fn redis(&self) -> Option<Arc<Redis>> {
-        match &self.store {
-            Store::Redis(redis) => Some(Arc::clone(redis)),
-            Store::KeyValue => None,
-        }
     }
 
     /// Whether some rule lets no request pass that it cannot count.
     pub fn deny_on_error(&self) -> bool {
         self.by_api.values().any(Rules::deny_on_error)
-    }
-
-    /// Counts under a key of its own, as a request does: what no longer can be written, or run, shows here. Tells how
-    /// far away the store is; over a connection of its own, which waits longer than requests do.
-    ///
-    /// # Errors
-    /// What the store says, in an operator's words.
-    pub async fn probe(&self, address: &str) -> Result<Distance, String> {
-        let take = Take {
-            key: format!("{LIMIT_KEY_PREFIX}probe"),
-            limit: u32::MAX,
-            window_ms: 1000,
-            dry_run: false,
-            cost_when_new: 0,
-        };
-        match &self.store {
-            Store::Redis(_) => {
-                let redis = Redis::new(address.to_owned(), PROBE_TIMEOUT);
-                let asking = std::pin::pin!(async {
-                    for _ in 0..PROBES {
-                        let takes = std::slice::from_ref(&take);
-                        take_from_redis(&redis, takes, &[], &LeaseName(String::new()), None)
-                            .await?;
-                    }
-                    Ok::<_, Failure>(redis.distance().unwrap_or_default())
-                });
-                match select(asking, std::pin::pin!(SpinClock.sleep(PROBE))).await {
-                    Either::Left((Ok(distance), _)) => Ok(Distance::of(distance, self.timeout)),
-                    Either::Left((Err(failure), _)) => Err(failure.message),
-                    Either::Right(_) => redis
-                        .distance()
-                        .map(|distance| Distance::of(distance, self.timeout))
-                        .ok_or_else(|| RedisError::Timeout.to_string()),
-                }
-            }
-            Store::KeyValue => {
-                let taken = take_from_key_value(&[take], None);
-                taken.map_err(|failure| failure.message)?;
-                Ok(Distance::Near)
-            }
-        }
     }
 
     /// Whether an API has rules at all: most have none, and their requests need no facts gathered.
@@ -199,35 +115,31 @@ impl Limits {
     }
 
     /// Counts a request under all rules that hold for it, in one step.
-    pub async fn admit(
-        &'static self,
-        api: &str,
-        facts: &RequestFacts<'_>,
-        meter: &'static Meter,
-    ) -> Admission {
+    ///
+    /// # Errors
+    /// The refusal.
+    pub async fn admit(&self, api: &str, facts: &RequestFacts<'_>) -> Result<Passage, Refusal> {
         let Some(rules) = self.by_api.get(api) else {
-            return Admission::Passed(Passage::default());
+            return Ok(Passage::default());
         };
         let applicable = rules.applicable(facts);
         if applicable.is_empty() {
-            return Admission::Passed(Passage::default());
+            return Ok(Passage::default());
         }
         // A name is only needed where places are kept.
         let name = LeaseName(if applicable.holds().is_empty() {
             String::new()
         } else {
-            format!("{:032x}", spin::random_name())
+            format!("{:032x}", self.platform.random_name())
         });
-        match self.take(&applicable, &name, meter).await {
+        match self.take(&applicable, &name).await {
+            Some(taken) if taken.too_many_new => Err(self.too_many_new_values()),
             Some(taken) => {
-                if taken.too_many_new {
-                    return too_many_new_values(meter);
-                }
-                let lease = self.lease(&applicable, &taken, name);
+                let permit = self.permit(&applicable, &taken, name);
                 let forgettable = applicable.forgettable(&taken);
-                judged(&applicable.verdict(&taken), lease, forgettable, meter)
+                self.judged(&applicable.verdict(&taken), permit, forgettable)
             }
-            None => without_state(&applicable, meter),
+            None => self.without_state(&applicable),
         }
     }
 
@@ -237,156 +149,148 @@ impl Limits {
         if forgettable.is_empty() {
             return;
         }
-        match &self.store {
-            Store::Redis(redis) => {
-                let redis = Arc::clone(redis);
-                spin::spawn(async move { forget_in_redis(&redis, &forgettable).await });
+        let (platform, state) = (self.platform.clone(), Arc::clone(&self.state));
+        self.platform.spawn(async move {
+            if let Err(error) = state.forget(&forgettable).await {
+                platform.log(&format!(
+                    "limits: a call whose key Dify does not know stays counted: {error}"
+                ));
             }
-            Store::KeyValue => forget_in_key_value(&forgettable),
-        }
+        });
     }
 
     /// Keeps the places that were taken, if there are some.
-    fn lease(&self, applicable: &Applicable<'_>, taken: &Taken, name: LeaseName) -> Option<Lease> {
-        let Store::Redis(redis) = &self.store else {
-            return None;
-        };
+    fn permit(
+        &self,
+        applicable: &Applicable<'_>,
+        taken: &Taken,
+        name: LeaseName,
+    ) -> Option<Permit> {
         let held = applicable.holds().iter().zip(&taken.holds);
         let held: Vec<Hold> = held
             .filter(|(_, count)| taken.passes && !count.full)
             .map(|(hold, _)| hold.clone())
             .collect();
-        (!held.is_empty()).then(|| Lease::keep(Arc::clone(redis), held, name))
+        (!held.is_empty())
+            .then(|| Permit::keep(self.platform.clone(), Arc::clone(&self.state), held, name))
     }
 
     /// `None`: the store did not answer, or is being left alone.
-    async fn take(
-        &self,
-        applicable: &Applicable<'_>,
-        lease: &LeaseName,
-        meter: &'static Meter,
-    ) -> Option<Taken> {
-        let allowed = self
-            .breaker
-            .lock()
-            .is_ok_and(|mut breaker| breaker.allows(SpinClock.now()));
-        if !allowed {
-            return None;
-        }
-        let result: Result<Taken, Failure> = match &self.store {
-            Store::Redis(redis) => {
-                let (holds, new_values) = (applicable.holds(), applicable.new_values());
-                let taken =
-                    take_from_redis(redis, applicable.takes(), holds, lease, new_values).await;
-                if taken.is_err() && !holds.is_empty() {
-                    Lease::give_back(Arc::clone(redis), holds.to_vec(), lease.clone());
-                }
-                taken
-            }
-            // `check` refuses limits on what is under way without a Redis.
-            Store::KeyValue => take_from_key_value(applicable.takes(), applicable.new_values()),
+    async fn take(&self, applicable: &Applicable<'_>, lease: &LeaseName) -> Option<Taken> {
+        let holds = applicable.holds();
+        let asked = Admission {
+            takes: applicable.takes(),
+            holds,
+            lease,
+            new_values: applicable.new_values(),
         };
-        let transition = self
-            .breaker
-            .lock()
-            .ok()
-            .and_then(|mut breaker| match &result {
-                Err(failure) if !failure.is_late => breaker.failed(SpinClock.now()),
-                // A store that answers late is not gone.
-                _ => breaker.succeeded(),
-            });
-        match (&result, transition) {
-            (Err(failure), Some(Transition::Opened)) => {
-                spin::log(&format!(
-                    "limits: the store does not answer and is left alone for now: {}",
-                    failure.message
+        let asked = self
+            .access
+            .ask(&self.platform, self.state.admit(asked))
+            .await?;
+        if asked.result.is_err() && !holds.is_empty() {
+            let state = Arc::clone(&self.state);
+            Permit::give_back(&self.platform, state, holds.to_vec(), lease.clone());
+        }
+        self.tell(&asked.result, asked.transition);
+        asked.result.ok()
+    }
+
+    /// What the operator should know of the store.
+    fn tell(&self, result: &Result<Taken, StateError>, transition: Option<Transition>) {
+        match (result, transition) {
+            (Err(error), Some(Transition::Opened)) => {
+                self.platform.log(&format!(
+                    "limits: the store does not answer and is left alone for now: {error}"
                 ));
             }
-            (Err(failure), _) if failure.is_late => {
-                meter.count(Counters::state_late);
-                self.log_late(&failure.message);
+            (Err(error), _) if error.is_late => {
+                self.meter.count(Counters::state_late);
+                self.log_late(error);
             }
-            (Err(failure), _) => spin::log(&format!("limits: {}", failure.message)),
-            (Ok(_), Some(_)) => spin::log("limits: the store answers again"),
+            (Err(error), _) => self.platform.log(&format!("limits: {error}")),
+            (Ok(_), Some(_)) => self.platform.log("limits: the store answers again"),
             (Ok(_), None) => {}
         }
         if let Some(transition) = transition {
-            meter.count(|counters| counters.state_transition(transition.as_str()));
+            self.meter
+                .count(|counters| counters.state_transition(transition.as_str()));
         }
-        result.ok()
     }
 
     /// Once in a while, as it may be every request's lot.
-    fn log_late(&self, message: &str) {
-        let now = SpinClock.now();
+    fn log_late(&self, error: &StateError) {
+        let now = self.platform.now();
         let Ok(mut logged) = self.late_logged.lock() else {
             return;
         };
         if logged.is_none_or(|logged| now.saturating_sub(logged) >= LATE_LOGGED_EVERY) {
             *logged = Some(now);
-            spin::log(&format!(
-                "limits: {message}: a request was decided without its verdict, as on_error says. /_gateway/health/ready tells the distance"
+            self.platform.log(&format!(
+                "limits: {error}: a request was decided without its verdict, as on_error says. /_gateway/health/ready tells the distance"
             ));
         }
     }
-}
 
-fn judged(
-    verdict: &Verdict<'_>,
-    lease: Option<Lease>,
-    forgettable: Vec<Counted>,
-    meter: &'static Meter,
-) -> Admission {
-    meter.count(|counters| {
-        for (rule, outcome) in &verdict.outcomes {
-            counters.rate_limit(rule, outcome.as_str());
+    fn judged(
+        &self,
+        verdict: &Verdict<'_>,
+        permit: Option<Permit>,
+        forgettable: Vec<Counted>,
+    ) -> Result<Passage, Refusal> {
+        self.meter.count(|counters| {
+            for (rule, outcome) in &verdict.outcomes {
+                counters.rate_limit(rule, outcome.as_str());
+            }
+        });
+        let headers = verdict.headers();
+        match &verdict.standing {
+            Some(standing) if !verdict.passes => Err(Refusal {
+                status: standing.rule.rejected_code,
+                reason: Reason::RateLimited,
+                message: standing.message(),
+                rejected_msg: standing.rule.rejected_msg.clone(),
+                headers,
+            }),
+            _ => Ok(Passage {
+                headers,
+                permit,
+                forgettable,
+            }),
         }
-    });
-    let headers = verdict.headers();
-    match &verdict.standing {
-        Some(standing) if !verdict.passes => Admission::Refused(Refusal {
-            status: standing.rule.rejected_code,
-            reason: Reason::RateLimited,
-            message: standing.message(),
-            rejected_msg: standing.rule.rejected_msg.clone(),
-            headers,
-        }),
-        _ => Admission::Passed(Passage {
-            headers,
-            lease,
-            forgettable,
-        }),
     }
-}
 
-/// One client invents values faster than it may.
-fn too_many_new_values(meter: &'static Meter) -> Admission {
-    meter.count(|counters| counters.rate_limit("", "too_many_new_values"));
-    Admission::Refused(Refusal {
-        status: 429,
-        reason: Reason::TooManyNewValues,
-        message: "Too many keys, users or other values in one second that have not been seen from anybody lately. Try again in a second.".to_owned(),
-        rejected_msg: None,
-        headers: vec![("retry-after", "1".to_owned())],
-    })
-}
-
-fn without_state(applicable: &Applicable<'_>, meter: &'static Meter) -> Admission {
-    let denied = applicable.when_state_fails() == OnError::Deny;
-    let verdict = if denied {
-        "state_failed_denied"
-    } else {
-        "state_failed_allowed"
-    };
-    meter.count(|counters| counters.rate_limit("", verdict));
-    if !denied {
-        return Admission::Passed(Passage::default());
+    /// One client invents values faster than it may.
+    fn too_many_new_values(&self) -> Refusal {
+        self.meter
+            .count(|counters| counters.rate_limit("", "too_many_new_values"));
+        Refusal {
+            status: 429,
+            reason: Reason::TooManyNewValues,
+            message: "Too many keys, users or other values in one second that have not been seen from anybody lately. Try again in a second.".to_owned(),
+            rejected_msg: None,
+            headers: vec![("retry-after", "1".to_owned())],
+        }
     }
-    Admission::Refused(Refusal {
-        status: 503,
-        reason: Reason::StateUnavailable,
-        message: "The gateway cannot count requests right now and lets none pass that it could not count. Try again in a moment.".to_owned(),
-        rejected_msg: None,
-        headers: vec![("retry-after", "1".to_owned())],
-    })
+
+    fn without_state(&self, applicable: &Applicable<'_>) -> Result<Passage, Refusal> {
+        let denied = applicable.when_state_fails() == OnError::Deny;
+        let verdict = if denied {
+            "state_failed_denied"
+        } else {
+            "state_failed_allowed"
+        };
+        self.meter
+            .count(|counters| counters.rate_limit("", verdict));
+        if !denied {
+            return Ok(Passage::default());
+        }
+        Err(Refusal {
+            status: 503,
+            reason: Reason::StateUnavailable,
+            message: "The gateway cannot count requests right now and lets none pass that it could not count. Try again in a moment.".to_owned(),
+            rejected_msg: None,
+            headers: vec![("retry-after", "1".to_owned())],
+        })
+    }
 }

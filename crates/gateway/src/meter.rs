@@ -1,66 +1,68 @@
 //! This instance's counters.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use spillway_platform::Clock;
-use spillway_platform_spin::{self as spin, SpinClock};
+use spillway_platform::{Platform, State};
 use spillway_telemetry::Counters;
-
-use crate::Totals;
 
 /// From the first change to its adding up: no store write a request, and an instance that dies loses little.
 const FLUSH_AFTER: Duration = Duration::from_millis(500);
 
 /// Sums in memory, added to the totals by a task of its own half a second after the first change.
-#[derive(Debug)]
-pub struct Meter {
-    totals: Totals,
-    state: Mutex<State>,
+pub struct Meter<P: Platform> {
+    platform: P,
+    state: Arc<P::State>,
+    sums: Mutex<Sums>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Sums {
     counters: Counters,
     is_scheduled: bool,
 }
 
-impl Meter {
-    /// Adds up in these totals.
-    pub fn new(totals: Totals) -> Self {
+impl<P: Platform> Meter<P> {
+    /// Adds up in this store.
+    pub(crate) fn new(platform: P, state: Arc<P::State>) -> Self {
         Self {
-            totals,
-            state: Mutex::default(),
+            platform,
+            state,
+            sums: Mutex::default(),
         }
     }
 
     /// Counts, and sees to it that the count reaches the totals.
-    pub fn count(&'static self, count: impl FnOnce(&mut Counters)) {
-        let Ok(mut state) = self.state.lock() else {
+    pub fn count(self: &Arc<Self>, count: impl FnOnce(&mut Counters)) {
+        let Ok(mut sums) = self.sums.lock() else {
             return;
         };
-        count(&mut state.counters);
-        if !std::mem::replace(&mut state.is_scheduled, true) {
-            drop(state);
-            spin::spawn(self.flush_later());
+        count(&mut sums.counters);
+        if !std::mem::replace(&mut sums.is_scheduled, true) {
+            drop(sums);
+            self.platform.spawn(Arc::clone(self).flush_later());
         }
     }
 
-    async fn flush_later(&'static self) {
-        SpinClock.sleep(FLUSH_AFTER).await;
-        let delta = match self.state.lock() {
-            Ok(mut state) => {
-                state.is_scheduled = false;
-                state.counters.take()
+    async fn flush_later(self: Arc<Self>) {
+        self.platform.sleep(FLUSH_AFTER).await;
+        let delta = match self.sums.lock() {
+            Ok(mut sums) => {
+                sums.is_scheduled = false;
+                sums.counters.take()
             }
             Err(_) => return,
         };
-        if let Err(message) = self.totals.add(&delta).await {
-            spin::log(&format!(
-                "metrics: totals could not be added to, kept for the next time: {message}"
+        let amounts: Vec<(String, u64)> = delta
+            .iter()
+            .map(|(series, amount)| (series.to_owned(), amount))
+            .collect();
+        if let Err(error) = self.state.add_totals(&amounts).await {
+            self.platform.log(&format!(
+                "metrics: totals could not be added to, kept for the next time: {error}"
             ));
-            if let Ok(mut state) = self.state.lock() {
-                state.counters.merge(&delta);
+            if let Ok(mut sums) = self.sums.lock() {
+                sums.counters.merge(&delta);
             }
         }
     }

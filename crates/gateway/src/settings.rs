@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use spillway_config::{Gateway, parse_normal_form, template};
-use spillway_platform_spin as spin;
+use spillway_platform::Platform;
 
 /// The variable that holds the whole normal form.
 const CONFIGURATION_VARIABLE: &str = "gateway_config";
@@ -49,20 +49,21 @@ pub enum SettingsError {
 ///
 /// # Errors
 /// [`SettingsError`].
-pub async fn read_settings() -> Result<Gateway, SettingsError> {
-    let document = match read_variable(CONFIGURATION_VARIABLE).await? {
+pub(crate) async fn read_settings<P: Platform>(platform: &P) -> Result<Gateway, SettingsError> {
+    let document = match read_variable(platform, CONFIGURATION_VARIABLE).await? {
         Some(document) if !document.trim().is_empty() => document,
-        _ => std::fs::read_to_string(CONFIGURATION_FILE)
-            .map_err(|error| SettingsError::Missing(error.to_string()))?,
+        _ => platform
+            .mounted_file(CONFIGURATION_FILE)
+            .map_err(SettingsError::Missing)?,
     };
     let names = template::names(&document);
     if names.is_empty() {
         return Ok(parse_normal_form(&document)?);
     }
-    let mut values = read_secrets().await?;
+    let mut values = read_secrets(platform).await?;
     for name in names {
         if !values.contains_key(&name)
-            && let Some(value) = read_variable(&name).await?
+            && let Some(value) = read_variable(platform, &name).await?
         {
             values.insert(name, value);
         }
@@ -71,8 +72,10 @@ pub async fn read_settings() -> Result<Gateway, SettingsError> {
     Ok(parse_normal_form(&document)?)
 }
 
-async fn read_secrets() -> Result<BTreeMap<String, String>, SettingsError> {
-    match read_variable(SECRETS_VARIABLE).await? {
+async fn read_secrets<P: Platform>(
+    platform: &P,
+) -> Result<BTreeMap<String, String>, SettingsError> {
+    match read_variable(platform, SECRETS_VARIABLE).await? {
         Some(text) if !text.trim().is_empty() => {
             // Only the place: serde's own message may quote the text, which is secret.
             serde_json::from_str(&text).map_err(|error| SettingsError::Secrets {
@@ -84,8 +87,12 @@ async fn read_secrets() -> Result<BTreeMap<String, String>, SettingsError> {
     }
 }
 
-async fn read_variable(name: &str) -> Result<Option<String>, SettingsError> {
-    spin::variable(name)
+async fn read_variable<P: Platform>(
+    platform: &P,
+    name: &str,
+) -> Result<Option<String>, SettingsError> {
+    platform
+        .variable(name)
         .await
         .map_err(|message| SettingsError::Variable {
             name: name.to_owned(),

@@ -1,6 +1,7 @@
 //! All consumers by what they show.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use spillway_config::{Consumer, Credential};
@@ -11,7 +12,7 @@ use crate::{SignatureFault, Signed, api_key};
 
 /// What the credentials of a request say.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Identity<'a> {
+pub enum Identity {
     /// None was given.
     Absent,
     /// One was given that nobody has.
@@ -19,14 +20,14 @@ pub enum Identity<'a> {
     /// The request is signed, but not as it must be.
     Faulty(SignatureFault),
     /// This consumer's.
-    Consumer(Caller<'a>),
+    Consumer(Caller),
 }
 
 /// Who calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Caller<'a> {
+pub struct Caller {
     /// The consumer's name.
-    pub name: &'a str,
+    pub name: Arc<str>,
     /// Where the request is signed: what is left to be looked at.
     pub signed: Option<Signed>,
 }
@@ -34,7 +35,7 @@ pub struct Caller<'a> {
 /// All consumers, by the digests of their keys and by their access keys.
 #[derive(Debug, Default)]
 pub struct Directory {
-    by_digest: BTreeMap<[u8; 32], String>,
+    by_digest: BTreeMap<[u8; 32], Arc<str>>,
     by_access_key: BTreeMap<String, Signer>,
 }
 
@@ -47,9 +48,10 @@ impl Directory {
             for credential in &consumer.credentials {
                 match credential {
                     Credential::ApiKey(key) if !key.is_empty() => {
-                        directory
-                            .by_digest
-                            .insert(api_key::digest(key.as_bytes()), consumer.name.clone());
+                        directory.by_digest.insert(
+                            api_key::digest(key.as_bytes()),
+                            consumer.name.as_str().into(),
+                        );
                     }
                     Credential::Hmac(pair)
                         if !pair.secret_key.is_empty() && !pair.access_key.is_empty() =>
@@ -74,14 +76,14 @@ impl Directory {
         request: &RequestHead,
         query_parameter: Option<&str>,
         since_1970: Duration,
-    ) -> Identity<'_> {
+    ) -> Identity {
         if let Some(access_key) = access_key(&request.headers) {
             let Some(signer) = self.by_access_key.get(access_key) else {
                 return Identity::Unknown;
             };
             return match signer.verify(request, since_1970) {
                 Ok(signed) => Identity::Consumer(Caller {
-                    name: signer.consumer(),
+                    name: Arc::clone(signer.consumer()),
                     signed: Some(signed),
                 }),
                 Err(fault) => Identity::Faulty(fault),
@@ -90,7 +92,10 @@ impl Directory {
         match api_key::presented(request, query_parameter) {
             None => Identity::Absent,
             Some(key) => match self.by_digest.get(&api_key::digest(&key)) {
-                Some(name) => Identity::Consumer(Caller { name, signed: None }),
+                Some(name) => Identity::Consumer(Caller {
+                    name: Arc::clone(name),
+                    signed: None,
+                }),
                 None => Identity::Unknown,
             },
         }

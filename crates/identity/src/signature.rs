@@ -7,6 +7,7 @@
 //! where a client sends one.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -62,7 +63,7 @@ pub struct Signed {
 
 /// One consumer's key pair. The secret is kept as the state that it brings HMAC into.
 pub(crate) struct Signer {
-    consumer: String,
+    consumer: Arc<str>,
     access_key: String,
     mac: Hmac<Sha256>,
     clock_skew: Duration,
@@ -89,14 +90,14 @@ impl Signer {
     pub fn new(consumer: &str, pair: &HmacCredential) -> Option<Self> {
         let mac = Hmac::new_from_slice(pair.secret_key.as_bytes()).ok()?;
         Some(Self {
-            consumer: consumer.to_owned(),
+            consumer: consumer.into(),
             access_key: pair.access_key.clone(),
             mac,
             clock_skew: pair.clock_skew.duration(),
         })
     }
 
-    pub fn consumer(&self) -> &str {
+    pub fn consumer(&self) -> &Arc<str> {
         &self.consumer
     }
 

@@ -37,12 +37,12 @@ fn request(path_and_query: &str, fields: &[(&str, &str)]) -> RequestHead {
     }
 }
 
-fn told(identity: &Identity<'_>) -> String {
+fn told(identity: &Identity) -> String {
     match identity {
         Identity::Absent => "absent".to_owned(),
         Identity::Unknown => "unknown".to_owned(),
         Identity::Faulty(fault) => format!("{fault:?}"),
-        Identity::Consumer(caller) => caller.name.to_owned(),
+        Identity::Consumer(caller) => caller.name.to_string(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 use spillway_platform::Headers;
-use spillway_state::LIMIT_KEY_PREFIX;
+use spillway_platform::LIMIT_KEY_PREFIX;
 
 /// What makes this installation's digests different from everybody else's, so that nobody can look values up.
 #[derive(Debug, Clone)]

@@ -3,7 +3,7 @@
 use spillway_config::{KeyPattern, LimitBy, LimitKey, QuotaWindow, RequestQuota, RuleItem};
 use spillway_pattern::{Pattern, PatternError};
 use spillway_platform::MAX_MATCHED_BYTES;
-use spillway_state::{Hold, Take};
+use spillway_platform::{Hold, Take};
 
 use crate::digest::CountNames;
 use crate::facts::Value;

@@ -1,7 +1,7 @@
 //! All rules of an API, and those of them that hold for a request.
 
 use spillway_config::{OnError, RateLimit, RuleItem, State};
-use spillway_state::{Counted, Hold, NewValues, Take, Taken};
+use spillway_platform::{Counted, Hold, NewValues, Take, Taken};
 
 use crate::digest::CountNames;
 use crate::invention::{Invention, allowance, client};

@@ -1,6 +1,6 @@
 //! What the counts mean for a request.
 
-use spillway_state::{Count, Hold, HoldCount, Take};
+use spillway_platform::{Count, Hold, HoldCount, Take};
 
 use crate::Rule;
 

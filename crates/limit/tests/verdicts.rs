@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use spillway_config::{OnError, RateLimit, State, parse_normal_form};
 use spillway_limit::{DigestKey, Outcome, RequestFacts, Rules, Verdict};
 use spillway_platform::Headers;
-use spillway_state::{LeaseName, MemoryStore};
+use spillway_platform::LeaseName;
+use spillway_state::MemoryStore;
 
 fn limits(json: &str) -> Vec<RateLimit> {
     let gateway = format!(

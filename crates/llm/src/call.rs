@@ -3,6 +3,7 @@
 //! A failure leads on to the next target only while nothing of an answer has reached the client: a complete
 //! answer is read whole before it goes out, a stream is held back until its first content.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -70,7 +71,7 @@ pub struct Call<'a, S, C, W> {
     /// The gateway's own limits refused the first target.
     pub skips_first: bool,
     /// What the instance holds of answers.
-    pub in_hand: &'static BytesInHand,
+    pub in_hand: Arc<BytesInHand>,
 }
 
 /// How a complete (not streamed) call went.
@@ -216,7 +217,7 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
                 .text("content-length")
                 .and_then(|length| length.parse().ok())
                 .unwrap_or_default();
-            let read = read_whole(&mut response.body, Bytes::new(), length, self.in_hand).await;
+            let read = read_whole(&mut response.body, Bytes::new(), length, &self.in_hand).await;
             let body = read.map_err(|error| error.into_failure(upstream))?;
             return Ok((response.headers, body));
         }
@@ -246,7 +247,7 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
         beginning: Bytes,
         mut response: InboundResponse<Unpacking<S::Body>>,
     ) -> Result<Bytes, AttemptFailure> {
-        read_whole(&mut response.body, beginning, 0, self.in_hand)
+        read_whole(&mut response.body, beginning, 0, &self.in_hand)
             .await
             .map_err(|error| error.into_failure(upstream))
     }
@@ -366,7 +367,7 @@ async fn read_whole<B: IncomingBody>(
     body: &mut B,
     beginning: Bytes,
     length: usize,
-    in_hand: &'static BytesInHand,
+    in_hand: &Arc<BytesInHand>,
 ) -> Result<Bytes, ReadError> {
     if length > MAX_ANSWER_BYTES {
         return Err(ReadError::TooLarge);

@@ -38,7 +38,7 @@ pub enum Error {
 /// All model APIs, ready to be asked.
 #[derive(Debug, Default)]
 pub struct Catalogue {
-    apis: Vec<Api>,
+    apis: Vec<Arc<Api>>,
     /// Header fields of clients that some provider gets and others do not.
     forwarded: Vec<String>,
 }
@@ -56,7 +56,7 @@ pub struct Api {
     pub auth: Option<Vec<String>>,
     /// The query parameter in which a key may come.
     pub api_key_query: Option<String>,
-    routes: Vec<Route>,
+    routes: Vec<Arc<Route>>,
     /// The models that consumers may use, where that is not all of them.
     may_use: BTreeMap<String, Vec<ModelPattern>>,
 }
@@ -107,7 +107,7 @@ impl Catalogue {
         let apis = gateway
             .models
             .iter()
-            .map(|api| Api::new(api, &providers, &may_use))
+            .map(|api| Api::new(api, &providers, &may_use).map(Arc::new))
             .collect::<Result<_, _>>()?;
         let forwarded = gateway
             .providers
@@ -125,7 +125,7 @@ impl Catalogue {
     }
 
     /// The API with the longest base path that holds `path`, and the path below it.
-    pub fn api<'p>(&self, path: &'p str) -> Option<(&Api, &'p str)> {
+    pub fn api<'p>(&self, path: &'p str) -> Option<(&Arc<Api>, &'p str)> {
         self.apis
             .iter()
             .filter_map(|api| {
@@ -159,7 +159,7 @@ impl Api {
             .iter()
             .map(|route| {
                 let targets = route.targets.iter().map(place).collect::<Result<_, _>>()?;
-                Route::new(route, targets)
+                Route::new(route, targets).map(Arc::new)
             })
             .collect::<Result<_, Error>>()?;
         Ok(Self {
@@ -177,7 +177,7 @@ impl Api {
     ///
     /// # Errors
     /// [`NoRoute`].
-    pub fn route(&self, asked: &Asked<'_>) -> Result<&Route, NoRoute> {
+    pub fn route(&self, asked: &Asked<'_>) -> Result<&Arc<Route>, NoRoute> {
         let route = self
             .routes
             .iter()
@@ -226,7 +226,7 @@ impl Api {
                 let mut before = self
                     .routes
                     .iter()
-                    .take_while(|other| !std::ptr::eq(*other, route));
+                    .take_while(|other| !Arc::ptr_eq(other, route));
                 let serves = route.takes_model(model)
                     && !before.any(|other| other.takes_all_of(model, consumer));
                 let is_new = !models.iter().any(|(known, _)| *known == model);

@@ -9,7 +9,7 @@ use spillway_platform::Clock;
 
 /// The runtime's monotonic clock.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct SpinClock;
+pub(crate) struct SpinClock;
 
 impl Clock for SpinClock {
     fn now(&self) -> Duration {

@@ -4,7 +4,7 @@
 
 use spin_sdk::wasip3::http::types::Fields;
 
-use super::log;
+use super::platform::log;
 use spillway_platform::is_forbidden;
 use spillway_platform::{Headers, MAX_ANSWER_SECTION_BYTES, SendError};
 

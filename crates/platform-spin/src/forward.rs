@@ -7,8 +7,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::Bytes;
 use http::StatusCode;
+use spillway_platform::{
+    ForwardError, ForwardRequest, ForwardedBody, ForwardedResponse, JOIN_FIELD, JoinName, SendError,
+};
 use spin_sdk::wasip3::http::client;
 use spin_sdk::wasip3::http::types::{ErrorCode, Request, Response, Trailers};
 use spin_sdk::wasip3::http_compat::IncomingResponseBody;
@@ -17,46 +19,8 @@ use spin_sdk::wasip3::{spawn, wit_future, wit_stream};
 
 use super::errors::before_head;
 use super::fields::{received, sendable};
-use super::join::{JOIN_FIELD, Join, JoinName};
 use super::receive::PIECE_BYTES;
-use super::respond::set_status;
 use super::send::{SpinBody, address, options};
-use spillway_platform::{ForwardError, Headers, SendError, Timeouts};
-
-/// Where a request is forwarded to.
-#[derive(Debug, Clone)]
-pub struct Forwarded<'a> {
-    /// The method.
-    pub method: &'a http::Method,
-    /// `http` or `https`.
-    pub scheme: &'a str,
-    /// Host and port.
-    pub authority: &'a str,
-    /// Path and query.
-    pub path_and_query: &'a str,
-    /// Header fields, fit to be sent.
-    pub headers: &'a Headers,
-    /// How long each phase may take.
-    pub timeouts: Timeouts,
-    /// Whether it asks for a WebSocket.
-    pub join: Option<Join<'a>>,
-}
-
-/// What is forwarded after the head.
-#[derive(Debug)]
-pub enum ForwardedBody {
-    /// The client's body, moved by the runtime; or none, where the client sent none.
-    Spliced(Request),
-    /// A body in hand.
-    Whole(Bytes),
-    /// The client's body, copied, as long as it has no more bytes than this.
-    Counted {
-        /// The client's request.
-        request: Request,
-        /// In bytes.
-        limit: u64,
-    },
-}
 
 type BodyResult = Result<Option<Trailers>, ErrorCode>;
 
@@ -71,7 +35,10 @@ struct Copied {
 ///
 /// # Errors
 /// [`ForwardError`] where no head came. The client's body is gone then, as far as it was taken.
-pub async fn forward(body: ForwardedBody, to: Forwarded<'_>) -> Result<Answered, ForwardError> {
+pub(super) async fn forward(
+    body: ForwardedBody<Request>,
+    to: ForwardRequest<'_>,
+) -> Result<ForwardedResponse<Unread>, ForwardError> {
     let before_sending = |code: ErrorCode| ForwardError::Send(before_head(&code));
     let fields = sendable(to.headers);
     if let Some(join) = to.join {
@@ -131,7 +98,7 @@ pub async fn forward(body: ForwardedBody, to: Forwarded<'_>) -> Result<Answered,
     yield_async().await;
     let sent = client::send(outbound).await;
     match sent {
-        Ok(response) => Answered::new(response, to.join.is_some()).map_err(ForwardError::Send),
+        Ok(response) => answered(response, to.join.is_some()).map_err(ForwardError::Send),
         Err(_) if copied.is_too_large.load(Ordering::Relaxed) => {
             Err(ForwardError::BodyTooLarge { limit })
         }
@@ -183,64 +150,39 @@ fn counted(
     (contents, trailers)
 }
 
-/// An upstream's answer, its body still where the runtime has it.
+/// An upstream's body that nobody has read.
 #[derive(Debug)]
-pub struct Answered {
-    response: Response,
-    /// The status.
-    pub status: StatusCode,
-    /// The header fields.
-    pub headers: Headers,
-    /// The connection that the host keeps for the client. With status 101, and only then.
-    pub join: Option<JoinName>,
-}
+pub struct Unread(pub(super) Response);
 
-impl Answered {
-    fn new(response: Response, may_join: bool) -> Result<Self, SendError> {
-        let status = StatusCode::from_u16(response.get_status_code())
-            .map_err(|error| SendError::Reset(error.to_string()))?;
-        let headers = received(&response.get_headers())?;
-        let join = headers
-            .first(JOIN_FIELD)
-            .filter(|_| may_join && status == StatusCode::SWITCHING_PROTOCOLS)
-            .map(|name| JoinName(name.to_vec()));
-        if status.is_informational() && join.is_none() {
-            return Err(SendError::Reset(format!(
-                "{status}, which nobody had asked for"
-            )));
-        }
-        // The runtime hands on none above (RFC 9110 §15 knows none either).
-        if status.as_u16() > 599 {
-            return Err(SendError::Reset(format!("{status}, which is no status")));
-        }
-        Ok(Self {
-            response,
-            status,
-            headers,
-            join,
-        })
-    }
-
-    /// The answer to the client: these header fields, the body and trailers moved by the runtime.
-    ///
-    /// # Errors
-    /// Where the status may not be sent; a fault of the caller.
-    pub fn splice(self, headers: &Headers) -> Result<Response, ErrorCode> {
-        let fields = sendable(headers);
-        let (_result, result_reader) = wit_future::new(|| Ok(()));
-        let (contents, trailers) = Response::consume_body(self.response, result_reader);
-        let (answer, _) = Response::new(fields, Some(contents), trailers);
-        set_status(&answer, self.status)?;
-        Ok(answer)
-    }
-
-    /// The body, to be read.
-    ///
-    /// # Errors
-    /// Where the runtime does not give it.
-    pub fn read(self) -> Result<SpinBody, SendError> {
-        IncomingResponseBody::new(self.response)
+impl Unread {
+    pub(super) fn read(self) -> Result<SpinBody, SendError> {
+        IncomingResponseBody::new(self.0)
             .map(SpinBody::new)
             .map_err(|code| before_head(&code))
     }
+}
+
+fn answered(response: Response, may_join: bool) -> Result<ForwardedResponse<Unread>, SendError> {
+    let status = StatusCode::from_u16(response.get_status_code())
+        .map_err(|error| SendError::Reset(error.to_string()))?;
+    let headers = received(&response.get_headers())?;
+    let join = headers
+        .first(JOIN_FIELD)
+        .filter(|_| may_join && status == StatusCode::SWITCHING_PROTOCOLS)
+        .map(|name| JoinName::new(name.to_vec()));
+    if status.is_informational() && join.is_none() {
+        return Err(SendError::Reset(format!(
+            "{status}, which nobody had asked for"
+        )));
+    }
+    // The runtime hands on none above (RFC 9110 §15 knows none either).
+    if status.as_u16() > 599 {
+        return Err(SendError::Reset(format!("{status}, which is no status")));
+    }
+    Ok(ForwardedResponse {
+        status,
+        headers,
+        join,
+        body: Unread(response),
+    })
 }

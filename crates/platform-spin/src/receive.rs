@@ -1,5 +1,6 @@
 //! Requests that come in.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -8,45 +9,17 @@ use spin_sdk::wasip3::http::types::{ErrorCode, Method, Request, Scheme};
 use spin_sdk::wasip3::wit_bindgen::StreamResult;
 use spin_sdk::wasip3::wit_future;
 
-use super::SpinClock;
-use spillway_platform::{
-    BytesInHand, Clock, Headers, MAX_ANSWERS_IN_HAND, MAX_REQUESTS_IN_HAND, NoRoom, RequestHead,
-};
+use super::clock::SpinClock;
+use spillway_platform::{BytesInHand, Clock, Headers, ReceiveError, RequestHead};
 
 pub(super) const PIECE_BYTES: usize = 16 * 1024;
 
 /// The most that is read at once of a body whose length is told.
-const MOST_PIECE_BYTES: usize = 64 * 1024;
-
-/// A body that could not be read whole.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ReceiveError {
-    /// It is larger than allowed.
-    #[error("the request body is larger than {limit} bytes")]
-    TooLarge {
-        /// The limit in bytes.
-        limit: u64,
-    },
-    /// The client broke off.
-    #[error("the request body broke off: {0}")]
-    Broken(String),
-    /// Other requests' bodies leave no room for this one.
-    #[error(transparent)]
-    NoRoom(#[from] NoRoom),
-    /// The client stopped sending, or took longer than it may.
-    #[error("the request body did not come in time")]
-    TooSlow,
-}
+const MAX_PIECE_BYTES: usize = 64 * 1024;
 
 /// How long a client may be silent in the middle of a request's body: as long as nginx waits (its
 /// `client_body_timeout`).
-pub const MOST_SILENCE: Duration = Duration::from_secs(60);
-
-/// What this instance holds of requests.
-static REQUESTS_IN_HAND: BytesInHand = BytesInHand::new(MAX_REQUESTS_IN_HAND);
-
-/// What this instance holds of answers.
-pub static ANSWERS_IN_HAND: BytesInHand = BytesInHand::new(MAX_ANSWERS_IN_HAND);
+pub(crate) const MAX_SILENCE: Duration = Duration::from_secs(60);
 
 /// Reads a request's head.
 ///
@@ -76,7 +49,7 @@ pub fn request_head(request: &Request) -> RequestHead {
 
 /// Reads a request's body whole, copying it in.
 ///
-/// `until`, in the clock's time, is when it must be here; silence of [`MOST_SILENCE`] ends the wait before.
+/// `until`, in the clock's time, is when it must be here; silence of [`MAX_SILENCE`] ends the wait before.
 ///
 /// # Errors
 /// [`ReceiveError`]; past the limit reading stops at once, and where the instance has no room for the body nothing is
@@ -85,6 +58,7 @@ pub async fn read_body(
     request: Request,
     limit: u64,
     until: Duration,
+    in_hand: &Arc<BytesInHand>,
 ) -> Result<Bytes, ReceiveError> {
     let limit_bytes = usize::try_from(limit).unwrap_or(usize::MAX);
     let length = request
@@ -98,9 +72,9 @@ pub async fn read_body(
                 .parse::<usize>()
                 .ok()
         });
-    let mut held = REQUESTS_IN_HAND.room(length.unwrap_or_default().min(limit_bytes))?;
+    let mut held = in_hand.room(length.unwrap_or_default().min(limit_bytes))?;
     // The whole of a small body, so that it comes in one piece, and never more than a client has sent.
-    let mut room = length.map_or(PIECE_BYTES, |length| length.clamp(1, MOST_PIECE_BYTES));
+    let mut room = length.map_or(PIECE_BYTES, |length| length.clamp(1, MAX_PIECE_BYTES));
     let (_result, result_reader) = wit_future::new(|| Ok(()));
     let (mut stream, trailers) = Request::consume_body(request, result_reader);
     let mut whole = BytesMut::new();
@@ -112,7 +86,7 @@ pub async fn read_body(
         held.reach(whole.len().saturating_add(piece.len()))?;
         let rest =
             length.map(|length| length.saturating_sub(whole.len().saturating_add(piece.len())));
-        room = rest.map_or(PIECE_BYTES, |rest| rest.clamp(64, MOST_PIECE_BYTES));
+        room = rest.map_or(PIECE_BYTES, |rest| rest.clamp(64, MAX_PIECE_BYTES));
         if whole.is_empty() {
             whole = BytesMut::from(Bytes::from(piece));
         } else {
@@ -135,7 +109,7 @@ async fn in_time<T>(until: Duration, future: impl Future<Output = T>) -> Result<
     // Polled, and so set, only where there is something to wait for.
     let timer = async {
         let rest = until.saturating_sub(SpinClock.now());
-        SpinClock.sleep(rest.min(MOST_SILENCE)).await;
+        SpinClock.sleep(rest.min(MAX_SILENCE)).await;
     };
     match select(std::pin::pin!(future), std::pin::pin!(timer)).await {
         Either::Left((output, _)) => Ok(output),

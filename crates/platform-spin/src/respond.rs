@@ -11,7 +11,8 @@ use spin_sdk::wasip3::wit_bindgen::{FutureWriter, StreamReader, StreamWriter, yi
 use spin_sdk::wasip3::{spawn, wit_future, wit_stream};
 
 use super::fields::sendable;
-use spillway_platform::{ClientLeft, Headers, OutgoingBody};
+use super::forward::Unread;
+use spillway_platform::{ClientLeft, Headers, OutgoingBody, ResponseWriter};
 
 /// The most that is written at once: an answer up to this leaves in one piece.
 const MAX_WRITE_BYTES: usize = 256 * 1024;
@@ -20,7 +21,7 @@ const MAX_WRITE_BYTES: usize = 256 * 1024;
 ///
 /// # Errors
 /// Where the status may not be sent; a fault of the caller.
-pub async fn respond(
+pub(super) async fn respond(
     status: StatusCode,
     mut headers: Headers,
     body: Bytes,
@@ -54,7 +55,7 @@ pub async fn respond(
 }
 
 /// The two ends of a body to be streamed.
-pub fn response_stream() -> (ResponseWriter, ResponseReader) {
+pub(super) fn response_stream() -> (SpinWriter, SpinReader) {
     let (stream, stream_reader) = wit_stream::new();
     let (result, result_reader) = wit_future::new(|| {
         Err(ErrorCode::InternalError(Some(
@@ -62,8 +63,8 @@ pub fn response_stream() -> (ResponseWriter, ResponseReader) {
         )))
     });
     (
-        ResponseWriter { stream, result },
-        ResponseReader {
+        SpinWriter { stream, result },
+        SpinReader {
             stream: stream_reader,
             result: result_reader,
         },
@@ -74,10 +75,10 @@ pub fn response_stream() -> (ResponseWriter, ResponseReader) {
 ///
 /// # Errors
 /// As [`respond`].
-pub async fn respond_with_stream(
+pub(super) async fn respond_with_stream(
     status: StatusCode,
     headers: &Headers,
-    body: ResponseReader,
+    body: SpinReader,
 ) -> Result<Response, ErrorCode> {
     let (response, _) = Response::new(sendable(headers), Some(body.stream), body.result);
     set_status(&response, status)?;
@@ -85,11 +86,27 @@ pub async fn respond_with_stream(
     Ok(response)
 }
 
+/// Answers with an upstream's body and trailers, moved by the runtime.
+///
+/// # Errors
+/// As [`respond`].
+pub(super) fn splice(
+    status: StatusCode,
+    headers: &Headers,
+    body: Unread,
+) -> Result<Response, ErrorCode> {
+    let (_result, result_reader) = wit_future::new(|| Ok(()));
+    let (contents, trailers) = Response::consume_body(body.0, result_reader);
+    let (answer, _) = Response::new(sendable(headers), Some(contents), trailers);
+    set_status(&answer, status)?;
+    Ok(answer)
+}
+
 type BodyResult = Result<Option<Trailers>, ErrorCode>;
 
 /// The reading end, which goes to the runtime.
 #[derive(Debug)]
-pub struct ResponseReader {
+pub struct SpinReader {
     stream: StreamReader<u8>,
     result: spin_sdk::wasip3::wit_bindgen::FutureReader<BodyResult>,
 }
@@ -97,19 +114,13 @@ pub struct ResponseReader {
 /// The writing end of a streamed body. Dropped without [`ResponseWriter::finish`], the client's connection is
 /// broken off, so that a cut stream never looks complete.
 #[derive(Debug)]
-pub struct ResponseWriter {
+pub struct SpinWriter {
     stream: StreamWriter<u8>,
     result: FutureWriter<BodyResult>,
 }
 
-impl ResponseWriter {
-    /// Ends the body cleanly.
-    pub async fn finish(self) {
-        self.finish_with(None).await;
-    }
-
-    /// Ends the body cleanly, with trailers where there are some.
-    pub async fn finish_with(self, trailers: Option<Headers>) {
+impl ResponseWriter for SpinWriter {
+    async fn finish(self, trailers: Option<Headers>) {
         drop(self.stream);
         let trailers = trailers.map(|trailers| sendable(&trailers));
         // A client that left needs nothing more.
@@ -117,7 +128,7 @@ impl ResponseWriter {
     }
 }
 
-impl OutgoingBody for ResponseWriter {
+impl OutgoingBody for SpinWriter {
     async fn write(&mut self, bytes: Vec<u8>) -> Result<(), ClientLeft> {
         if self.stream.write_all(bytes).await.is_empty() {
             Ok(())
@@ -127,7 +138,7 @@ impl OutgoingBody for ResponseWriter {
     }
 }
 
-pub(super) fn set_status(response: &Response, status: StatusCode) -> Result<(), ErrorCode> {
+fn set_status(response: &Response, status: StatusCode) -> Result<(), ErrorCode> {
     response
         .set_status_code(status.as_u16())
         .map_err(|()| ErrorCode::InternalError(Some(format!("status {status} cannot be sent"))))

@@ -18,15 +18,11 @@ use super::fields::{received, sendable};
 use super::receive::wasi_method;
 use super::variables::variable;
 use spillway_platform::{
-    Headers, InboundResponse, IncomingBody, OutboundRequest, SendError, Sender, Timeouts,
+    Headers, InboundResponse, IncomingBody, OutboundRequest, SendError, Timeouts,
 };
 
 /// The embedded host's own variable: `true` while its instances hold more memory than they should.
 const MEMORY_IS_SHORT: &str = "spillway_memory_is_short";
-
-/// Sends through the runtime, which pools connections.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SpinSender;
 
 /// An answer's body. Dropping it closes the upstream's connection.
 pub struct SpinBody {
@@ -41,11 +37,6 @@ impl SpinBody {
             trailers: None,
         }
     }
-
-    /// The trailers that came after the body, once it has ended.
-    pub fn take_trailers(&mut self) -> Option<Headers> {
-        self.trailers.take()
-    }
 }
 
 impl std::fmt::Debug for SpinBody {
@@ -54,60 +45,60 @@ impl std::fmt::Debug for SpinBody {
     }
 }
 
-impl Sender for SpinSender {
-    type Body = SpinBody;
-
-    async fn send(
-        &self,
-        outbound: OutboundRequest,
-    ) -> Result<InboundResponse<SpinBody>, SendError> {
-        let mut headers = outbound.headers;
-        let (trailers, trailers_reader) = wit_future::new(|| Ok(None));
-        let mut contents = None;
-        if !outbound.body.is_empty() {
-            headers.set("content-length", outbound.body.len().to_string());
-            let (mut writer, reader) = wit_stream::new();
-            contents = Some(reader);
-            spawn(async move {
-                // An upstream that stops reading says so in its answer, or by breaking off.
-                let _ = writer.write_all(outbound.body.into()).await;
-                drop(writer);
-                drop(trailers);
-            });
-        }
-        let fields = sendable(&headers);
-        let (request, _) = Request::new(
-            fields,
-            contents,
-            trailers_reader,
-            Some(options(outbound.timeouts)),
-        );
-        address(
-            &request,
-            &outbound.method,
-            &outbound.scheme,
-            &outbound.authority,
-            &outbound.path_and_query,
-        )
-        .map_err(|code| before_head(&code))?;
-        // Head and body in one write: see `respond`.
-        yield_async().await;
-        let response = client::send(request)
-            .await
-            .map_err(|code| before_head(&code))?;
-        let status = StatusCode::from_u16(response.get_status_code())
-            .map_err(|error| SendError::Reset(error.to_string()))?;
-        let headers = received(&response.get_headers())?;
-        let body = IncomingResponseBody::new(response).map_err(|code| before_head(&code))?;
-        Ok(InboundResponse {
-            status,
-            headers,
-            body: SpinBody::new(body),
-        })
+/// Sends through the runtime, which pools connections.
+pub(super) async fn send(
+    outbound: OutboundRequest,
+) -> Result<InboundResponse<SpinBody>, SendError> {
+    let mut headers = outbound.headers;
+    let (trailers, trailers_reader) = wit_future::new(|| Ok(None));
+    let mut contents = None;
+    if !outbound.body.is_empty() {
+        headers.set("content-length", outbound.body.len().to_string());
+        let (mut writer, reader) = wit_stream::new();
+        contents = Some(reader);
+        spawn(async move {
+            // An upstream that stops reading says so in its answer, or by breaking off.
+            let _ = writer.write_all(outbound.body.into()).await;
+            drop(writer);
+            drop(trailers);
+        });
     }
+    let fields = sendable(&headers);
+    let (request, _) = Request::new(
+        fields,
+        contents,
+        trailers_reader,
+        Some(options(outbound.timeouts)),
+    );
+    address(
+        &request,
+        &outbound.method,
+        &outbound.scheme,
+        &outbound.authority,
+        &outbound.path_and_query,
+    )
+    .map_err(|code| before_head(&code))?;
+    // Head and body in one write: see `respond`.
+    yield_async().await;
+    let response = client::send(request)
+        .await
+        .map_err(|code| before_head(&code))?;
+    let status = StatusCode::from_u16(response.get_status_code())
+        .map_err(|error| SendError::Reset(error.to_string()))?;
+    let headers = received(&response.get_headers())?;
+    let body = IncomingResponseBody::new(response).map_err(|code| before_head(&code))?;
+    Ok(InboundResponse {
+        status,
+        headers,
+        body: SpinBody::new(body),
+    })
 }
 
 impl IncomingBody for SpinBody {
+    fn take_trailers(&mut self) -> Option<Headers> {
+        self.trailers.take()
+    }
+
     async fn may_be_held(&self) -> bool {
         // Spin knows no such variable, and has no memory budget.
         !matches!(variable(MEMORY_IS_SHORT).await, Ok(Some(said)) if said == "true")

@@ -3,6 +3,7 @@
 //! An instance's memory ends at 4 GiB, and where it ends the instance traps, with every stream that it serves. So what is
 //! read whole is held against a limit, and refused where it would go beyond it.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::{Bytes, BytesMut};
@@ -32,13 +33,13 @@ pub struct NoRoom;
 /// The room that one body takes, free again when this is dropped.
 #[derive(Debug)]
 pub struct Room {
-    of: &'static BytesInHand,
+    of: Arc<BytesInHand>,
     bytes: usize,
 }
 
 impl BytesInHand {
     /// Holds `limit` bytes at most.
-    pub const fn new(limit: usize) -> Self {
+    pub fn new(limit: usize) -> Self {
         Self {
             limit,
             held: AtomicUsize::new(0),
@@ -49,8 +50,11 @@ impl BytesInHand {
     ///
     /// # Errors
     /// [`NoRoom`].
-    pub fn room(&'static self, bytes: usize) -> Result<Room, NoRoom> {
-        let mut room = Room { of: self, bytes: 0 };
+    pub fn room(self: &Arc<Self>, bytes: usize) -> Result<Room, NoRoom> {
+        let mut room = Room {
+            of: Arc::clone(self),
+            bytes: 0,
+        };
         room.reach(bytes)?;
         Ok(room)
     }
@@ -109,13 +113,13 @@ mod tests {
 
     #[test]
     fn a_body_holds_its_room_until_its_last_copy_is_gone() {
-        static IN_HAND: BytesInHand = BytesInHand::new(200 * KIB);
-        let held = || IN_HAND.held.load(Ordering::Relaxed);
-        let mut room = IN_HAND.room(0).unwrap();
+        let in_hand = Arc::new(BytesInHand::new(200 * KIB));
+        let held = || in_hand.held.load(Ordering::Relaxed);
+        let mut room = in_hand.room(0).unwrap();
         room.reach(100 * KIB).unwrap();
         assert_eq!(held(), 100 * KIB);
-        assert_eq!(IN_HAND.room(101 * KIB).err(), Some(NoRoom));
-        assert!(IN_HAND.room(100 * KIB).is_ok());
+        assert_eq!(in_hand.room(101 * KIB).err(), Some(NoRoom));
+        assert!(in_hand.room(100 * KIB).is_ok());
         assert_eq!(room.reach(201 * KIB), Err(NoRoom));
         let body = room.filled(BytesMut::from(&vec![7; 100 * KIB][..]));
         let copy = body.slice(1..);
@@ -128,9 +132,9 @@ mod tests {
 
     #[test]
     fn small_bodies_always_have_room() {
-        static IN_HAND: BytesInHand = BytesInHand::new(0);
-        let room = IN_HAND.room(64 * KIB).unwrap();
+        let in_hand = Arc::new(BytesInHand::new(0));
+        let room = in_hand.room(64 * KIB).unwrap();
         assert_eq!(room.filled(BytesMut::from(&b"x"[..])), Bytes::from("x"));
-        assert!(IN_HAND.room(65 * KIB).is_err());
+        assert!(in_hand.room(65 * KIB).is_err());
     }
 }

@@ -43,6 +43,11 @@ pub trait IncomingBody {
     /// The next piece; `None` at a clean end. Dropping the future loses nothing.
     fn next(&mut self) -> impl Future<Output = Result<Option<Bytes>, SendError>>;
 
+    /// The trailers that came after the body, once it has ended.
+    fn take_trailers(&mut self) -> Option<Headers> {
+        None
+    }
+
     /// Whether the host has memory for a body that is held whole. Worth a question for each [`ASKED_BYTES`] of it.
     fn may_be_held(&self) -> impl Future<Output = bool>;
 }
@@ -90,4 +95,11 @@ pub trait OutgoingBody {
     /// # Errors
     /// [`ClientLeft`].
     fn write(&mut self, bytes: Vec<u8>) -> impl Future<Output = Result<(), ClientLeft>>;
+}
+
+/// The writing end of a streamed body. Dropped before it is finished the client's connection is broken off, so that a
+/// cut stream never looks complete.
+pub trait ResponseWriter: OutgoingBody {
+    /// Ends the body cleanly, with trailers where there are some.
+    fn finish(self, trailers: Option<Headers>) -> impl Future<Output = ()>;
 }

@@ -6,9 +6,10 @@
 //! request with several rules takes their places one after the other and gives all back if one is refused, so
 //! another request may find places taken that are not.
 
-use crate::limit_take::LIMIT_KEY_PREFIX;
+use crate::Error;
 use crate::sub_windows::{self, SubWindows};
-use crate::{Counted, Error, NewValues, Take, Taken};
+use spillway_platform::LIMIT_KEY_PREFIX;
+use spillway_platform::{Counted, NewValues, Take, Taken};
 
 /// How often a request starts over because a sub-window ended while it was at it.
 const MOST_TRIES: u32 = 3;

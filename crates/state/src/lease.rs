@@ -1,9 +1,6 @@
 //! Keeping, and giving up, the places of a request that is under way.
 
-use crate::{Hold, LeaseName};
-
-/// How long a place is held without being renewed: after its holder's death it is free so late.
-pub const LEASE_MS: u64 = 30_000;
+use spillway_platform::{Hold, LEASE_MS, LeaseName};
 
 /// Renews a lease; arguments are [`lease_renew_arguments`]'. Answers 1.
 pub const LEASE_RENEW_V1: &str = include_str!("lease_renew_v1.lua");

@@ -1,5 +1,5 @@
-//! Shared state: the names of its keys, and the scripts that change them in one step.
-//! Must not know how a command reaches the store, nor what policies make of the values.
+//! What the store does: the names of its keys, the scripts that change them in one step, and the two stores that do
+//! what the port `State` asks. Must not know how a command reaches Redis, nor what policies make of the values.
 //!
 //! Names carry a version, so that two releases can share a store. Every key of one script call shares a hash tag
 //! (`{…}`), so that Redis Cluster can keep them together, and has an expiry.
@@ -14,7 +14,12 @@ mod limit_forget;
 mod limit_take;
 mod memory;
 mod nonce;
+mod number_store;
 mod pool;
+mod redis_connection;
+mod redis_store;
+mod script;
+mod store;
 mod sub_windows;
 
 pub use breaker::{Breaker, Transition};
@@ -22,20 +27,20 @@ pub use distance::Distance;
 pub use error::Error;
 pub use explain::explain_redis_error;
 pub use key_value::{Increment, forget_in_numbers, number_expires_ms, take_from_numbers};
-pub use lease::{
-    LEASE_MS, LEASE_RELEASE_V1, LEASE_RENEW_V1, lease_release_arguments, lease_renew_arguments,
-};
-pub use limit_forget::{Counted, LIMIT_FORGET_V1, limit_forget_arguments};
-pub use limit_take::{
-    Count, Hold, HoldCount, LIMIT_KEY_PREFIX, LIMIT_TAKE_V3, LIMIT_TAKE_V3_SHA1, LeaseName,
-    NewValues, Take, Taken, limit_take_arguments, read_limit_take,
-};
+pub use lease::{LEASE_RELEASE_V1, LEASE_RENEW_V1, lease_release_arguments, lease_renew_arguments};
+pub use limit_forget::{LIMIT_FORGET_V1, limit_forget_arguments};
+pub use limit_take::{LIMIT_TAKE_V3, limit_take_arguments, read_limit_take};
 pub use memory::MemoryStore;
 pub use nonce::{nonce_claim_arguments, nonce_number_key};
+pub use number_store::{KeyValue, NumberStore};
 pub use pool::{
-    POOL_READ_V2, POOL_WRITE_V2, PROBE_CLAIM_MS, PoolEntry, pool_read_arguments,
-    pool_write_arguments, probe_claim_arguments, read_pool,
+    POOL_READ_V2, POOL_WRITE_V2, PROBE_CLAIM_MS, pool_read_arguments, pool_write_arguments,
+    probe_claim_arguments, read_pool,
 };
+pub use redis_connection::{Patience, RedisConnection, RedisError, Reply};
+pub use redis_store::RedisStore;
+pub use script::script_sha1;
+pub use store::Store;
 
 /// Totals of all counters, a Redis hash or a key-value entry of `series value` lines.
 pub const METRICS_KEY: &str = "spillway:{metrics}:v1";

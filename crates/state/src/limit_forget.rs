@@ -1,21 +1,12 @@
 //! Taking back what a request was counted in that should not have been.
 
-use crate::Take;
+use spillway_platform::Counted;
 
 /// Takes back what one request was counted in; a window that counts nobody then is gone. Answers 1. To be sent once:
 /// done twice it takes back somebody else's.
 ///
 /// Arguments are [`limit_forget_arguments`]'.
 pub const LIMIT_FORGET_V1: &str = include_str!("limit_forget_v1.lua");
-
-/// Where one request was counted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Counted {
-    /// The rule.
-    pub take: Take,
-    /// The number of the sub-window, [`Count::sub_window`](crate::Count::sub_window).
-    pub sub_window: u64,
-}
 
 /// What `EVAL` gets after [`LIMIT_FORGET_V1`].
 pub fn limit_forget_arguments(counted: &[Counted]) -> Vec<String> {

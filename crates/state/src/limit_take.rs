@@ -1,11 +1,8 @@
 //! Taking a request's place from its rules, all in one step.
 
-use crate::Error;
-use crate::lease::LEASE_MS;
+use spillway_platform::{Count, Hold, HoldCount, LEASE_MS, LeaseName, NewValues, Take, Taken};
 
-/// Names of all keys of request limits begin so. They share a hash tag, because all rules of a request go into one
-/// script call.
-pub const LIMIT_KEY_PREFIX: &str = "spillway:{limit}:v1:";
+use crate::Error;
 
 /// Takes one request's place from every rule, or from none; see [`Take`] for what that means. Time is Redis' own.
 ///
@@ -14,97 +11,6 @@ pub const LIMIT_KEY_PREFIX: &str = "spillway:{limit}:v1:";
 /// Refused requests write nothing. Its earlier versions count as this one does, but for
 /// the bound on new values.
 pub const LIMIT_TAKE_V3: &str = include_str!("limit_take_v3.lua");
-
-/// The SHA-1 of [`LIMIT_TAKE_V3`], for `EVALSHA`.
-pub const LIMIT_TAKE_V3_SHA1: &str = "630c9b0025cfa710c5b94936b525c62eb44470aa";
-
-/// One rule that a request has to pass.
-///
-/// A request passes if every rule that is no dry run has room: fewer requests than its limit passed in the last
-/// window. Then it is counted by each of these rules, and by each dry run that has room. A request that does not
-/// pass is counted nowhere. So a dry run takes nothing from the others, and its own count is what it would be if
-/// it refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Take {
-    /// Whose requests are counted together: [`LIMIT_KEY_PREFIX`] and what tells it from others, its window among
-    /// that. A key that is there twice is counted twice.
-    pub key: String,
-    /// How many may pass in any window.
-    pub limit: u32,
-    /// The window in milliseconds, not 0.
-    pub window_ms: u64,
-    /// Whether it only counts.
-    pub dry_run: bool,
-    /// What it costs a client to begin this window while nobody is counted in it, see [`NewValues`]. 0 where the value
-    /// is none that clients invent.
-    pub cost_when_new: u32,
-}
-
-/// The bound on what a client invents: values that were not counted before, each of which makes keys in the store.
-///
-/// A request whose values all have room costs what the dearest of its new windows does. It passes if its client's
-/// requests have not cost more than `allowance` in this second of the clock; else it is refused, or, where all
-/// that is new is dry runs, passes and is not counted by these.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewValues {
-    /// The client: [`LIMIT_KEY_PREFIX`] and what tells it from others.
-    pub key: String,
-    /// What all that is new may cost in a second.
-    pub allowance: u32,
-}
-
-/// A rule on how many requests are under way at once. Like a [`Take`], but a place is kept until it is given up
-/// ([`crate::LEASE_RELEASE_V1`]) or not renewed in time ([`crate::LEASE_RENEW_V1`]), as when its holder died.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hold {
-    /// Whose requests are counted together: [`LIMIT_KEY_PREFIX`] and what tells it from others.
-    pub key: String,
-    /// How many may be under way.
-    pub limit: u32,
-    /// Whether it only counts.
-    pub dry_run: bool,
-}
-
-/// The name under which a request's places are held.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeaseName(pub String);
-
-/// What came of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Taken {
-    /// Whether it passes.
-    pub passes: bool,
-    /// Whether it does not because of [`NewValues`]. Every rule has room then.
-    pub too_many_new: bool,
-    /// Of each rule, in the order of the [`Take`]s.
-    pub counts: Vec<Count>,
-    /// Of each rule on what is under way, in the order of the [`Hold`]s.
-    pub holds: Vec<HoldCount>,
-}
-
-/// Where a rule on what is under way stands after a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HoldCount {
-    /// How many are under way, this one included where it passed.
-    pub under_way: u64,
-    /// Whether there was no room for this request.
-    pub full: bool,
-}
-
-/// Where a rule stands after a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Count {
-    /// How many passed in the window, this one included.
-    pub used: u64,
-    /// How many more may.
-    pub remaining: u64,
-    /// Milliseconds until more may than now, if no other comes; 0 where none passed.
-    pub reset_ms: u64,
-    /// Whether there was no room for this request.
-    pub full: bool,
-    /// The number of the sub-window that is counted in now.
-    pub sub_window: u64,
-}
 
 /// What `EVAL` or `EVALSHA` gets after the script: the number of keys, the keys, and the arguments.
 ///

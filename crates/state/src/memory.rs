@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 use crate::sub_windows::{self, SUB_WINDOWS, SubWindows};
-use crate::{Counted, Hold, HoldCount, LEASE_MS, LeaseName, NewValues, Take, Taken};
+use spillway_platform::{Counted, Hold, HoldCount, LEASE_MS, LeaseName, NewValues, Take, Taken};
 
 /// Does what [`LIMIT_TAKE_V3`](crate::LIMIT_TAKE_V3) does, with a clock that is given to it. For tests: nothing
 /// expires here, and another process knows nothing of it.

@@ -1,6 +1,6 @@
 //! Requests that may be sent once.
 
-use crate::limit_take::LIMIT_KEY_PREFIX;
+use spillway_platform::LIMIT_KEY_PREFIX;
 
 /// What `SET` gets so that a signed request is let through once: `OK` the first time. `once` names the request,
 /// `rest_ms` is how much longer its signature is good.

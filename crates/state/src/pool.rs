@@ -1,5 +1,7 @@
 //! What instances tell each other of a provider's endpoints and keys: one hash a provider.
 
+use spillway_platform::PoolEntry;
+
 /// Reads a provider's hash; arguments are [`pool_read_arguments`]'. Answers name, state, the milliseconds that are left,
 /// and those since when, in turn.
 pub const POOL_READ_V2: &str = include_str!("pool_read_v2.lua");
@@ -9,19 +11,6 @@ pub const POOL_WRITE_V2: &str = include_str!("pool_write_v2.lua");
 
 /// How long one instance has the probing of a key to itself, in milliseconds.
 pub const PROBE_CLAIM_MS: u64 = 240_000;
-
-/// One entry as [`POOL_READ_V2`] answers it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PoolEntry {
-    /// The endpoint's or key's name.
-    pub name: String,
-    /// Its state.
-    pub state: String,
-    /// How much longer, in milliseconds.
-    pub rest_ms: u64,
-    /// How long it has been so, in milliseconds.
-    pub age_ms: u64,
-}
 
 /// What `EVAL` gets after [`POOL_READ_V2`]. `now_ms` is for tests; `None` has the script ask Redis for the time.
 pub fn pool_read_arguments(provider: &str, now_ms: Option<u64>) -> Vec<String> {

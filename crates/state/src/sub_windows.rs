@@ -3,7 +3,7 @@
 //! So never more than the limit pass in any window, wherever it begins, and a place becomes free at most a sixth
 //! of the window later than it might.
 
-use crate::Count;
+use spillway_platform::Count;
 
 /// How many make up a window.
 pub(crate) const SUB_WINDOWS: u64 = 6;

@@ -12,10 +12,8 @@ mod turns;
 use std::cell::Cell;
 
 use proptest::prelude::*;
-use spillway_state::{
-    Counted, Error, LIMIT_KEY_PREFIX, MemoryStore, NewValues, Take, Taken, forget_in_numbers,
-    number_expires_ms, take_from_numbers,
-};
+use spillway_platform::{Counted, LIMIT_KEY_PREFIX, NewValues, Take, Taken};
+use spillway_state::{Error, MemoryStore, forget_in_numbers, number_expires_ms, take_from_numbers};
 use turns::{Numbers, run, turns};
 
 fn take(key: &str, limit: u32, window_ms: u64, dry_run: bool) -> Take {

@@ -14,9 +14,10 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use redis::Connection;
 use redis_server::RedisServer;
+use spillway_platform::{Hold, LEASE_MS, LeaseName, Take, Taken};
 use spillway_state::{
-    Hold, LEASE_MS, LEASE_RELEASE_V1, LEASE_RENEW_V1, LIMIT_TAKE_V3, LeaseName, MemoryStore, Take,
-    Taken, lease_release_arguments, lease_renew_arguments, limit_take_arguments, read_limit_take,
+    LEASE_RELEASE_V1, LEASE_RENEW_V1, LIMIT_TAKE_V3, MemoryStore, lease_release_arguments,
+    lease_renew_arguments, limit_take_arguments, read_limit_take,
 };
 
 fn hold(key: &str, limit: u32) -> Hold {

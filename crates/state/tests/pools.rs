@@ -10,9 +10,10 @@ mod redis_server;
 
 use redis::Connection;
 use redis_server::RedisServer;
+use spillway_platform::PoolEntry;
 use spillway_state::{
-    POOL_READ_V2, POOL_WRITE_V2, PoolEntry, nonce_claim_arguments, pool_read_arguments,
-    pool_write_arguments, probe_claim_arguments, read_pool,
+    POOL_READ_V2, POOL_WRITE_V2, nonce_claim_arguments, pool_read_arguments, pool_write_arguments,
+    probe_claim_arguments, read_pool,
 };
 
 fn write(connection: &mut Connection, name: &str, to: Option<(&str, u64)>, now_ms: Option<u64>) {

@@ -15,9 +15,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 use redis::Connection;
 use redis_server::RedisServer;
+use spillway_platform::{Counted, LeaseName, NewValues, Take, Taken};
 use spillway_state::{
-    Counted, LIMIT_FORGET_V1, LIMIT_TAKE_V3, LIMIT_TAKE_V3_SHA1, LeaseName, MemoryStore, NewValues,
-    Take, Taken, limit_forget_arguments, limit_take_arguments, read_limit_take,
+    LIMIT_FORGET_V1, LIMIT_TAKE_V3, MemoryStore, limit_forget_arguments, limit_take_arguments,
+    read_limit_take, script_sha1,
 };
 
 const SLACK_MS: u64 = 1_000;
@@ -78,10 +79,10 @@ fn the_digest_is_the_scripts() {
         .arg(LIMIT_TAKE_V3)
         .query(&mut connection)
         .unwrap();
-    assert_eq!(digest, LIMIT_TAKE_V3_SHA1);
+    assert_eq!(digest, script_sha1(LIMIT_TAKE_V3));
     let takes = [take("a", 1, 60_000)];
     let answer: Vec<i64> = redis::cmd("EVALSHA")
-        .arg(LIMIT_TAKE_V3_SHA1)
+        .arg(script_sha1(LIMIT_TAKE_V3))
         .arg(limit_take_arguments(&takes, &[], &no_lease(), None, None))
         .query(&mut connection)
         .unwrap();

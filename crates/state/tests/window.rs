@@ -6,7 +6,8 @@
 )]
 
 use proptest::prelude::*;
-use spillway_state::{MemoryStore, Take};
+use spillway_platform::Take;
+use spillway_state::MemoryStore;
 
 fn take(key: &str, limit: u32, window_ms: u64, dry_run: bool) -> Take {
     Take {

@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, ErrorKind, RedisError, ServerErrorKind, cmd};
+use spillway_platform::{Hold, LIMIT_KEY_PREFIX, LeaseName, Take};
 use spillway_state::{
-    Hold, LEASE_RELEASE_V1, LIMIT_KEY_PREFIX, LIMIT_TAKE_V3, LIMIT_TAKE_V3_SHA1, LeaseName, Take,
-    explain_redis_error, lease_release_arguments, limit_take_arguments,
+    LEASE_RELEASE_V1, LIMIT_TAKE_V3, explain_redis_error, lease_release_arguments,
+    limit_take_arguments, script_sha1,
 };
 
 use super::connect::client;
@@ -67,7 +68,7 @@ async fn count_once(connection: &mut MultiplexedConnection) -> Result<(), RedisE
     let holds = std::slice::from_ref(&hold);
     let arguments = limit_take_arguments(&[take], holds, &lease, None, None);
     let counted = cmd("EVALSHA")
-        .arg(LIMIT_TAKE_V3_SHA1)
+        .arg(script_sha1(LIMIT_TAKE_V3))
         .arg(&arguments)
         .exec_async(connection)
         .await;

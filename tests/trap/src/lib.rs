@@ -4,8 +4,10 @@
 
 use std::time::Duration;
 
-use spillway_platform::{Clock, Headers, OutgoingBody};
-use spillway_platform_spin::{self as spin, ErrorCode, Request, Response, SpinClock};
+use spillway_platform::{
+    Clock as _, Headers, OutgoingBody as _, Platform as _, ResponseWriter as _,
+};
+use spillway_platform_spin::{ErrorCode, Request, Response, Spin};
 use spin_sdk::wasip3::exports::http::handler::Guest;
 
 struct Component;
@@ -14,7 +16,7 @@ spin_sdk::wasip3::http::service::export!(Component);
 
 impl Guest for Component {
     async fn handle(request: Request) -> Result<Response, ErrorCode> {
-        let head = spin::request_head(&request);
+        let head = Spin.head(&request);
         match head.path() {
             "/trap" => {
                 #[expect(clippy::panic, reason = "to trap is what it is for")]
@@ -23,8 +25,8 @@ impl Guest for Component {
                 }
             }
             "/stream" => {
-                let (mut writer, reader) = spin::response_stream();
-                spin::spawn(async move {
+                let (mut writer, reader) = Spin.response_stream();
+                Spin.spawn(async move {
                     for line in 0..3000 {
                         if writer
                             .write(format!("line {line}\n").into_bytes())
@@ -33,14 +35,15 @@ impl Guest for Component {
                         {
                             return;
                         }
-                        SpinClock.sleep(Duration::from_millis(20)).await;
+                        Spin.sleep(Duration::from_millis(20)).await;
                     }
-                    writer.finish().await;
+                    writer.finish(None).await;
                 });
-                spin::respond_with_stream(http::StatusCode::OK, &Headers::default(), reader).await
+                Spin.respond_with_stream(http::StatusCode::OK, &Headers::default(), reader)
+                    .await
             }
             _ => {
-                spin::respond(
+                Spin.respond(
                     http::StatusCode::OK,
                     Headers::default(),
                     b"ok".to_vec().into(),

@@ -1,11 +1,13 @@
 //! One agent API: its services, its routes, and Dify's own table.
 
+use std::sync::Arc;
+
 use spillway_config::{AgentApi, AgentProtocol, DifyService};
 use spillway_platform::{RequestHead, Upstream};
 
 use super::domain::{Domain, Fit};
 use super::route::Route;
-use super::{ApiRules, Destination, Error, RoutingFailure, Service};
+use super::{ApiRules, Destination, Error, RouteName, RoutingFailure, Service};
 use crate::dify;
 use crate::end_user::user_place;
 use crate::{Class, Cors, Surface, path};
@@ -13,21 +15,21 @@ use crate::{Class, Cors, Surface, path};
 /// One agent API, ready to be asked.
 #[derive(Debug)]
 pub(super) struct Api {
-    name: String,
+    name: Arc<str>,
     domains: Vec<Domain>,
-    pub base_path: String,
+    pub base_path: Arc<str>,
     strip: bool,
     back_end: BackEnd,
     routes: Vec<Route>,
-    rules: ApiRules,
+    rules: Arc<ApiRules>,
 }
 
 #[derive(Debug)]
 enum BackEnd {
     /// By service, as far as they are there.
-    Dify(Vec<(DifyService, Upstream)>),
+    Dify(Vec<(DifyService, Arc<Upstream>)>),
     /// One for everything; `None` where a template resolved to nothing.
-    Http(Option<Upstream>),
+    Http(Option<Arc<Upstream>>),
 }
 
 impl Api {
@@ -36,7 +38,7 @@ impl Api {
         let upstream = |url: Option<&str>| match url {
             None | Some("") => Ok(None),
             Some(url) => Upstream::parse(url)
-                .map(Some)
+                .map(|upstream| Some(Arc::new(upstream)))
                 .ok_or_else(|| Error::ServiceUrl {
                     api: config.name.clone(),
                     url: url.to_owned(),
@@ -56,24 +58,24 @@ impl Api {
         };
         let routes = config.routes.iter();
         Ok(Self {
-            name: config.name.clone(),
+            name: config.name.as_str().into(),
             domains: config
                 .domains
                 .iter()
                 .map(|domain| Domain::new(domain))
                 .collect(),
-            base_path: config.base_path.trim_end_matches('/').to_owned(),
+            base_path: config.base_path.trim_end_matches('/').into(),
             strip: config.strip_base_path,
             back_end,
             routes: routes
                 .map(|route| Route::new(&config.name, route))
                 .collect::<Result<_, _>>()?,
-            rules: ApiRules {
+            rules: Arc::new(ApiRules {
                 redirect_to_https: config.redirect_to_https,
                 max_body_bytes: config.max_body_size.bytes(),
                 cors: config.policies.cors.as_ref().map(Cors::new),
                 timeouts: config.timeouts.clone(),
-            },
+            }),
         })
     }
 
@@ -88,11 +90,7 @@ impl Api {
     }
 
     /// `path` is the request's, normalized, and at or below the base path.
-    pub fn route(
-        &self,
-        request: &RequestHead,
-        path: &str,
-    ) -> Result<Destination<'_>, RoutingFailure<'_>> {
+    pub fn route(&self, request: &RequestHead, path: &str) -> Result<Destination, RoutingFailure> {
         let below = path::strip_base(path, &self.base_path).ok_or(RoutingFailure::NoApi)?;
         let own = self
             .routes
@@ -104,7 +102,7 @@ impl Api {
         let (route, service, upstream, class, user_place) = match &self.back_end {
             BackEnd::Http(upstream) => {
                 let upstream = upstream.as_ref().ok_or(RoutingFailure::NoApi)?;
-                let route = own.map_or("/", |(_, route)| route.name.as_str());
+                let route = own.map_or(RouteName::Table("/"), |(_, route)| route.name());
                 (route, Service::BackEnd, upstream, Class::Other, None)
             }
             BackEnd::Dify(services) => {
@@ -112,13 +110,13 @@ impl Api {
                 let own = own
                     .filter(|(rank, _)| rank.beats_prefix_of(entry.prefix.len()))
                     .map(|(_, route)| route);
-                let route = own.map_or(entry.prefix, |route| route.name.as_str());
+                let route = own.map_or(RouteName::Table(entry.prefix), Route::name);
                 let service = own.and_then(|route| route.service).unwrap_or(entry.service);
                 let upstream = services
                     .iter()
                     .find_map(|(known, upstream)| (*known == service).then_some(upstream))
                     .ok_or(RoutingFailure::NoService {
-                        api: &self.name,
+                        api: Arc::clone(&self.name),
                         service,
                     })?;
                 let class = dify::class(&request.method, &below);
@@ -129,16 +127,17 @@ impl Api {
             }
         };
         Ok(Destination {
-            api: &self.name,
+            api: Arc::clone(&self.name),
             route,
             surface: surface_of(service, request),
-            upstream,
+            upstream: Arc::clone(upstream),
             service,
             path_and_query: format!("{}{}", upstream.base_path, self.forwarded(request, below)),
-            rules: &self.rules,
+            rules: Arc::clone(&self.rules),
             class,
             user_place,
-            stripped: Some(self.base_path.as_str()).filter(|base| self.strip && !base.is_empty()),
+            stripped: (self.strip && !self.base_path.is_empty())
+                .then(|| Arc::clone(&self.base_path)),
         })
     }
 

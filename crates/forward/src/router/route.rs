@@ -1,17 +1,19 @@
 //! A route of the operator's own, ready to be asked.
 
+use std::sync::Arc;
+
 use spillway_config::{AgentRoute, DifyService, PathMatch};
 use spillway_pattern::Pattern;
 use spillway_platform::{MAX_MATCHED_BYTES, RequestHead};
 
-use super::Error;
+use super::{Error, RouteName};
 use crate::condition::Conditions;
 use crate::is_below;
 
 /// A route of the operator's own.
 #[derive(Debug)]
 pub(super) struct Route {
-    pub name: String,
+    name: Arc<str>,
     /// `None`: the one that Dify's table gives.
     pub service: Option<DifyService>,
     path: PathRule,
@@ -64,12 +66,16 @@ impl Route {
             PathMatch::Regex { regex: expression } => PathRule::Regex(regex(expression)?),
         };
         Ok(Self {
-            name: config.name.clone(),
+            name: config.name.as_str().into(),
             service: config.service,
             path,
             methods: config.methods.clone(),
             conditions: Conditions::new(&config.conditions, regex)?,
         })
+    }
+
+    pub fn name(&self) -> RouteName {
+        RouteName::Configured(Arc::clone(&self.name))
     }
 
     /// `None` where it does not take the request. `path` is normalized and below the API's base path.

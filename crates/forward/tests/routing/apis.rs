@@ -45,7 +45,11 @@ fn the_base_path_is_cut_off_and_everything_else_stays_as_it_was() {
     let asked = request("h", "/team/v1/%2f//x?a=b&a=%C3%BC", &[]);
     assert_eq!(
         routed(&router, &asked),
-        ("a", "/v1", "api:5001/v1/%2f//x?a=b&a=%C3%BC".to_owned())
+        (
+            "a".to_owned(),
+            "/v1".to_owned(),
+            "api:5001/v1/%2f//x?a=b&a=%C3%BC".to_owned()
+        )
     );
     assert_eq!(routed(&router, &request("h", "/team", &[])).2, "web:3000/");
     let mut kept = api("a", &[], "/team");

@@ -70,11 +70,11 @@ fn prefix(path: &str) -> PathMatch {
     PathMatch::Prefix(path.to_owned())
 }
 
-fn routed<'a>(router: &'a Router, request: &RequestHead) -> (&'a str, &'a str, String) {
+fn routed(router: &Router, request: &RequestHead) -> (String, String, String) {
     let found = router.route(request, &request.authority).unwrap();
     (
-        found.api,
-        found.route,
+        found.api.to_string(),
+        found.route.to_string(),
         format!("{}{}", found.upstream.authority, found.path_and_query),
     )
 }

@@ -102,7 +102,11 @@ fn a_path_written_in_another_way_is_the_same_path_and_goes_on_as_it_was_sent() {
         ),
     ] {
         let routed = routed(&router, &request("h", path, &[]));
-        assert_eq!((routed.1, routed.2.as_str()), (name, sent), "{path}");
+        assert_eq!(
+            (routed.1.as_str(), routed.2.as_str()),
+            (name, sent),
+            "{path}"
+        );
     }
     let failure = router.route(&request("h", "/team/v1%2f..%2fx", &[]), "h");
     assert_eq!(failure.unwrap_err(), RoutingFailure::DotSegment);

@@ -12,12 +12,18 @@ fn missing_services_and_dot_segments_are_told_apart() {
     let service = DifyService::PluginDaemon;
     assert_eq!(
         failure("/e/hook"),
-        RoutingFailure::NoService { api: "a", service }
+        RoutingFailure::NoService {
+            api: "a".into(),
+            service
+        }
     );
     let service = DifyService::SocketIo;
     assert_eq!(
         failure("/socket.io/?EIO=4"),
-        RoutingFailure::NoService { api: "a", service }
+        RoutingFailure::NoService {
+            api: "a".into(),
+            service
+        }
     );
     assert_eq!(
         failure("/v1/%2e%2e/console/api"),
@@ -45,7 +51,7 @@ fn polling_and_websocket_go_to_the_same_service() {
             "{path}"
         );
         assert_eq!(destination.upstream.authority, "api_websocket:5001");
-        assert_eq!(destination.route, "/socket.io/");
+        assert_eq!(&*destination.route, "/socket.io/");
     }
 }
 

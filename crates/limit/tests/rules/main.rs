@@ -10,7 +10,8 @@ use std::net::IpAddr;
 use spillway_config::{RateLimit, State, parse_normal_form};
 use spillway_limit::{DifyApp, DigestKey, RequestFacts, Rules};
 use spillway_platform::Headers;
-use spillway_state::{LIMIT_KEY_PREFIX, MemoryStore, Take};
+use spillway_platform::{LIMIT_KEY_PREFIX, Take};
+use spillway_state::MemoryStore;
 
 /// Rate limits of an API, in JSON.
 fn limits(json: &str) -> Vec<RateLimit> {

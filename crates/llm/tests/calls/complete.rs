@@ -182,14 +182,14 @@ fn a_call_that_a_limit_refused_never_goes_to_the_routes_first_target() {
 
 #[test]
 fn an_answer_that_there_is_no_room_for_is_nobodys_fault() {
-    static SMALL: BytesInHand = BytesInHand::new(100 * 1024);
+    let small = Arc::new(BytesInHand::new(100 * 1024));
     let filler = " ".repeat(200 * 1024);
     let large = vec![Step::Head(200, JSON), text(ANSWER), text(&filler)];
     let sender = ScriptedSender::new(vec![large.clone(), answers()]);
     let clock = sender.clock.clone();
     let body = r#"{"model":"m","messages":[]}"#;
     let completed = with_call(&sender, "", body, Operation::ChatCompletions, |mut call| {
-        call.in_hand = &SMALL;
+        call.in_hand = Arc::clone(&small);
         run(&clock, call.complete())
     });
     let answer = &completed.answer;
@@ -205,7 +205,7 @@ fn an_answer_that_there_is_no_room_for_is_nobodys_fault() {
         "no other would have more room"
     );
     assert!(
-        SMALL.room(100 * 1024).is_ok(),
+        small.room(100 * 1024).is_ok(),
         "what was taken is given back"
     );
     assert_eq!(complete(vec![large], "").0.answer.status.as_u16(), 200);

@@ -36,8 +36,6 @@ const JSON: &str = "application/json";
 const SSE: &str = "text/event-stream";
 const ANSWER: &str = r#"{"id":"1","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}"#;
 
-static IN_HAND: BytesInHand = BytesInHand::new(MAX_ANSWERS_IN_HAND);
-
 /// Keeps what it is told.
 #[derive(Debug, Default)]
 struct Watch(RefCell<Vec<Transition>>);
@@ -122,7 +120,7 @@ fn with_call_by<T>(
         arrived: sender.clock.now(),
         number: 0,
         skips_first: false,
-        in_hand: &IN_HAND,
+        in_hand: Arc::new(BytesInHand::new(MAX_ANSWERS_IN_HAND)),
     })
 }
 

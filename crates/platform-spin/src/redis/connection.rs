@@ -11,10 +11,11 @@ use spin_sdk::redis::{Connection, RedisParameter};
 use spin_sdk::wasip3::spawn;
 use spin_sdk::wasip3::wit_bindgen::yield_async;
 
-use super::message::{Error, Reply};
+use super::message::{error_of, reply_of};
 use super::within;
-use crate::SpinClock;
+use crate::clock::SpinClock;
 use spillway_platform::{Clock, RoundTrips};
+use spillway_state::{RedisError, Reply};
 
 /// How long opening a connection may take. No call waits so long.
 const OPENING: Duration = Duration::from_secs(2);
@@ -43,7 +44,7 @@ struct State {
     /// Since when a connection is being opened.
     opening: Option<Duration>,
     /// Why the last one could not be opened.
-    failed: Option<Error>,
+    failed: Option<RedisError>,
 }
 
 /// A connection that stands.
@@ -59,7 +60,7 @@ impl std::fmt::Debug for Held {
 }
 
 /// A call under way. It can be handed over to a task of its own at any time.
-pub(super) type Call = Pin<Box<dyn Future<Output = Result<Vec<Reply>, Error>>>>;
+pub(super) type Call = Pin<Box<dyn Future<Output = Result<Vec<Reply>, RedisError>>>>;
 
 impl Shared {
     pub fn new(address: String) -> Self {
@@ -69,16 +70,20 @@ impl Shared {
         }
     }
 
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
     /// The connection. It is opened once for all calls that wait for it, in a task of its own, so that a handshake
     /// which takes longer than a call has (with TLS, from far away, on a busy machine) is not begun anew by each.
     ///
     /// The first one of an instance, and the next after one that served, are waited for as many times longer than
     /// `timeout` as an opening has round trips; after one that failed, no longer than for an answer.
-    pub async fn connect(self: &Arc<Self>, timeout: Duration) -> Result<Arc<Held>, Error> {
+    pub async fn connect(self: &Arc<Self>, timeout: Duration) -> Result<Arc<Held>, RedisError> {
         let now = SpinClock.now();
         let (opens, until) = {
             let Ok(mut state) = self.state.lock() else {
-                return Err(Error::Timeout);
+                return Err(RedisError::Timeout);
             };
             if let Some(held) = &state.held {
                 return Ok(Arc::clone(held));
@@ -110,16 +115,16 @@ impl Shared {
             }
         }
         let state = self.state.lock();
-        state.map_or(Err(Error::Timeout), |state| match &state.held {
+        state.map_or(Err(RedisError::Timeout), |state| match &state.held {
             Some(held) => Ok(Arc::clone(held)),
-            None => Err(state.failed.clone().unwrap_or(Error::Timeout)),
+            None => Err(state.failed.clone().unwrap_or(RedisError::Timeout)),
         })
     }
 
     async fn open(self: Arc<Self>, done: oneshot::Sender<()>) {
         let began = SpinClock.now();
         let opened = within(OPENING, Connection::open(&self.address)).await;
-        let opened = opened.map_or(Err(Error::Timeout), |opened| opened.map_err(Error::from));
+        let opened = opened.map_or(Err(RedisError::Timeout), |opened| opened.map_err(error_of));
         let now = SpinClock.now();
         if let Ok(mut state) = self.state.lock() {
             state.opening = None;
@@ -170,12 +175,12 @@ impl Shared {
         Box::pin(async move {
             let owed = Owed::begin(&held);
             let result = held.connection.execute(&command, parameters).await;
-            let result = result.map_err(Error::from);
+            let result = result.map_err(error_of);
             match &result {
                 Err(error) if !error.keeps_connection() => shared.discard(&held),
                 _ => owed.answered(),
             }
-            Ok(result?.into_iter().map(Reply::from).collect())
+            Ok(result?.into_iter().map(reply_of).collect())
         })
     }
 
@@ -185,12 +190,12 @@ impl Shared {
         self: Arc<Self>,
         held: Arc<Held>,
         mut call: Call,
-    ) -> Result<Vec<Reply>, Error> {
+    ) -> Result<Vec<Reply>, RedisError> {
         loop {
             let left = GIVEN_UP_AFTER.saturating_sub(held.silent_for());
             if left.is_zero() {
                 self.discard(&held);
-                return Err(Error::Timeout);
+                return Err(RedisError::Timeout);
             }
             match select(&mut call, std::pin::pin!(SpinClock.sleep(left))).await {
                 Either::Left((result, _)) => return result,

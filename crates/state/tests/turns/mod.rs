@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use proptest::prelude::*;
-use spillway_state::{Error, Increment, Take, Taken, take_from_numbers};
+use spillway_platform::{Take, Taken};
+use spillway_state::{Error, Increment, take_from_numbers};
 
 #[derive(Default)]
 pub struct Numbers(pub RefCell<BTreeMap<String, i64>>);

@@ -1,0 +1,237 @@
+//! The service's answer on its way to the client: past the component, or read along.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::{Either, select};
+use http::{Method, StatusCode};
+use spillway_dify::{AnswerReader, Form, Mode, Outcome, error_event};
+use spillway_forward::{
+    Class, Destination, drop_internal_headers, keep_events_moving, media_type, mend_places,
+};
+use spillway_platform::{
+    ForwardedResponse, Headers, IncomingBody, MAX_ANSWER_SECTION_BYTES, OutgoingBody, Platform,
+    ResponseWriter, SendError,
+};
+use spillway_telemetry::Reason;
+
+use super::exchange::Exchange;
+use super::run::RunRecord;
+use super::watch::{Cut, Watch};
+use super::{answers, joining};
+use crate::Permit;
+
+/// How long a head waits for its first bytes: on Spin the two leave in one segment then, and the client's delayed
+/// acknowledgement of the first does not hold back the second.
+const TOGETHER: Duration = Duration::from_millis(20);
+
+/// How long the event that tells why a stream ends may take to reach its client.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// Sends the answer. `quota` tells the client of its limits; the permit is kept until the answer's end.
+pub(super) async fn answer<P: Platform>(
+    exchange: Exchange<P>,
+    destination: Destination,
+    answered: ForwardedResponse<P::Unread>,
+    quota: Vec<(&'static str, String)>,
+    permit: Option<Permit>,
+    end_user: Option<String>,
+) -> Result<P::Response, P::Error> {
+    let platform = exchange.runtime.platform.clone();
+    let ForwardedResponse {
+        status,
+        mut headers,
+        join,
+        body,
+    } = answered;
+    mend_places(
+        &mut headers,
+        &destination.upstream,
+        &exchange.claims,
+        destination.stripped.as_deref(),
+    );
+    keep_events_moving(&mut headers);
+    drop_internal_headers(&mut headers);
+    if let Some(cors) = &destination.rules.cors {
+        cors.apply(&exchange.head, &mut headers);
+    }
+    for (name, value) in quota {
+        headers.set(name, value);
+    }
+    exchange.name(&mut headers);
+    if headers.size() > MAX_ANSWER_SECTION_BYTES {
+        let answer = answers::answer_head_too_large(&destination);
+        return exchange
+            .own_answer(Some(&destination), answer, Headers::default())
+            .await;
+    }
+    if let Some(name) = join {
+        name.write_to(&mut headers);
+        return joining::answer(exchange, destination, body, headers, permit).await;
+    }
+    let has_body = exchange.head.method != Method::HEAD
+        && !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let form = readable_form(destination.class, status, &headers);
+    let mut run = (destination.class == Class::Run).then(|| {
+        let mode = form.map_or(Mode::Unknown, Form::mode);
+        RunRecord::new(&exchange, &destination, status, mode, end_user)
+    });
+    if !has_body || (form.is_none() && permit.is_none()) {
+        let reason = reason_of(status);
+        exchange.count(&destination.api, &destination.route, status, reason);
+        if let Some(run) = &mut run {
+            run.settle_unread();
+        }
+        return platform.splice(status, &headers, body);
+    }
+    let body = platform
+        .read(body)
+        .map_err(|error| platform.fail(&error.to_string()))?;
+    let timeouts = &destination.rules.timeouts;
+    let mut reading = Reading::<P> {
+        body,
+        reader: form.map(AnswerReader::new),
+        tells_why: form == Some(Form::Events),
+        watch: Watch::new(
+            platform.clone(),
+            destination.silence(form == Some(Form::Events)),
+            exchange.arrived.saturating_add(timeouts.ceiling.duration()),
+        ),
+        _permit: permit,
+    };
+    let first = {
+        let next = std::pin::pin!(reading.body.next());
+        match select(next, std::pin::pin!(platform.sleep(TOGETHER))).await {
+            Either::Left((first, _)) => Some(first),
+            Either::Right(_) => None,
+        }
+    };
+    let (writer, reader) = platform.response_stream();
+    platform.spawn(async move {
+        let (end, told) = reading.pass_on(first, writer).await;
+        let reason = match end {
+            End::Complete => reason_of(status),
+            End::Broken => Reason::StreamBroken,
+            End::ClientLeft => Reason::ClientLeft,
+        };
+        exchange.count(&destination.api, &destination.route, status, reason);
+        if let Some(run) = &mut run {
+            run.settle(told, end);
+        }
+    });
+    platform.respond_with_stream(status, &headers, reader).await
+}
+
+/// What to read the answer as; `None` where nothing is to be learnt from it.
+fn readable_form(class: Class, status: StatusCode, headers: &Headers) -> Option<Form> {
+    let is_plain = headers
+        .text("content-encoding")
+        .is_none_or(|coding| coding.eq_ignore_ascii_case("identity"));
+    (class == Class::Run && status.is_success() && is_plain)
+        .then(|| Form::of(&media_type(headers)))
+        .flatten()
+}
+
+fn reason_of(status: StatusCode) -> Reason {
+    if status.is_server_error() {
+        Reason::UpstreamStatus
+    } else {
+        Reason::Ok
+    }
+}
+
+/// How passing an answer on ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Complete,
+    /// The service broke off, or stopped for too long.
+    Broken,
+    ClientLeft,
+}
+
+/// An answer being passed on.
+struct Reading<P: Platform> {
+    body: P::Body,
+    reader: Option<AnswerReader>,
+    /// Whether it is a stream of Dify's own events, in which there is one for what goes wrong.
+    tells_why: bool,
+    watch: Watch<P>,
+    /// Given up when the answer has ended.
+    _permit: Option<Permit>,
+}
+
+type Piece = Result<Option<Bytes>, SendError>;
+
+impl<P: Platform> Reading<P> {
+    async fn pass_on(
+        mut self,
+        first: Option<Piece>,
+        mut writer: P::Writer,
+    ) -> (End, Option<spillway_dify::Run>) {
+        let mut next = first;
+        let end = loop {
+            let piece = match next.take() {
+                Some(piece) => Ok(piece),
+                None => self.watch.over(self.body.next()).await,
+            };
+            match piece {
+                Ok(Ok(Some(piece))) => {
+                    // Written before it is read, so that reading delays nothing.
+                    self.watch.stirred();
+                    let written = writer.write(piece.to_vec());
+                    // A client that no longer reads is as good as gone; it must not keep a place, or Dify busy.
+                    if !matches!(self.watch.over(written).await, Ok(Ok(()))) {
+                        break End::ClientLeft;
+                    }
+                    self.watch.stirred();
+                    if let Some(reader) = &mut self.reader {
+                        reader.push(&piece);
+                    }
+                }
+                Ok(Ok(None)) => {
+                    writer.finish(self.body.take_trailers()).await;
+                    break End::Complete;
+                }
+                Ok(Err(error)) => {
+                    break self.break_off(writer, &Cut::Failed(error)).await;
+                }
+                Err(cut) => break self.break_off(writer, &cut).await,
+            }
+        };
+        (end, self.reader.map(AnswerReader::finish))
+    }
+
+    /// Tells a run's client what happened in its event stream; any other answer is cut, so that it does not look complete.
+    async fn break_off(&self, mut writer: P::Writer, cut: &Cut) -> End {
+        let is_closed = self.reader.as_ref().is_some_and(AnswerReader::is_closed);
+        if is_closed {
+            // Everything has been said; only the connection's end is missing.
+            writer.finish(None).await;
+            return End::Complete;
+        }
+        if self.tells_why {
+            let (code, message, status) = cut.told();
+            let told = {
+                let written = std::pin::pin!(writer.write(error_event(code, &message, status)));
+                let timer = std::pin::pin!(self.watch.sleep(LAST_WORDS));
+                matches!(select(written, timer).await, Either::Left((Ok(()), _)))
+            };
+            if !told {
+                return End::ClientLeft;
+            }
+            writer.finish(None).await;
+        }
+        End::Broken
+    }
+}
+
+impl End {
+    /// The run's outcome where its answer does not tell it.
+    pub fn outcome(self, told: Outcome) -> Outcome {
+        match self {
+            Self::Complete => told,
+            Self::Broken => Outcome::Broken,
+            Self::ClientLeft => Outcome::ClientLeft,
+        }
+    }
+}

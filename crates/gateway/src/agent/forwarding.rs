@@ -1,0 +1,131 @@
+//! Sending a request on, and sending it again where that is safe.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Method;
+use spillway_config::DifyService;
+use spillway_forward::{
+    Destination, REQUEST_ID, Service, drop_internal_headers, drop_unforwardable_headers,
+};
+use spillway_platform::{
+    ForwardError, ForwardRequest, ForwardedBody, ForwardedResponse, Headers, Platform, SendError,
+};
+
+use super::exchange::Exchange;
+use super::joining;
+
+/// Bodies of up to 64 KiB are kept in hand until the answer's head has come, so that they can be sent again.
+pub(super) const REPEATABLE_BYTES: u64 = 64 * 1024;
+
+/// Before a refused connection is tried again: a moment for a service that is just being replaced.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A request's body on its way out.
+#[derive(Debug)]
+pub(super) struct Outgoing<R> {
+    first: Option<ForwardedBody<R>>,
+    /// What a second try sends; `None` where there can be none.
+    again: Option<Bytes>,
+    /// Dify's `user`, where the body was read for it.
+    pub end_user: Option<String>,
+}
+
+impl<R> Outgoing<R> {
+    pub fn without_body(request: R) -> Self {
+        Self {
+            first: Some(ForwardedBody::Spliced(request)),
+            again: Some(Bytes::new()),
+            end_user: None,
+        }
+    }
+
+    pub fn in_hand(bytes: Bytes, end_user: Option<String>) -> Self {
+        Self {
+            first: Some(ForwardedBody::Whole(bytes.clone())),
+            again: Some(bytes),
+            end_user,
+        }
+    }
+
+    pub fn once(body: ForwardedBody<R>) -> Self {
+        Self {
+            first: Some(body),
+            again: None,
+            end_user: None,
+        }
+    }
+
+    fn next(&mut self) -> Option<ForwardedBody<R>> {
+        match self.first.take() {
+            Some(first) => Some(first),
+            None => self.again.take().map(ForwardedBody::Whole),
+        }
+    }
+}
+
+/// Sends the request on. Where no connection came about it is tried once more, and where the connection broke before
+/// the answer, too, if doing it twice is as good as once (RFC 9110 §9.2.2): a server that closes idle connections
+/// does so now and then just as the next request goes out.
+pub(super) async fn send<P: Platform>(
+    exchange: &Exchange<P>,
+    destination: &Destination,
+    body: &mut Outgoing<P::Request>,
+) -> Result<ForwardedResponse<P::Unread>, ForwardError> {
+    let platform = &exchange.runtime.platform;
+    let headers = headers(exchange, destination);
+    let forwarded = || ForwardRequest {
+        method: &exchange.head.method,
+        scheme: &destination.upstream.scheme,
+        authority: &destination.upstream.authority,
+        path_and_query: &destination.path_and_query,
+        headers: &headers,
+        timeouts: destination.timeouts(),
+        join: joining::join(exchange, destination),
+    };
+    let Some(first) = body.next() else {
+        return Err(SendError::Other("the request was sent before".to_owned()).into());
+    };
+    let error = match platform.forward(first, forwarded()).await {
+        Err(ForwardError::Send(error)) => error,
+        other => return other,
+    };
+    let pause = match &error {
+        SendError::Connect(_) | SendError::ConnectTimeout => Some(PAUSE),
+        SendError::Reset(_) if is_idempotent(&exchange.head.method) => None,
+        _ => return Err(error.into()),
+    };
+    let Some(again) = body.next() else {
+        return Err(error.into());
+    };
+    if let Some(pause) = pause {
+        platform.sleep(pause).await;
+    }
+    platform.forward(again, forwarded()).await
+}
+
+fn is_idempotent(method: &Method) -> bool {
+    matches!(
+        *method,
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE | Method::TRACE
+    )
+}
+
+fn headers<P: Platform>(exchange: &Exchange<P>, destination: &Destination) -> Headers {
+    let mut headers = exchange.head.headers.clone();
+    drop_unforwardable_headers(&mut headers);
+    drop_internal_headers(&mut headers);
+    exchange.claims.apply(&mut headers);
+    headers.set(REQUEST_ID, exchange.id.as_str());
+    if destination.service == Service::Dify(DifyService::PluginDaemon) {
+        // As Dify's nginx writes it; plugins learn their own address by it.
+        let hook_url = format!(
+            "{}://{}{}",
+            exchange.claims.proto,
+            exchange.claims.host_name(),
+            exchange.head.path_and_query
+        );
+        headers.set("dify-hook-url", hook_url);
+    }
+    headers
+}

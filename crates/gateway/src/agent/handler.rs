@@ -1,0 +1,281 @@
+//! One request: route, admit, forward, answer.
+
+use std::sync::Arc;
+
+use http::{Method, StatusCode};
+use spillway_forward::{
+    Answer, Destination, ForwardedHeaders, RoutingFailure, Surface, UserPlace, ambiguity,
+    may_be_json, request_id,
+};
+use spillway_limit::RequestFacts;
+use spillway_platform::{ForwardedBody, Headers, Platform, ReceiveError, RequestHead};
+use spillway_telemetry::Reason;
+
+use super::exchange::Exchange;
+use super::forwarding::{Outgoing, REPEATABLE_BYTES};
+use super::{AgentRuntime, answering, answers, forwarding, joining};
+use crate::{Passage, Refusal};
+
+/// The largest JSON body that is read to find the end user in it.
+const MAX_READ_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Answers a request.
+///
+/// # Errors
+/// The platform's, where there can be no answer.
+pub async fn handle<P: Platform>(
+    runtime: &Arc<AgentRuntime<P>>,
+    request: P::Request,
+) -> Result<P::Response, P::Error> {
+    let platform = &runtime.platform;
+    let arrived = platform.now();
+    let head = platform.head(&request);
+    let exchange = Exchange {
+        runtime: Arc::clone(runtime),
+        arrived,
+        id: request_id(&head.headers, || platform.random_name()),
+        claims: ForwardedHeaders::of(&head, &runtime.trust),
+        head,
+    };
+    let head = &exchange.head;
+    if head.headers.is_too_large() {
+        return exchange
+            .not_routed("", answers::headers_too_large(surface_of(head)))
+            .await;
+    }
+    if let Some(words) = ambiguity(&head.headers) {
+        return exchange
+            .not_routed("", answers::invalid(surface_of(head), words))
+            .await;
+    }
+    if matches!(head.method, Method::TRACE | Method::CONNECT) {
+        // TRACE would echo cookies, and what the gateway itself adds, to whoever asks. CONNECT would leave without its
+        // path, as a request for a tunnel.
+        let answer = answers::method_not_allowed(surface_of(head), &head.method);
+        return exchange.not_routed("", answer).await;
+    }
+    match runtime.apis.router.route(head, &exchange.claims.host) {
+        Ok(destination) => serve(exchange, destination, request).await,
+        Err(failure) => {
+            let api = match &failure {
+                RoutingFailure::NoService { api, .. } => api,
+                RoutingFailure::NoApi | RoutingFailure::DotSegment => "",
+            };
+            let no_apis = runtime.apis.router.is_empty();
+            let answer = answers::not_routed(&failure, surface_of(head), no_apis);
+            exchange.not_routed(api, answer).await
+        }
+    }
+}
+
+async fn serve<P: Platform>(
+    exchange: Exchange<P>,
+    destination: Destination,
+    request: P::Request,
+) -> Result<P::Response, P::Error> {
+    let head = &exchange.head;
+    let rules = Arc::clone(&destination.rules);
+    if rules.redirect_to_https && exchange.claims.proto == "http" {
+        return redirect(&exchange, &destination).await;
+    }
+    if let Some(headers) = rules.cors.as_ref().and_then(|cors| cors.preflight(head)) {
+        let answer = Answer::empty(StatusCode::NO_CONTENT, Reason::Ok);
+        return exchange
+            .own_answer(Some(&destination), answer, headers)
+            .await;
+    }
+    let own_answer = async |answer| {
+        exchange
+            .own_answer(Some(&destination), answer, Headers::default())
+            .await
+    };
+    if joining::is_in_vain(&exchange, &destination) {
+        return own_answer(answers::websocket_cannot_pass(&destination)).await;
+    }
+    if head
+        .content_length()
+        .is_some_and(|length| length > rules.max_body_bytes)
+    {
+        return own_answer(answers::body_too_large(&destination, rules.max_body_bytes)).await;
+    }
+    let mut body = match take_in_hand(&exchange, &destination, request).await {
+        Ok(body) => body,
+        Err(answer) => return own_answer(answer).await,
+    };
+    let passage = match admit(&exchange, &destination, &body).await {
+        Ok(passage) => passage,
+        Err(refusal) => {
+            let (answer, headers) = refused(refusal, destination.surface);
+            return exchange
+                .own_answer(Some(&destination), answer, headers)
+                .await;
+        }
+    };
+    match forwarding::send(&exchange, &destination, &mut body).await {
+        Ok(answered) => {
+            let Passage {
+                headers,
+                permit,
+                forgettable,
+            } = passage;
+            // Below `/v1` Dify answers so where it does not know the key.
+            if answered.status == StatusCode::UNAUTHORIZED && destination.user_place.is_some() {
+                exchange.runtime.limits.forget(forgettable);
+            }
+            let end_user = body.end_user;
+            answering::answer(exchange, destination, answered, headers, permit, end_user).await
+        }
+        Err(error) => {
+            let origin = destination.upstream.origin();
+            exchange.runtime.platform.log(&format!(
+                "{} {}: {origin}: {error} (request {})",
+                destination.api, &*destination.route, exchange.id
+            ));
+            own_answer(answers::not_forwarded(&error, &destination)).await
+        }
+    }
+}
+
+/// Decides how the body goes on: read where the end user has to be known, in hand where it is small, so that it can
+/// be sent again, counted where its length is not told, else past the component.
+async fn take_in_hand<P: Platform>(
+    exchange: &Exchange<P>,
+    destination: &Destination,
+    request: P::Request,
+) -> Result<Outgoing<P::Request>, Answer> {
+    let head = &exchange.head;
+    if !head.has_body() {
+        return Ok(Outgoing::without_body(request));
+    }
+    let limits = &exchange.runtime.limits;
+    let is_read = limits.counts_by_end_user(&destination.api)
+        && destination.user_place == Some(UserPlace::Body)
+        && may_be_json(&head.headers);
+    let length = head.content_length();
+    // A body of unknown length does not leave the runtime under these methods.
+    let needs_length = matches!(head.method, Method::GET | Method::HEAD);
+    let most = match length {
+        _ if is_read => MAX_READ_BYTES.min(destination.rules.max_body_bytes),
+        Some(length) if length <= REPEATABLE_BYTES => REPEATABLE_BYTES,
+        Some(_) => return Ok(Outgoing::once(ForwardedBody::Spliced(request))),
+        None if needs_length => REPEATABLE_BYTES,
+        None => {
+            return Ok(Outgoing::once(ForwardedBody::Counted {
+                request,
+                limit: destination.rules.max_body_bytes,
+            }));
+        }
+    };
+    let until = exchange
+        .arrived
+        .saturating_add(destination.timeouts().first_byte);
+    let runtime = &exchange.runtime;
+    let in_hand = &runtime.requests_in_hand;
+    match runtime
+        .platform
+        .read_body(request, most, until, in_hand)
+        .await
+    {
+        Ok(bytes) => {
+            let end_user = is_read.then(|| spillway_dify::end_user(&bytes)).flatten();
+            Ok(Outgoing::in_hand(bytes, end_user))
+        }
+        Err(ReceiveError::TooLarge { .. }) if needs_length && !is_read && length.is_none() => {
+            Err(answers::length_required(destination))
+        }
+        Err(ReceiveError::TooLarge { limit }) => Err(answers::body_too_large(destination, limit)),
+        Err(ReceiveError::Broken(_)) => Err(answers::client_broke_off(destination)),
+        Err(ReceiveError::NoRoom(_)) => Err(answers::overloaded(destination)),
+        Err(ReceiveError::TooSlow) => Err(answers::client_too_slow(destination)),
+    }
+}
+
+/// Counts a request under the API's limits.
+async fn admit<P: Platform>(
+    exchange: &Exchange<P>,
+    destination: &Destination,
+    body: &Outgoing<P::Request>,
+) -> Result<Passage, Refusal> {
+    let limits = &exchange.runtime.limits;
+    if !limits.has_rules(&destination.api) {
+        return Ok(Passage::default());
+    }
+    let head = &exchange.head;
+    let dify_app = limits.dify_app(&head.headers);
+    let named = match destination.user_place {
+        Some(UserPlace::Query) => head.query().and_then(user_of_query),
+        Some(UserPlace::Body) => body.end_user.clone(),
+        None => None,
+    };
+    let facts = RequestFacts {
+        query: head.query(),
+        client: exchange.claims.client,
+        dify_app: dify_app.as_ref(),
+        end_user: destination.counted_user(named.as_deref()),
+        route: Some(&destination.route),
+        service: Some(destination.service.as_str()),
+        ..RequestFacts::of(&head.headers)
+    };
+    limits.admit(&destination.api, &facts).await
+}
+
+fn user_of_query(query: &str) -> Option<String> {
+    form_urlencoded::parse(query.as_bytes())
+        .find_map(|(name, value)| (name == "user").then(|| value.into_owned()))
+        .filter(|user| !user.is_empty())
+}
+
+fn refused(refusal: Refusal, surface: Surface) -> (Answer, Headers) {
+    let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::TOO_MANY_REQUESTS);
+    let answer = match &refusal.rejected_msg {
+        Some(words) => Answer::text(status, refusal.reason, words),
+        None => Answer::error(surface, status, refusal.reason, &refusal.message),
+    };
+    let mut headers = Headers::default();
+    for (name, value) in refusal.headers {
+        headers.append(name, value);
+    }
+    (answer, headers)
+}
+
+/// To the same place by `https`. A method other than GET must stay what it is, which 301 does not promise.
+async fn redirect<P: Platform>(
+    exchange: &Exchange<P>,
+    destination: &Destination,
+) -> Result<P::Response, P::Error> {
+    let head = &exchange.head;
+    let host = exchange.claims.host_name();
+    if host.is_empty() {
+        let answer = answers::invalid(
+            destination.surface,
+            "The request names no host. Send `Host`.",
+        );
+        return exchange
+            .own_answer(Some(destination), answer, Headers::default())
+            .await;
+    }
+    let status = if matches!(head.method, Method::GET | Method::HEAD) {
+        StatusCode::MOVED_PERMANENTLY
+    } else {
+        StatusCode::PERMANENT_REDIRECT
+    };
+    let mut headers = Headers::default();
+    headers.append("location", format!("https://{host}{}", head.path_and_query));
+    let answer = Answer::empty(status, Reason::Redirected);
+    exchange
+        .own_answer(Some(destination), answer, headers)
+        .await
+}
+
+/// Where no service is known: a page for a browser, Dify's JSON for everybody else.
+fn surface_of(head: &RequestHead) -> Surface {
+    let wants_page = head
+        .headers
+        .text("accept")
+        .is_some_and(|accept| accept.contains("text/html"));
+    if wants_page {
+        Surface::Page
+    } else {
+        Surface::Dify
+    }
+}

@@ -1,0 +1,235 @@
+//! The gateway's own paths: `/_gateway/health/live`, `/_gateway/health/ready` and `/_gateway/metrics`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use serde_json::json;
+use spillway_config::{Credential, Gateway, OnError};
+use spillway_forward::{Answer, Router, Surface};
+use spillway_limit::{DigestKey, Rules};
+use spillway_llm::Catalogue;
+use spillway_platform::{Headers, Platform, State, StateLocation};
+use spillway_state::Distance;
+use spillway_telemetry::{Counters, Reason, render};
+use spillway_upstream::key_digest;
+
+use crate::digest_secret::digest_secret;
+use crate::runtime::configuration;
+
+/// What an instance knows that answers for the gateway itself.
+pub struct Console<P: Platform> {
+    platform: P,
+    state: Arc<P::State>,
+    /// How much longer than the way takes requests wait for the store.
+    timeout: Duration,
+    /// Whether some policy lets nothing pass while the store is gone.
+    needs_store: bool,
+    key_expiries: String,
+}
+
+impl<P: Platform> Console<P> {
+    /// Reads the configuration, and sees whether all kinds of APIs can serve by it.
+    ///
+    /// # Errors
+    /// What is wrong, for the operator.
+    pub async fn start(platform: P) -> Result<Self, String> {
+        let gateway = configuration(&platform).await?;
+        let denies = prepare_all(&gateway)?;
+        Ok(Self {
+            state: Arc::new(platform.open_state(StateLocation {
+                redis: gateway.state.redis.clone(),
+                timeout: gateway.state.timeout.duration(),
+            })),
+            platform,
+            timeout: gateway.state.timeout.duration(),
+            needs_store: denies || signs_and_denies(&gateway),
+            key_expiries: key_expiries(&gateway),
+        })
+    }
+
+    /// Ready: every policy that lets nothing pass without the store can use it. Where all of them let requests pass
+    /// then, a store that is gone is told, but is no reason to send no requests here; nor is one that is far away.
+    async fn ready(&self) -> Answer {
+        let distance = self.state.probe().await;
+        let problem = match distance.map(|distance| Distance::of(distance, self.timeout)) {
+            Ok(Distance::Near) => {
+                return Answer::json(StatusCode::OK, Reason::Ok, &json!({ "status": "ready" }));
+            }
+            Ok(Distance::Far(message)) => return degraded(&message),
+            Ok(Distance::TooFar(message)) => message,
+            Err(error) => format!("the store does not answer: {error}"),
+        };
+        if self.needs_store {
+            not_ready(&self.platform, &problem)
+        } else {
+            degraded(&problem)
+        }
+    }
+
+    async fn metrics(&self) -> Answer {
+        match self.state.totals().await {
+            Ok(totals) => {
+                let mut counters = Counters::default();
+                for (series, value) in totals {
+                    counters.add(&series, value);
+                }
+                Answer {
+                    status: StatusCode::OK,
+                    reason: Reason::Ok,
+                    content_type: "text/plain; version=0.0.4; charset=utf-8",
+                    body: format!("{}{}", render(&counters), self.key_expiries).into_bytes(),
+                }
+            }
+            Err(error) => no_metrics(&self.platform, &error.to_string()),
+        }
+    }
+
+    /// Removes what has expired, where the store does not do so itself: off the request's path.
+    fn sweep(&self) {
+        let (platform, state) = (self.platform.clone(), Arc::clone(&self.state));
+        self.platform.spawn(async move {
+            if let Err(error) = state.sweep().await {
+                platform.log(&format!("expired counts stay: {error}"));
+            }
+        });
+    }
+}
+
+/// Answers a request; `console` is what is wrong where the configuration cannot be used.
+///
+/// # Errors
+/// The platform's, where there can be no answer.
+pub async fn handle<P: Platform>(
+    platform: &P,
+    console: Result<&Console<P>, String>,
+    request: P::Request,
+) -> Result<P::Response, P::Error> {
+    let head = platform.head(&request);
+    drop(request);
+    let is_read = matches!(head.method, Method::GET | Method::HEAD);
+    let answer = match (head.path(), console) {
+        ("/_gateway/health/live" | "/_gateway/health/ready" | "/_gateway/metrics", _)
+            if !is_read =>
+        {
+            error(
+                StatusCode::METHOD_NOT_ALLOWED,
+                Reason::MethodNotAllowed,
+                "This path takes GET.",
+            )
+        }
+        ("/_gateway/health/live", _) => {
+            Answer::json(StatusCode::OK, Reason::Ok, &json!({ "status": "live" }))
+        }
+        ("/_gateway/health/ready", Ok(console)) => {
+            console.sweep();
+            console.ready().await
+        }
+        ("/_gateway/health/ready", Err(problem)) => not_ready(platform, &problem),
+        ("/_gateway/metrics", Ok(console)) => {
+            console.sweep();
+            console.metrics().await
+        }
+        ("/_gateway/metrics", Err(problem)) => no_metrics(platform, &problem),
+        _ => error(
+            StatusCode::NOT_FOUND,
+            Reason::NotFound,
+            "Nothing is served at this path. Below /_gateway there are /_gateway/health/live, /_gateway/health/ready and /_gateway/metrics.",
+        ),
+    };
+    let mut headers = Headers::default();
+    headers.append("content-type", answer.content_type);
+    headers.append("cache-control", "no-store");
+    headers.append("x-gateway-reason", answer.reason.as_str());
+    // The runtime leaves the body of an answer to HEAD out.
+    platform
+        .respond(answer.status, headers, answer.body.into())
+        .await
+}
+
+/// Prepares what all kinds of APIs need. Says whether some limit lets no request pass that it cannot count.
+fn prepare_all(gateway: &Gateway) -> Result<bool, String> {
+    Router::new(&gateway.agents).map_err(|error| error.to_string())?;
+    Catalogue::new(gateway).map_err(|error| error.to_string())?;
+    spillway_knowledge::Catalogue::new(gateway).map_err(|error| error.to_string())?;
+    let digest = DigestKey::new(digest_secret(gateway).as_bytes());
+    let agents = gateway
+        .agents
+        .iter()
+        .map(|api| (&api.name, &api.policies.rate_limits));
+    let models = gateway
+        .models
+        .iter()
+        .map(|api| (&api.name, &api.policies.rate_limits));
+    let knowledge = gateway
+        .knowledge
+        .iter()
+        .map(|api| (&api.name, &api.policies.rate_limits));
+    let mut denies = false;
+    for (name, rate_limits) in agents.chain(models).chain(knowledge) {
+        let rules = Rules::new(rate_limits, name, &gateway.state, &digest)
+            .map_err(|error| format!("API `{name}`: {error}"))?;
+        denies |= rules.deny_on_error();
+    }
+    Ok(denies)
+}
+
+/// Whether signed requests, which are let through once, are refused while nobody can tell whether they were.
+fn signs_and_denies(gateway: &Gateway) -> bool {
+    let mut credentials = gateway
+        .consumers
+        .iter()
+        .flat_map(|consumer| &consumer.credentials);
+    gateway.state.on_error == OnError::Deny
+        && credentials.any(|credential| matches!(credential, Credential::Hmac(_)))
+}
+
+fn degraded(problem: &str) -> Answer {
+    let body = json!({ "status": "ready", "degraded": problem });
+    Answer::json(StatusCode::OK, Reason::Ok, &body)
+}
+
+fn not_ready<P: Platform>(platform: &P, problem: &str) -> Answer {
+    platform.log(&format!("not ready: {problem}"));
+    Answer::json(
+        StatusCode::SERVICE_UNAVAILABLE,
+        Reason::Misconfigured,
+        &json!({ "status": "not ready", "problem": problem }),
+    )
+}
+
+fn no_metrics<P: Platform>(platform: &P, problem: &str) -> Answer {
+    platform.log(&format!("metrics: {problem}"));
+    error(
+        StatusCode::SERVICE_UNAVAILABLE,
+        Reason::Misconfigured,
+        "The totals cannot be read. The log says why.",
+    )
+}
+
+/// When providers' keys run out: the one thing here that is read off the configuration, as an alarm has to go off
+/// before anything fails.
+fn key_expiries(gateway: &Gateway) -> String {
+    const NAME: &str = "spillway_provider_key_expiry_timestamp_seconds";
+    let mut lines = String::new();
+    for provider in &gateway.providers {
+        for key in &provider.api_keys {
+            if let Some(expires) = key.expires {
+                lines.push_str(&format!(
+                    "{NAME}{{provider=\"{}\",key=\"{}\"}} {}\n",
+                    provider.name,
+                    key_digest(&key.key),
+                    expires.unix_seconds()
+                ));
+            }
+        }
+    }
+    if lines.is_empty() {
+        return lines;
+    }
+    format!("# HELP {NAME} When a provider's key is no longer used.\n# TYPE {NAME} gauge\n{lines}")
+}
+
+fn error(status: StatusCode, reason: Reason, message: &str) -> Answer {
+    Answer::error(Surface::Dify, status, reason, message)
+}

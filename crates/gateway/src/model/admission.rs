@@ -1,0 +1,201 @@
+//! Whether a request may be read on: its size, its endpoint, and who calls.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use spillway_forward::resolves_elsewhere;
+use spillway_identity::{Identity, SignatureFault, Signed};
+use spillway_llm::{Api, CallAnswer, Operation, OperationMatch};
+use spillway_platform::{MAX_SECTION_BYTES, Platform, RequestHead};
+use spillway_telemetry::Reason;
+
+use super::ModelRuntime;
+use crate::nonce::Nonce;
+
+/// A request that may be read on.
+pub(super) struct Admitted<'p> {
+    pub operation: Operation,
+    /// It is nothing that the gateway knows, and needs a route that lists it.
+    pub unlisted: Option<Unlisted>,
+    /// The model's name, of `GET /models/{id}`.
+    pub id: Option<&'p str>,
+    pub consumer: Option<Arc<str>>,
+    /// What the body's MD5 must be, where the client signed it.
+    pub content_md5: Option<String>,
+}
+
+pub(super) async fn admit<'p, P: Platform>(
+    runtime: &ModelRuntime<P>,
+    api: &Api,
+    below: &'p str,
+    head: &RequestHead,
+) -> Result<Admitted<'p>, CallAnswer> {
+    if head.headers.is_too_large() {
+        let text = format!(
+            "The request's header section is larger than {} KiB.",
+            MAX_SECTION_BYTES / 1024
+        );
+        return Err(CallAnswer::error(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Reason::TooLarge,
+            &text,
+        ));
+    }
+    if resolves_elsewhere(head.path()) {
+        return Err(CallAnswer::error(
+            StatusCode::BAD_REQUEST,
+            Reason::InvalidRequest,
+            "The path holds `.` or `..` segments. Send it resolved.",
+        ));
+    }
+    let (operation, unlisted, id) = endpoint(api, below, head)?;
+    let now = runtime.platform.since_1970();
+    let models = &runtime.apis;
+    let identity = models
+        .consumers
+        .identify(head, api.api_key_query.as_deref(), now);
+    let (consumer, signed) = match identity {
+        Identity::Consumer(caller) => (Ok(caller.name), caller.signed),
+        Identity::Absent => (Err(Unidentified::Absent), None),
+        Identity::Unknown => (Err(Unidentified::Unknown), None),
+        Identity::Faulty(fault) => (Err(Unidentified::Faulty(fault)), None),
+    };
+    if let Some(allowed) = &api.auth {
+        match &consumer {
+            Ok(name) if allowed.iter().any(|known| **known == **name) => {}
+            Ok(_) => return Err(forbidden()),
+            Err(unidentified) => return Err(unidentified.refusal()),
+        }
+    }
+    let content_md5 = match signed {
+        Some(signed) => once(runtime, &signed).await?,
+        None => None,
+    };
+    Ok(Admitted {
+        operation,
+        unlisted,
+        id,
+        consumer: consumer.ok(),
+        content_md5,
+    })
+}
+
+fn endpoint<'p>(
+    api: &Api,
+    below: &'p str,
+    head: &RequestHead,
+) -> Result<(Operation, Option<Unlisted>, Option<&'p str>), CallAnswer> {
+    match Operation::of(&head.method, below) {
+        OperationMatch::Found(operation, id) => Ok((operation, None, id)),
+        OperationMatch::Unlisted(allowed) => {
+            Ok((Operation::Stateful, Some(Unlisted(allowed)), None))
+        }
+        OperationMatch::WrongMethod(wanted) => Err(wrong_method(head, wanted)),
+        OperationMatch::Unknown => Err(no_endpoint(api, head)),
+    }
+}
+
+fn no_endpoint(api: &Api, head: &RequestHead) -> CallAnswer {
+    let base = if api.base_path.is_empty() {
+        "/"
+    } else {
+        &api.base_path
+    };
+    let text = format!(
+        "There is no endpoint {}. Below {base} this API serves /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/models, /v1/files, /v1/batches and /v1/responses.",
+        head.path(),
+    );
+    CallAnswer::error(StatusCode::NOT_FOUND, Reason::NotFound, &text)
+}
+
+fn wrong_method(head: &RequestHead, wanted: &str) -> CallAnswer {
+    let text = format!("{} takes {wanted}, not {}.", head.path(), head.method);
+    let mut answer = CallAnswer::error(
+        StatusCode::METHOD_NOT_ALLOWED,
+        Reason::MethodNotAllowed,
+        &text,
+    );
+    answer.headers.append("allow", wanted);
+    answer
+}
+
+/// What is below files, batches or responses and nothing that the gateway knows; with the methods that it knows there.
+#[derive(Clone, Copy)]
+pub(super) struct Unlisted(Option<&'static str>);
+
+impl Unlisted {
+    /// No route lists it.
+    pub(super) fn refusal(self, head: &RequestHead) -> CallAnswer {
+        match self.0 {
+            Some(allowed) => wrong_method(head, allowed),
+            None => unknown_endpoint(head),
+        }
+    }
+}
+
+fn unknown_endpoint(head: &RequestHead) -> CallAnswer {
+    let text = format!(
+        "The gateway does not know the endpoint {} {}. A route whose `match.path` names it would send it on.",
+        head.method,
+        head.path(),
+    );
+    CallAnswer::error(StatusCode::NOT_FOUND, Reason::NotFound, &text)
+}
+
+/// Somebody who is no consumer.
+#[derive(Clone, Copy)]
+enum Unidentified {
+    Absent,
+    Unknown,
+    Faulty(SignatureFault),
+}
+
+impl Unidentified {
+    fn refusal(self) -> CallAnswer {
+        let text = match self {
+            Self::Absent => {
+                "No API key was sent. Send one as `Authorization: Bearer <key>`.".to_owned()
+            }
+            Self::Unknown => "The key is not known to the gateway.".to_owned(),
+            Self::Faulty(fault) => fault.to_string(),
+        };
+        unauthorized(&text)
+    }
+}
+
+fn forbidden() -> CallAnswer {
+    CallAnswer::error(
+        StatusCode::FORBIDDEN,
+        Reason::Unauthorized,
+        "This caller may not use this model API.",
+    )
+}
+
+pub(super) fn unauthorized(text: &str) -> CallAnswer {
+    let mut answer = CallAnswer::error(StatusCode::UNAUTHORIZED, Reason::Unauthorized, text);
+    answer.headers.append("www-authenticate", "Bearer");
+    answer
+}
+
+/// Lets a signed request through once; gives what its body's MD5 must be.
+async fn once<P: Platform>(
+    runtime: &ModelRuntime<P>,
+    signed: &Signed,
+) -> Result<Option<String>, CallAnswer> {
+    let on_error = runtime.apis.on_error;
+    match Nonce::claim(&runtime.platform, &runtime.state, on_error, signed).await {
+        Nonce::First => Ok(signed.content_md5.clone()),
+        Nonce::Repeated => Err(unauthorized(
+            "This signed request has been sent before. Sign each request anew, with a nonce of its own.",
+        )),
+        Nonce::Unknown => {
+            let mut answer = CallAnswer::error(
+                StatusCode::SERVICE_UNAVAILABLE,
+                Reason::StateUnavailable,
+                "The gateway cannot tell right now whether this signed request has been sent before. Try again in a moment.",
+            );
+            answer.headers.append("retry-after", "1");
+            Err(answer)
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! One request: find the API, identify the consumer, read the body, find the route, count, call.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use spillway_forward::{ForwardedHeaders, REQUEST_ID, request_id};
+use spillway_limit::RequestFacts;
+use spillway_llm::{
+    Api, Asked, CallAnswer, ModelRequest, Operation, Route, passed_headers, versioned,
+};
+use spillway_platform::{Headers, Platform, RequestHead};
+use spillway_telemetry::Reason;
+
+use super::admission::{Admitted, Unlisted, admit};
+use super::{ModelRuntime, answers, body, complete, stateful, stream};
+
+/// In which a request's body must be here, however steadily it comes.
+const MAX_UPLOAD_TIME: Duration = Duration::from_secs(600);
+
+/// When a request came, and its name: in the log, to the provider, and to the client.
+#[derive(Clone)]
+pub(super) struct Arrival {
+    pub at: Duration,
+    pub request_id: String,
+}
+
+/// Answers a request.
+///
+/// # Errors
+/// The platform's, where there can be no answer.
+pub async fn handle<P: Platform>(
+    runtime: &Arc<ModelRuntime<P>>,
+    request: P::Request,
+) -> Result<P::Response, P::Error> {
+    let platform = &runtime.platform;
+    let head = platform.head(&request);
+    let arrival = Arrival {
+        at: platform.now(),
+        request_id: request_id(&head.headers, || platform.random_name()),
+    };
+    let Some((api, below)) = runtime.apis.catalogue.api(head.path()) else {
+        return answers::send_own(runtime, "", &arrival, answers::no_api(head.path())).await;
+    };
+    let own_answer = async |answer| answers::send_own(runtime, &api.name, &arrival, answer).await;
+    let admitted = match admit(runtime, api, below, &head).await {
+        Ok(admitted) => admitted,
+        Err(answer) => return own_answer(answer).await,
+    };
+    let Admitted {
+        operation,
+        unlisted,
+        id,
+        consumer,
+        content_md5,
+    } = admitted;
+    let mut received = Received {
+        api: Arc::clone(api),
+        operation,
+        unlisted,
+        body: bytes::Bytes::new(),
+        headers: passed_headers(&head.headers),
+        forwardable: runtime.apis.catalogue.forwardable(&head.headers),
+        arrival: arrival.clone(),
+        consumer: consumer.clone(),
+        quota: Vec::new(),
+        skips_first: false,
+    };
+    received
+        .headers
+        .append(REQUEST_ID, arrival.request_id.as_str());
+    match operation {
+        Operation::Models => own_answer(answers::list_models(api, consumer.as_deref(), id)).await,
+        Operation::Stateful if content_md5.is_none() && !stateful::names_model(&head, below) => {
+            stateful::serve(runtime, received, request, &head, below).await
+        }
+        _ => {
+            received.body = match platform
+                .read_body(
+                    request,
+                    api.max_body_bytes,
+                    arrival.at.saturating_add(MAX_UPLOAD_TIME),
+                    &runtime.requests_in_hand,
+                )
+                .await
+            {
+                Ok(body) => body,
+                Err(error) => return own_answer(answers::not_received(&error)).await,
+            };
+            if !body::is_signed(platform, &received.body, content_md5).await {
+                return own_answer(CallAnswer::error(
+                    StatusCode::BAD_REQUEST,
+                    Reason::InvalidRequest,
+                    "The body is not the one that Content-MD5 was made of.",
+                ))
+                .await;
+            }
+            if operation == Operation::Stateful {
+                return stateful::serve_in_hand(runtime, received, &head, below).await;
+            }
+            serve(runtime, received, &head, below).await
+        }
+    }
+}
+
+/// A request whose body is in hand.
+pub(super) struct Received {
+    pub api: Arc<Api>,
+    pub operation: Operation,
+    /// No endpoint that the gateway knows.
+    pub unlisted: Option<Unlisted>,
+    pub body: bytes::Bytes,
+    /// Header fields that go on to the provider, whichever it is.
+    pub headers: Headers,
+    /// Those that go on to providers whose configuration says so.
+    pub forwardable: Headers,
+    pub arrival: Arrival,
+    pub consumer: Option<Arc<str>>,
+    /// Header fields that tell the client of its limits.
+    pub quota: Vec<(&'static str, String)>,
+    /// The gateway's own limits refused the first target.
+    pub skips_first: bool,
+}
+
+impl Received {
+    /// Whose call it is; all callers without a credential are one.
+    pub fn whose(&self) -> &str {
+        self.consumer.as_deref().unwrap_or_default()
+    }
+}
+
+async fn serve<P: Platform>(
+    runtime: &Arc<ModelRuntime<P>>,
+    mut received: Received,
+    head: &RequestHead,
+    below: &str,
+) -> Result<P::Response, P::Error> {
+    let (api, arrival) = (Arc::clone(&received.api), received.arrival.clone());
+    let own_answer = async |answer| answers::send_own(runtime, &api.name, &arrival, answer).await;
+    let read = body::read(
+        &runtime.platform,
+        std::mem::take(&mut received.body),
+        received.operation,
+    )
+    .await;
+    let mut request = match read {
+        Ok(request) => request,
+        Err(error) => return own_answer(answers::unreadable(&error)).await,
+    };
+    let route = match route_of(&received, head, below, &request) {
+        Ok(route) => route,
+        Err(answer) => return own_answer(answer).await,
+    };
+    if let Err(answer) = count(runtime, &mut received, head, Some(&request.model), &route).await {
+        return own_answer(answer).await;
+    }
+    runtime.refresh(&route).await;
+    request.apply(&route.parameters, received.operation);
+    if request.stream {
+        stream::serve(runtime, &route, request, received).await
+    } else {
+        complete::serve(runtime, &route, &request, &received).await
+    }
+}
+
+/// The route that serves a call that names its model. What else it names must be served by the same: the provider may
+/// take any of them.
+pub(super) fn route_of(
+    received: &Received,
+    head: &RequestHead,
+    below: &str,
+    request: &ModelRequest,
+) -> Result<Arc<Route>, CallAnswer> {
+    let route = find_route(received, head, below, Some(&request.model))?;
+    for other in &request.other_models {
+        let found = find_route(received, head, below, Some(other))?;
+        if !Arc::ptr_eq(&found, &route) {
+            let text = format!(
+                "`models` or `fallbacks` names `{}`, which another route serves than `model`. Ask for them in calls of their own.",
+                answers::shown(other)
+            );
+            return Err(CallAnswer::error(
+                StatusCode::BAD_REQUEST,
+                Reason::InvalidRequest,
+                &text,
+            ));
+        }
+    }
+    Ok(route)
+}
+
+/// The route that serves a call.
+pub(super) fn find_route(
+    received: &Received,
+    head: &RequestHead,
+    below: &str,
+    model: Option<&str>,
+) -> Result<Arc<Route>, CallAnswer> {
+    let asked = Asked {
+        model,
+        path: &versioned(below),
+        head,
+        consumer: received.consumer.as_deref(),
+    };
+    received
+        .api
+        .route(&asked)
+        .cloned()
+        .map_err(|why| answers::not_routed(&received.api, received.consumer.as_deref(), model, why))
+}
+
+/// Counts a call under the API's limits. A refused one may still go to its route's second target, where that is wanted.
+pub(super) async fn count<P: Platform>(
+    runtime: &Arc<ModelRuntime<P>>,
+    received: &mut Received,
+    head: &RequestHead,
+    model: Option<&str>,
+    route: &Arc<Route>,
+) -> Result<(), CallAnswer> {
+    let name = &received.api.name;
+    if !runtime.limits.has_rules(name) {
+        return Ok(());
+    }
+    let facts = RequestFacts {
+        query: head.query(),
+        client: ForwardedHeaders::of(head, &runtime.trust).client,
+        consumer: received.consumer.as_deref(),
+        model,
+        route: Some(&route.name),
+        ..RequestFacts::of(&head.headers)
+    };
+    match runtime.limits.admit(name, &facts).await {
+        Ok(passage) => {
+            received.quota = passage.headers;
+            Ok(())
+        }
+        Err(refusal) => {
+            let has_another = received.operation != Operation::Stateful
+                && route.serves_refused(received.operation, model);
+            if has_another && refusal.reason == Reason::RateLimited {
+                received.skips_first = true;
+                return Ok(());
+            }
+            Err(answers::refused(refusal))
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The places of a request that is in flight, kept until it ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_channel::oneshot;
+use futures_util::future::{Either, select};
+use spillway_platform::{Hold, LEASE_MS, LeaseName, Platform, State, StateError};
+
+/// A third of a lease, so that one renewal may fail.
+const RENEW_AFTER: Duration = Duration::from_millis(LEASE_MS / 3);
+
+/// When the places of a call that was given up are given back, and again, until the store has said twice that they
+/// are: once could be before it comes to the call itself, which may still wait for it on a connection that was dropped.
+const GIVE_BACK_EVERY: Duration = Duration::from_millis(500);
+/// After which a lease has ended by itself.
+const GIVE_BACK_TRIES: u64 = LEASE_MS / 500;
+
+/// Places in the store, renewed as long as this lives and given back when it is dropped. If the whole instance dies
+/// they are free when the lease ends.
+#[derive(Debug)]
+pub struct Permit {
+    /// Dropped with the permit, which ends the task that keeps it.
+    _end: oneshot::Sender<()>,
+}
+
+impl Permit {
+    /// Keeps places that have been taken.
+    pub(crate) fn keep<P: Platform>(
+        platform: P,
+        state: Arc<P::State>,
+        holds: Vec<Hold>,
+        name: LeaseName,
+    ) -> Self {
+        let (end, mut ended) = oneshot::channel();
+        let keeper = platform.clone();
+        platform.spawn(async move {
+            loop {
+                let renewal = std::pin::pin!(keeper.sleep(RENEW_AFTER));
+                match select(&mut ended, renewal).await {
+                    Either::Left(_) => break,
+                    Either::Right(_) => {
+                        log_failure(&keeper, state.renew(&holds, &name).await);
+                    }
+                }
+            }
+            log_failure(&keeper, state.release(&holds, &name).await);
+        });
+        Self { _end: end }
+    }
+
+    /// Gives back what a call may have taken that the store did not answer in time: one that was only held up runs it
+    /// all the same when it goes on.
+    pub(crate) fn give_back<P: Platform>(
+        platform: &P,
+        state: Arc<P::State>,
+        holds: Vec<Hold>,
+        name: LeaseName,
+    ) {
+        let clock = platform.clone();
+        platform.spawn(async move {
+            let mut was_given_back = false;
+            for _ in 0..GIVE_BACK_TRIES {
+                clock.sleep(GIVE_BACK_EVERY).await;
+                let given_back = state.release(&holds, &name).await.is_ok();
+                if given_back && was_given_back {
+                    break;
+                }
+                was_given_back |= given_back;
+            }
+        });
+    }
+}
+
+fn log_failure<P: Platform>(platform: &P, result: Result<(), StateError>) {
+    if let Err(error) = result {
+        // The lease ends by itself.
+        platform.log(&format!(
+            "limits: places under way could not be kept up to date: {error}"
+        ));
+    }
+}

@@ -1,0 +1,162 @@
+//! The port of shared state: what all instances of all replicas know together.
+//!
+//! Operations are typed: that one adapter runs scripts on Redis and another adds to numbers is nobody's business above.
+//! Everything that is kept has an expiry, as an instance can die at any time.
+
+use std::future::Future;
+use std::time::Duration;
+
+mod admission;
+mod pool;
+
+pub use admission::{
+    Admission, Count, Counted, Hold, HoldCount, LEASE_MS, LIMIT_KEY_PREFIX, LeaseName, NewValues,
+    Take, Taken,
+};
+pub use pool::PoolEntry;
+
+/// Why the store gave no result that can be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct StateError {
+    /// For the operator: what is wrong, and what to do.
+    pub message: String,
+    /// It does answer, but later than a request waits. What it was told it will do.
+    pub is_late: bool,
+}
+
+/// Who waits for an answer, and so for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waiting {
+    /// A request: as long as `state.timeout` says.
+    Request,
+    /// Nobody: an answer that comes late is taken, too.
+    Nobody,
+}
+
+/// Where shared state is.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StateLocation {
+    /// The Redis; empty where there is none. It may hold a password.
+    pub redis: String,
+    /// How much longer than the way takes a request waits for an answer.
+    pub timeout: Duration,
+}
+
+// The address stays out.
+impl std::fmt::Debug for StateLocation {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("StateLocation")
+    }
+}
+
+/// State that instances share.
+///
+/// Where it [is shared](State::is_shared) by all replicas every operation works. Where it is one machine's numbers
+/// there are no leases and no pools: `check` refuses what needs them.
+pub trait State: 'static {
+    /// Whether replicas share it.
+    fn is_shared(&self) -> bool;
+
+    /// Takes a request's place from every rule, or from none, in one step.
+    ///
+    /// # Errors
+    /// [`StateError`]; after it the places may have been taken all the same, or be taken yet.
+    fn admit(&self, asked: Admission<'_>) -> impl Future<Output = Result<Taken, StateError>>;
+
+    /// Takes back what a request was counted in, at most once: where the store does not tell whether it has, the
+    /// counts stay until their windows are over.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    fn forget(&self, counted: &[Counted]) -> impl Future<Output = Result<(), StateError>>;
+
+    /// Renews the lease of places that are held.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    fn renew(
+        &self,
+        holds: &[Hold],
+        lease: &LeaseName,
+    ) -> impl Future<Output = Result<(), StateError>>;
+
+    /// Gives places back.
+    ///
+    /// # Errors
+    /// [`StateError`]; they are free when the lease ends then.
+    fn release(
+        &self,
+        holds: &[Hold],
+        lease: &LeaseName,
+    ) -> impl Future<Output = Result<(), StateError>>;
+
+    /// What is known of a provider's endpoints and credentials.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    fn pool_read(
+        &self,
+        provider: &str,
+        waiting: Waiting,
+    ) -> impl Future<Output = Result<Vec<PoolEntry>, StateError>>;
+
+    /// Changes what is known of one of them. `to` is a state and how long it lasts, in milliseconds; `None` takes the
+    /// entry away.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    fn pool_write(
+        &self,
+        provider: &str,
+        name: &str,
+        to: Option<(&str, u64)>,
+    ) -> impl Future<Output = Result<(), StateError>>;
+
+    /// Whether this caller, of all, is the one that probes a credential now.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    fn claim_probe(
+        &self,
+        provider: &str,
+        digest: &str,
+    ) -> impl Future<Output = Result<bool, StateError>>;
+
+    /// Whether a signed request comes for the first time; it is remembered until its signature is no longer good,
+    /// `until` since 1970.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    fn claim_nonce(
+        &self,
+        nonce: &str,
+        until: Duration,
+    ) -> impl Future<Output = Result<bool, StateError>>;
+
+    /// Adds to the totals of all instances.
+    ///
+    /// # Errors
+    /// [`StateError`]; after a time-out the amounts may have been added all the same.
+    fn add_totals(&self, amounts: &[(String, u64)])
+    -> impl Future<Output = Result<(), StateError>>;
+
+    /// The totals of all instances.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    fn totals(&self) -> impl Future<Output = Result<Vec<(String, u64)>, StateError>>;
+
+    /// Does what a request does, over a connection of its own, and tells how far away the store is: what no longer
+    /// can be written, or run, shows here.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    fn probe(&self) -> impl Future<Output = Result<Duration, StateError>>;
+
+    /// Removes some of what has expired, where the store does not do so itself.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    fn sweep(&self) -> impl Future<Output = Result<(), StateError>>;
+}

@@ -1,0 +1,259 @@
+//! Shared state in Redis, by scripts: the state of any number of replicas.
+//!
+//! Two connections: *verdicts*, on which requests wait, and *bulk* for totals, so that a large value never delays a
+//! limit.
+
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use spillway_platform::{
+    Admission, Clock, Counted, Hold, LIMIT_KEY_PREFIX, LeaseName, PoolEntry, State, StateError,
+    Take, Taken, Waiting,
+};
+
+use crate::limit_forget::{LIMIT_FORGET_V1, limit_forget_arguments};
+use crate::script::Script;
+use crate::{
+    LEASE_RELEASE_V1, LEASE_RENEW_V1, LIMIT_TAKE_V3, METRICS_ADD_V1, METRICS_KEY,
+    METRICS_TTL_SECONDS, POOL_READ_V2, POOL_WRITE_V2, Patience, RedisConnection, RedisError, Reply,
+    lease_release_arguments, lease_renew_arguments, limit_take_arguments, nonce_claim_arguments,
+    pool_read_arguments, pool_write_arguments, probe_claim_arguments, read_limit_take, read_pool,
+};
+
+/// No request waits for totals, so this may be longer than for verdicts.
+const BULK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a probe may take in all.
+const PROBE: Duration = Duration::from_millis(800);
+
+/// How long a probe waits for an answer: longer than a request, so that a distance shows.
+const PROBE_TIMEOUT: Duration = Duration::from_millis(400);
+
+/// How often a probe asks, so that one held-up answer does not pass for a distance.
+const PROBES: u32 = 3;
+
+/// Shared state in Redis.
+#[derive(Debug)]
+pub struct RedisStore<R, C> {
+    verdicts: R,
+    bulk: R,
+    clock: C,
+    scripts: Scripts,
+}
+
+#[derive(Debug)]
+struct Scripts {
+    limit_take: Script,
+    limit_forget: Script,
+    lease_renew: Script,
+    lease_release: Script,
+    pool_read: Script,
+    pool_write: Script,
+    metrics_add: Script,
+}
+
+impl<R: RedisConnection, C: Clock> RedisStore<R, C> {
+    /// In this Redis; `verdicts` is the connection on which requests wait.
+    pub fn new(verdicts: R, clock: C) -> Self {
+        Self {
+            bulk: verdicts.another(BULK_TIMEOUT),
+            verdicts,
+            clock,
+            scripts: Scripts {
+                limit_take: Script::new(LIMIT_TAKE_V3),
+                limit_forget: Script::new(LIMIT_FORGET_V1),
+                lease_renew: Script::new(LEASE_RENEW_V1),
+                lease_release: Script::new(LEASE_RELEASE_V1),
+                pool_read: Script::new(POOL_READ_V2),
+                pool_write: Script::new(POOL_WRITE_V2),
+                metrics_add: Script::new(METRICS_ADD_V1),
+            },
+        }
+    }
+
+    async fn take(&self, connection: &R, asked: Admission<'_>) -> Result<Taken, StateError> {
+        let Admission {
+            takes,
+            holds,
+            lease,
+            new_values,
+        } = asked;
+        let arguments = limit_take_arguments(takes, holds, lease, new_values, None);
+        let script = &self.scripts.limit_take;
+        let replies = evaluate(connection, script, arguments, Patience::Request).await?;
+        let numbers: Vec<i64> = replies
+            .iter()
+            .filter_map(|reply| match reply {
+                Reply::Number(number) => Some(*number),
+                _ => None,
+            })
+            .collect();
+        read_limit_take(&numbers, takes.len(), holds.len()).map_err(|error| StateError {
+            message: error.to_string(),
+            is_late: false,
+        })
+    }
+
+    /// Runs a script for nobody who waits.
+    async fn change(&self, script: &Script, arguments: Vec<String>) -> Result<(), StateError> {
+        evaluate(&self.verdicts, script, arguments, Patience::Nobody).await?;
+        Ok(())
+    }
+
+    /// Whether `SET … NX` has set something.
+    async fn claim(&self, arguments: &[String]) -> Result<bool, StateError> {
+        let set = self.verdicts.execute("SET", arguments, Patience::Request);
+        Ok(matches!(set.await?.first(), Some(Reply::Status(_))))
+    }
+}
+
+/// One round trip; two when this Redis meets the script for the first time.
+async fn evaluate<R: RedisConnection>(
+    connection: &R,
+    script: &Script,
+    arguments: Vec<String>,
+    patience: Patience,
+) -> Result<Vec<Reply>, RedisError> {
+    let mut parameters = Vec::with_capacity(arguments.len().saturating_add(1));
+    parameters.push(script.sha1.clone());
+    parameters.extend(arguments);
+    let answer = connection.execute("EVALSHA", &parameters, patience).await;
+    match answer {
+        Err(error) if error.is_unknown_script() => {
+            if let Some(first) = parameters.first_mut() {
+                script.text.clone_into(first);
+            }
+            connection.execute("EVAL", &parameters, patience).await
+        }
+        other => other,
+    }
+}
+
+impl<R: RedisConnection, C: Clock + 'static> State for RedisStore<R, C> {
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    async fn admit(&self, asked: Admission<'_>) -> Result<Taken, StateError> {
+        self.take(&self.verdicts, asked).await
+    }
+
+    async fn forget(&self, counted: &[Counted]) -> Result<(), StateError> {
+        let arguments = limit_forget_arguments(counted);
+        let script = &self.scripts.limit_forget;
+        evaluate(&self.verdicts, script, arguments, Patience::NobodyOnce).await?;
+        Ok(())
+    }
+
+    async fn renew(&self, holds: &[Hold], lease: &LeaseName) -> Result<(), StateError> {
+        let arguments = lease_renew_arguments(holds, lease, None);
+        self.change(&self.scripts.lease_renew, arguments).await
+    }
+
+    async fn release(&self, holds: &[Hold], lease: &LeaseName) -> Result<(), StateError> {
+        let arguments = lease_release_arguments(holds, lease);
+        self.change(&self.scripts.lease_release, arguments).await
+    }
+
+    async fn pool_read(
+        &self,
+        provider: &str,
+        waiting: Waiting,
+    ) -> Result<Vec<PoolEntry>, StateError> {
+        let patience = match waiting {
+            Waiting::Request => Patience::Request,
+            Waiting::Nobody => Patience::Nobody,
+        };
+        let arguments = pool_read_arguments(provider, None);
+        let script = &self.scripts.pool_read;
+        let replies = evaluate(&self.verdicts, script, arguments, patience).await?;
+        let texts: Vec<String> = replies.into_iter().filter_map(Reply::into_text).collect();
+        Ok(read_pool(&texts))
+    }
+
+    async fn pool_write(
+        &self,
+        provider: &str,
+        name: &str,
+        to: Option<(&str, u64)>,
+    ) -> Result<(), StateError> {
+        let arguments = pool_write_arguments(provider, name, to, None);
+        self.change(&self.scripts.pool_write, arguments).await
+    }
+
+    async fn claim_probe(&self, provider: &str, digest: &str) -> Result<bool, StateError> {
+        self.claim(&probe_claim_arguments(provider, digest)).await
+    }
+
+    async fn claim_nonce(&self, nonce: &str, until: Duration) -> Result<bool, StateError> {
+        let rest = until.saturating_sub(self.clock.since_1970());
+        let rest_ms = u64::try_from(rest.as_millis()).unwrap_or(u64::MAX);
+        self.claim(&nonce_claim_arguments(nonce, rest_ms)).await
+    }
+
+    async fn add_totals(&self, amounts: &[(String, u64)]) -> Result<(), StateError> {
+        let mut arguments = vec![
+            "1".to_owned(),
+            METRICS_KEY.to_owned(),
+            METRICS_TTL_SECONDS.to_string(),
+        ];
+        for (series, amount) in amounts {
+            arguments.push(series.clone());
+            arguments.push(i64::try_from(*amount).unwrap_or(i64::MAX).to_string());
+        }
+        let script = &self.scripts.metrics_add;
+        evaluate(&self.bulk, script, arguments, Patience::Request).await?;
+        Ok(())
+    }
+
+    async fn totals(&self) -> Result<Vec<(String, u64)>, StateError> {
+        let key = [METRICS_KEY.to_owned()];
+        let replies = self
+            .bulk
+            .execute("HGETALL", &key, Patience::Request)
+            .await?;
+        let mut texts = replies.into_iter().filter_map(Reply::into_text);
+        let mut totals = Vec::new();
+        while let (Some(series), Some(value)) = (texts.next(), texts.next()) {
+            // A store may hold an older release's.
+            if let Ok(value) = value.parse() {
+                totals.push((series, value));
+            }
+        }
+        Ok(totals)
+    }
+
+    async fn probe(&self) -> Result<Duration, StateError> {
+        let connection = self.verdicts.another(PROBE_TIMEOUT);
+        let take = Take {
+            key: format!("{LIMIT_KEY_PREFIX}probe"),
+            limit: u32::MAX,
+            window_ms: 1000,
+            dry_run: false,
+            cost_when_new: 0,
+        };
+        let asked = Admission {
+            takes: std::slice::from_ref(&take),
+            holds: &[],
+            lease: &LeaseName(String::new()),
+            new_values: None,
+        };
+        let asking = std::pin::pin!(async {
+            for _ in 0..PROBES {
+                self.take(&connection, asked).await?;
+            }
+            Ok(connection.distance().unwrap_or_default())
+        });
+        match select(asking, std::pin::pin!(self.clock.sleep(PROBE))).await {
+            Either::Left((distance, _)) => distance,
+            Either::Right(_) => connection
+                .distance()
+                .ok_or_else(|| RedisError::Timeout.into()),
+        }
+    }
+
+    async fn sweep(&self) -> Result<(), StateError> {
+        // Every key has an expiry.
+        Ok(())
+    }
+}

@@ -1,0 +1,90 @@
+//! The store that the configuration names: Redis, or the key-value store of one machine.
+
+use std::time::Duration;
+
+use spillway_platform::{
+    Admission, Clock, Counted, Hold, LeaseName, PoolEntry, State, StateError, Taken, Waiting,
+};
+
+use crate::{KeyValue, NumberStore, RedisConnection, RedisStore};
+
+/// One of the two stores.
+#[derive(Debug)]
+pub enum Store<R, K, C> {
+    /// Shared by all replicas.
+    Redis(Box<RedisStore<R, C>>),
+    /// One machine's.
+    Numbers(NumberStore<K, C>),
+}
+
+macro_rules! either {
+    ($self:ident, $store:ident => $result:expr) => {
+        match $self {
+            Self::Redis($store) => $result,
+            Self::Numbers($store) => $result,
+        }
+    };
+}
+
+impl<R: RedisConnection, K: KeyValue, C: Clock + 'static> State for Store<R, K, C> {
+    fn is_shared(&self) -> bool {
+        either!(self, store => store.is_shared())
+    }
+
+    async fn admit(&self, asked: Admission<'_>) -> Result<Taken, StateError> {
+        either!(self, store => store.admit(asked).await)
+    }
+
+    async fn forget(&self, counted: &[Counted]) -> Result<(), StateError> {
+        either!(self, store => store.forget(counted).await)
+    }
+
+    async fn renew(&self, holds: &[Hold], lease: &LeaseName) -> Result<(), StateError> {
+        either!(self, store => store.renew(holds, lease).await)
+    }
+
+    async fn release(&self, holds: &[Hold], lease: &LeaseName) -> Result<(), StateError> {
+        either!(self, store => store.release(holds, lease).await)
+    }
+
+    async fn pool_read(
+        &self,
+        provider: &str,
+        waiting: Waiting,
+    ) -> Result<Vec<PoolEntry>, StateError> {
+        either!(self, store => store.pool_read(provider, waiting).await)
+    }
+
+    async fn pool_write(
+        &self,
+        provider: &str,
+        name: &str,
+        to: Option<(&str, u64)>,
+    ) -> Result<(), StateError> {
+        either!(self, store => store.pool_write(provider, name, to).await)
+    }
+
+    async fn claim_probe(&self, provider: &str, digest: &str) -> Result<bool, StateError> {
+        either!(self, store => store.claim_probe(provider, digest).await)
+    }
+
+    async fn claim_nonce(&self, nonce: &str, until: Duration) -> Result<bool, StateError> {
+        either!(self, store => store.claim_nonce(nonce, until).await)
+    }
+
+    async fn add_totals(&self, amounts: &[(String, u64)]) -> Result<(), StateError> {
+        either!(self, store => store.add_totals(amounts).await)
+    }
+
+    async fn totals(&self) -> Result<Vec<(String, u64)>, StateError> {
+        either!(self, store => store.totals().await)
+    }
+
+    async fn probe(&self) -> Result<Duration, StateError> {
+        either!(self, store => store.probe().await)
+    }
+
+    async fn sweep(&self) -> Result<(), StateError> {
+        either!(self, store => store.sweep().await)
+    }
+}
