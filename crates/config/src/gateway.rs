@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use crate::{AgentApi, KnowledgeApi, ModelApi, OnError, Provider, TimeSpan};
+use crate::{AgentApi, KnowledgeApi, ModelApi, OnError, Provider, Secret, Telemetry, TimeSpan};
 
 /// `gateway.yaml`. The normal form (`gateway.json`) is this type written as JSON, every default spelt out.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -27,6 +27,8 @@ pub struct Gateway {
     pub providers: Vec<Provider>,
     /// Egress: retrieval engines offered to Dify as external knowledge.
     pub knowledge: Vec<KnowledgeApi>,
+    /// What the gateway tells its operator.
+    pub telemetry: Telemetry,
 }
 
 /// Where state shared by replicas lives.
@@ -36,13 +38,17 @@ pub struct Gateway {
 pub struct State {
     /// Address of a Redis, `redis://[user:password@]host[:port][/database]`, `rediss://` for TLS. Empty: Spin's
     /// key-value store, which serves one machine.
-    pub redis: String,
+    pub redis: Secret,
     /// What happens to requests that a policy cannot judge while the state cannot be reached. A policy may say
     /// otherwise for itself. `allow`.
     pub on_error: OnError,
     /// How much longer a request waits for an answer of Redis than the way there and back takes; never more than
     /// twice as long in all. From 20ms to 1s. 100ms.
     pub timeout: TimeSpan,
+    /// Keys the digests by which limits count what clients send, and by which metrics name Dify's apps: a random text of
+    /// your own, the same on all replicas. Left out, all secrets of this file together do, so that changing any of them
+    /// begins every count anew.
+    pub digest_key: Secret,
     /// How many requests of one client may pass in a second that bring a value which a limit counts by and which
     /// nobody brought lately. More get 429. From 1. 50.
     pub new_values_per_second: u32,
@@ -51,9 +57,10 @@ pub struct State {
 impl Default for State {
     fn default() -> Self {
         Self {
-            redis: String::new(),
+            redis: Secret::default(),
             on_error: OnError::default(),
             timeout: TimeSpan::from_millis(100),
+            digest_key: Secret::default(),
             new_values_per_second: 50,
         }
     }
@@ -80,7 +87,7 @@ pub struct Consumer {
 #[serde(rename_all = "snake_case")]
 pub enum Credential {
     /// A secret sent as `Authorization: Bearer …`, `x-api-key` or `api-key`.
-    ApiKey(String),
+    ApiKey(Secret),
     /// A key pair whose secret signs requests, as Dify's plugin *Higress* does in its mode HMAC.
     Hmac(HmacCredential),
 }
@@ -93,7 +100,7 @@ pub struct HmacCredential {
     /// Sent in `x-ca-key`.
     pub access_key: String,
     /// Signs, and is never sent.
-    pub secret_key: String,
+    pub secret_key: Secret,
     /// How far the client's clock may be off, and so how long a signature is good for. 5 m.
     #[serde(default = "clock_skew")]
     pub clock_skew: TimeSpan,
@@ -108,7 +115,7 @@ fn clock_skew() -> TimeSpan {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CredentialKinds {
-    api_key: Option<String>,
+    api_key: Option<Secret>,
     hmac: Option<HmacCredential>,
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use crate::{RateLimit, TimeSpan};
+use crate::{RateLimit, Secret, TimeSpan};
 
 /// One retrieval engine, published at `/knowledge/<name>/retrieval`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -16,7 +16,7 @@ pub struct KnowledgeApi {
     pub name: String,
     /// The keys that Dify may send; any of them serves. Empty: anyone who can reach the gateway may search.
     #[serde(default)]
-    pub api_keys: Vec<String>,
+    pub api_keys: Vec<Secret>,
     /// From the request's arrival until the gateway answers, with or without the engine. 4500 ms: Dify waits 5 s.
     #[serde(default = "knowledge_deadline")]
     pub deadline: TimeSpan,
@@ -71,7 +71,7 @@ pub struct RagflowBackend {
     /// Its URL, before `/api/v1`: `http://ragflow:9380`.
     pub base_url: String,
     /// RAGFlow's API key, sent as `Authorization: Bearer …`.
-    pub api_key: String,
+    pub api_key: Secret,
     /// The datasets searched when the external knowledge ID in Dify is `default`; otherwise it names them itself.
     #[cfg_attr(feature = "document", schemars(default))]
     pub dataset_ids: Vec<String>,
@@ -120,7 +120,7 @@ pub struct DifyCompatibleBackend {
     pub base_url: String,
     /// The engine's key, sent as `Authorization: Bearer …`. Empty: none is sent.
     #[cfg_attr(feature = "document", schemars(default))]
-    pub api_key: String,
+    pub api_key: Secret,
 }
 
 /// The keys of all types side by side. The derived code for tagged enums reads a mapping twice, and has forgotten
@@ -131,7 +131,7 @@ struct BackendKeys {
     #[serde(rename = "type")]
     backend_type: BackendType,
     base_url: String,
-    api_key: Option<String>,
+    api_key: Option<Secret>,
     dataset_ids: Option<Vec<String>>,
     document_ids: Option<Vec<String>>,
     #[serde(default, deserialize_with = "share")]

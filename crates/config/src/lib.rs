@@ -17,6 +17,8 @@ mod networks;
 mod normal_form;
 mod provider;
 mod rate_limit;
+mod secret;
+mod telemetry;
 pub mod template;
 mod units;
 
@@ -49,6 +51,8 @@ pub use rate_limit::{
     AddressSource, HigressRedis, KeyPattern, LimitBy, LimitKey, OnError, QuotaWindow, RateLimit,
     RequestQuota, RuleItem,
 };
+pub use secret::Secret;
+pub use telemetry::{Log, LogFormat, LogLevel, Telemetry};
 pub use units::{ByteSize, TimeSpan};
 
 #[cfg(feature = "document")]

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::value::MapAccessDeserializer;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::{Moment, TimeSpan};
+use crate::{Moment, Secret, TimeSpan};
 
 /// A model vendor or a self-hosted engine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -83,10 +83,10 @@ impl Default for CircuitBreaker {
 }
 
 /// A provider's key. Written as the key alone, or as a mapping with its share and its time.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderKey {
     /// The secret.
-    pub key: String,
+    pub key: Secret,
     /// Its share of the calls, beside those of the other keys. 1.
     pub weight: u32,
     /// Not used before.
@@ -97,7 +97,7 @@ pub struct ProviderKey {
 
 impl ProviderKey {
     /// A key of weight 1 that is always good.
-    pub fn plain(key: impl Into<String>) -> Self {
+    pub fn plain(key: impl Into<Secret>) -> Self {
         Self {
             key: key.into(),
             weight: 1,
@@ -107,25 +107,13 @@ impl ProviderKey {
     }
 }
 
-// The key is a secret.
-impl fmt::Debug for ProviderKey {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("ProviderKey")
-            .field("weight", &self.weight)
-            .field("not_before", &self.not_before)
-            .field("expires", &self.expires)
-            .finish_non_exhaustive()
-    }
-}
-
 /// The mapping form.
 #[derive(Serialize, Deserialize)]
 #[cfg_attr(feature = "document", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ProviderKeyMapping {
     /// The secret.
-    key: String,
+    key: Secret,
     /// Its share of the calls, beside those of the other keys. 1.
     #[serde(default = "one")]
     weight: u32,
@@ -143,7 +131,7 @@ const fn one() -> u32 {
 
 impl Serialize for ProviderKey {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if *self == Self::plain(self.key.as_str()) {
+        if *self == Self::plain(&*self.key) {
             return serializer.serialize_str(&self.key);
         }
         ProviderKeyMapping {

@@ -38,7 +38,7 @@ impl<P: Platform> Console<P> {
         let denies = prepare_all(&gateway)?;
         Ok(Self {
             state: Arc::new(platform.open_state(StateLocation {
-                redis: gateway.state.redis.clone(),
+                redis: gateway.state.redis.to_string(),
                 timeout: gateway.state.timeout.duration(),
             })),
             platform,

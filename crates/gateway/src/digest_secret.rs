@@ -2,10 +2,13 @@
 
 use spillway_config::{Credential, Gateway, KnowledgeBackend};
 
-/// The configuration's own secrets, so that it is the same on every
-/// replica, needs no setting, and nobody else knows it.
+/// `state.digest_key`. Without it the configuration's own secrets: they are the same on every replica, need no setting,
+/// and nobody else knows them.
 pub(crate) fn digest_secret(gateway: &Gateway) -> String {
-    let mut secret = gateway.state.redis.clone();
+    if !gateway.state.digest_key.is_empty() {
+        return gateway.state.digest_key.to_string();
+    }
+    let mut secret = gateway.state.redis.to_string();
     for consumer in &gateway.consumers {
         for credential in &consumer.credentials {
             secret.push('\n');
@@ -32,4 +35,24 @@ pub(crate) fn digest_secret(gateway: &Gateway) -> String {
         }
     }
     secret
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(digest_key: &str, provider_key: &str) -> String {
+        let document = format!(
+            r#"{{"state":{{"digest_key":"{digest_key}","redis":"redis://r"}},
+                "providers":[{{"name":"p","base_url":"http://p","api_keys":["{provider_key}"]}}]}}"#
+        );
+        digest_secret(&serde_json::from_str(&document).unwrap())
+    }
+
+    #[test]
+    fn with_a_digest_key_no_other_secret_matters() {
+        assert_eq!(secret("own", "old"), secret("own", "new"));
+        assert_ne!(secret("own", "old"), secret("other", "old"));
+        assert_ne!(secret("", "old"), secret("", "new"));
+    }
 }

@@ -50,7 +50,7 @@ impl<P: Platform, A> Runtime<P, A> {
         apis: impl FnOnce(&Ground<P>) -> A,
     ) -> Result<Self, String> {
         let state = Arc::new(platform.open_state(StateLocation {
-            redis: gateway.state.redis.clone(),
+            redis: gateway.state.redis.to_string(),
             timeout: gateway.state.timeout.duration(),
         }));
         let meter = Arc::new(Meter::new(platform.clone(), Arc::clone(&state)));

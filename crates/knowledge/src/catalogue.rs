@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 use sha2::{Digest, Sha256};
-use spillway_config::{Gateway, KnowledgeApi};
+use spillway_config::{Gateway, KnowledgeApi, Secret};
 use spillway_platform::{Headers, RequestHead, Upstream};
 use spillway_telemetry::Reason;
 
@@ -167,7 +167,7 @@ impl Api {
 
 impl Keys {
     /// Empty keys, such as a template without a value, are left out: they would let anybody in.
-    fn new(api_keys: &[String]) -> Self {
+    fn new(api_keys: &[Secret]) -> Self {
         if api_keys.is_empty() {
             return Self::NoneWanted;
         }

@@ -18,7 +18,7 @@ pub struct Key {
 impl Key {
     pub(crate) fn new(config: &ProviderKey) -> Self {
         Self {
-            secret: config.key.clone(),
+            secret: config.key.to_string(),
             digest: key_digest(&config.key),
             weight: config.weight,
             not_before: config.not_before.map(spillway_config::Moment::unix_seconds),

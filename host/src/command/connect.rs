@@ -61,7 +61,7 @@ fn in_words(distance: Duration) -> String {
 /// The text with its templates' values.
 fn filled_in(text: &str, variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<String> {
     let state = State {
-        redis: text.to_owned(),
+        redis: text.into(),
         ..State::default()
     };
     let values = secrets::values(

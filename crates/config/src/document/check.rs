@@ -4,6 +4,7 @@ mod agents;
 mod conditions;
 mod consumers;
 mod cors;
+mod digests;
 mod forward_headers;
 mod knowledge;
 mod model_routes;
@@ -37,6 +38,7 @@ pub(super) fn gateway(gateway: &Gateway, findings: &mut Findings<'_>) {
             "0 would let nobody begin: write 1 or more",
         );
     }
+    digests::check(gateway, &root.key("state").key("digest_key"), findings);
     consumers::check(gateway, &root.key("consumers"), findings);
     agents::check(gateway, &root.key("agents"), findings);
     models::check(gateway, &root.key("models"), findings);
@@ -44,6 +46,7 @@ pub(super) fn gateway(gateway: &Gateway, findings: &mut Findings<'_>) {
     knowledge::check(gateway, &root.key("knowledge"), findings);
     // A name that is misspelt elsewhere would make the one that is meant look unused.
     if !findings.report.has_error() {
+        digests::check_absence(gateway, &root, findings);
         consumers::check_use(gateway, &root.key("consumers"), findings);
         providers::check_use(gateway, &root.key("providers"), findings);
     }

@@ -8,9 +8,9 @@ use proptest::prelude::*;
 use spillway_config::{
     AddressSource, AgentApi, AgentPolicies, AgentProtocol, AgentRoute, AgentTimeouts, ByteSize,
     Cors, DifyCompatibleBackend, DifyService, DifyServices, Gateway, HigressRedis, KnowledgeApi,
-    KnowledgeBackend, KnowledgePolicies, LimitBy, LimitKey, OnError, PathMatch, RagflowBackend,
-    RateLimit, RequestMatch, RequestQuota, RuleItem, State, TimeSpan, ValueMatch, normal_form,
-    parse_normal_form, read,
+    KnowledgeBackend, KnowledgePolicies, LimitBy, LimitKey, Log, LogFormat, LogLevel, OnError,
+    PathMatch, RagflowBackend, RateLimit, RequestMatch, RequestQuota, RuleItem, State, Telemetry,
+    TimeSpan, ValueMatch, normal_form, parse_normal_form, read,
 };
 
 /// Everything that a document can have.
@@ -289,7 +289,7 @@ fn knowledge() -> impl Strategy<Value = KnowledgeApi> {
                 let [keyword, use_kg, toc_enhance] = flags;
                 KnowledgeBackend::Ragflow(RagflowBackend {
                     base_url,
-                    api_key,
+                    api_key: api_key.into(),
                     dataset_ids,
                     document_ids,
                     similarity_threshold,
@@ -304,7 +304,10 @@ fn knowledge() -> impl Strategy<Value = KnowledgeApi> {
             },
         );
     let dify_compatible = (any::<String>(), any::<String>()).prop_map(|(base_url, api_key)| {
-        KnowledgeBackend::DifyCompatible(DifyCompatibleBackend { base_url, api_key })
+        KnowledgeBackend::DifyCompatible(DifyCompatibleBackend {
+            base_url,
+            api_key: api_key.into(),
+        })
     });
     (
         any::<String>(),
@@ -316,13 +319,26 @@ fn knowledge() -> impl Strategy<Value = KnowledgeApi> {
         .prop_map(
             |(name, api_keys, deadline, log_queries, backend)| KnowledgeApi {
                 name,
-                api_keys,
+                api_keys: api_keys.into_iter().map(Into::into).collect(),
                 deadline,
                 log_queries,
                 policies: KnowledgePolicies::default(),
                 backend,
             },
         )
+}
+
+fn telemetry() -> impl Strategy<Value = Telemetry> {
+    let formats = prop::sample::select(vec![LogFormat::Text, LogFormat::Json]);
+    let levels = prop::sample::select(vec![
+        LogLevel::Error,
+        LogLevel::Warn,
+        LogLevel::Info,
+        LogLevel::Debug,
+    ]);
+    (formats, levels).prop_map(|(format, level)| Telemetry {
+        log: Log { format, level },
+    })
 }
 
 fn gateways() -> impl Strategy<Value = Gateway> {
@@ -334,7 +350,9 @@ fn gateways() -> impl Strategy<Value = Gateway> {
             prop::sample::select(vec![OnError::Allow, OnError::Deny]),
             time_spans(),
             any::<u32>(),
+            any::<String>(),
         ),
+        telemetry(),
         prop::collection::vec(network, 0..3),
         prop::collection::vec(consumers(), 0..3),
         prop::collection::vec(agents(), 0..3),
@@ -344,7 +362,8 @@ fn gateways() -> impl Strategy<Value = Gateway> {
     )
         .prop_map(
             |(
-                (redis, on_error, timeout, new_values_per_second),
+                (redis, on_error, timeout, new_values_per_second, digest_key),
+                telemetry,
                 trusted_proxies,
                 consumers,
                 agents,
@@ -353,11 +372,13 @@ fn gateways() -> impl Strategy<Value = Gateway> {
                 knowledge,
             )| Gateway {
                 state: State {
-                    redis,
+                    redis: redis.into(),
                     on_error,
                     timeout,
                     new_values_per_second,
+                    digest_key: digest_key.into(),
                 },
+                telemetry,
                 trusted_proxies,
                 consumers,
                 agents,

@@ -148,11 +148,11 @@ pub fn models() -> impl Strategy<Value = ModelApi> {
 
 pub fn consumers() -> impl Strategy<Value = Consumer> {
     let credential = prop_oneof![
-        any::<String>().prop_map(Credential::ApiKey),
+        any::<String>().prop_map(|key| Credential::ApiKey(key.into())),
         (any::<String>(), any::<String>(), time_spans()).prop_map(
             |(access_key, secret_key, clock_skew)| Credential::Hmac(HmacCredential {
                 access_key,
-                secret_key,
+                secret_key: secret_key.into(),
                 clock_skew,
             })
         ),
@@ -173,7 +173,7 @@ pub fn providers() -> impl Strategy<Value = Provider> {
     let moment = || prop::option::of((0..4_000_000_000_u64).prop_map(Moment::from_unix_seconds));
     let key = (any::<String>(), any::<u32>(), moment(), moment()).prop_map(
         |(key, weight, not_before, expires)| ProviderKey {
-            key,
+            key: key.into(),
             weight,
             not_before,
             expires,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::digests::has_secret;
 use super::urls::{self, Rest};
 use super::{conditions, cors, duration, names, paths, rate_limits};
 use crate::document::node::Path;
@@ -9,7 +10,7 @@ use crate::document::report::Findings;
 use crate::error::shortened;
 use crate::rate_limit::is_token;
 use crate::{AgentApi, AgentProtocol, AgentRoute, DifyService, Gateway, PathMatch};
-use crate::{AgentTimeouts, KnowledgeBackend, LimitBy, TimeSpan, template};
+use crate::{AgentTimeouts, LimitBy, TimeSpan, template};
 
 pub(super) fn check(gateway: &Gateway, path: &Path, findings: &mut Findings<'_>) {
     let apis = || {
@@ -117,17 +118,6 @@ fn check_timeouts(timeouts: &AgentTimeouts, path: &Path, findings: &mut Findings
 /// keys need none: they are secrets themselves.
 fn check_digests(gateway: &Gateway, api: &AgentApi, path: &Path, findings: &mut Findings<'_>) {
     let redis = &gateway.state.redis;
-    let has_secret = template::is_templated(redis)
-        || redis.contains('@')
-        || !gateway.consumers.is_empty()
-        || gateway.providers.iter().any(|one| !one.api_keys.is_empty())
-        || gateway.knowledge.iter().any(|one| {
-            let engine_has = match &one.backend {
-                KnowledgeBackend::Ragflow(_) => true,
-                KnowledgeBackend::DifyCompatible(engine) => !engine.api_key.is_empty(),
-            };
-            engine_has || !one.api_keys.is_empty()
-        });
     let mut items = api
         .policies
         .rate_limits
@@ -143,7 +133,7 @@ fn check_digests(gateway: &Gateway, api: &AgentApi, path: &Path, findings: &mut 
                 | LimitBy::EndUser
         )
     };
-    if has_secret || !items.any(|item| by_users(&item.by)) {
+    if has_secret(gateway) || !items.any(|item| by_users(&item.by)) {
         return;
     }
     let advice = if redis.is_empty() {

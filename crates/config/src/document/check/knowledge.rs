@@ -65,7 +65,7 @@ fn check_keys(api: &KnowledgeApi, path: &Path, findings: &mut Findings<'_>) {
     for (index, key) in api.api_keys.iter().enumerate() {
         let at = path.index(index);
         secret(key, &at, findings);
-        if !seen.insert(key) {
+        if !seen.insert(key.as_str()) {
             findings.error(&at, "this knowledge API has the same key twice: remove one");
         }
     }
