@@ -20,6 +20,12 @@ pub const VARIABLE: &str = "gateway_config";
 /// The file of the normal form, for components that do not get the variable.
 pub const NORMAL_FORM_FILE: &str = "gateway.json";
 
+/// Whether a normal form wants the log as JSON.
+pub fn wants_json_log(normal_form: &str) -> bool {
+    let document: serde_json::Value = serde_json::from_str(normal_form).unwrap_or_default();
+    document.pointer("/telemetry/log/format") == Some(&"json".into())
+}
+
 /// The proxies that a normal form trusts. One that cannot be read names none: the components say what is wrong with it.
 pub fn trusted_proxies(normal_form: &str) -> Vec<IpNet> {
     #[derive(serde::Deserialize)]

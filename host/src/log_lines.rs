@@ -3,8 +3,10 @@
 
 use std::io::{self, Write};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
@@ -41,14 +43,41 @@ fn write_flushed(output: &mut impl Write, lines: &[u8]) -> io::Result<()> {
     output.flush()
 }
 
+/// Whether the host's own lines are JSON, too.
+static IS_JSON: AtomicBool = AtomicBool::new(false);
+
+/// From now on the host's own lines are JSON, as those of components are by `telemetry.log.format`.
+pub fn write_json() {
+    IS_JSON.store(true, Ordering::Relaxed);
+}
+
 /// Writes one line of the host's own to stderr.
 pub fn notice(line: &str) {
-    Destination::Stderr.write(format!("{line}\n").as_bytes());
+    write_notice(None, line);
 }
 
 /// One line to stderr on behalf of a component.
 pub fn notice_of(component: &str, line: &str) {
-    Destination::Stderr.write(format!("[{component}] {line}\n").as_bytes());
+    write_notice(Some(component), line);
+}
+
+fn write_notice(component: Option<&str>, line: &str) {
+    Destination::Stderr.write(in_form(component, line).as_bytes());
+}
+
+/// A line in words as the log has it, its end among that.
+pub fn in_form(component: Option<&str>, line: &str) -> String {
+    match component {
+        _ if IS_JSON.load(Ordering::Relaxed) => {
+            let time = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
+            let line = serde_json::json!({
+                "time": time, "level": "info", "event": "host", "component": component, "message": line,
+            });
+            format!("{line}\n")
+        }
+        Some(component) => format!("[{component}] {line}\n"),
+        None => format!("{line}\n"),
+    }
 }
 
 /// One output of one component instance.
@@ -106,7 +135,10 @@ impl Lines {
     }
 
     fn finish_line(&mut self, finished: &mut Vec<u8>) {
-        finished.extend_from_slice(self.prefix.as_bytes());
+        // A JSON line stays one.
+        if !self.unfinished.starts_with(b"{") {
+            finished.extend_from_slice(self.prefix.as_bytes());
+        }
         finished.append(&mut self.unfinished);
     }
 }
@@ -197,6 +229,7 @@ mod tests {
             b"[model] and more\n[model] \n"
         );
         assert_eq!(lines.append(b"\n"), b"[model] end\n");
+        assert_eq!(lines.append(b"{\"a\":1}\n"), b"{\"a\":1}\n");
     }
 
     #[test]

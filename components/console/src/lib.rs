@@ -18,7 +18,7 @@ spin_sdk::wasip3::http::service::export!(Component);
 impl Guest for Component {
     async fn handle(request: Request) -> Result<Response, ErrorCode> {
         let console = console().await;
-        let usable = console.as_deref().map_err(Clone::clone);
+        let usable = console.as_deref().map_err(String::as_str);
         console::handle(&Spin, usable, request).await
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use spillway_config::{AgentApi, DifyService};
 use spillway_platform::{RequestHead, Timeouts, Upstream};
+use spillway_telemetry::Label;
 
 use crate::hygiene::split_port;
 use crate::{Class, Cors, Surface, UserPlace, is_below, path};
@@ -143,6 +144,15 @@ impl Deref for RouteName {
         match self {
             Self::Configured(name) => name,
             Self::Table(prefix) => prefix,
+        }
+    }
+}
+
+impl From<&RouteName> for Label {
+    fn from(name: &RouteName) -> Self {
+        match name {
+            RouteName::Configured(name) => Self::Shared(Arc::clone(name)),
+            RouteName::Table(prefix) => Self::Static(prefix),
         }
     }
 }

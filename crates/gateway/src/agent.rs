@@ -12,8 +12,8 @@ mod watch;
 use spillway_forward::Router;
 use spillway_platform::{Headers, JoinKey, Platform};
 
-use crate::Runtime;
 use crate::runtime::configuration;
+use crate::{Log, Runtime};
 
 pub use handler::handle;
 
@@ -53,7 +53,7 @@ pub async fn misconfigured<P: Platform>(
     platform: &P,
     problem: &str,
 ) -> Result<P::Response, P::Error> {
-    platform.log(problem);
+    Log::new(platform.clone(), &spillway_config::Log::default()).error(problem);
     let answer = answers::misconfigured();
     let mut headers = Headers::default();
     headers.append("content-type", answer.content_type);

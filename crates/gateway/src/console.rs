@@ -1,19 +1,21 @@
 //! The gateway's own paths: `/_gateway/health/live`, `/_gateway/health/ready` and `/_gateway/metrics`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, StatusCode};
 use serde_json::json;
 use spillway_config::{Credential, Gateway, OnError};
-use spillway_forward::{Answer, Router, Surface};
+use spillway_forward::{Answer, REQUEST_ID, Router, Surface, request_id};
 use spillway_limit::{DigestKey, Rules};
 use spillway_llm::Catalogue;
 use spillway_platform::{Headers, Platform, State, StateLocation};
 use spillway_state::Distance;
-use spillway_telemetry::{Counters, Reason, render};
+use spillway_telemetry::{AccessRecord, Api, Reason, render, totals_version};
 use spillway_upstream::key_digest;
 
+use crate::Log;
 use crate::digest_secret::digest_secret;
 use crate::runtime::configuration;
 
@@ -21,6 +23,7 @@ use crate::runtime::configuration;
 pub struct Console<P: Platform> {
     platform: P,
     state: Arc<P::State>,
+    log: Log<P>,
     /// How much longer than the way takes requests wait for the store.
     timeout: Duration,
     /// Whether some policy lets nothing pass while the store is gone.
@@ -41,6 +44,7 @@ impl<P: Platform> Console<P> {
                 redis: gateway.state.redis.to_string(),
                 timeout: gateway.state.timeout.duration(),
             })),
+            log: Log::new(platform.clone(), &gateway.telemetry.log),
             platform,
             timeout: gateway.state.timeout.duration(),
             needs_store: denies || signs_and_denies(&gateway),
@@ -61,36 +65,33 @@ impl<P: Platform> Console<P> {
             Err(error) => format!("the store does not answer: {error}"),
         };
         if self.needs_store {
-            not_ready(&self.platform, &problem)
+            not_ready(&self.log, &problem)
         } else {
             degraded(&problem)
         }
     }
 
     async fn metrics(&self) -> Answer {
-        match self.state.totals().await {
+        match self.state.totals(&totals_version()).await {
             Ok(totals) => {
-                let mut counters = Counters::default();
-                for (series, value) in totals {
-                    counters.add(&series, value);
-                }
+                let totals: BTreeMap<String, u64> = totals.into_iter().collect();
                 Answer {
                     status: StatusCode::OK,
                     reason: Reason::Ok,
                     content_type: "text/plain; version=0.0.4; charset=utf-8",
-                    body: format!("{}{}", render(&counters), self.key_expiries).into_bytes(),
+                    body: format!("{}{}", render(&totals), self.key_expiries).into_bytes(),
                 }
             }
-            Err(error) => no_metrics(&self.platform, &error.to_string()),
+            Err(error) => no_metrics(&self.log, &error.to_string()),
         }
     }
 
     /// Removes what has expired, where the store does not do so itself: off the request's path.
     fn sweep(&self) {
-        let (platform, state) = (self.platform.clone(), Arc::clone(&self.state));
+        let (log, state) = (self.log.clone(), Arc::clone(&self.state));
         self.platform.spawn(async move {
             if let Err(error) = state.sweep().await {
-                platform.log(&format!("expired counts stay: {error}"));
+                log.warn(&format!("expired counts stay: {error}"));
             }
         });
     }
@@ -102,11 +103,18 @@ impl<P: Platform> Console<P> {
 /// The platform's, where there can be no answer.
 pub async fn handle<P: Platform>(
     platform: &P,
-    console: Result<&Console<P>, String>,
+    console: Result<&Console<P>, &str>,
     request: P::Request,
 ) -> Result<P::Response, P::Error> {
+    let arrived = platform.now();
     let head = platform.head(&request);
     drop(request);
+    let log = match console {
+        Ok(console) => console.log.clone(),
+        Err(_) => Log::new(platform.clone(), &spillway_config::Log::default()),
+    };
+    let id = request_id(&head.headers, || platform.random_name());
+    let mut record = AccessRecord::new(Api::Console, head.method.clone(), head.path(), id);
     let is_read = matches!(head.method, Method::GET | Method::HEAD);
     let answer = match (head.path(), console) {
         ("/_gateway/health/live" | "/_gateway/health/ready" | "/_gateway/metrics", _)
@@ -125,12 +133,12 @@ pub async fn handle<P: Platform>(
             console.sweep();
             console.ready().await
         }
-        ("/_gateway/health/ready", Err(problem)) => not_ready(platform, &problem),
+        ("/_gateway/health/ready", Err(problem)) => not_ready(&log, problem),
         ("/_gateway/metrics", Ok(console)) => {
             console.sweep();
             console.metrics().await
         }
-        ("/_gateway/metrics", Err(problem)) => no_metrics(platform, &problem),
+        ("/_gateway/metrics", Err(problem)) => no_metrics(&log, problem),
         _ => error(
             StatusCode::NOT_FOUND,
             Reason::NotFound,
@@ -141,6 +149,11 @@ pub async fn handle<P: Platform>(
     headers.append("content-type", answer.content_type);
     headers.append("cache-control", "no-store");
     headers.append("x-gateway-reason", answer.reason.as_str());
+    headers.append(REQUEST_ID, record.request_id.as_str());
+    record.status = answer.status.as_u16();
+    record.reason = answer.reason;
+    record.took = platform.now().saturating_sub(arrived);
+    log.record(&record);
     // The runtime leaves the body of an answer to HEAD out.
     platform
         .respond(answer.status, headers, answer.body.into())
@@ -189,8 +202,8 @@ fn degraded(problem: &str) -> Answer {
     Answer::json(StatusCode::OK, Reason::Ok, &body)
 }
 
-fn not_ready<P: Platform>(platform: &P, problem: &str) -> Answer {
-    platform.log(&format!("not ready: {problem}"));
+fn not_ready<P: Platform>(log: &Log<P>, problem: &str) -> Answer {
+    log.warn(&format!("not ready: {problem}"));
     Answer::json(
         StatusCode::SERVICE_UNAVAILABLE,
         Reason::Misconfigured,
@@ -198,8 +211,8 @@ fn not_ready<P: Platform>(platform: &P, problem: &str) -> Answer {
     )
 }
 
-fn no_metrics<P: Platform>(platform: &P, problem: &str) -> Answer {
-    platform.log(&format!("metrics: {problem}"));
+fn no_metrics<P: Platform>(log: &Log<P>, problem: &str) -> Answer {
+    log.warn(&format!("metrics: {problem}"));
     error(
         StatusCode::SERVICE_UNAVAILABLE,
         Reason::Misconfigured,

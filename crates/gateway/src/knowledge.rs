@@ -1,17 +1,18 @@
 //! A knowledge request's path: find the API, check the key, count, read the body, retrieve.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use spillway_forward::ForwardedHeaders;
-use spillway_knowledge::{Answer, Api, Caller, Catalogue, MAX_REQUEST_BYTES, Retrieval};
+use spillway_forward::{ForwardedHeaders, REQUEST_ID, request_id};
+use spillway_knowledge::{Answer, Api, Catalogue, MAX_REQUEST_BYTES, Retrieval};
 use spillway_limit::RequestFacts;
 use spillway_platform::{Platform, ReceiveError, RequestHead};
-use spillway_telemetry::{Api as ApiKind, KnowledgeCall};
+use spillway_telemetry::{AccessRecord, Api as ApiKind, Detail, Retrieval as Retrieved};
 
-use crate::Runtime;
 use crate::runtime::configuration;
+use crate::{Log, Runtime, Settlement};
 
 /// What an instance knows that serves knowledge APIs.
 pub type KnowledgeRuntime<P> = Runtime<P, Catalogue>;
@@ -39,44 +40,61 @@ pub async fn handle<P: Platform>(
     request: P::Request,
 ) -> Result<P::Response, P::Error> {
     let platform = &runtime.platform;
-    let arrived = platform.now();
     let head = platform.head(&request);
+    let id = request_id(&head.headers, || platform.random_name());
+    let mut record = AccessRecord::new(ApiKind::Knowledge, head.method.clone(), head.path(), id);
+    record.client = ForwardedHeaders::of(&head, &runtime.trust).client;
+    let mut settlement = Settlement::begin(runtime, record);
     let found = runtime.apis.api(head.path());
-    let (name, backend) = match &found {
-        Ok(api) => (api.name.as_str(), api.backend),
-        Err(_) => ("", ""),
-    };
+    let mut backend = "";
     let answer = match found {
         Err(answer) => answer,
-        Ok(_) if head.headers.is_too_large() => Answer::headers_too_large(),
-        Ok(api) => match api.admit(&head) {
-            Err(answer) => answer,
-            Ok(caller) => match limited(runtime, api, &head, caller).await {
-                Err(answer) => answer,
-                Ok(quota) => {
-                    let mut answer = retrieve(runtime, api, request, arrived).await;
-                    append(&mut answer, &quota);
-                    answer
-                }
-            },
-        },
+        Ok(api) => {
+            settlement.record.name = api.name.clone().into();
+            backend = api.backend;
+            admitted(runtime, &mut settlement, api, &head, request).await
+        }
     };
-    if let Some(line) = &answer.log {
-        platform.log(line);
-    }
-    let took = platform.now().saturating_sub(arrived);
-    runtime.meter.count(|counters| {
-        counters.request(
-            ApiKind::Knowledge,
-            name,
-            "",
-            answer.status.as_u16(),
-            answer.reason,
-            took,
-        );
-        counters.knowledge(KnowledgeCall { name, backend }, answer.outcome.as_str());
+    settlement.record.detail = Detail::Retrieval(Retrieved {
+        backend,
+        outcome: answer.outcome.as_str(),
+        records: answer.records,
+        query: answer.query.clone(),
+        detail: answer.detail.clone(),
     });
-    send(platform, answer).await
+    settlement.set(answer.status, answer.reason);
+    let mut headers = answer.headers;
+    headers.append("x-gateway-reason", answer.reason.as_str());
+    headers.append(REQUEST_ID, settlement.record.request_id.as_str());
+    platform.respond(answer.status, headers, answer.body).await
+}
+
+/// Answers a request for this API, if it may come in.
+async fn admitted<P: Platform>(
+    runtime: &KnowledgeRuntime<P>,
+    settlement: &mut Settlement<P>,
+    api: &Api,
+    head: &RequestHead,
+    request: P::Request,
+) -> Answer {
+    if head.headers.is_too_large() {
+        return Answer::headers_too_large();
+    }
+    let caller = match api.admit(head) {
+        Ok(caller) => caller,
+        Err(answer) => return answer,
+    };
+    settlement.record.consumer = caller.name().map(Into::into);
+    let consumer = settlement.record.consumer.as_deref();
+    let client = settlement.record.client;
+    match limited(runtime, api, head, consumer, client).await {
+        Err(answer) => answer,
+        Ok(quota) => {
+            let mut answer = retrieve(runtime, api, request, settlement.arrived).await;
+            append(&mut answer, &quota);
+            answer
+        }
+    }
 }
 
 async fn retrieve<P: Platform>(
@@ -111,16 +129,16 @@ async fn limited<P: Platform>(
     runtime: &KnowledgeRuntime<P>,
     api: &Api,
     head: &RequestHead,
-    caller: Caller,
+    consumer: Option<&str>,
+    client: Option<IpAddr>,
 ) -> Result<Vec<(&'static str, String)>, Answer> {
     if !runtime.limits.has_rules(&api.name) {
         return Ok(Vec::new());
     }
-    let consumer = caller.name();
     let facts = RequestFacts {
         query: head.query(),
-        client: ForwardedHeaders::of(head, &runtime.trust).client,
-        consumer: consumer.as_deref(),
+        client,
+        consumer,
         ..RequestFacts::of(&head.headers)
     };
     match runtime.limits.admit(&api.name, &facts).await {
@@ -143,12 +161,6 @@ fn append(answer: &mut Answer, further: &[(&'static str, String)]) {
     }
 }
 
-async fn send<P: Platform>(platform: &P, answer: Answer) -> Result<P::Response, P::Error> {
-    let mut headers = answer.headers;
-    headers.append("x-gateway-reason", answer.reason.as_str());
-    platform.respond(answer.status, headers, answer.body).await
-}
-
 /// Nothing can be served: the operator must act, so the operator is told.
 ///
 /// # Errors
@@ -157,6 +169,9 @@ pub async fn misconfigured<P: Platform>(
     platform: &P,
     problem: &str,
 ) -> Result<P::Response, P::Error> {
-    platform.log(problem);
-    send(platform, Answer::misconfigured()).await
+    Log::new(platform.clone(), &spillway_config::Log::default()).error(problem);
+    let answer = Answer::misconfigured();
+    let mut headers = answer.headers;
+    headers.append("x-gateway-reason", answer.reason.as_str());
+    platform.respond(answer.status, headers, answer.body).await
 }

@@ -10,12 +10,12 @@ use spillway_platform::{
     Admission, Counted, Headers, Hold, LeaseName, Platform, State, StateError, Taken,
 };
 use spillway_state::Transition;
-use spillway_telemetry::{Counters, Reason};
+use spillway_telemetry::{Counters, Family, Reason};
 
 use crate::digest_secret::digest_secret;
 use crate::runtime::Ground;
 use crate::state_access::StateAccess;
-use crate::{Meter, Permit};
+use crate::{Log, Meter, Permit};
 
 /// A late answer is logged no more often.
 const LATE_LOGGED_EVERY: Duration = Duration::from_secs(10);
@@ -53,6 +53,7 @@ pub struct Limits<P: Platform> {
     platform: P,
     state: Arc<P::State>,
     meter: Arc<Meter<P>>,
+    log: Log<P>,
     access: StateAccess,
     /// When an answer was last logged as late.
     late_logged: Mutex<Option<Duration>>,
@@ -89,6 +90,7 @@ impl<P: Platform> Limits<P> {
             platform: ground.platform.clone(),
             state: Arc::clone(&ground.state),
             meter: Arc::clone(&ground.meter),
+            log: ground.log.clone(),
             access: StateAccess::default(),
             late_logged: Mutex::default(),
         })
@@ -149,10 +151,10 @@ impl<P: Platform> Limits<P> {
         if forgettable.is_empty() {
             return;
         }
-        let (platform, state) = (self.platform.clone(), Arc::clone(&self.state));
+        let (log, state) = (self.log.clone(), Arc::clone(&self.state));
         self.platform.spawn(async move {
             if let Err(error) = state.forget(&forgettable).await {
-                platform.log(&format!(
+                log.warn(&format!(
                     "limits: a call whose key Dify does not know stays counted: {error}"
                 ));
             }
@@ -171,8 +173,15 @@ impl<P: Platform> Limits<P> {
             .filter(|(_, count)| taken.passes && !count.full)
             .map(|(hold, _)| hold.clone())
             .collect();
-        (!held.is_empty())
-            .then(|| Permit::keep(self.platform.clone(), Arc::clone(&self.state), held, name))
+        (!held.is_empty()).then(|| {
+            Permit::keep(
+                &self.platform,
+                self.log.clone(),
+                Arc::clone(&self.state),
+                held,
+                name,
+            )
+        })
     }
 
     /// `None`: the store did not answer, or is being left alone.
@@ -200,21 +209,23 @@ impl<P: Platform> Limits<P> {
     fn tell(&self, result: &Result<Taken, StateError>, transition: Option<Transition>) {
         match (result, transition) {
             (Err(error), Some(Transition::Opened)) => {
-                self.platform.log(&format!(
+                self.log.warn(&format!(
                     "limits: the store does not answer and is left alone for now: {error}"
                 ));
             }
             (Err(error), _) if error.is_late => {
-                self.meter.count(Counters::state_late);
+                self.meter
+                    .count(|counters| counters.add(Family::StateLate, [], 1));
                 self.log_late(error);
             }
-            (Err(error), _) => self.platform.log(&format!("limits: {error}")),
-            (Ok(_), Some(_)) => self.platform.log("limits: the store answers again"),
+            (Err(error), _) => self.log.warn(&format!("limits: {error}")),
+            (Ok(_), Some(_)) => self.log.info("limits: the store answers again"),
             (Ok(_), None) => {}
         }
         if let Some(transition) = transition {
-            self.meter
-                .count(|counters| counters.state_transition(transition.as_str()));
+            self.meter.count(|counters| {
+                counters.add(Family::StateTransitions, [transition.as_str().into()], 1)
+            });
         }
     }
 
@@ -226,7 +237,7 @@ impl<P: Platform> Limits<P> {
         };
         if logged.is_none_or(|logged| now.saturating_sub(logged) >= LATE_LOGGED_EVERY) {
             *logged = Some(now);
-            self.platform.log(&format!(
+            self.log.warn(&format!(
                 "limits: {error}: a request was decided without its verdict, as on_error says. /_gateway/health/ready tells the distance"
             ));
         }
@@ -240,7 +251,7 @@ impl<P: Platform> Limits<P> {
     ) -> Result<Passage, Refusal> {
         self.meter.count(|counters| {
             for (rule, outcome) in &verdict.outcomes {
-                counters.rate_limit(rule, outcome.as_str());
+                rate_limit(counters, (*rule).to_owned(), outcome.as_str());
             }
         });
         let headers = verdict.headers();
@@ -263,7 +274,7 @@ impl<P: Platform> Limits<P> {
     /// One client invents values faster than it may.
     fn too_many_new_values(&self) -> Refusal {
         self.meter
-            .count(|counters| counters.rate_limit("", "too_many_new_values"));
+            .count(|counters| rate_limit(counters, String::new(), "too_many_new_values"));
         Refusal {
             status: 429,
             reason: Reason::TooManyNewValues,
@@ -281,7 +292,7 @@ impl<P: Platform> Limits<P> {
             "state_failed_allowed"
         };
         self.meter
-            .count(|counters| counters.rate_limit("", verdict));
+            .count(|counters| rate_limit(counters, String::new(), verdict));
         if !denied {
             return Ok(Passage::default());
         }
@@ -293,4 +304,9 @@ impl<P: Platform> Limits<P> {
             headers: vec![("retry-after", "1".to_owned())],
         })
     }
+}
+
+/// What one rule said of one request; no rule at all where the name is empty.
+fn rate_limit(counters: &mut Counters, rule: String, verdict: &'static str) {
+    counters.add(Family::RateLimits, [rule.into(), verdict.into()], 1);
 }

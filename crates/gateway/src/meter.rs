@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use spillway_platform::{Platform, State};
-use spillway_telemetry::Counters;
+use spillway_telemetry::{Counters, totals_version};
+
+use crate::Log;
 
 /// From the first change to its adding up: no store write a request, and an instance that dies loses little.
 const FLUSH_AFTER: Duration = Duration::from_millis(500);
@@ -13,6 +15,7 @@ const FLUSH_AFTER: Duration = Duration::from_millis(500);
 pub struct Meter<P: Platform> {
     platform: P,
     state: Arc<P::State>,
+    log: Log<P>,
     sums: Mutex<Sums>,
 }
 
@@ -24,10 +27,11 @@ struct Sums {
 
 impl<P: Platform> Meter<P> {
     /// Adds up in this store.
-    pub(crate) fn new(platform: P, state: Arc<P::State>) -> Self {
+    pub(crate) fn new(platform: P, state: Arc<P::State>, log: Log<P>) -> Self {
         Self {
             platform,
             state,
+            log,
             sums: Mutex::default(),
         }
     }
@@ -53,16 +57,16 @@ impl<P: Platform> Meter<P> {
             }
             Err(_) => return,
         };
-        let amounts: Vec<(String, u64)> = delta
-            .iter()
-            .map(|(series, amount)| (series.to_owned(), amount))
-            .collect();
-        if let Err(error) = self.state.add_totals(&amounts).await {
-            self.platform.log(&format!(
+        let added = self
+            .state
+            .add_totals(&totals_version(), &delta.to_series())
+            .await;
+        if let Err(error) = added {
+            self.log.warn(&format!(
                 "metrics: totals could not be added to, kept for the next time: {error}"
             ));
             if let Ok(mut sums) = self.sums.lock() {
-                sums.counters.merge(&delta);
+                sums.counters.merge(delta);
             }
         }
     }

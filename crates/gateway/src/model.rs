@@ -20,9 +20,9 @@ use spillway_llm::{Call, Catalogue, ModelRequest, PoolWatch, Route};
 use spillway_platform::Platform;
 use spillway_upstream::{Budget, Pool, Transition};
 
-use crate::Runtime;
 use crate::pools::PoolStates;
 use crate::runtime::configuration;
+use crate::{Log, Runtime};
 use handler::Received;
 
 pub use handler::handle;
@@ -97,7 +97,7 @@ fn call_of<'a, P: Platform>(
         consumer: received.whose(),
         headers: &received.headers,
         forwardable: &received.forwardable,
-        arrived: received.arrival.at,
+        arrived: received.arrived,
         number: runtime.next_call(),
         skips_first: received.skips_first,
         in_hand: Arc::clone(&runtime.answers_in_hand),
@@ -120,11 +120,7 @@ pub async fn start<P: Platform>(platform: P) -> Result<ModelRuntime<P>, String> 
     Runtime::new(platform, &gateway, "model", rate_limits, |ground| Models {
         catalogue,
         consumers: Directory::new(&gateway.consumers),
-        pools: Arc::new(PoolStates::new(
-            ground.platform.clone(),
-            Arc::clone(&ground.state),
-            Arc::clone(&ground.meter),
-        )),
+        pools: Arc::new(PoolStates::new(ground)),
         on_error: gateway.state.on_error,
         budget: Budget::default(),
         calls,
@@ -139,7 +135,7 @@ pub async fn misconfigured<P: Platform>(
     platform: &P,
     problem: &str,
 ) -> Result<P::Response, P::Error> {
-    platform.log(problem);
+    Log::new(platform.clone(), &spillway_config::Log::default()).error(problem);
     let answer = answers::misconfigured();
     let mut headers = answer.headers;
     headers.append("x-gateway-reason", answer.reason.as_str());

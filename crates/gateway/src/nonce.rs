@@ -4,6 +4,8 @@ use spillway_config::OnError;
 use spillway_identity::Signed;
 use spillway_platform::{Platform, State};
 
+use crate::Log;
+
 /// What is known of a signed request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Nonce {
@@ -18,7 +20,7 @@ pub(crate) enum Nonce {
 impl Nonce {
     /// Whether a request comes for the first time; it is remembered for as long as its signature is good.
     pub async fn claim<P: Platform>(
-        platform: &P,
+        log: &Log<P>,
         state: &P::State,
         on_error: OnError,
         signed: &Signed,
@@ -30,7 +32,7 @@ impl Nonce {
             (Ok(true), _) => Self::First,
             (Ok(false), _) => Self::Repeated,
             (Err(error), on_error) => {
-                platform.log(&format!(
+                log.warn(&format!(
                     "consumers: whether a signed request is repeated could not be told: {error}"
                 ));
                 match on_error {

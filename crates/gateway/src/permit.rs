@@ -7,6 +7,8 @@ use futures_channel::oneshot;
 use futures_util::future::{Either, select};
 use spillway_platform::{Hold, LEASE_MS, LeaseName, Platform, State, StateError};
 
+use crate::Log;
+
 /// A third of a lease, so that one renewal may fail.
 const RENEW_AFTER: Duration = Duration::from_millis(LEASE_MS / 3);
 
@@ -27,7 +29,8 @@ pub struct Permit {
 impl Permit {
     /// Keeps places that have been taken.
     pub(crate) fn keep<P: Platform>(
-        platform: P,
+        platform: &P,
+        log: Log<P>,
         state: Arc<P::State>,
         holds: Vec<Hold>,
         name: LeaseName,
@@ -40,11 +43,11 @@ impl Permit {
                 match select(&mut ended, renewal).await {
                     Either::Left(_) => break,
                     Either::Right(_) => {
-                        log_failure(&keeper, state.renew(&holds, &name).await);
+                        log_failure(&log, state.renew(&holds, &name).await);
                     }
                 }
             }
-            log_failure(&keeper, state.release(&holds, &name).await);
+            log_failure(&log, state.release(&holds, &name).await);
         });
         Self { _end: end }
     }
@@ -72,10 +75,10 @@ impl Permit {
     }
 }
 
-fn log_failure<P: Platform>(platform: &P, result: Result<(), StateError>) {
+fn log_failure<P: Platform>(log: &Log<P>, result: Result<(), StateError>) {
     if let Err(error) = result {
         // The lease ends by itself.
-        platform.log(&format!(
+        log.warn(&format!(
             "limits: places under way could not be kept up to date: {error}"
         ));
     }

@@ -10,10 +10,12 @@ use std::time::Duration;
 
 use spillway_platform::{Platform, State, StateError, Waiting};
 use spillway_state::Transition as BreakerTransition;
+use spillway_telemetry::Family;
 use spillway_upstream::{Pool, SharedEntry, SharedState, Subject, Transition};
 
-use crate::Meter;
+use crate::runtime::Ground;
 use crate::state_access::StateAccess;
+use crate::{Log, Meter};
 
 /// How old what is known may be.
 const FRESH_FOR: Duration = Duration::from_secs(1);
@@ -23,6 +25,7 @@ pub(crate) struct PoolStates<P: Platform> {
     platform: P,
     state: Arc<P::State>,
     meter: Arc<Meter<P>>,
+    log: Log<P>,
     /// When each provider's pool was last read, or began to be.
     read_at: Mutex<BTreeMap<String, Duration>>,
     /// Leaves a store alone that does not answer.
@@ -31,11 +34,12 @@ pub(crate) struct PoolStates<P: Platform> {
 
 impl<P: Platform> PoolStates<P> {
     /// Shared through this store, where that is shared.
-    pub fn new(platform: P, state: Arc<P::State>, meter: Arc<Meter<P>>) -> Self {
+    pub fn new(ground: &Ground<P>) -> Self {
         Self {
-            platform,
-            state,
-            meter,
+            platform: ground.platform.clone(),
+            state: Arc::clone(&ground.state),
+            meter: Arc::clone(&ground.meter),
+            log: ground.log.clone(),
             read_at: Mutex::default(),
             access: StateAccess::default(),
         }
@@ -95,7 +99,7 @@ impl<P: Platform> PoolStates<P> {
             .to
             .is_some_and(|(state, _)| state == SharedState::Vouched)
         {
-            self.platform.log(&format!(
+            self.log.info(&format!(
                 "provider {}: {} serves, though the provider answers 401 to its list of models: for a day that list is not believed",
                 transition.provider, transition.subject.thing
             ));
@@ -105,16 +109,20 @@ impl<P: Platform> PoolStates<P> {
 
     fn tell(&self, transition: &Transition) {
         self.meter.count(|counters| {
-            counters.provider_transition(
-                &transition.provider,
-                transition.subject.kind(),
-                transition.to_str(),
+            counters.add(
+                Family::ProviderTransitions,
+                [
+                    transition.provider.clone().into(),
+                    transition.subject.kind().into(),
+                    transition.to_str().into(),
+                ],
+                1,
             );
         });
         let time = transition.to.map_or_else(String::new, |(_, time)| {
             format!(" for {} s", time.as_secs())
         });
-        self.platform.log(&format!(
+        self.log.warn(&format!(
             "provider {}: {} is {}{time}{}",
             transition.provider,
             transition.subject.thing,
@@ -150,10 +158,10 @@ impl<P: Platform> PoolStates<P> {
     async fn ask<T>(&self, call: impl Future<Output = Result<T, StateError>>) -> Option<T> {
         let asked = self.access.ask(&self.platform, call).await?;
         match (&asked.result, asked.transition) {
-            (Err(error), Some(BreakerTransition::Opened)) => self.platform.log(&format!(
+            (Err(error), Some(BreakerTransition::Opened)) => self.log.warn(&format!(
                 "providers: their state cannot be shared, so every instance finds out by itself: {error}"
             )),
-            (_, Some(_)) => self.platform.log("providers: their state can be shared again"),
+            (_, Some(_)) => self.log.info("providers: their state can be shared again"),
             (_, None) => {}
         }
         asked.result.ok()

@@ -9,7 +9,7 @@ use spillway_platform::{
 };
 
 use crate::settings::read_settings;
-use crate::{Limits, Meter};
+use crate::{Limits, Log, Meter};
 
 /// What configuration makes, for one kind of API: `A` is what only that kind knows.
 ///
@@ -19,6 +19,8 @@ pub struct Runtime<P: Platform, A> {
     pub platform: P,
     /// State that instances share.
     pub state: Arc<P::State>,
+    /// The log.
+    pub log: Log<P>,
     /// The rules of all APIs of this kind.
     pub limits: Limits<P>,
     /// What is counted.
@@ -38,6 +40,7 @@ pub(crate) struct Ground<P: Platform> {
     pub platform: P,
     pub state: Arc<P::State>,
     pub meter: Arc<Meter<P>>,
+    pub log: Log<P>,
 }
 
 impl<P: Platform, A> Runtime<P, A> {
@@ -53,11 +56,14 @@ impl<P: Platform, A> Runtime<P, A> {
             redis: gateway.state.redis.to_string(),
             timeout: gateway.state.timeout.duration(),
         }));
-        let meter = Arc::new(Meter::new(platform.clone(), Arc::clone(&state)));
+        let log = Log::new(platform.clone(), &gateway.telemetry.log);
+        let meter = Meter::new(platform.clone(), Arc::clone(&state), log.clone());
+        let meter = Arc::new(meter);
         let ground = Ground {
             platform,
             state,
             meter,
+            log,
         };
         let limits = Limits::new(gateway, kind, rate_limits, &ground)?;
         Ok(Self {
@@ -69,6 +75,7 @@ impl<P: Platform, A> Runtime<P, A> {
             platform: ground.platform,
             state: ground.state,
             meter: ground.meter,
+            log: ground.log,
         })
     }
 }

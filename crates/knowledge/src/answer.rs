@@ -120,8 +120,12 @@ pub struct Answer {
     pub headers: Headers,
     /// The body, JSON.
     pub body: Bytes,
-    /// A line for the log, where there is something to say. Without the query's text, unless `log_queries` is on.
-    pub log: Option<String>,
+    /// How many records were found, where an engine was asked and answered.
+    pub records: Option<usize>,
+    /// The query, where those are logged.
+    pub query: Option<String>,
+    /// What went wrong with the engine, for the log: without the query, and so without the engine's own words.
+    pub detail: Option<String>,
 }
 
 impl Answer {
@@ -139,7 +143,9 @@ impl Answer {
             reason,
             headers: json_headers(),
             body: error_document(code.number(), message).into(),
-            log: None,
+            records: None,
+            query: None,
+            detail: None,
         }
     }
 
@@ -250,6 +256,7 @@ impl Answer {
     pub(crate) fn probe() -> Self {
         Self {
             outcome: Outcome::Probe,
+            records: None,
             ..Self::found(&[])
         }
     }
@@ -269,7 +276,9 @@ impl Answer {
             body: serde_json::to_vec(&Found { records })
                 .unwrap_or_default()
                 .into(),
-            log: None,
+            records: Some(records.len()),
+            query: None,
+            detail: None,
         }
     }
 }

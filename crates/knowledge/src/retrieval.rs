@@ -56,7 +56,8 @@ impl<S: Sender, C: Clock> Retrieval<'_, S, C> {
             Ok(records) => Answer::found(records),
             Err(failure) => failure.answer(self.api, &query.knowledge_id),
         };
-        answer.log = self.log_line(query, &result, &answer);
+        answer.query = self.api.log_queries.then(|| shown(&query.text));
+        answer.detail = result.err().map(|failure| self.detail(&failure));
         answer
     }
 
@@ -73,43 +74,21 @@ impl<S: Sender, C: Clock> Retrieval<'_, S, C> {
         Ok(best(records, engine.score_threshold(query), query.top_k))
     }
 
-    /// Failures of the engine, and with `log_queries` every query.
-    fn log_line(
-        &self,
-        query: &Query,
-        result: &Result<Vec<Record>, Failure>,
-        answer: &Answer,
-    ) -> Option<String> {
-        let name = &self.api.name;
-        let outcome = answer.outcome.as_str();
-        let milliseconds = self.elapsed().as_millis();
-        let asked = if self.api.log_queries {
-            let text: String = query.text.chars().take(MAX_LOGGED_CHARS).collect();
-            format!(", query {text:?}")
-        } else {
-            String::new()
-        };
-        match result {
-            Ok(records) if self.api.log_queries => {
-                let count = records.len();
-                Some(format!(
-                    "{name}: {outcome}: {count} records, {milliseconds} ms{asked}"
-                ))
-            }
-            Ok(_) => None,
-            Err(failure @ Failure::Send(_)) => Some(format!(
-                "{name}: {outcome}: {}: {failure}, {milliseconds} ms{asked}",
-                self.api.engine.upstream().origin()
-            )),
-            Err(failure) => Some(format!(
-                "{name}: {outcome}: {failure}, {milliseconds} ms{asked}"
-            )),
+    /// What went wrong, for the operator.
+    fn detail(&self, failure: &Failure) -> String {
+        match failure {
+            Failure::Send(_) => format!("{}: {failure}", self.api.engine.upstream().origin()),
+            _ => failure.to_string(),
         }
     }
 
     fn elapsed(&self) -> Duration {
         self.clock.now().saturating_sub(self.arrived)
     }
+}
+
+fn shown(query: &str) -> String {
+    query.chars().take(MAX_LOGGED_CHARS).collect()
 }
 
 async fn read_whole<B: IncomingBody>(body: &mut B) -> Result<Bytes, Failure> {

@@ -4,7 +4,7 @@
 
 use spin_sdk::wasip3::http::types::Fields;
 
-use super::platform::log;
+use super::platform::warn;
 use spillway_platform::is_forbidden;
 use spillway_platform::{Headers, MAX_ANSWER_SECTION_BYTES, SendError};
 
@@ -33,7 +33,7 @@ fn one_by_one(headers: &Headers) -> Fields {
         if let Err(error) = fields.append(name, value) {
             // Of the name only a beginning: it may be anybody's text.
             let name: String = name.chars().take(60).collect();
-            log(&format!(
+            warn(&format!(
                 "the header {name:?} was left out, as the runtime does not take it: {error}"
             ));
         }

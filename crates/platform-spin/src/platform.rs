@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,6 +14,7 @@ use spillway_platform::{
     Sender, StateLocation,
 };
 use spillway_state::{NumberStore, RedisStore, Store};
+use spillway_telemetry::Log;
 use spin_sdk::wasip3::http::types::{ErrorCode, Request, Response};
 use spin_sdk::wasip3::random::insecure::get_insecure_random_u64;
 
@@ -29,6 +31,9 @@ use crate::variables::variable;
 
 /// Where the host tells its key for joining connections. Spin tells none.
 const JOIN_KEY_VARIABLE: &str = "SPILLWAY_JOIN_KEY";
+
+/// Whether what this crate has to say is written as JSON.
+static LOG_IS_JSON: AtomicBool = AtomicBool::new(false);
 
 /// The runtime that this component runs in.
 #[derive(Debug, Clone, Copy, Default)]
@@ -141,7 +146,11 @@ impl Platform for Spin {
     }
 
     fn log(&self, line: &str) {
-        log(line);
+        write_line(line);
+    }
+
+    fn log_as_json(&self, is_json: bool) {
+        LOG_IS_JSON.store(is_json, Ordering::Relaxed);
     }
 
     fn random_number(&self) -> u32 {
@@ -179,8 +188,14 @@ impl Platform for Spin {
     }
 }
 
+/// Tells of something out of order.
+pub(crate) fn warn(words: &str) {
+    let is_json = LOG_IS_JSON.load(Ordering::Relaxed);
+    write_line(&Log::warning(is_json, SpinClock.since_1970(), words));
+}
+
 /// Writes one line to the component's log, standard error, in one call of the host.
-pub(crate) fn log(line: &str) {
+fn write_line(line: &str) {
     // A log that takes nothing is no reason to fail a request.
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }

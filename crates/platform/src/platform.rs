@@ -122,6 +122,9 @@ pub trait Platform: Sender<Body: 'static> + Clock + Clone + 'static {
     /// Writes one line to the log.
     fn log(&self, line: &str);
 
+    /// Whether lines that the platform itself has to say are written as JSON. Not before it is told so.
+    fn log_as_json(&self, is_json: bool);
+
     /// A number that differs from call to call, for spreading load and for nothing that must be secret.
     fn random_number(&self) -> u32;
 

@@ -134,18 +134,23 @@ pub trait State: 'static {
         until: Duration,
     ) -> impl Future<Output = Result<bool, StateError>>;
 
-    /// Adds to the totals of all instances.
+    /// Adds to the totals of all instances. `version` tells totals apart whose series mean different things; a series
+    /// that has not grown for 30 days is forgotten.
     ///
     /// # Errors
     /// [`StateError`]; after a time-out the amounts may have been added all the same.
-    fn add_totals(&self, amounts: &[(String, u64)])
-    -> impl Future<Output = Result<(), StateError>>;
+    fn add_totals(
+        &self,
+        version: &str,
+        amounts: &[(String, u64)],
+    ) -> impl Future<Output = Result<(), StateError>>;
 
     /// The totals of all instances.
     ///
     /// # Errors
     /// [`StateError`].
-    fn totals(&self) -> impl Future<Output = Result<Vec<(String, u64)>, StateError>>;
+    fn totals(&self, version: &str)
+    -> impl Future<Output = Result<Vec<(String, u64)>, StateError>>;
 
     /// Does what a request does, over a connection of its own, and tells how far away the store is: what no longer
     /// can be written, or run, shows here.

@@ -13,6 +13,7 @@ mod lease;
 mod limit_forget;
 mod limit_take;
 mod memory;
+mod metrics;
 mod nonce;
 mod number_store;
 mod pool;
@@ -21,6 +22,7 @@ mod redis_store;
 mod script;
 mod store;
 mod sub_windows;
+mod totals;
 
 pub use breaker::{Breaker, Transition};
 pub use distance::Distance;
@@ -31,6 +33,7 @@ pub use lease::{LEASE_RELEASE_V1, LEASE_RENEW_V1, lease_release_arguments, lease
 pub use limit_forget::{LIMIT_FORGET_V1, limit_forget_arguments};
 pub use limit_take::{LIMIT_TAKE_V3, limit_take_arguments, read_limit_take};
 pub use memory::MemoryStore;
+pub use metrics::{METRICS_ADD_V2, metrics_add_arguments};
 pub use nonce::{nonce_claim_arguments, nonce_number_key};
 pub use number_store::{KeyValue, NumberStore};
 pub use pool::{
@@ -41,19 +44,3 @@ pub use redis_connection::{Patience, RedisConnection, RedisError, Reply};
 pub use redis_store::RedisStore;
 pub use script::script_sha1;
 pub use store::Store;
-
-/// Totals of all counters, a Redis hash or a key-value entry of `series value` lines.
-pub const METRICS_KEY: &str = "spillway:{metrics}:v1";
-
-/// A series that cannot be added to (it would overflow) is passed over, so that the others are added once and not at
-/// every new try. Adds to totals: `KEYS[1]` the hash, `ARGV[1]` its time to live in seconds, then series and amount in turn.
-pub const METRICS_ADD_V1: &str = "\
-for i = 2, #ARGV, 2 do
-  redis.pcall('HINCRBY', KEYS[1], ARGV[i], ARGV[i + 1])
-end
-redis.call('EXPIRE', KEYS[1], ARGV[1])
-return 1
-";
-
-/// How long totals outlive their last change: 30 days.
-pub const METRICS_TTL_SECONDS: i64 = 30 * 24 * 60 * 60;

@@ -1,7 +1,6 @@
 //! State on one machine, in a key-value store that adds to numbers: no leases, no pools, no expiry.
 
-use std::collections::BTreeMap;
-use std::fmt::{Display, Write as _};
+use std::fmt::Display;
 use std::future::Future;
 use std::time::Duration;
 
@@ -10,8 +9,10 @@ use spillway_platform::{
     Take, Taken, Waiting,
 };
 
+use crate::metrics::metrics_key;
 use crate::nonce::nonce_number_key;
-use crate::{Increment, METRICS_KEY, forget_in_numbers, number_expires_ms, take_from_numbers};
+use crate::totals::Totals;
+use crate::{Increment, forget_in_numbers, number_expires_ms, take_from_numbers};
 
 /// How often a change of the totals is tried while other instances change them too.
 const MAX_TRIES: u32 = 32;
@@ -126,17 +127,18 @@ impl<K: KeyValue, C: Clock + 'static> State for NumberStore<K, C> {
         Ok(count == 1)
     }
 
-    async fn add_totals(&self, amounts: &[(String, u64)]) -> Result<(), StateError> {
+    async fn add_totals(&self, version: &str, amounts: &[(String, u64)]) -> Result<(), StateError> {
+        let key = metrics_key(version);
+        let now = self.clock.since_1970().as_secs();
         for attempt in 1..=MAX_TRIES {
             let added = self
                 .store
-                .change(METRICS_KEY, |current| {
-                    let mut totals = current.map(|bytes| read_totals(&bytes)).unwrap_or_default();
-                    for (series, amount) in amounts {
-                        let sum = totals.entry(series.clone()).or_default();
-                        *sum = sum.saturating_add(*amount);
-                    }
-                    write_totals(&totals)
+                .change(&key, |current| {
+                    let mut totals = current
+                        .map(|bytes| Totals::read(&bytes))
+                        .unwrap_or_default();
+                    totals.add(amounts, now);
+                    totals.write(now)
                 })
                 .map_err(in_words)?;
             if added {
@@ -150,10 +152,10 @@ impl<K: KeyValue, C: Clock + 'static> State for NumberStore<K, C> {
         ))
     }
 
-    async fn totals(&self) -> Result<Vec<(String, u64)>, StateError> {
-        let entry = self.store.value(METRICS_KEY).await.map_err(in_words)?;
-        let totals = entry.map(|bytes| read_totals(&bytes)).unwrap_or_default();
-        Ok(totals.into_iter().collect())
+    async fn totals(&self, version: &str) -> Result<Vec<(String, u64)>, StateError> {
+        let entry = self.store.value(&metrics_key(version)).await;
+        let totals = entry.map_err(in_words)?.map(|bytes| Totals::read(&bytes));
+        Ok(totals.unwrap_or_default().into_amounts().collect())
     }
 
     async fn probe(&self) -> Result<Duration, StateError> {
@@ -189,25 +191,6 @@ impl<K: KeyValue, C: Clock + 'static> State for NumberStore<K, C> {
 /// `check` refuses a configuration that would come here.
 fn needs_redis() -> StateError {
     in_words("this needs a Redis. Name one in `state.redis`")
-}
-
-/// One line a series: `series value`. Lines that are none are passed over: a store may hold an older release's.
-fn read_totals(bytes: &[u8]) -> BTreeMap<String, u64> {
-    let text = String::from_utf8_lossy(bytes);
-    let lines = text.lines().filter_map(|line| {
-        let (series, value) = line.rsplit_once(' ')?;
-        Some((series.to_owned(), value.parse().ok()?))
-    });
-    lines.collect()
-}
-
-fn write_totals(totals: &BTreeMap<String, u64>) -> Vec<u8> {
-    let mut text = String::new();
-    for (series, value) in totals {
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "{series} {value}");
-    }
-    text.into_bytes()
 }
 
 fn milliseconds(time: Duration) -> u64 {

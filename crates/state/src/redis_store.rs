@@ -12,12 +12,13 @@ use spillway_platform::{
 };
 
 use crate::limit_forget::{LIMIT_FORGET_V1, limit_forget_arguments};
+use crate::metrics::metrics_key;
 use crate::script::Script;
 use crate::{
-    LEASE_RELEASE_V1, LEASE_RENEW_V1, LIMIT_TAKE_V3, METRICS_ADD_V1, METRICS_KEY,
-    METRICS_TTL_SECONDS, POOL_READ_V2, POOL_WRITE_V2, Patience, RedisConnection, RedisError, Reply,
-    lease_release_arguments, lease_renew_arguments, limit_take_arguments, nonce_claim_arguments,
-    pool_read_arguments, pool_write_arguments, probe_claim_arguments, read_limit_take, read_pool,
+    LEASE_RELEASE_V1, LEASE_RENEW_V1, LIMIT_TAKE_V3, METRICS_ADD_V2, POOL_READ_V2, POOL_WRITE_V2,
+    Patience, RedisConnection, RedisError, Reply, lease_release_arguments, lease_renew_arguments,
+    limit_take_arguments, metrics_add_arguments, nonce_claim_arguments, pool_read_arguments,
+    pool_write_arguments, probe_claim_arguments, read_limit_take, read_pool,
 };
 
 /// No request waits for totals, so this may be longer than for verdicts.
@@ -66,7 +67,7 @@ impl<R: RedisConnection, C: Clock> RedisStore<R, C> {
                 lease_release: Script::new(LEASE_RELEASE_V1),
                 pool_read: Script::new(POOL_READ_V2),
                 pool_write: Script::new(POOL_WRITE_V2),
-                metrics_add: Script::new(METRICS_ADD_V1),
+                metrics_add: Script::new(METRICS_ADD_V2),
             },
         }
     }
@@ -191,23 +192,15 @@ impl<R: RedisConnection, C: Clock + 'static> State for RedisStore<R, C> {
         self.claim(&nonce_claim_arguments(nonce, rest_ms)).await
     }
 
-    async fn add_totals(&self, amounts: &[(String, u64)]) -> Result<(), StateError> {
-        let mut arguments = vec![
-            "1".to_owned(),
-            METRICS_KEY.to_owned(),
-            METRICS_TTL_SECONDS.to_string(),
-        ];
-        for (series, amount) in amounts {
-            arguments.push(series.clone());
-            arguments.push(i64::try_from(*amount).unwrap_or(i64::MAX).to_string());
-        }
+    async fn add_totals(&self, version: &str, amounts: &[(String, u64)]) -> Result<(), StateError> {
+        let arguments = metrics_add_arguments(version, amounts);
         let script = &self.scripts.metrics_add;
         evaluate(&self.bulk, script, arguments, Patience::Request).await?;
         Ok(())
     }
 
-    async fn totals(&self) -> Result<Vec<(String, u64)>, StateError> {
-        let key = [METRICS_KEY.to_owned()];
+    async fn totals(&self, version: &str) -> Result<Vec<(String, u64)>, StateError> {
+        let key = [metrics_key(version)];
         let replies = self
             .bulk
             .execute("HGETALL", &key, Patience::Request)

@@ -72,12 +72,12 @@ impl<R: RedisConnection, K: KeyValue, C: Clock + 'static> State for Store<R, K, 
         either!(self, store => store.claim_nonce(nonce, until).await)
     }
 
-    async fn add_totals(&self, amounts: &[(String, u64)]) -> Result<(), StateError> {
-        either!(self, store => store.add_totals(amounts).await)
+    async fn add_totals(&self, version: &str, amounts: &[(String, u64)]) -> Result<(), StateError> {
+        either!(self, store => store.add_totals(version, amounts).await)
     }
 
-    async fn totals(&self) -> Result<Vec<(String, u64)>, StateError> {
-        either!(self, store => store.totals().await)
+    async fn totals(&self, version: &str) -> Result<Vec<(String, u64)>, StateError> {
+        either!(self, store => store.totals(version).await)
     }
 
     async fn probe(&self) -> Result<Duration, StateError> {

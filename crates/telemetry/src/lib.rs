@@ -1,10 +1,19 @@
-//! What happened: the closed set of reasons, the counters an instance sums up, and their Prometheus form.
-//! Must not know where the sums are kept, nor anything of Spin or HTTP messages.
+//! What the gateway tells of what it does: one record a request, which becomes counts and a line of the log.
+//! Must not know who decides, nor where counts and lines go.
 
+mod access_record;
 mod counters;
+mod family;
+mod fields;
+mod label;
+mod log;
 mod prometheus;
 mod reason;
 
-pub use counters::{AgentRun, AgentTokens, Api, Counters, KnowledgeCall, ModelCall, TokenKind};
+pub use access_record::{AccessRecord, Api, Attempt, Call, Detail, Retrieval, Run, Tokens, Usage};
+pub use counters::Counters;
+pub use family::{Definition, FAMILIES, Family, Kind, totals_version};
+pub use label::Label;
+pub use log::Log;
 pub use prometheus::render;
 pub use reason::Reason;

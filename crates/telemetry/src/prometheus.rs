@@ -3,95 +3,35 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::Counters;
 use crate::counters::{DURATION_BUCKETS_MS, seconds};
-
-/// Family name, type and help. Families that are not here are given out as untyped.
-const FAMILIES: [(&str, &str, &str); 13] = [
-    (
-        "spillway_agent_runs_total",
-        "counter",
-        "Runs of Dify apps, by how they ended.",
-    ),
-    (
-        "spillway_agent_tokens_total",
-        "counter",
-        "Tokens that runs took, as Dify told them.",
-    ),
-    (
-        "spillway_knowledge_requests_total",
-        "counter",
-        "Requests to knowledge APIs, by how they ended.",
-    ),
-    (
-        "spillway_model_attempts_total",
-        "counter",
-        "Attempts at a target, by how they ended.",
-    ),
-    (
-        "spillway_model_first_token_seconds",
-        "histogram",
-        "From a call's arrival to its stream's first content.",
-    ),
-    (
-        "spillway_model_retries_refused_total",
-        "counter",
-        "Calls that failed and were not sent again although more might have been tried, by why.",
-    ),
-    (
-        "spillway_model_tokens_total",
-        "counter",
-        "Tokens as providers reported them.",
-    ),
-    (
-        "spillway_provider_transitions_total",
-        "counter",
-        "Endpoints and keys of providers that were set aside, or are used again.",
-    ),
-    (
-        "spillway_rate_limit_requests_total",
-        "counter",
-        "Requests under a rate-limit rule, by what it said.",
-    ),
-    (
-        "spillway_request_duration_seconds",
-        "histogram",
-        "From a request's arrival to its answer's head (ingress, unless the answer is read along) or end.",
-    ),
-    (
-        "spillway_requests_total",
-        "counter",
-        "Finished requests, by API, route, status and reason.",
-    ),
-    (
-        "spillway_state_late_total",
-        "counter",
-        "Requests that were decided without the store's verdict because it came too late.",
-    ),
-    (
-        "spillway_state_transitions_total",
-        "counter",
-        "How often instances left the store alone, and took it back into use.",
-    ),
-];
+use crate::family::{Definition, FAMILIES, Kind};
 
 /// Totals as a scrape expects them.
-pub fn render(totals: &Counters) -> String {
+///
+/// What is of no family that this release knows is given out as it is, untyped.
+pub fn render(totals: &BTreeMap<String, u64>) -> String {
     let mut families: BTreeMap<&str, Vec<(&str, u64)>> = BTreeMap::new();
-    for (series, value) in totals.iter() {
+    for (series, value) in totals {
         families
             .entry(family(series))
             .or_default()
-            .push((series, value));
+            .push((series, *value));
     }
     let mut text = String::new();
     // Writing to a string cannot fail, here and below.
     for (family, series) in families {
-        let known = FAMILIES.iter().find(|(name, _, _)| *name == family);
-        if let Some((name, kind, help)) = known {
+        let known = FAMILIES.iter().find(|known| known.name == family);
+        if let Some(Definition {
+            name, kind, help, ..
+        }) = known
+        {
+            let kind = match kind {
+                Kind::Counter => "counter",
+                Kind::Histogram => "histogram",
+            };
             let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
         }
-        if known.is_some_and(|(_, kind, _)| *kind == "histogram") {
+        if known.is_some_and(|known| known.kind == Kind::Histogram) {
             histogram(&mut text, family, &series);
         } else {
             for (series, value) in series {
@@ -110,7 +50,7 @@ fn family(series: &str) -> &str {
         .find(|base| {
             FAMILIES
                 .iter()
-                .any(|(known, kind, _)| known == base && *kind == "histogram")
+                .any(|known| known.name == *base && known.kind == Kind::Histogram)
         })
         .unwrap_or(name)
 }

@@ -1,59 +1,33 @@
 //! Counting, adding up and giving out.
 
+mod records;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use http::Method;
 use proptest::prelude::*;
-use spillway_telemetry::{Api, Counters, KnowledgeCall, ModelCall, Reason, TokenKind, render};
+use spillway_telemetry::{AccessRecord, Api, Counters, Family, Reason, render};
 
 fn sample() -> Counters {
     let mut counters = Counters::default();
-    counters.request(
-        Api::Agent,
-        "dify",
-        "/v1",
-        200,
-        Reason::Ok,
-        Duration::from_millis(7),
-    );
-    counters.request(
-        Api::Agent,
-        "dify",
-        "/v1",
-        200,
-        Reason::Ok,
-        Duration::from_millis(70),
-    );
-    counters.request(
-        Api::Model,
-        "llm",
-        "a\"b",
-        502,
-        Reason::UpstreamRefused,
-        Duration::from_secs(5000),
-    );
-    let call = ModelCall {
-        name: "llm",
-        provider: "openai",
-        model: "gpt-4o",
-    };
-    counters.tokens(call, TokenKind::Input, 12);
-    counters.tokens(call, TokenKind::Output, 30);
-    counters.attempt(call, "ok");
-    let call_knowledge = KnowledgeCall {
-        name: "handbook",
-        backend: "ragflow",
-    };
-    counters.knowledge(call_knowledge, "empty");
-    counters.rate_limit("per-app", "refused");
-    counters.state_transition("opened");
-    counters.first_token(call, Duration::from_millis(300));
+    for record in records::all() {
+        record.count(&mut counters);
+    }
+    counters.add(Family::RateLimits, ["per-app".into(), "refused".into()], 1);
+    counters.add(Family::StateTransitions, ["opened".into()], 1);
+    counters.add(Family::StateLate, [], 2);
     counters
+}
+
+fn totals(counters: &Counters) -> BTreeMap<String, u64> {
+    counters.to_series().into_iter().collect()
 }
 
 #[test]
 fn the_prometheus_form_is_the_committed_one() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/metrics.txt");
-    let text = render(&sample());
+    let text = render(&totals(&sample()));
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(path, &text).unwrap();
     }
@@ -61,39 +35,33 @@ fn the_prometheus_form_is_the_committed_one() {
 }
 
 #[test]
-fn deltas_survive_their_text_form_and_add_up() {
-    let delta = sample();
-    let mut totals = Counters::from_text(&delta.to_text());
-    assert_eq!(totals, delta);
-    totals.merge(&delta);
-    let twice: Vec<u64> = totals.iter().map(|(_, value)| value).collect();
-    let once: Vec<u64> = delta
-        .iter()
-        .map(|(_, value)| value.saturating_mul(2))
-        .collect();
-    assert_eq!(twice, once);
-}
-
-#[test]
-fn taking_leaves_nothing() {
+fn a_merge_adds_every_series_and_taking_leaves_nothing() {
     let mut counters = sample();
+    counters.merge(sample());
+    let once = totals(&sample());
+    for (series, amount) in totals(&counters) {
+        assert_eq!(Some(&(amount / 2)), once.get(&series), "{series}");
+    }
     assert!(!counters.take().is_empty());
     assert!(counters.is_empty());
 }
 
 proptest! {
     #[test]
-    fn any_stored_text_can_be_read_and_rendered(text in "[ -~\n]{0,400}") {
-        let _ = render(&Counters::from_text(&text));
+    fn any_stored_series_can_be_rendered(series in "[ -~]{0,100}", amount: u64) {
+        let _ = render(&BTreeMap::from([(series, amount)]));
     }
 
     #[test]
     fn a_count_equals_its_infinite_bucket(milliseconds in prop::collection::vec(0_u64..3_000_000, 1..30)) {
         let mut counters = Counters::default();
         for value in &milliseconds {
-            counters.request(Api::Agent, "a", "r", 200, Reason::Ok, Duration::from_millis(*value));
+            let mut record = AccessRecord::new(Api::Agent, Method::GET, "/", String::new());
+            record.reason = Reason::Ok;
+            record.took = Duration::from_millis(*value);
+            record.count(&mut counters);
         }
-        let text = render(&counters);
+        let text = render(&totals(&counters));
         let expected = format!("le=\"+Inf\"}} {}\n", milliseconds.len());
         prop_assert!(text.contains(&expected), "{}", text);
     }

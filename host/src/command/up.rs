@@ -17,7 +17,7 @@ use crate::application::{Application, ApplicationSettings};
 use crate::capacity::{UploadRate, default_budget};
 use crate::gateway_config::{self, GatewayConfig, grant_hosts, lines_to_add};
 use crate::harsh;
-use crate::log_lines::{Destination, notice};
+use crate::log_lines::{Destination, notice, write_json};
 use crate::manifest::Manifest;
 use crate::reuse::{ReuseLimits, Spread, parse_count, parse_duration, parse_duration_spread};
 use crate::runtime_config::RuntimeConfig;
@@ -177,6 +177,9 @@ impl UpArguments {
             _ => std::fs::read_to_string(manifest.root.join(gateway_config::NORMAL_FORM_FILE))
                 .unwrap_or_default(),
         };
+        if gateway_config::wants_json_log(&config) {
+            write_json();
+        }
         let handed_on = |name: &str| {
             let value = variables.get(name).filter(|_| manifest.hands_on(name));
             value.map(str::to_owned)

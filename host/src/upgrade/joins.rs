@@ -31,7 +31,7 @@ const UNCLAIMED: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Asked {
     longest: Duration,
-    log: (log_lines::Destination, String),
+    log: (log_lines::Destination, String, String),
 }
 
 /// A service's connection that waits for its client.
@@ -43,8 +43,8 @@ pub struct Kept {
     pub limits: Limits,
     /// Tells the component of the end.
     pub end: LifeLineEnd,
-    /// What the line about it in the log begins with, and where that goes.
-    pub log: (log_lines::Destination, String),
+    /// Where the line about it goes, the component that it is about, and what it begins with.
+    pub log: (log_lines::Destination, String, String),
 }
 
 /// The connections of one host.
@@ -99,10 +99,10 @@ impl Joins {
             .get("x-request-id")
             .and_then(|id| id.to_str().ok())
             .unwrap_or("-");
-        let line = format!("{}websocket to={origin} request={id}", component.log_prefix);
+        let line = format!("websocket to={origin} request={id}");
         Some(Asked {
             longest,
-            log: (component.stderr, line),
+            log: (component.stderr, component.id.clone(), line),
         })
     }
 

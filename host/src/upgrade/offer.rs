@@ -17,6 +17,7 @@ use super::tunnel::{Traffic, join};
 use crate::answer::{empty, internal_error};
 use crate::body::GuardedBody;
 use crate::capacity::Place;
+use crate::log_lines::in_form;
 
 /// A client's connection that may be joined with a service's.
 #[derive(Debug)]
@@ -95,7 +96,7 @@ async fn run(
         service,
         limits,
         end,
-        log: (destination, line),
+        log: (destination, component, line),
     } = kept;
     // Either may have broken in the meantime.
     let (Ok(client), Ok(service)) = tokio::join!(client, service) else {
@@ -112,12 +113,12 @@ async fn run(
     .await;
     end.end(ended.is_in_order());
     let line = format!(
-        "{line} ms={} to_service={} to_client={} end={ended}\n",
+        "{line} ms={} to_service={} to_client={} end={ended}",
         traffic.pace.elapsed().as_millis(),
         traffic.to_service.load(Ordering::Relaxed),
         traffic.to_client.load(Ordering::Relaxed),
     );
-    destination.write(line.as_bytes());
+    destination.write(in_form(Some(&component), &line).as_bytes());
 }
 
 #[cfg(test)]

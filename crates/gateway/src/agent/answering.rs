@@ -13,13 +13,12 @@ use spillway_platform::{
     ForwardedResponse, Headers, IncomingBody, MAX_ANSWER_SECTION_BYTES, OutgoingBody, Platform,
     ResponseWriter, SendError,
 };
-use spillway_telemetry::Reason;
+use spillway_telemetry::{Detail, Reason};
 
 use super::exchange::Exchange;
 use super::run::RunRecord;
 use super::watch::{Cut, Watch};
 use super::{answers, joining};
-use crate::Permit;
 
 /// How long a head waits for its first bytes: on Spin the two leave in one segment then, and the client's delayed
 /// acknowledgement of the first does not hold back the second.
@@ -28,13 +27,12 @@ const TOGETHER: Duration = Duration::from_millis(20);
 /// How long the event that tells why a stream ends may take to reach its client.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
-/// Sends the answer. `quota` tells the client of its limits; the permit is kept until the answer's end.
+/// Sends the answer. `quota` tells the client of its limits.
 pub(super) async fn answer<P: Platform>(
     exchange: Exchange<P>,
     destination: Destination,
     answered: ForwardedResponse<P::Unread>,
     quota: Vec<(&'static str, String)>,
-    permit: Option<Permit>,
     end_user: Option<String>,
 ) -> Result<P::Response, P::Error> {
     let platform = exchange.runtime.platform.clone();
@@ -62,26 +60,25 @@ pub(super) async fn answer<P: Platform>(
     if headers.size() > MAX_ANSWER_SECTION_BYTES {
         let answer = answers::answer_head_too_large(&destination);
         return exchange
-            .own_answer(Some(&destination), answer, Headers::default())
+            .reply(Some(&destination), answer, Headers::default())
             .await;
     }
     if let Some(name) = join {
         name.write_to(&mut headers);
-        return joining::answer(exchange, destination, body, headers, permit).await;
+        return joining::answer(exchange, body, headers).await;
     }
     let has_body = exchange.head.method != Method::HEAD
         && !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let form = readable_form(destination.class, status, &headers);
-    let mut run = (destination.class == Class::Run).then(|| {
+    let run = (destination.class == Class::Run).then(|| {
         let mode = form.map_or(Mode::Unknown, Form::mode);
-        RunRecord::new(&exchange, &destination, status, mode, end_user)
+        RunRecord::new(&exchange, status, mode, end_user)
     });
-    if !has_body || (form.is_none() && permit.is_none()) {
-        let reason = reason_of(status);
-        exchange.count(&destination.api, &destination.route, status, reason);
-        if let Some(run) = &mut run {
-            run.settle_unread();
-        }
+    if !has_body || (form.is_none() && exchange.settlement.permit.is_none()) {
+        let detail = run.map_or(Detail::None, RunRecord::unread);
+        exchange
+            .settlement
+            .finish(status, reason_of(status), detail);
         return platform.splice(status, &headers, body);
     }
     let body = platform
@@ -95,9 +92,11 @@ pub(super) async fn answer<P: Platform>(
         watch: Watch::new(
             platform.clone(),
             destination.silence(form == Some(Form::Events)),
-            exchange.arrived.saturating_add(timeouts.ceiling.duration()),
+            exchange
+                .settlement
+                .arrived
+                .saturating_add(timeouts.ceiling.duration()),
         ),
-        _permit: permit,
     };
     let first = {
         let next = std::pin::pin!(reading.body.next());
@@ -114,10 +113,8 @@ pub(super) async fn answer<P: Platform>(
             End::Broken => Reason::StreamBroken,
             End::ClientLeft => Reason::ClientLeft,
         };
-        exchange.count(&destination.api, &destination.route, status, reason);
-        if let Some(run) = &mut run {
-            run.settle(told, end);
-        }
+        let detail = run.map_or(Detail::None, |run| run.read(told, end));
+        exchange.settlement.finish(status, reason, detail);
     });
     platform.respond_with_stream(status, &headers, reader).await
 }
@@ -156,8 +153,6 @@ struct Reading<P: Platform> {
     /// Whether it is a stream of Dify's own events, in which there is one for what goes wrong.
     tells_why: bool,
     watch: Watch<P>,
-    /// Given up when the answer has ended.
-    _permit: Option<Permit>,
 }
 
 type Piece = Result<Option<Bytes>, SendError>;

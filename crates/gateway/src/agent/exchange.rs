@@ -1,63 +1,44 @@
-//! One request on its way, and how it is counted.
+//! One request on its way.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::StatusCode;
 use spillway_forward::{Answer, Destination, ForwardedHeaders, REQUEST_ID};
 use spillway_platform::{Headers, Platform, RequestHead};
-use spillway_telemetry::{Api, Reason};
+use spillway_telemetry::{Label, Reason};
 
 use super::AgentRuntime;
+use crate::Settlement;
 
 /// One request on its way.
 pub(super) struct Exchange<P: Platform> {
     pub runtime: Arc<AgentRuntime<P>>,
-    /// When it came.
-    pub arrived: Duration,
-    /// Its `X-Request-Id`.
-    pub id: String,
+    pub settlement: Settlement<P>,
     pub head: RequestHead,
     /// What the client asked for, and who it is.
     pub claims: ForwardedHeaders,
 }
 
 impl<P: Platform> Exchange<P> {
-    /// Counts the request, its answer being on the way.
-    pub fn count(&self, api: &str, route: &str, status: StatusCode, reason: Reason) {
-        let took = self.runtime.platform.now().saturating_sub(self.arrived);
-        self.runtime.meter.count(|counters| {
-            counters.request(Api::Agent, api, route, status.as_u16(), reason, took);
-        });
+    /// Says where the request goes.
+    pub fn found(&mut self, destination: &Destination) {
+        self.settlement.record.name = Arc::clone(&destination.api).into();
+        self.settlement.record.route = Label::from(&destination.route);
     }
 
-    /// Counts and sends an answer of the gateway's own; `destination` where one was found.
-    pub async fn own_answer(
-        &self,
+    /// Its `X-Request-Id`.
+    pub fn id(&self) -> &str {
+        &self.settlement.record.request_id
+    }
+
+    /// Answers in the gateway's own name; `destination` where one was found.
+    pub async fn reply(
+        mut self,
         destination: Option<&Destination>,
         answer: Answer,
         mut headers: Headers,
     ) -> Result<P::Response, P::Error> {
-        let (api, route) = destination.map_or(("", ""), |found| (&*found.api, &*found.route));
-        self.own_answer_of(api, route, destination, answer, &mut headers)
-            .await
-    }
-
-    /// As [`Self::own_answer`], for an API of which no route was found.
-    pub async fn not_routed(&self, api: &str, answer: Answer) -> Result<P::Response, P::Error> {
-        self.own_answer_of(api, "", None, answer, &mut Headers::default())
-            .await
-    }
-
-    async fn own_answer_of(
-        &self,
-        api: &str,
-        route: &str,
-        destination: Option<&Destination>,
-        answer: Answer,
-        headers: &mut Headers,
-    ) -> Result<P::Response, P::Error> {
-        self.count(api, route, answer.status, answer.reason);
+        self.settlement.set(answer.status, answer.reason);
         if !answer.body.is_empty() {
             headers.append("content-type", answer.content_type);
         }
@@ -68,20 +49,27 @@ impl<P: Platform> Exchange<P> {
         if let Some(cors) = destination.and_then(|found| found.rules.cors.as_ref())
             && !headers.contains("vary")
         {
-            cors.apply(&self.head, headers);
+            cors.apply(&self.head, &mut headers);
         }
-        self.name(headers);
-        let headers = std::mem::take(headers);
-        let platform = &self.runtime.platform;
-        platform
-            .respond(answer.status, headers, answer.body.into())
+        self.name(&mut headers);
+        self.respond(answer.status, headers, answer.body.into())
             .await
     }
 
     /// Tells the client the request's name, unless the back end has told one.
     pub fn name(&self, headers: &mut Headers) {
         if !headers.contains(REQUEST_ID) {
-            headers.append(REQUEST_ID, self.id.as_str());
+            headers.append(REQUEST_ID, self.id());
         }
+    }
+
+    async fn respond(
+        self,
+        status: StatusCode,
+        headers: Headers,
+        body: bytes::Bytes,
+    ) -> Result<P::Response, P::Error> {
+        let platform = &self.runtime.platform;
+        platform.respond(status, headers, body).await
     }
 }

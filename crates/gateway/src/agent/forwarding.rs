@@ -116,7 +116,7 @@ fn headers<P: Platform>(exchange: &Exchange<P>, destination: &Destination) -> He
     drop_unforwardable_headers(&mut headers);
     drop_internal_headers(&mut headers);
     exchange.claims.apply(&mut headers);
-    headers.set(REQUEST_ID, exchange.id.as_str());
+    headers.set(REQUEST_ID, exchange.id());
     if destination.service == Service::Dify(DifyService::PluginDaemon) {
         // As Dify's nginx writes it; plugins learn their own address by it.
         let hook_url = format!(

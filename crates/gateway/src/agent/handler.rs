@@ -9,12 +9,12 @@ use spillway_forward::{
 };
 use spillway_limit::RequestFacts;
 use spillway_platform::{ForwardedBody, Headers, Platform, ReceiveError, RequestHead};
-use spillway_telemetry::Reason;
+use spillway_telemetry::{AccessRecord, Api, Reason};
 
 use super::exchange::Exchange;
 use super::forwarding::{Outgoing, REPEATABLE_BYTES};
 use super::{AgentRuntime, answering, answers, forwarding, joining};
-use crate::{Passage, Refusal};
+use crate::{Passage, Refusal, Settlement};
 
 /// The largest JSON body that is read to find the end user in it.
 const MAX_READ_BYTES: u64 = 8 * 1024 * 1024;
@@ -28,87 +28,90 @@ pub async fn handle<P: Platform>(
     request: P::Request,
 ) -> Result<P::Response, P::Error> {
     let platform = &runtime.platform;
-    let arrived = platform.now();
     let head = platform.head(&request);
-    let exchange = Exchange {
+    let claims = ForwardedHeaders::of(&head, &runtime.trust);
+    let id = request_id(&head.headers, || platform.random_name());
+    let mut record = AccessRecord::new(Api::Agent, head.method.clone(), head.path(), id);
+    record.client = claims.client;
+    let mut exchange = Exchange {
         runtime: Arc::clone(runtime),
-        arrived,
-        id: request_id(&head.headers, || platform.random_name()),
-        claims: ForwardedHeaders::of(&head, &runtime.trust),
+        settlement: Settlement::begin(runtime, record),
+        claims,
         head,
     };
     let head = &exchange.head;
     if head.headers.is_too_large() {
-        return exchange
-            .not_routed("", answers::headers_too_large(surface_of(head)))
-            .await;
+        let answer = answers::headers_too_large(surface_of(head));
+        return exchange.reply(None, answer, Headers::default()).await;
     }
     if let Some(words) = ambiguity(&head.headers) {
-        return exchange
-            .not_routed("", answers::invalid(surface_of(head), words))
-            .await;
+        let answer = answers::invalid(surface_of(head), words);
+        return exchange.reply(None, answer, Headers::default()).await;
     }
     if matches!(head.method, Method::TRACE | Method::CONNECT) {
         // TRACE would echo cookies, and what the gateway itself adds, to whoever asks. CONNECT would leave without its
         // path, as a request for a tunnel.
         let answer = answers::method_not_allowed(surface_of(head), &head.method);
-        return exchange.not_routed("", answer).await;
+        return exchange.reply(None, answer, Headers::default()).await;
     }
     match runtime.apis.router.route(head, &exchange.claims.host) {
-        Ok(destination) => serve(exchange, destination, request).await,
+        Ok(destination) => {
+            exchange.found(&destination);
+            serve(exchange, destination, request).await
+        }
         Err(failure) => {
-            let api = match &failure {
-                RoutingFailure::NoService { api, .. } => api,
-                RoutingFailure::NoApi | RoutingFailure::DotSegment => "",
-            };
+            if let RoutingFailure::NoService { api, .. } = &failure {
+                exchange.settlement.record.name = Arc::clone(api).into();
+            }
             let no_apis = runtime.apis.router.is_empty();
             let answer = answers::not_routed(&failure, surface_of(head), no_apis);
-            exchange.not_routed(api, answer).await
+            exchange.reply(None, answer, Headers::default()).await
         }
     }
 }
 
 async fn serve<P: Platform>(
-    exchange: Exchange<P>,
+    mut exchange: Exchange<P>,
     destination: Destination,
     request: P::Request,
 ) -> Result<P::Response, P::Error> {
     let head = &exchange.head;
     let rules = Arc::clone(&destination.rules);
     if rules.redirect_to_https && exchange.claims.proto == "http" {
-        return redirect(&exchange, &destination).await;
+        return redirect(exchange, &destination).await;
     }
     if let Some(headers) = rules.cors.as_ref().and_then(|cors| cors.preflight(head)) {
         let answer = Answer::empty(StatusCode::NO_CONTENT, Reason::Ok);
-        return exchange
-            .own_answer(Some(&destination), answer, headers)
-            .await;
+        return exchange.reply(Some(&destination), answer, headers).await;
     }
-    let own_answer = async |answer| {
-        exchange
-            .own_answer(Some(&destination), answer, Headers::default())
-            .await
-    };
     if joining::is_in_vain(&exchange, &destination) {
-        return own_answer(answers::websocket_cannot_pass(&destination)).await;
+        let answer = answers::websocket_cannot_pass(&destination);
+        return exchange
+            .reply(Some(&destination), answer, Headers::default())
+            .await;
     }
     if head
         .content_length()
         .is_some_and(|length| length > rules.max_body_bytes)
     {
-        return own_answer(answers::body_too_large(&destination, rules.max_body_bytes)).await;
+        let answer = answers::body_too_large(&destination, rules.max_body_bytes);
+        return exchange
+            .reply(Some(&destination), answer, Headers::default())
+            .await;
     }
     let mut body = match take_in_hand(&exchange, &destination, request).await {
         Ok(body) => body,
-        Err(answer) => return own_answer(answer).await,
+        Err(answer) => {
+            return exchange
+                .reply(Some(&destination), answer, Headers::default())
+                .await;
+        }
     };
     let passage = match admit(&exchange, &destination, &body).await {
         Ok(passage) => passage,
         Err(refusal) => {
             let (answer, headers) = refused(refusal, destination.surface);
-            return exchange
-                .own_answer(Some(&destination), answer, headers)
-                .await;
+            return exchange.reply(Some(&destination), answer, headers).await;
         }
     };
     match forwarding::send(&exchange, &destination, &mut body).await {
@@ -118,20 +121,21 @@ async fn serve<P: Platform>(
                 permit,
                 forgettable,
             } = passage;
+            exchange.settlement.permit = permit;
             // Below `/v1` Dify answers so where it does not know the key.
             if answered.status == StatusCode::UNAUTHORIZED && destination.user_place.is_some() {
                 exchange.runtime.limits.forget(forgettable);
             }
             let end_user = body.end_user;
-            answering::answer(exchange, destination, answered, headers, permit, end_user).await
+            answering::answer(exchange, destination, answered, headers, end_user).await
         }
         Err(error) => {
             let origin = destination.upstream.origin();
-            exchange.runtime.platform.log(&format!(
-                "{} {}: {origin}: {error} (request {})",
-                destination.api, &*destination.route, exchange.id
-            ));
-            own_answer(answers::not_forwarded(&error, &destination)).await
+            exchange.settlement.record.error = Some(format!("{origin}: {error}"));
+            let answer = answers::not_forwarded(&error, &destination);
+            exchange
+                .reply(Some(&destination), answer, Headers::default())
+                .await
         }
     }
 }
@@ -167,6 +171,7 @@ async fn take_in_hand<P: Platform>(
         }
     };
     let until = exchange
+        .settlement
         .arrived
         .saturating_add(destination.timeouts().first_byte);
     let runtime = &exchange.runtime;
@@ -240,7 +245,7 @@ fn refused(refusal: Refusal, surface: Surface) -> (Answer, Headers) {
 
 /// To the same place by `https`. A method other than GET must stay what it is, which 301 does not promise.
 async fn redirect<P: Platform>(
-    exchange: &Exchange<P>,
+    exchange: Exchange<P>,
     destination: &Destination,
 ) -> Result<P::Response, P::Error> {
     let head = &exchange.head;
@@ -251,7 +256,7 @@ async fn redirect<P: Platform>(
             "The request names no host. Send `Host`.",
         );
         return exchange
-            .own_answer(Some(destination), answer, Headers::default())
+            .reply(Some(destination), answer, Headers::default())
             .await;
     }
     let status = if matches!(head.method, Method::GET | Method::HEAD) {
@@ -262,9 +267,7 @@ async fn redirect<P: Platform>(
     let mut headers = Headers::default();
     headers.append("location", format!("https://{host}{}", head.path_and_query));
     let answer = Answer::empty(status, Reason::Redirected);
-    exchange
-        .own_answer(Some(destination), answer, headers)
-        .await
+    exchange.reply(Some(destination), answer, headers).await
 }
 
 /// Where no service is known: a page for a browser, Dify's JSON for everybody else.

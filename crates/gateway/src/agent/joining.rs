@@ -7,7 +7,6 @@ use spillway_platform::{Headers, IncomingBody, Join, Platform};
 use spillway_telemetry::Reason;
 
 use super::exchange::Exchange;
-use crate::Permit;
 
 /// Whether the request wants a WebSocket where the host cannot join connections.
 pub(super) fn is_in_vain<P: Platform>(exchange: &Exchange<P>, destination: &Destination) -> bool {
@@ -37,31 +36,22 @@ fn is_collaboration(destination: &Destination) -> bool {
 /// Answers with 101, upon which the host joins the connections. A permit is kept as long as they are; without one the
 /// instance has nothing more to do with them.
 pub(super) async fn answer<P: Platform>(
-    exchange: Exchange<P>,
-    destination: Destination,
+    mut exchange: Exchange<P>,
     body: P::Unread,
     headers: Headers,
-    permit: Option<Permit>,
 ) -> Result<P::Response, P::Error> {
     let status = StatusCode::SWITCHING_PROTOCOLS;
     let platform = exchange.runtime.platform.clone();
-    match permit {
-        None => exchange.count(&destination.api, &destination.route, status, Reason::Ok),
-        Some(permit) => {
-            let body = platform
-                .read(body)
-                .map_err(|error| platform.fail(&error.to_string()))?;
-            platform.spawn(async move {
-                let in_order = has_ended_in_order(body).await;
-                drop(permit);
-                let reason = if in_order {
-                    Reason::Ok
-                } else {
-                    Reason::StreamBroken
-                };
-                exchange.count(&destination.api, &destination.route, status, reason);
-            });
-        }
+    exchange.settlement.set(status, Reason::Ok);
+    if exchange.settlement.permit.is_some() {
+        let body = platform
+            .read(body)
+            .map_err(|error| platform.fail(&error.to_string()))?;
+        platform.spawn(async move {
+            if !has_ended_in_order(body).await {
+                exchange.settlement.set(status, Reason::StreamBroken);
+            }
+        });
     }
     platform.respond(status, headers, bytes::Bytes::new()).await
 }

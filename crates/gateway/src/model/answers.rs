@@ -5,11 +5,10 @@ use serde_json::json;
 use spillway_forward::REQUEST_ID;
 use spillway_llm::{Api, CallAnswer, NoRoute, RequestError};
 use spillway_platform::{ForwardError, Platform, ReceiveError, SendError};
-use spillway_telemetry::{Api as ApiKind, Reason};
+use spillway_telemetry::Reason;
 
-use super::handler::Arrival;
 use super::{ModelRuntime, admission};
-use crate::Refusal;
+use crate::{Refusal, Settlement};
 
 pub(super) fn no_api(path: &str) -> CallAnswer {
     CallAnswer::error(
@@ -204,25 +203,14 @@ pub(super) fn not_forwarded(error: &ForwardError) -> CallAnswer {
     CallAnswer::error(status, reason, &text)
 }
 
-/// Counts and sends an answer in which no provider had a part.
-pub(super) async fn send_own<P: Platform>(
+/// Answers in the gateway's own name: no provider had a part in it.
+pub(super) async fn reply<P: Platform>(
     runtime: &ModelRuntime<P>,
-    api: &str,
-    arrival: &Arrival,
+    mut settlement: Settlement<P>,
     answer: CallAnswer,
 ) -> Result<P::Response, P::Error> {
-    let took = runtime.platform.now().saturating_sub(arrival.at);
-    runtime.meter.count(|counters| {
-        counters.request(
-            ApiKind::Model,
-            api,
-            "",
-            answer.status.as_u16(),
-            answer.reason,
-            took,
-        );
-    });
-    send(&runtime.platform, answer, &arrival.request_id).await
+    settlement.set(answer.status, answer.reason);
+    send(&runtime.platform, answer, &settlement.record.request_id).await
 }
 
 /// Sends a complete answer, under the request's own name.

@@ -6,31 +6,31 @@ use spillway_llm::{ModelRequest, Route, Served, UPSTREAM_REQUEST_ID};
 use spillway_platform::{Headers, Platform};
 
 use super::handler::Received;
-use super::record::CallRecord;
+use super::record::CallOutcome;
 use super::{ModelRuntime, Watch, answers, call_of};
+use crate::Settlement;
 
 pub(super) async fn serve<P: Platform>(
     runtime: &Arc<ModelRuntime<P>>,
     route: &Arc<Route>,
     request: &ModelRequest,
     received: &Received,
+    settlement: Settlement<P>,
 ) -> Result<P::Response, P::Error> {
     let watch = Watch(Arc::clone(runtime));
     let call = call_of(runtime, &watch, route, request, received);
     let completed = call.complete().await;
-    CallRecord {
-        route,
-        received,
+    CallOutcome {
         model: &request.model,
         is_stream: false,
-        status: completed.answer.status.as_u16(),
+        status: completed.answer.status,
         reason: completed.answer.reason,
         attempts: &completed.attempts,
         usage: completed.usage,
         first_content: None,
         stop: completed.stop,
     }
-    .settle(runtime);
+    .settle(settlement);
     let mut answer = completed.answer;
     describe(
         &mut answer.headers,
@@ -38,7 +38,7 @@ pub(super) async fn serve<P: Platform>(
         completed.attempts.len(),
     );
     append_quota(&mut answer.headers, &received.quota);
-    answers::send(&runtime.platform, answer, &received.arrival.request_id).await
+    answers::send(&runtime.platform, answer, &received.request_id).await
 }
 
 /// Says who served, after how many attempts.

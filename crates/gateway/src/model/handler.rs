@@ -1,5 +1,6 @@
 //! One request: find the API, identify the consumer, read the body, find the route, count, call.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,20 +11,14 @@ use spillway_llm::{
     Api, Asked, CallAnswer, ModelRequest, Operation, Route, passed_headers, versioned,
 };
 use spillway_platform::{Headers, Platform, RequestHead};
-use spillway_telemetry::Reason;
+use spillway_telemetry::{AccessRecord, Api as ApiKind, Reason};
 
 use super::admission::{Admitted, Unlisted, admit};
 use super::{ModelRuntime, answers, body, complete, stateful, stream};
+use crate::Settlement;
 
 /// In which a request's body must be here, however steadily it comes.
 const MAX_UPLOAD_TIME: Duration = Duration::from_secs(600);
-
-/// When a request came, and its name: in the log, to the provider, and to the client.
-#[derive(Clone)]
-pub(super) struct Arrival {
-    pub at: Duration,
-    pub request_id: String,
-}
 
 /// Answers a request.
 ///
@@ -35,17 +30,17 @@ pub async fn handle<P: Platform>(
 ) -> Result<P::Response, P::Error> {
     let platform = &runtime.platform;
     let head = platform.head(&request);
-    let arrival = Arrival {
-        at: platform.now(),
-        request_id: request_id(&head.headers, || platform.random_name()),
-    };
+    let id = request_id(&head.headers, || platform.random_name());
+    let mut record = AccessRecord::new(ApiKind::Model, head.method.clone(), head.path(), id);
+    record.client = ForwardedHeaders::of(&head, &runtime.trust).client;
+    let mut settlement = Settlement::begin(runtime, record);
     let Some((api, below)) = runtime.apis.catalogue.api(head.path()) else {
-        return answers::send_own(runtime, "", &arrival, answers::no_api(head.path())).await;
+        return answers::reply(runtime, settlement, answers::no_api(head.path())).await;
     };
-    let own_answer = async |answer| answers::send_own(runtime, &api.name, &arrival, answer).await;
+    settlement.record.name = api.name.clone().into();
     let admitted = match admit(runtime, api, below, &head).await {
         Ok(admitted) => admitted,
-        Err(answer) => return own_answer(answer).await,
+        Err(answer) => return answers::reply(runtime, settlement, answer).await,
     };
     let Admitted {
         operation,
@@ -61,44 +56,57 @@ pub async fn handle<P: Platform>(
         body: bytes::Bytes::new(),
         headers: passed_headers(&head.headers),
         forwardable: runtime.apis.catalogue.forwardable(&head.headers),
-        arrival: arrival.clone(),
+        arrived: settlement.arrived,
+        request_id: settlement.record.request_id.clone(),
+        client: settlement.record.client,
         consumer: consumer.clone(),
         quota: Vec::new(),
         skips_first: false,
     };
+    settlement.record.consumer.clone_from(&consumer);
     received
         .headers
-        .append(REQUEST_ID, arrival.request_id.as_str());
+        .append(REQUEST_ID, received.request_id.as_str());
     match operation {
-        Operation::Models => own_answer(answers::list_models(api, consumer.as_deref(), id)).await,
+        Operation::Models => {
+            answers::reply(
+                runtime,
+                settlement,
+                answers::list_models(api, consumer.as_deref(), id),
+            )
+            .await
+        }
         Operation::Stateful if content_md5.is_none() && !stateful::names_model(&head, below) => {
-            stateful::serve(runtime, received, request, &head, below).await
+            stateful::serve(runtime, settlement, received, request, &head, below).await
         }
         _ => {
             received.body = match platform
                 .read_body(
                     request,
                     api.max_body_bytes,
-                    arrival.at.saturating_add(MAX_UPLOAD_TIME),
+                    settlement.arrived.saturating_add(MAX_UPLOAD_TIME),
                     &runtime.requests_in_hand,
                 )
                 .await
             {
                 Ok(body) => body,
-                Err(error) => return own_answer(answers::not_received(&error)).await,
+                Err(error) => {
+                    return answers::reply(runtime, settlement, answers::not_received(&error))
+                        .await;
+                }
             };
             if !body::is_signed(platform, &received.body, content_md5).await {
-                return own_answer(CallAnswer::error(
+                let answer = CallAnswer::error(
                     StatusCode::BAD_REQUEST,
                     Reason::InvalidRequest,
                     "The body is not the one that Content-MD5 was made of.",
-                ))
-                .await;
+                );
+                return answers::reply(runtime, settlement, answer).await;
             }
             if operation == Operation::Stateful {
-                return stateful::serve_in_hand(runtime, received, &head, below).await;
+                return stateful::serve_in_hand(runtime, settlement, received, &head, below).await;
             }
-            serve(runtime, received, &head, below).await
+            serve(runtime, settlement, received, &head, below).await
         }
     }
 }
@@ -114,7 +122,12 @@ pub(super) struct Received {
     pub headers: Headers,
     /// Those that go on to providers whose configuration says so.
     pub forwardable: Headers,
-    pub arrival: Arrival,
+    /// When it came.
+    pub arrived: Duration,
+    /// Its name: in the log, to the provider, and to the client.
+    pub request_id: String,
+    /// Who sent it.
+    pub client: Option<IpAddr>,
     pub consumer: Option<Arc<str>>,
     /// Header fields that tell the client of its limits.
     pub quota: Vec<(&'static str, String)>,
@@ -131,12 +144,11 @@ impl Received {
 
 async fn serve<P: Platform>(
     runtime: &Arc<ModelRuntime<P>>,
+    mut settlement: Settlement<P>,
     mut received: Received,
     head: &RequestHead,
     below: &str,
 ) -> Result<P::Response, P::Error> {
-    let (api, arrival) = (Arc::clone(&received.api), received.arrival.clone());
-    let own_answer = async |answer| answers::send_own(runtime, &api.name, &arrival, answer).await;
     let read = body::read(
         &runtime.platform,
         std::mem::take(&mut received.body),
@@ -145,21 +157,24 @@ async fn serve<P: Platform>(
     .await;
     let mut request = match read {
         Ok(request) => request,
-        Err(error) => return own_answer(answers::unreadable(&error)).await,
+        Err(error) => {
+            return answers::reply(runtime, settlement, answers::unreadable(&error)).await;
+        }
     };
     let route = match route_of(&received, head, below, &request) {
         Ok(route) => route,
-        Err(answer) => return own_answer(answer).await,
+        Err(answer) => return answers::reply(runtime, settlement, answer).await,
     };
+    settlement.record.route = route.name.clone().into();
     if let Err(answer) = count(runtime, &mut received, head, Some(&request.model), &route).await {
-        return own_answer(answer).await;
+        return answers::reply(runtime, settlement, answer).await;
     }
     runtime.refresh(&route).await;
     request.apply(&route.parameters, received.operation);
     if request.stream {
-        stream::serve(runtime, &route, request, received).await
+        stream::serve(runtime, &route, request, received, settlement).await
     } else {
-        complete::serve(runtime, &route, &request, &received).await
+        complete::serve(runtime, &route, &request, &received, settlement).await
     }
 }
 
@@ -223,7 +238,7 @@ pub(super) async fn count<P: Platform>(
     }
     let facts = RequestFacts {
         query: head.query(),
-        client: ForwardedHeaders::of(head, &runtime.trust).client,
+        client: received.client,
         consumer: received.consumer.as_deref(),
         model,
         route: Some(&route.name),

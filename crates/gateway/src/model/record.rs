@@ -1,72 +1,58 @@
-//! What is counted and logged of a call, once.
+//! What there is to tell of a call.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::time::Duration;
 
-use spillway_llm::{Attempt, Route, Usage};
+use http::StatusCode;
+use spillway_llm::Usage;
 use spillway_platform::Platform;
-use spillway_telemetry::{Api, Counters, ModelCall, Reason, TokenKind};
+use spillway_telemetry::{Attempt, Call, Detail, Reason};
 use spillway_upstream::Stop;
 
-use super::ModelRuntime;
-use super::handler::Received;
+use crate::Settlement;
 
 /// How a call went.
-pub(super) struct CallRecord<'a> {
-    pub route: &'a Route,
-    pub received: &'a Received,
+pub(super) struct CallOutcome<'a> {
     pub model: &'a str,
     pub is_stream: bool,
-    pub status: u16,
+    pub status: StatusCode,
     pub reason: Reason,
-    pub attempts: &'a [Attempt],
+    pub attempts: &'a [spillway_llm::Attempt],
     pub usage: Option<Usage>,
     pub first_content: Option<Duration>,
     pub stop: Option<Stop>,
 }
 
-impl CallRecord<'_> {
-    /// Counts and logs it.
-    pub fn settle<P: Platform>(&self, runtime: &ModelRuntime<P>) {
-        let took = runtime
-            .platform
-            .now()
-            .saturating_sub(self.received.arrival.at);
-        runtime.meter.count(|counters| self.count(counters, took));
-        runtime.platform.log(&self.line(took));
+impl CallOutcome<'_> {
+    /// Tells it. The call has ended then.
+    pub fn settle<P: Platform>(&self, settlement: Settlement<P>) {
+        let call = Call {
+            model: self.model.to_owned(),
+            is_stream: self.is_stream,
+            usage: self.usage.map(|usage| spillway_telemetry::Usage {
+                input: usage.input,
+                output: usage.output,
+            }),
+            first_content: self.first_content,
+            attempts: self.attempts.iter().map(|it| self.attempt(it)).collect(),
+            stopped_by: self.stopped_by(),
+        };
+        settlement.finish(self.status, self.reason, Detail::Call(Box::new(call)));
     }
 
-    fn count(&self, counters: &mut Counters, took: Duration) {
-        let name = &self.received.api.name;
-        counters.request(
-            Api::Model,
-            name,
-            &self.route.name,
-            self.status,
-            self.reason,
-            took,
-        );
-        for attempt in self.attempts {
-            let call = call_of(name, attempt);
-            counters.attempt(call, &self.outcome(attempt));
-        }
-        if let Some(last) = self.attempts.last() {
-            let call = call_of(name, last);
-            if let Some(usage) = self.usage {
-                counters.tokens(call, TokenKind::Input, usage.input);
-                counters.tokens(call, TokenKind::Output, usage.output);
-            }
-            if let Some(first_content) = self.first_content {
-                counters.first_token(call, first_content);
-            }
-        }
-        if let Some(why) = self.stopped_by() {
-            counters.retry_refused(name, why);
+    fn attempt(&self, attempt: &spillway_llm::Attempt) -> Attempt {
+        Attempt {
+            provider: attempt.provider.clone().into(),
+            model: attempt.model.clone().into(),
+            endpoint: attempt.endpoint.clone(),
+            key: attempt.key.clone(),
+            outcome: self.outcome(attempt),
+            milliseconds: attempt.milliseconds,
+            detail: attempt.detail.clone(),
         }
     }
 
-    fn outcome(&self, attempt: &Attempt) -> Cow<'static, str> {
+    fn outcome(&self, attempt: &spillway_llm::Attempt) -> Cow<'static, str> {
         match attempt.failure {
             Some(failure) => failure.label(),
             None if self.reason == Reason::ClientLeft => "client_left".into(),
@@ -84,65 +70,5 @@ impl CallRecord<'_> {
             Stop::NoKey => Some("no_key"),
             Stop::Exhausted => None,
         }
-    }
-
-    fn line(&self, took: Duration) -> String {
-        let mut line = format!(
-            "call api={} route={:?} status={} reason={} stream={} ms={}",
-            self.received.api.name,
-            self.route.name,
-            self.status,
-            self.reason,
-            self.is_stream,
-            took.as_millis(),
-        );
-        // Writing to a string cannot fail.
-        if let Some(consumer) = &self.received.consumer {
-            let _ = write!(line, " consumer={consumer}");
-        }
-        // Others' text: quoted, so that it is one word of one line.
-        let model: String = self.model.chars().take(100).collect();
-        let _ = write!(line, " model={model:?}");
-        if let Some(usage) = self.usage {
-            let _ = write!(
-                line,
-                " input_tokens={} output_tokens={}",
-                usage.input, usage.output
-            );
-        }
-        if let Some(why) = self.stopped_by() {
-            let _ = write!(line, " stopped_by={why}");
-        }
-        let _ = write!(
-            line,
-            " request={} attempts=[",
-            self.received.arrival.request_id
-        );
-        for (index, attempt) in self.attempts.iter().enumerate() {
-            let separator = if index == 0 { "" } else { ", " };
-            let outcome = self.outcome(attempt);
-            let _ = write!(
-                line,
-                "{separator}{}/{} at={} key={} outcome={outcome} ms={}",
-                attempt.provider,
-                attempt.model,
-                attempt.endpoint,
-                attempt.key.as_deref().unwrap_or("-"),
-                attempt.milliseconds
-            );
-            if let Some(detail) = &attempt.detail {
-                let _ = write!(line, " detail={detail:?}");
-            }
-        }
-        line.push(']');
-        line
-    }
-}
-
-fn call_of<'a>(name: &'a str, attempt: &'a Attempt) -> ModelCall<'a> {
-    ModelCall {
-        name,
-        provider: &attempt.provider,
-        model: &attempt.model,
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use spillway_llm::{
-    Attempt, CallAnswer, ModelRequest, PoolWatch as _, Route, Served, TargetPlace, retry_after,
+    Attempt, CallAnswer, ModelRequest, PoolWatch as _, Served, TargetPlace, retry_after,
 };
 use spillway_platform::{
     ForwardError, ForwardRequest, ForwardedBody, Platform, ReceiveError, RequestHead, Timeouts,
@@ -23,8 +23,9 @@ use spillway_upstream::{Failure, Outcome, Way};
 use self::exchange::{answer_headers, place_at, read_error, request_headers};
 use super::complete::{append_quota, describe};
 use super::handler::{self, Received};
-use super::record::CallRecord;
+use super::record::CallOutcome;
 use super::{ModelRuntime, Watch, answers, body};
+use crate::Settlement;
 
 /// As for other calls.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -45,6 +46,7 @@ fn is_batch(head: &RequestHead, below: &str) -> bool {
 /// A request whose body the gateway has read.
 pub(super) async fn serve_in_hand<P: Platform>(
     runtime: &Arc<ModelRuntime<P>>,
+    settlement: Settlement<P>,
     mut received: Received,
     head: &RequestHead,
     below: &str,
@@ -52,22 +54,32 @@ pub(super) async fn serve_in_hand<P: Platform>(
     let body = std::mem::take(&mut received.body);
     if !names_model(head, below) {
         let sent = ForwardedBody::Whole(body);
-        return serve_body(runtime, received, sent, head, below, None).await;
+        return serve_body(runtime, settlement, received, sent, head, below, None).await;
     }
     let request = match body::read(&runtime.platform, body, received.operation).await {
         Ok(request) => request,
         Err(error) => {
             let answer = answers::unreadable(&error);
-            return answers::send_own(runtime, &received.api.name, &received.arrival, answer).await;
+            return answers::reply(runtime, settlement, answer).await;
         }
     };
     let sent = ForwardedBody::Whole(Bytes::new());
-    serve_body(runtime, received, sent, head, below, Some(request)).await
+    serve_body(
+        runtime,
+        settlement,
+        received,
+        sent,
+        head,
+        below,
+        Some(request),
+    )
+    .await
 }
 
 /// A request whose body the runtime moves.
 pub(super) async fn serve<P: Platform>(
     runtime: &Arc<ModelRuntime<P>>,
+    settlement: Settlement<P>,
     received: Received,
     request: P::Request,
     head: &RequestHead,
@@ -76,26 +88,26 @@ pub(super) async fn serve<P: Platform>(
     let limit = received.api.max_body_bytes;
     if head.content_length().is_some_and(|length| length > limit) {
         let answer = answers::not_received(&ReceiveError::TooLarge { limit });
-        return answers::send_own(runtime, &received.api.name, &received.arrival, answer).await;
+        return answers::reply(runtime, settlement, answer).await;
     }
     let body = if head.has_body() && head.content_length().is_none() {
         ForwardedBody::Counted { request, limit }
     } else {
         ForwardedBody::Spliced(request)
     };
-    serve_body(runtime, received, body, head, below, None).await
+    serve_body(runtime, settlement, received, body, head, below, None).await
 }
 
 async fn serve_body<P: Platform>(
     runtime: &Arc<ModelRuntime<P>>,
+    mut settlement: Settlement<P>,
     mut received: Received,
     body: ForwardedBody<P::Request>,
     head: &RequestHead,
     below: &str,
     asked: Option<ModelRequest>,
 ) -> Result<P::Response, P::Error> {
-    let (api, arrival) = (Arc::clone(&received.api), received.arrival.clone());
-    let own_answer = async |answer| answers::send_own(runtime, &api.name, &arrival, answer).await;
+    let api = Arc::clone(&received.api);
     let model = asked.as_ref().map(|asked| asked.model.clone());
     let found = match &asked {
         Some(asked) => handler::route_of(&received, head, below, asked),
@@ -103,30 +115,31 @@ async fn serve_body<P: Platform>(
     };
     let route = match found {
         Ok(route) => route,
-        Err(answer) => return own_answer(answer).await,
+        Err(answer) => return answers::reply(runtime, settlement, answer).await,
     };
+    settlement.record.route = route.name.clone().into();
     if let Some(unlisted) = received.unlisted
         && !route.lists(&spillway_llm::versioned(below))
     {
-        return own_answer(unlisted.refusal(head)).await;
+        return answers::reply(runtime, settlement, unlisted.refusal(head)).await;
     }
     let is_unread = is_batch(head, below) || received.unlisted.is_some();
     if is_unread && api.is_restricted(received.consumer.as_deref()) {
-        return own_answer(CallAnswer::error(
+        let answer = CallAnswer::error(
             StatusCode::FORBIDDEN,
             Reason::Unauthorized,
             "This caller may use some models only, and what models this request names the gateway does not read.",
-        ))
-        .await;
+        );
+        return answers::reply(runtime, settlement, answer).await;
     }
     let counted = handler::count(runtime, &mut received, head, model.as_deref(), &route).await;
     if let Err(answer) = counted {
-        return own_answer(answer).await;
+        return answers::reply(runtime, settlement, answer).await;
     }
     runtime.refresh(&route).await;
     if let Some(mut asked) = asked {
         asked.apply(&route.parameters, received.operation);
-        return responses::serve(runtime, &route, &asked, &received, head, below).await;
+        return responses::serve(runtime, settlement, &route, &asked, &received, head, below).await;
     }
     let place = route.targets.first();
     let way = place.and_then(|place| {
@@ -136,22 +149,18 @@ async fn serve_body<P: Platform>(
             .choose_by_affinity(runtime.platform.now(), seconds, received.whose())
     });
     let (Some(place), Some(way)) = (place, way) else {
-        return own_answer(CallAnswer::error(
+        let answer = CallAnswer::error(
             StatusCode::SERVICE_UNAVAILABLE,
             Reason::Misconfigured,
             "The provider of this route has no key that it takes. `spillway check gateway.yaml` shows which have run out.",
-        ))
-        .await;
+        );
+        return answers::reply(runtime, settlement, answer).await;
     };
     send(
         runtime,
+        settlement,
         &received,
-        Sending {
-            route: &route,
-            place,
-            way,
-            model,
-        },
+        Sending { place, way, model },
         body,
         head,
         below,
@@ -160,7 +169,6 @@ async fn serve_body<P: Platform>(
 }
 
 struct Sending<'r> {
-    route: &'r Route,
     place: &'r TargetPlace,
     way: Way,
     model: Option<String>,
@@ -168,18 +176,14 @@ struct Sending<'r> {
 
 async fn send<P: Platform>(
     runtime: &Arc<ModelRuntime<P>>,
+    settlement: Settlement<P>,
     received: &Received,
     to: Sending<'_>,
     body: ForwardedBody<P::Request>,
     head: &RequestHead,
     below: &str,
 ) -> Result<P::Response, P::Error> {
-    let Sending {
-        route,
-        place,
-        way,
-        model,
-    } = to;
+    let Sending { place, way, model } = to;
     let platform = &runtime.platform;
     let pool = &place.pool;
     let Some(upstream) = pool.upstream(way) else {
@@ -254,20 +258,18 @@ async fn send<P: Platform>(
             Err(error) => Some(error.to_string()),
         },
     };
-    let settle = |status: StatusCode, reason| {
-        CallRecord {
-            route,
-            received,
+    let settle = move |status: StatusCode, reason| {
+        CallOutcome {
             model: asked,
             is_stream: false,
-            status: status.as_u16(),
+            status,
             reason,
-            attempts: std::slice::from_ref(&attempt),
+            attempts: &[attempt],
             usage: None,
             first_content: None,
             stop: None,
         }
-        .settle(runtime);
+        .settle(settlement);
     };
     let served = Served {
         provider: place.provider().to_owned(),
@@ -285,7 +287,7 @@ async fn send<P: Platform>(
             settle(answer.status, answer.reason);
             describe(&mut answer.headers, Some(&served), 1);
             append_quota(&mut answer.headers, &received.quota);
-            return answers::send(platform, answer, &received.arrival.request_id).await;
+            return answers::send(platform, answer, &received.request_id).await;
         }
     };
     if is_error(answered.status) {
@@ -295,7 +297,7 @@ async fn send<P: Platform>(
         settle(answer.status, answer.reason);
         describe(&mut answer.headers, Some(&served), 1);
         append_quota(&mut answer.headers, &received.quota);
-        return answers::send(platform, answer, &received.arrival.request_id).await;
+        return answers::send(platform, answer, &received.request_id).await;
     }
     if is_redirect(answered.status) {
         let mut answer = CallAnswer::error(
@@ -306,7 +308,7 @@ async fn send<P: Platform>(
         settle(answer.status, answer.reason);
         describe(&mut answer.headers, Some(&served), 1);
         append_quota(&mut answer.headers, &received.quota);
-        return answers::send(platform, answer, &received.arrival.request_id).await;
+        return answers::send(platform, answer, &received.request_id).await;
     }
     settle(answered.status, Reason::Ok);
     let headers = answer_headers(

@@ -13,8 +13,9 @@ use spillway_telemetry::Reason;
 
 use super::complete::{append_quota, describe};
 use super::handler::Received;
-use super::record::CallRecord;
+use super::record::CallOutcome;
 use super::{ModelRuntime, Watch, answers, call_of};
+use crate::Settlement;
 
 /// What the waiting handler is told.
 enum Head {
@@ -56,9 +57,10 @@ pub(super) async fn serve<P: Platform>(
     route: &Arc<Route>,
     request: ModelRequest,
     received: Received,
+    settlement: Settlement<P>,
 ) -> Result<P::Response, P::Error> {
     let quota = received.quota.clone();
-    let request_id = received.arrival.request_id.clone();
+    let request_id = received.request_id.clone();
     let platform = &runtime.platform;
     let (writer, reader) = platform.response_stream();
     let (sender, receiver) = oneshot::channel();
@@ -67,6 +69,7 @@ pub(super) async fn serve<P: Platform>(
         Arc::clone(route),
         request,
         received,
+        settlement,
         ClientStream {
             writer,
             head: Some(sender),
@@ -108,29 +111,28 @@ async fn run<P: Platform>(
     route: Arc<Route>,
     request: ModelRequest,
     received: Received,
+    settlement: Settlement<P>,
     mut out: ClientStream<P::Writer>,
 ) {
     let watch = Watch(Arc::clone(&runtime));
     let call = call_of(&runtime, &watch, &route, &request, &received);
     let summary = call.stream(&mut out).await;
-    let (status, reason) = settle(&summary, out).await;
-    CallRecord {
-        route: &route,
-        received: &received,
+    let (status, reason) = end(&summary, out).await;
+    CallOutcome {
         model: &request.model,
         is_stream: true,
-        status: status.as_u16(),
+        status,
         reason,
         attempts: &summary.attempts,
         usage: summary.usage,
         first_content: summary.first_content,
         stop: summary.stop,
     }
-    .settle(&runtime);
+    .settle(settlement);
 }
 
 /// Ends the client's answer as the stream ended.
-async fn settle<W: ResponseWriter>(
+async fn end<W: ResponseWriter>(
     summary: &StreamSummary,
     mut out: ClientStream<W>,
 ) -> (StatusCode, Reason) {

@@ -136,7 +136,7 @@ fn a_check_of_the_setting_asks_no_engine() {
             "{probe:?}"
         );
         assert_eq!(answer.body, r#"{"records":[]}"#);
-        assert_eq!(answer.log, None);
+        assert_eq!((answer.query, answer.detail), (None, None));
         assert!(sender.requests.borrow().is_empty());
     }
 }

@@ -160,12 +160,9 @@ fn every_failure_is_told_before_the_deadline() {
             for secret in ["10.0.0.1", "ragflow-secret", "papers-secret", "What is new"] {
                 assert!(!message.contains(secret), "{message}");
             }
-            let line = answer.log.unwrap();
-            assert!(
-                line.starts_with(&format!("{name}: {}: ", outcome.as_str())),
-                "{line}"
-            );
-            assert_eq!(line.contains("What is new?"), name == "papers", "{line}");
+            let detail = answer.detail.unwrap();
+            assert!(!detail.contains("What is new"), "{detail}");
+            assert_eq!(answer.query.is_some(), name == "papers");
         }
     }
 }
@@ -182,7 +179,7 @@ fn a_host_that_is_not_allowed_is_named_in_the_log_alone() {
         message.contains("Its log says") && !message.contains("8443"),
         "{message}"
     );
-    let line = answer.log.unwrap();
+    let line = answer.detail.unwrap();
     assert!(
         line.contains("https://papers:8443") && line.contains("allowed_outbound_hosts"),
         "{line}"

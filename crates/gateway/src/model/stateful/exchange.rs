@@ -87,7 +87,7 @@ pub(super) fn answer_headers(
         };
         headers.append(told_as, told);
     }
-    headers.append(REQUEST_ID, received.arrival.request_id.as_str());
+    headers.append(REQUEST_ID, received.request_id.as_str());
     headers.append("x-gateway-reason", reason.as_str());
     describe(&mut headers, served, attempts);
     append_quota(&mut headers, &received.quota);

@@ -11,13 +11,15 @@ use spillway_platform::{
 use spillway_telemetry::Reason;
 
 use super::exchange::{answer_headers, place_at, read_error, request_headers};
+use crate::Settlement;
 use crate::model::complete::{append_quota, describe};
 use crate::model::handler::Received;
-use crate::model::record::CallRecord;
+use crate::model::record::CallOutcome;
 use crate::model::{ModelRuntime, Watch, answers, call_of};
 
 pub(super) async fn serve<P: Platform>(
     runtime: &Arc<ModelRuntime<P>>,
+    settlement: Settlement<P>,
     route: &Arc<Route>,
     request: &ModelRequest,
     received: &Received,
@@ -32,10 +34,8 @@ pub(super) async fn serve<P: Platform>(
         .await;
     let served = passed.served.as_ref();
     let attempts = passed.attempts.len();
-    let settle = |status: u16, reason| {
-        CallRecord {
-            route,
-            received,
+    let settle = |status, reason| {
+        CallOutcome {
             model: &request.model,
             is_stream: false,
             status,
@@ -45,7 +45,7 @@ pub(super) async fn serve<P: Platform>(
             first_content: None,
             stop: passed.stop,
         }
-        .settle(runtime);
+        .settle(settlement);
     };
     match passed.outcome {
         Ok(answered) => {
@@ -54,7 +54,7 @@ pub(super) async fn serve<P: Platform>(
             } else {
                 Reason::Ok
             };
-            settle(answered.status.as_u16(), reason);
+            settle(answered.status, reason);
             let serves = |place: &&TargetPlace| {
                 served.is_some_and(|served| served.provider == place.provider())
             };
@@ -64,10 +64,10 @@ pub(super) async fn serve<P: Platform>(
             platform.splice(answered.status, &headers, answered.body)
         }
         Err(mut answer) => {
-            settle(answer.status.as_u16(), answer.reason);
+            settle(answer.status, answer.reason);
             describe(&mut answer.headers, served, attempts);
             append_quota(&mut answer.headers, &received.quota);
-            answers::send(platform, answer, &received.arrival.request_id).await
+            answers::send(platform, answer, &received.request_id).await
         }
     }
 }

@@ -69,7 +69,7 @@ fn ragflows_errors_in_200_are_errors() {
                 !shown.contains("es01") && !shown.contains("ragflow-secret"),
                 "{shown}"
             );
-            assert!(!answer.log.unwrap().contains("What is new"));
+            assert!(!answer.detail.unwrap().contains("What is new"));
         }
     }
 }

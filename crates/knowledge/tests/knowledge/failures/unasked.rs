@@ -34,6 +34,6 @@ fn a_ragflow_without_any_dataset_is_not_asked() {
 #[test]
 fn garbage_in_asks_nobody() {
     let (answer, sender) = serve_bytes("handbook", b"{\"query\":", Vec::new());
-    assert_eq!((answer.status.as_u16(), answer.log), (400, None));
+    assert_eq!((answer.status.as_u16(), answer.detail), (400, None));
     assert!(sender.requests.borrow().is_empty());
 }

@@ -1,0 +1,62 @@
+//! What a request ends in, on every path.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use spillway_platform::Platform;
+use spillway_telemetry::{AccessRecord, Detail, Reason};
+
+use crate::{Log, Meter, Permit, Runtime};
+
+/// A request that has not ended. It owns what the request holds, and the one record of it: dropped, on whatever path,
+/// it gives back what is held, counts the request, and writes its line.
+///
+/// Who answers says so by [`Settlement::set`]; a request that is dropped before has lost its client.
+pub struct Settlement<P: Platform> {
+    /// What there is to tell.
+    pub record: AccessRecord,
+    /// When the request came.
+    pub arrived: Duration,
+    /// Its places among those that are in flight.
+    pub permit: Option<Permit>,
+    platform: P,
+    meter: Arc<Meter<P>>,
+    log: Log<P>,
+}
+
+impl<P: Platform> Settlement<P> {
+    /// Of a request that has just come.
+    pub(crate) fn begin<A>(runtime: &Runtime<P, A>, record: AccessRecord) -> Self {
+        Self {
+            record,
+            arrived: runtime.platform.now(),
+            permit: None,
+            platform: runtime.platform.clone(),
+            meter: Arc::clone(&runtime.meter),
+            log: runtime.log.clone(),
+        }
+    }
+
+    /// Says how the request is answered.
+    pub fn set(&mut self, status: StatusCode, reason: Reason) {
+        self.record.status = status.as_u16();
+        self.record.reason = reason;
+    }
+
+    /// Says how the request is answered, with what only its kind has. It has ended then.
+    pub fn finish(mut self, status: StatusCode, reason: Reason, detail: Detail) {
+        self.record.detail = detail;
+        self.set(status, reason);
+    }
+}
+
+impl<P: Platform> Drop for Settlement<P> {
+    fn drop(&mut self) {
+        self.permit = None;
+        self.record.took = self.platform.now().saturating_sub(self.arrived);
+        let record = &self.record;
+        self.meter.count(|counters| record.count(counters));
+        self.log.record(record);
+    }
+}

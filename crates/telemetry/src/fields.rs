@@ -1,0 +1,128 @@
+//! The fields of a line of the log, as text or as JSON.
+
+use std::fmt::{Display, Write as _};
+use std::time::{Duration, SystemTime};
+
+use spillway_config::{LogFormat, LogLevel};
+
+/// The event of a line in words.
+pub(crate) const MESSAGE: &str = "message";
+
+/// A line that is being written. Writing to a string cannot fail.
+pub(crate) struct Fields {
+    format: LogFormat,
+    line: String,
+}
+
+impl Fields {
+    /// Begins with the time since 1970, the level, and what happened.
+    pub fn begin(format: LogFormat, now: Duration, level: LogLevel, event: &str) -> Self {
+        let time = SystemTime::UNIX_EPOCH
+            .checked_add(now)
+            .unwrap_or(SystemTime::UNIX_EPOCH);
+        let time = humantime::format_rfc3339_millis(time);
+        let level = level_name(level);
+        let mut line = String::with_capacity(256);
+        let _ = match format {
+            // The words of a message say what happened.
+            LogFormat::Text if event == MESSAGE => write!(line, "{time} {level}"),
+            LogFormat::Text => write!(line, "{time} {level} {event}"),
+            LogFormat::Json => write!(
+                line,
+                "{{\"time\":\"{time}\",\"level\":\"{level}\",\"event\":\"{event}\""
+            ),
+        };
+        Self { format, line }
+    }
+
+    /// A word that needs no quotes.
+    pub fn word(&mut self, name: &str, value: impl Display) {
+        let _ = match self.format {
+            LogFormat::Text => write!(self.line, " {name}={value}"),
+            LogFormat::Json => write!(self.line, ",\"{name}\":{}", json(&value.to_string())),
+        };
+    }
+
+    /// Others' text: quoted, so that it is one word of one line.
+    pub fn text(&mut self, name: &str, value: impl Display) {
+        let value = value.to_string();
+        let _ = match self.format {
+            LogFormat::Text => write!(self.line, " {name}={value:?}"),
+            LogFormat::Json => write!(self.line, ",\"{name}\":{}", json(&value)),
+        };
+    }
+
+    /// A number, or a truth value.
+    pub fn bare(&mut self, name: &str, value: impl Display) {
+        let _ = match self.format {
+            LogFormat::Text => write!(self.line, " {name}={value}"),
+            LogFormat::Json => write!(self.line, ",\"{name}\":{value}"),
+        };
+    }
+
+    /// What a person reads.
+    pub fn message(&mut self, message: &str) {
+        let _ = match self.format {
+            LogFormat::Text => write!(self.line, " {message}"),
+            LogFormat::Json => write!(self.line, ",\"message\":{}", json(message)),
+        };
+    }
+
+    /// A list; in text, each item begins with what `head` gives of it.
+    pub fn list<T>(
+        &mut self,
+        name: &str,
+        items: &[T],
+        head: impl Fn(&T) -> String,
+        mut write_item: impl FnMut(&mut Self, &T),
+    ) {
+        let is_json = self.format == LogFormat::Json;
+        let _ = if is_json {
+            write!(self.line, ",\"{name}\":[")
+        } else {
+            write!(self.line, " {name}=[")
+        };
+        for (index, item) in items.iter().enumerate() {
+            if index > 0 {
+                self.line.push_str(if is_json { "," } else { ", " });
+            }
+            if is_json {
+                // Every field begins with a comma; the first member is there for that.
+                let _ = write!(self.line, "{{\"number\":{}", index.saturating_add(1));
+            } else {
+                self.line.push_str(&head(item));
+            }
+            write_item(self, item);
+            if is_json {
+                self.line.push('}');
+            }
+        }
+        self.line.push(']');
+    }
+
+    /// Whether it becomes JSON.
+    pub fn is_json(&self) -> bool {
+        self.format == LogFormat::Json
+    }
+
+    /// The line, without its end.
+    pub fn finish(mut self) -> String {
+        if self.is_json() {
+            self.line.push('}');
+        }
+        self.line
+    }
+}
+
+const fn level_name(level: LogLevel) -> &'static str {
+    match level {
+        LogLevel::Error => "error",
+        LogLevel::Warn => "warn",
+        LogLevel::Info => "info",
+        LogLevel::Debug => "debug",
+    }
+}
+
+fn json(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
