@@ -74,6 +74,7 @@ class Contender:
     redis: int | None = None
     started: float = 0.0
     results: dict = field(default_factory=dict)
+    failures: dict = field(default_factory=dict)
 
     def body(self, kind: str) -> bytes:
         model = f"{kind}-dead" if self.dead else kind
@@ -576,7 +577,8 @@ def median(values: list) -> float:
     return sorted(values)[len(values) // 2]
 
 
-def table(kind: str, contenders: list) -> None:
+def table(kind: str, all_contenders: list) -> None:
+    contenders = [contender for contender in all_contenders if kind not in contender.failures]
     cpu = {contender.name: median([result["cpu"] for result in contender.results[kind]]) for contender in contenders}
     bases = [name for name in ("nginx proxy_pass", "Spillway", "Spillway, 2 dead ahead") if name in cpu]
     shown = {"nginx proxy_pass": "x nginx", "Spillway": "x Spillway", "Spillway, 2 dead ahead": "x w. dead"}
@@ -588,6 +590,9 @@ def table(kind: str, contenders: list) -> None:
         print(f"{contender.name:34} {middle['cpu']:11.1f} {middle['rate']:8.0f} {middle['p50']:8.2f} {middle['p99']:8.2f} "
               f"{middle['first']:8.2f} {sum(result['failed'] for result in results):7}"
               + "".join(f" {cpu[contender.name] / cpu[base]:10.2f}" for base in bases))
+    for contender in all_contenders:
+        if kind in contender.failures:
+            print(f"{contender.name:34} failed: {contender.failures[kind]}")
 
 
 def redis_table(contenders: list) -> None:
@@ -597,6 +602,8 @@ def redis_table(contenders: list) -> None:
     print("\nCommands a call that Redis was asked for, those of scripts included (a round trip: eval or evalsha)")
     for contender in asking:
         for kind, results in contender.results.items():
+            if kind in contender.failures:
+                continue
             middle = results[len(results) // 2]
             each = "  ".join(f"{name} {count:.4f}" for name, count in sorted(middle["commands"].items())
                              if name not in ("info", "config|get"))
@@ -618,24 +625,44 @@ def check(contender: Contender, kind: str) -> None:
     """One call that must be served, with compiled code and connections as its gain."""
     result = burst(contender.port, contender.request(kind), kind != "chat", 1)
     if result["faults"]:
-        sys.exit(f"{contender.name}, {kind}: {result['faults']}")
+        raise RuntimeError(f"its first call failed: {result['faults']}")
+
+
+def attempt(contender: Contender, kind: str, what) -> None:
+    """Does `what`; a contender that fails at it is a line of its table, and is asked no more of this kind."""
+    if kind in contender.failures:
+        return
+    try:
+        what()
+    except (Exception, SystemExit) as error:
+        contender.failures[kind] = str(error)
+
+
+def started(start, *arguments) -> list:
+    """What `start` starts; a peer that does not come up is a line."""
+    try:
+        return start(*arguments)
+    except (Exception, SystemExit) as error:
+        print(f"{start.__name__.removeprefix('start_')}: left out, it does not start: {error}")
+        return []
 
 
 def run(arguments, running: Running) -> None:
     load = " ".join(map(str, os.getloadavg()))
     places = start_upstreams(running, arguments.gap_ms)
     contenders = start_nginx(running, places) + start_spillway(running, places, arguments.spillway)
-    contenders += start_litellm(running, places) + start_portkey(running, places)
+    contenders += started(start_litellm, running, places) + started(start_portkey, running, places)
     wanted = [word.lower() for word in arguments.only.split(",")] if arguments.only else [""]
     contenders = [contender for contender in contenders if any(word in contender.name.lower() for word in wanted)]
     for kind in arguments.kinds:
         for contender in contenders:
-            check(contender, kind)
-            measure(contender, kind, running.folder, 1)
+            attempt(contender, kind, lambda: check(contender, kind))
+            attempt(contender, kind, lambda: measure(contender, kind, running.folder, 1))
             contender.results[kind] = []
         for _ in range(arguments.rounds):
             for contender in contenders:
-                contender.results[kind].append(measure(contender, kind, running.folder, arguments.seconds))
+                attempt(contender, kind, lambda: contender.results[kind].append(
+                    measure(contender, kind, running.folder, arguments.seconds)))
     print(f"{CONNECTIONS} connections, {arguments.rounds} passes of {arguments.seconds} s each, in turn; medians by CPU; "
           f"{os.cpu_count()} cores shared by client, gateway and upstream; load average before {load}")
     for kind in arguments.kinds:

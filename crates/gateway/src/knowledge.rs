@@ -7,12 +7,12 @@ use std::time::Duration;
 use http::StatusCode;
 use spillway_forward::{ForwardedHeaders, REQUEST_ID, request_id};
 use spillway_knowledge::{Answer, Api, Catalogue, MAX_REQUEST_BYTES, Retrieval};
-use spillway_limit::RequestFacts;
+use spillway_limit::{Due, RequestFacts};
 use spillway_platform::{Platform, ReceiveError, RequestHead};
 use spillway_telemetry::{AccessRecord, Api as ApiKind, Detail, Retrieval as Retrieved};
 
 use crate::runtime::configuration;
-use crate::{Log, Runtime, Settlement};
+use crate::{Log, Passage, Runtime, Settlement};
 
 /// What an instance knows that serves knowledge APIs.
 pub type KnowledgeRuntime<P> = Runtime<P, Catalogue>;
@@ -59,8 +59,8 @@ pub async fn handle<P: Platform>(
         backend,
         outcome: answer.outcome.as_str(),
         records: answer.records,
-        query: answer.query.clone(),
-        detail: answer.detail.clone(),
+        query: answer.query.map(String::from),
+        detail: answer.detail.map(String::from),
     });
     settlement.set(answer.status, answer.reason);
     let mut headers = answer.headers;
@@ -141,7 +141,11 @@ async fn limited<P: Platform>(
         consumer,
         ..RequestFacts::of(&head.headers)
     };
-    match runtime.limits.admit(&api.name, &facts).await {
+    match runtime
+        .limits
+        .admit(&api.name, &facts, Due::All, Passage::default())
+        .await
+    {
         Ok(passage) => Ok(passage.headers),
         Err(refusal) => {
             let status =

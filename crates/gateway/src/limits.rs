@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use spillway_config::{Gateway, OnError, RateLimit};
-use spillway_limit::{Applicable, DifyApp, DigestKey, RequestFacts, Rules, Verdict};
+use spillway_limit::{Applicable, DifyApp, DigestKey, Due, InBody, RequestFacts, Rules, Verdict};
 use spillway_platform::{
     Admission, Counted, Headers, Hold, LeaseName, Platform, State, StateError, Taken,
 };
@@ -16,6 +16,9 @@ use crate::digest_secret::digest_secret;
 use crate::runtime::Ground;
 use crate::state_access::StateAccess;
 use crate::{Log, Meter, Permit};
+
+/// A body up to this is read before any rule is asked, so that all are asked at once: 64 KiB.
+const SMALL_BODY_BYTES: u64 = 64 * 1024;
 
 /// A late answer is logged no more often.
 const LATE_LOGGED_EVERY: Duration = Duration::from_secs(10);
@@ -29,6 +32,22 @@ pub struct Passage {
     pub permit: Option<Permit>,
     /// Where it was counted by its key, and by what came with that: for [`Limits::forget`].
     pub forgettable: Vec<Counted>,
+    /// Where it was counted at all, where a later phase may refuse it.
+    counted: Vec<Counted>,
+}
+
+impl Passage {
+    /// What a later phase gave, and an earlier one.
+    fn and(mut self, earlier: Self) -> Self {
+        // The later rules are the narrower ones: what they tell stands for both.
+        if self.headers.is_empty() {
+            self.headers = earlier.headers;
+        }
+        self.permit = self.permit.or(earlier.permit);
+        self.forgettable.extend(earlier.forgettable);
+        self.counted.extend(earlier.counted);
+        self
+    }
 }
 
 /// A refused request's answer, but for the surface's form.
@@ -116,15 +135,45 @@ impl<P: Platform> Limits<P> {
         self.digest.dify_app(headers)
     }
 
-    /// Counts a request under all rules that hold for it, in one step.
+    /// Whether an API's rules are to be asked in two steps: some of them before a body of this length (`None`: not
+    /// told) is read. A small one is read anyway, and all are asked at once.
+    pub fn splits(&self, api: &str, hidden: InBody, length: Option<u64>) -> bool {
+        let is_small = length.is_some_and(|length| length <= SMALL_BODY_BYTES);
+        let has = |rules: &Rules| rules.has_due(Due::Head(hidden));
+        !is_small && self.by_api.get(api).is_some_and(has)
+    }
+
+    /// Counts a request under the rules that are due and hold for it, in one step. `earlier` is what an earlier phase
+    /// gave: it is taken back where this one refuses.
     ///
     /// # Errors
     /// The refusal.
-    pub async fn admit(&self, api: &str, facts: &RequestFacts<'_>) -> Result<Passage, Refusal> {
+    pub async fn admit(
+        &self,
+        api: &str,
+        facts: &RequestFacts<'_>,
+        due: Due,
+        earlier: Passage,
+    ) -> Result<Passage, Refusal> {
+        match self.admit_due(api, facts, due).await {
+            Ok(passage) => Ok(passage.and(earlier)),
+            Err(refusal) => {
+                self.forget(earlier.counted);
+                Err(refusal)
+            }
+        }
+    }
+
+    async fn admit_due(
+        &self,
+        api: &str,
+        facts: &RequestFacts<'_>,
+        due: Due,
+    ) -> Result<Passage, Refusal> {
         let Some(rules) = self.by_api.get(api) else {
             return Ok(Passage::default());
         };
-        let applicable = rules.applicable(facts);
+        let applicable = rules.applicable(facts, due);
         if applicable.is_empty() {
             return Ok(Passage::default());
         }
@@ -138,24 +187,29 @@ impl<P: Platform> Limits<P> {
             Some(taken) if taken.too_many_new => Err(self.too_many_new_values()),
             Some(taken) => {
                 let permit = self.permit(&applicable, &taken, name);
-                let forgettable = applicable.forgettable(&taken);
-                self.judged(&applicable.verdict(&taken), permit, forgettable)
+                let mut passage = self.judged(&applicable.verdict(&taken), permit)?;
+                passage.forgettable = applicable.forgettable(&taken);
+                if due != Due::All {
+                    passage.counted = applicable.counted(&taken);
+                }
+                Ok(passage)
             }
             None => self.without_state(&applicable),
         }
     }
 
-    /// Takes back, off the request's path, what a call was counted in whose key the upstream does not know: such keys
-    /// can be made up in any number, and would each be kept for as long as a window.
-    pub fn forget(&self, forgettable: Vec<Counted>) {
-        if forgettable.is_empty() {
+    /// Takes back, off the request's path, what a call was counted in: where a later phase refuses it, or where its key
+    /// is one that the upstream does not know: such keys can be made up in any number, and would each be kept for as
+    /// long as a window.
+    pub fn forget(&self, counted: Vec<Counted>) {
+        if counted.is_empty() {
             return;
         }
         let (log, state) = (self.log.clone(), Arc::clone(&self.state));
         self.platform.spawn(async move {
-            if let Err(error) = state.forget(&forgettable).await {
+            if let Err(error) = state.forget(&counted).await {
                 log.warn(&format!(
-                    "limits: a call whose key Dify does not know stays counted: {error}"
+                    "limits: a call that was refused, or whose key Dify does not know, stays counted: {error}"
                 ));
             }
         });
@@ -243,12 +297,7 @@ impl<P: Platform> Limits<P> {
         }
     }
 
-    fn judged(
-        &self,
-        verdict: &Verdict<'_>,
-        permit: Option<Permit>,
-        forgettable: Vec<Counted>,
-    ) -> Result<Passage, Refusal> {
+    fn judged(&self, verdict: &Verdict<'_>, permit: Option<Permit>) -> Result<Passage, Refusal> {
         self.meter.count(|counters| {
             for (rule, outcome) in &verdict.outcomes {
                 rate_limit(counters, (*rule).to_owned(), outcome.as_str());
@@ -266,7 +315,7 @@ impl<P: Platform> Limits<P> {
             _ => Ok(Passage {
                 headers,
                 permit,
-                forgettable,
+                ..Passage::default()
             }),
         }
     }

@@ -121,11 +121,11 @@ pub struct Answer {
     /// The body, JSON.
     pub body: Bytes,
     /// How many records were found, where an engine was asked and answered.
-    pub records: Option<usize>,
+    pub records: Option<u32>,
     /// The query, where those are logged.
-    pub query: Option<String>,
+    pub query: Option<Box<str>>,
     /// What went wrong with the engine, for the log: without the query, and so without the engine's own words.
-    pub detail: Option<String>,
+    pub detail: Option<Box<str>>,
 }
 
 impl Answer {
@@ -276,7 +276,7 @@ impl Answer {
             body: serde_json::to_vec(&Found { records })
                 .unwrap_or_default()
                 .into(),
-            records: Some(records.len()),
+            records: u32::try_from(records.len()).ok(),
             query: None,
             detail: None,
         }

@@ -56,8 +56,8 @@ impl<S: Sender, C: Clock> Retrieval<'_, S, C> {
             Ok(records) => Answer::found(records),
             Err(failure) => failure.answer(self.api, &query.knowledge_id),
         };
-        answer.query = self.api.log_queries.then(|| shown(&query.text));
-        answer.detail = result.err().map(|failure| self.detail(&failure));
+        answer.query = self.api.log_queries.then(|| shown(&query.text).into());
+        answer.detail = result.err().map(|failure| self.detail(&failure).into());
         answer
     }
 

@@ -8,7 +8,7 @@ use spillway_platform::{Hold, Take};
 use crate::digest::CountNames;
 use crate::facts::Value;
 use crate::invention::{Invention, cost_when_new};
-use crate::{DifyApp, DigestKey, Error, RequestFacts};
+use crate::{DifyApp, DigestKey, Due, Error, RequestFacts};
 
 /// How many requests may pass in which time, and what they are counted under.
 #[derive(Debug)]
@@ -138,6 +138,11 @@ impl Item {
     /// Whether it counts by the end user.
     pub fn counts_by_end_user(&self) -> bool {
         self.by == LimitBy::EndUser
+    }
+
+    /// Whether it is asked now.
+    pub fn is_due(&self, due: Due) -> bool {
+        due.asks(&self.by)
     }
 
     /// What a request has to take.

@@ -2,6 +2,7 @@
 //! the counts mean for it. Must not know where or how counting is done, nor what an answer looks like.
 
 mod digest;
+mod due;
 mod error;
 mod facts;
 mod headers;
@@ -11,6 +12,7 @@ mod rules;
 mod verdict;
 
 pub use digest::{DifyApp, DigestKey};
+pub use due::{Due, InBody};
 pub use error::Error;
 pub use facts::RequestFacts;
 pub use rules::{Applicable, Rule, Rules};

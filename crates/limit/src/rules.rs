@@ -7,7 +7,7 @@ use crate::digest::CountNames;
 use crate::invention::{Invention, allowance, client};
 use crate::item::{Item, Quota, Wanted};
 use crate::verdict::Place;
-use crate::{DigestKey, Error, RequestFacts, Verdict};
+use crate::{DigestKey, Due, Error, RequestFacts, Verdict};
 
 /// A rule, as far as answers and reports are concerned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,17 +108,27 @@ impl Rules {
             .any(|limits| limits.rule.denies_on_error())
     }
 
-    /// What a request has to take, in the order of the file: of every rule all items that it matches, of every item
+    /// Whether some rule is asked then.
+    pub fn has_due(&self, due: Due) -> bool {
+        self.rules.iter().any(|limits| {
+            (due.asks_global() && limits.global.is_some())
+                || limits.items.iter().any(|item| item.is_due(due))
+        })
+    }
+
+    /// What a request has to take of the rules that are due, in the order of the file: of every rule all items that it matches, of every item
     /// the key that says its value most exactly, of every key all windows.
-    pub fn applicable(&self, facts: &RequestFacts<'_>) -> Applicable<'_> {
+    pub fn applicable(&self, facts: &RequestFacts<'_>, due: Due) -> Applicable<'_> {
         let mut applicable = Applicable::default();
         for limits in &self.rules {
             let dry_run = limits.rule.dry_run;
             let mut wanted = Wanted::default();
-            if let Some((quota, name)) = &limits.global {
+            if let Some((quota, name)) = &limits.global
+                && due.asks_global()
+            {
                 quota.want(name, dry_run, Invention::None, &mut wanted);
             }
-            for item in &limits.items {
+            for item in limits.items.iter().filter(|item| item.is_due(due)) {
                 item.want(facts, dry_run, &mut wanted);
             }
             let rule = &limits.rule;
@@ -183,15 +193,25 @@ impl<'r> Applicable<'r> {
         self.new_values.as_ref()
     }
 
+    /// Where the request was counted: to be taken back if a later phase refuses it.
+    pub fn counted(&self, taken: &Taken) -> Vec<Counted> {
+        let all = self.takes.iter().map(|_| true);
+        self.counted_where(all, taken)
+    }
+
     /// Where the request was counted by what comes with its key: to be taken back if the upstream does not know that.
     pub fn forgettable(&self, taken: &Taken) -> Vec<Counted> {
+        self.counted_where(self.forgettable.iter().copied(), taken)
+    }
+
+    fn counted_where(&self, wanted: impl Iterator<Item = bool>, taken: &Taken) -> Vec<Counted> {
         if !taken.passes {
             return Vec::new();
         }
-        let takes = self.takes.iter().zip(&self.forgettable);
+        let takes = self.takes.iter().zip(wanted);
         takes
             .zip(&taken.counts)
-            .filter(|((_, forgettable), count)| **forgettable && !count.full && count.used > 0)
+            .filter(|((_, wanted), count)| *wanted && !count.full && count.used > 0)
             .map(|((take, _), count)| Counted {
                 take: take.clone(),
                 sub_window: count.sub_window,

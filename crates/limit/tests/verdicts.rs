@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use spillway_config::{OnError, RateLimit, State, parse_normal_form};
-use spillway_limit::{DigestKey, Outcome, RequestFacts, Rules, Verdict};
+use spillway_limit::{DigestKey, Due, Outcome, RequestFacts, Rules, Verdict};
 use spillway_platform::Headers;
 use spillway_platform::LeaseName;
 use spillway_state::MemoryStore;
@@ -34,7 +34,7 @@ fn facts(headers: &Headers) -> RequestFacts<'_> {
 
 fn ask<'r>(store: &mut MemoryStore, rules: &'r Rules, now_ms: u64, name: &str) -> Verdict<'r> {
     let headers = app(name);
-    let applicable = rules.applicable(&facts(&headers));
+    let applicable = rules.applicable(&facts(&headers), Due::All);
     let taken = store.take(now_ms, applicable.takes());
     applicable.verdict(&taken)
 }
@@ -170,7 +170,9 @@ fn without_the_store_a_request_is_refused_if_one_of_its_rules_says_so() {
     );
     let judge = |rules: &Rules, name: &str| {
         let headers = app(name);
-        rules.applicable(&facts(&headers)).when_state_fails()
+        rules
+            .applicable(&facts(&headers), Due::All)
+            .when_state_fails()
     };
     let lenient = rules(&document, OnError::Allow);
     assert_eq!(judge(&lenient, "strict"), OnError::Deny);
@@ -230,7 +232,7 @@ fn what_is_under_way_is_limited_until_it_ends() {
     let mut store = MemoryStore::default();
     let mut ask = |name: &str, lease: &str| {
         let headers = app(name);
-        let applicable = rules.applicable(&facts(&headers));
+        let applicable = rules.applicable(&facts(&headers), Due::All);
         let lease = LeaseName(lease.to_owned());
         let (takes, holds) = (applicable.takes(), applicable.holds());
         applicable.verdict(&store.take_and_hold(0, takes, holds, &lease))
@@ -251,7 +253,7 @@ fn what_is_under_way_is_limited_until_it_ends() {
     );
     assert!(ask("b", "3").passes, "another app is free");
     let headers = app("a");
-    let applicable = rules.applicable(&facts(&headers));
+    let applicable = rules.applicable(&facts(&headers), Due::All);
     store.release(applicable.holds(), &LeaseName("1".to_owned()));
     let taken = store.take_and_hold(
         0,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use spillway_config::{Gateway, ModelApi};
+use spillway_config::{FallbackCondition, Gateway, ModelApi};
 use spillway_platform::Headers;
 use spillway_upstream::Pool;
 
@@ -191,6 +191,13 @@ impl Api {
         } else {
             Err(NoRoute::Forbidden)
         }
+    }
+
+    /// Whether some route sends a call that the gateway's own limits refuse to its second target.
+    pub fn serves_refused(&self) -> bool {
+        let wanted = FallbackCondition::GatewayRefusal;
+        let mut routes = self.routes.iter();
+        routes.any(|route| route.targets.len() > 1 && route.fallback.on.contains(&wanted))
     }
 
     /// Whether a caller may use some models only.

@@ -16,6 +16,7 @@ mod memory;
 mod metrics;
 mod nonce;
 mod number_store;
+mod oracle;
 mod pool;
 mod redis_connection;
 mod redis_store;
@@ -36,6 +37,7 @@ pub use memory::MemoryStore;
 pub use metrics::{METRICS_ADD_V2, metrics_add_arguments};
 pub use nonce::{nonce_claim_arguments, nonce_number_key};
 pub use number_store::{KeyValue, NumberStore};
+pub use oracle::Oracle;
 pub use pool::{
     POOL_READ_V2, POOL_WRITE_V2, PROBE_CLAIM_MS, pool_read_arguments, pool_write_arguments,
     probe_claim_arguments, read_pool,

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 use crate::sub_windows::{self, SUB_WINDOWS, SubWindows};
-use spillway_platform::{Counted, Hold, HoldCount, LEASE_MS, LeaseName, NewValues, Take, Taken};
+use spillway_platform::{
+    Admission, Counted, Hold, HoldCount, LEASE_MS, LeaseName, NewValues, Take, Taken,
+};
 
 /// Does what [`LIMIT_TAKE_V3`](crate::LIMIT_TAKE_V3) does, with a clock that is given to it. For tests: nothing
 /// expires here, and another process knows nothing of it.
@@ -43,6 +45,17 @@ impl MemoryStore {
         lease: &LeaseName,
     ) -> Taken {
         self.take_all(now_ms, takes, holds, lease, None)
+    }
+
+    /// As the port has it.
+    pub fn admit(&mut self, now_ms: u64, asked: Admission<'_>) -> Taken {
+        let Admission {
+            takes,
+            holds,
+            lease,
+            new_values,
+        } = asked;
+        self.take_all(now_ms, takes, holds, lease, new_values)
     }
 
     fn take_all(

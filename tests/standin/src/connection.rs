@@ -79,14 +79,17 @@ async fn play(stream: &mut TcpStream, buffer: &mut BytesMut, steps: Vec<Step>) -
 }
 
 async fn perform(writer: &mut WriteHalf<'_>, steps: Vec<Step>) -> Played {
-    for step in steps {
+    for (number, step) in steps.into_iter().enumerate() {
         match step {
             Step::Write(bytes) => {
+                if number > 0 {
+                    // Lets the other end read what was written before this write joins it. Not after the last: with the
+                    // whole answer in hand the peer may send its next request, however large, at once.
+                    tokio::task::yield_now().await;
+                }
                 if writer.write_all(&bytes).await.is_err() {
                     return Played::PeerLeft;
                 }
-                // Lets the other end read what was written before the next write joins it.
-                tokio::task::yield_now().await;
             }
             Step::Wait(wait) => wait.pass().await,
             Step::Hold => std::future::pending().await,

@@ -12,6 +12,7 @@ use spillway_tests::{
     until,
 };
 
+mod log;
 mod replicas;
 mod totals;
 

@@ -14,6 +14,7 @@ mod distant;
 mod explained;
 mod models;
 mod new_values;
+mod phases;
 mod state;
 mod streams;
 mod tls;

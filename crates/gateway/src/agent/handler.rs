@@ -7,7 +7,7 @@ use spillway_forward::{
     Answer, Destination, ForwardedHeaders, RoutingFailure, Surface, UserPlace, ambiguity,
     may_be_json, request_id,
 };
-use spillway_limit::RequestFacts;
+use spillway_limit::{Due, InBody, RequestFacts};
 use spillway_platform::{ForwardedBody, Headers, Platform, ReceiveError, RequestHead};
 use spillway_telemetry::{AccessRecord, Api, Reason};
 
@@ -99,7 +99,27 @@ async fn serve<P: Platform>(
             .reply(Some(&destination), answer, Headers::default())
             .await;
     }
-    let mut body = match take_in_hand(&exchange, &destination, request).await {
+    let reads = reads_end_user(&exchange, &destination);
+    let mut passage = Passage::default();
+    let limits = &exchange.runtime.limits;
+    // What needs nothing of the body is asked before it is read, unless it is small: all are asked at once then.
+    let head_due = match reads {
+        false => Some(Due::All),
+        true if limits.splits(&destination.api, InBody::EndUser, head.content_length()) => {
+            Some(Due::Head(InBody::EndUser))
+        }
+        true => None,
+    };
+    if let Some(due) = head_due {
+        passage = match admit(&exchange, &destination, None, due, passage).await {
+            Ok(passage) => passage,
+            Err(refusal) => {
+                let (answer, headers) = refused(refusal, destination.surface);
+                return exchange.reply(Some(&destination), answer, headers).await;
+            }
+        };
+    }
+    let mut body = match take_in_hand(&exchange, &destination, reads, request).await {
         Ok(body) => body,
         Err(answer) => {
             return exchange
@@ -107,19 +127,24 @@ async fn serve<P: Platform>(
                 .await;
         }
     };
-    let passage = match admit(&exchange, &destination, &body).await {
-        Ok(passage) => passage,
-        Err(refusal) => {
-            let (answer, headers) = refused(refusal, destination.surface);
-            return exchange.reply(Some(&destination), answer, headers).await;
-        }
-    };
+    if reads {
+        let due = head_due.map_or(Due::All, |_| Due::Body(InBody::EndUser));
+        let end_user = body.end_user.as_deref();
+        passage = match admit(&exchange, &destination, end_user, due, passage).await {
+            Ok(passage) => passage,
+            Err(refusal) => {
+                let (answer, headers) = refused(refusal, destination.surface);
+                return exchange.reply(Some(&destination), answer, headers).await;
+            }
+        };
+    }
     match forwarding::send(&exchange, &destination, &mut body).await {
         Ok(answered) => {
             let Passage {
                 headers,
                 permit,
                 forgettable,
+                ..
             } = passage;
             exchange.settlement.permit = permit;
             // Below `/v1` Dify answers so where it does not know the key.
@@ -140,21 +165,26 @@ async fn serve<P: Platform>(
     }
 }
 
+/// Whether the body has to be read for the end user.
+fn reads_end_user<P: Platform>(exchange: &Exchange<P>, destination: &Destination) -> bool {
+    exchange.head.has_body()
+        && destination.user_place == Some(UserPlace::Body)
+        && may_be_json(&exchange.head.headers)
+        && exchange.runtime.limits.counts_by_end_user(&destination.api)
+}
+
 /// Decides how the body goes on: read where the end user has to be known, in hand where it is small, so that it can
 /// be sent again, counted where its length is not told, else past the component.
 async fn take_in_hand<P: Platform>(
     exchange: &Exchange<P>,
     destination: &Destination,
+    is_read: bool,
     request: P::Request,
 ) -> Result<Outgoing<P::Request>, Answer> {
     let head = &exchange.head;
     if !head.has_body() {
         return Ok(Outgoing::without_body(request));
     }
-    let limits = &exchange.runtime.limits;
-    let is_read = limits.counts_by_end_user(&destination.api)
-        && destination.user_place == Some(UserPlace::Body)
-        && may_be_json(&head.headers);
     let length = head.content_length();
     // A body of unknown length does not leave the runtime under these methods.
     let needs_length = matches!(head.method, Method::GET | Method::HEAD);
@@ -199,17 +229,19 @@ async fn take_in_hand<P: Platform>(
 async fn admit<P: Platform>(
     exchange: &Exchange<P>,
     destination: &Destination,
-    body: &Outgoing<P::Request>,
+    end_user: Option<&str>,
+    due: Due,
+    earlier: Passage,
 ) -> Result<Passage, Refusal> {
     let limits = &exchange.runtime.limits;
     if !limits.has_rules(&destination.api) {
-        return Ok(Passage::default());
+        return Ok(earlier);
     }
     let head = &exchange.head;
     let dify_app = limits.dify_app(&head.headers);
     let named = match destination.user_place {
         Some(UserPlace::Query) => head.query().and_then(user_of_query),
-        Some(UserPlace::Body) => body.end_user.clone(),
+        Some(UserPlace::Body) => end_user.map(ToOwned::to_owned),
         None => None,
     };
     let facts = RequestFacts {
@@ -221,7 +253,7 @@ async fn admit<P: Platform>(
         service: Some(destination.service.as_str()),
         ..RequestFacts::of(&head.headers)
     };
-    limits.admit(&destination.api, &facts).await
+    limits.admit(&destination.api, &facts, due, earlier).await
 }
 
 fn user_of_query(query: &str) -> Option<String> {

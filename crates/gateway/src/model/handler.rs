@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use spillway_forward::{ForwardedHeaders, REQUEST_ID, request_id};
-use spillway_limit::RequestFacts;
+use spillway_limit::{Due, InBody, RequestFacts};
 use spillway_llm::{
     Api, Asked, CallAnswer, ModelRequest, Operation, Route, passed_headers, versioned,
 };
@@ -15,7 +15,10 @@ use spillway_telemetry::{AccessRecord, Api as ApiKind, Reason};
 
 use super::admission::{Admitted, Unlisted, admit};
 use super::{ModelRuntime, answers, body, complete, stateful, stream};
-use crate::Settlement;
+use crate::{Passage, Settlement};
+
+/// What only the body of a call tells.
+const IN_BODY: InBody = InBody::ModelAndRoute;
 
 /// In which a request's body must be here, however steadily it comes.
 const MAX_UPLOAD_TIME: Duration = Duration::from_secs(600);
@@ -60,6 +63,7 @@ pub async fn handle<P: Platform>(
         request_id: settlement.record.request_id.clone(),
         client: settlement.record.client,
         consumer: consumer.clone(),
+        admitted_by_head: None,
         quota: Vec::new(),
         skips_first: false,
     };
@@ -80,6 +84,9 @@ pub async fn handle<P: Platform>(
             stateful::serve(runtime, settlement, received, request, &head, below).await
         }
         _ => {
+            if let Err(answer) = admit_head(runtime, &mut received, &head).await {
+                return answers::reply(runtime, settlement, answer).await;
+            }
             received.body = match platform
                 .read_body(
                     request,
@@ -129,6 +136,8 @@ pub(super) struct Received {
     /// Who sent it.
     pub client: Option<IpAddr>,
     pub consumer: Option<Arc<str>>,
+    /// What the limits gave that were asked before the body was read, where some were.
+    pub admitted_by_head: Option<Passage>,
     /// Header fields that tell the client of its limits.
     pub quota: Vec<(&'static str, String)>,
     /// The gateway's own limits refused the first target.
@@ -224,27 +233,48 @@ pub(super) fn find_route(
         .map_err(|why| answers::not_routed(&received.api, received.consumer.as_deref(), model, why))
 }
 
+/// Counts a call under those of the API's limits that need nothing of its body, before that is read; a small body is
+/// read first, and so is one whose route may send it elsewhere when it is refused.
+async fn admit_head<P: Platform>(
+    runtime: &ModelRuntime<P>,
+    received: &mut Received,
+    head: &RequestHead,
+) -> Result<(), CallAnswer> {
+    let api = Arc::clone(&received.api);
+    let length = head.content_length();
+    let splits = runtime.limits.splits(&api.name, IN_BODY, length);
+    if !splits || api.serves_refused() {
+        return Ok(());
+    }
+    let facts = facts_of(received, head);
+    let (due, earlier) = (Due::Head(IN_BODY), Passage::default());
+    let admitted = runtime.limits.admit(&api.name, &facts, due, earlier).await;
+    received.admitted_by_head = Some(admitted.map_err(answers::refused)?);
+    Ok(())
+}
+
 /// Counts a call under the API's limits. A refused one may still go to its route's second target, where that is wanted.
 pub(super) async fn count<P: Platform>(
-    runtime: &Arc<ModelRuntime<P>>,
+    runtime: &ModelRuntime<P>,
     received: &mut Received,
     head: &RequestHead,
     model: Option<&str>,
-    route: &Arc<Route>,
+    route: &Route,
 ) -> Result<(), CallAnswer> {
-    let name = &received.api.name;
-    if !runtime.limits.has_rules(name) {
+    let name = received.api.name.clone();
+    if !runtime.limits.has_rules(&name) {
         return Ok(());
     }
+    let (due, earlier) = match received.admitted_by_head.take() {
+        Some(earlier) => (Due::Body(IN_BODY), earlier),
+        None => (Due::All, Passage::default()),
+    };
     let facts = RequestFacts {
-        query: head.query(),
-        client: received.client,
-        consumer: received.consumer.as_deref(),
         model,
         route: Some(&route.name),
-        ..RequestFacts::of(&head.headers)
+        ..facts_of(received, head)
     };
-    match runtime.limits.admit(name, &facts).await {
+    match runtime.limits.admit(&name, &facts, due, earlier).await {
         Ok(passage) => {
             received.quota = passage.headers;
             Ok(())
@@ -258,5 +288,14 @@ pub(super) async fn count<P: Platform>(
             }
             Err(answers::refused(refusal))
         }
+    }
+}
+
+fn facts_of<'a>(received: &'a Received, head: &'a RequestHead) -> RequestFacts<'a> {
+    RequestFacts {
+        query: head.query(),
+        client: received.client,
+        consumer: received.consumer.as_deref(),
+        ..RequestFacts::of(&head.headers)
     }
 }

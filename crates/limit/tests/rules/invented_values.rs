@@ -76,7 +76,7 @@ fn new_values_are_a_clients_of_all_apis_together() {
             client: client.map(|client| client.parse().unwrap()),
             ..RequestFacts::of(&headers)
         };
-        rules.applicable(&facts).new_values().cloned()
+        rules.applicable(&facts, Due::All).new_values().cloned()
     };
     let one = bound("agent/a", "x", Some("10.0.0.1")).unwrap();
     assert_eq!(one.allowance, 70);
@@ -111,7 +111,7 @@ fn what_came_with_a_key_can_be_forgotten_and_nothing_else() {
             dify_app: app.as_ref(),
             ..RequestFacts::of(&headers)
         };
-        let applicable = rules.applicable(&facts);
+        let applicable = rules.applicable(&facts, Due::All);
         let taken = store.take(1_700_000_000_000, applicable.takes());
         let counted = applicable.forgettable(&taken);
         let windows: Vec<u64> = counted.iter().map(|it| it.take.window_ms).collect();

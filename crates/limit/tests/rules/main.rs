@@ -3,12 +3,13 @@
 
 mod addresses;
 mod counts;
+mod due;
 mod invented_values;
 
 use std::net::IpAddr;
 
 use spillway_config::{RateLimit, State, parse_normal_form};
-use spillway_limit::{DifyApp, DigestKey, RequestFacts, Rules};
+use spillway_limit::{DifyApp, DigestKey, Due, RequestFacts, Rules};
 use spillway_platform::Headers;
 use spillway_platform::{LIMIT_KEY_PREFIX, Take};
 use spillway_state::MemoryStore;
@@ -61,6 +62,10 @@ impl Request {
     }
 
     fn takes(&self, rules: &Rules) -> Vec<Take> {
+        self.takes_due(rules, Due::All)
+    }
+
+    fn takes_due(&self, rules: &Rules, due: Due) -> Vec<Take> {
         let facts = RequestFacts {
             query: Some(&self.query)
                 .filter(|query| !query.is_empty())
@@ -71,7 +76,7 @@ impl Request {
             dify_app: self.dify_app.as_ref(),
             ..RequestFacts::of(&self.headers)
         };
-        rules.applicable(&facts).takes().to_vec()
+        rules.applicable(&facts, due).takes().to_vec()
     }
 
     /// The limits that hold.

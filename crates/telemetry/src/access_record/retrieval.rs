@@ -11,7 +11,7 @@ pub struct Retrieval {
     /// How it ended, from a closed list.
     pub outcome: &'static str,
     /// How many records were found.
-    pub records: Option<usize>,
+    pub records: Option<u32>,
     /// The query, where those are logged.
     pub query: Option<String>,
     /// What went wrong, for the operator: it may hold an address.

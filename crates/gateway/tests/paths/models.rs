@@ -1,0 +1,152 @@
+//! Model calls.
+
+use std::time::Duration;
+
+use spillway_platform::SendError;
+use spillway_platform_sim::{SimRequest, Step};
+
+use super::{Client, Kind, records, serve, total, world};
+
+const ANSWER: &str = r#"{"id":"1","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}"#;
+
+fn chat(model: &str, more: &str) -> SimRequest {
+    let body =
+        format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"hi"}}]{more}}}"#);
+    SimRequest::json("/llm/v1/chat/completions", &body).header("authorization", "Bearer sk-team")
+}
+
+fn answer() -> Vec<Step> {
+    vec![Step::head(200, "application/json"), Step::piece(ANSWER)]
+}
+
+fn chunk(text: &str, finish: &str) -> Step {
+    Step::piece(&format!(
+        "data: {{\"id\":\"1\",\"object\":\"chat.completion.chunk\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}},\"finish_reason\":{finish}}}]}}\n\n"
+    ))
+}
+
+#[test]
+fn a_call_falls_back_and_is_one_record_with_both_attempts() {
+    let sim = world();
+    sim.set_upstream("first:1", |_| vec![Step::head(503, "application/json")]);
+    sim.set_upstream("second:2", |_| answer());
+    let answers = serve(&sim, Kind::Model, vec![(chat("m", ""), Client::Reads)]);
+    assert_eq!(
+        (answers[0].status, answers[0].text().as_str()),
+        (200, ANSWER)
+    );
+    assert_eq!(records(&sim), ["call 200 fallback"]);
+    assert_eq!(total(&sim, "spillway_model_attempts_total"), 2);
+    assert_eq!(total(&sim, "consumer=\"team\",kind=\"output\""), 2);
+    let log = sim.log().join("\n");
+    assert!(!log.contains("sk-"), "{log}");
+    assert_eq!(
+        sim.asked()[0].headers.text("authorization"),
+        Some("Bearer sk-first")
+    );
+    assert!(!sim.asked()[1].headers.contains("authorization"));
+}
+
+#[test]
+fn a_stream_that_is_cut_is_told_and_never_clean() {
+    let head = || Step::head(200, "text/event-stream");
+    for (script, expected, done) in [
+        (
+            vec![
+                head(),
+                chunk("hi", "null"),
+                chunk("", "\"stop\""),
+                Step::piece("data: [DONE]\n\n"),
+            ],
+            "call 200 ok",
+            true,
+        ),
+        (
+            vec![
+                head(),
+                chunk("hi", "null"),
+                Step::Fail(SendError::Reset("cut".to_owned())),
+            ],
+            "call 200 stream_broken",
+            false,
+        ),
+        (
+            vec![head(), chunk("hi", "null")],
+            "call 200 stream_broken",
+            false,
+        ),
+    ] {
+        let sim = world();
+        sim.set_upstream("first:1", move |_| script.clone());
+        let answers = serve(
+            &sim,
+            Kind::Model,
+            vec![(chat("m", ",\"stream\":true"), Client::Reads)],
+        );
+        assert_eq!(records(&sim), [expected]);
+        let text = answers[0].text();
+        assert_eq!(text.contains("[DONE]"), done, "{text}");
+        assert_eq!(text.contains("\"error\""), !done, "{text}");
+    }
+}
+
+#[test]
+fn a_client_that_leaves_is_told_of_and_nobody_is_blamed() {
+    let sim = world();
+    sim.set_upstream("first:1", |_| {
+        let wait = || Step::Wait(Duration::from_secs(1));
+        vec![
+            Step::head(200, "text/event-stream"),
+            chunk("a", "null"),
+            wait(),
+            chunk("b", "null"),
+            wait(),
+            chunk("c", "null"),
+        ]
+    });
+    let request = chat("m", ",\"stream\":true");
+    serve(&sim, Kind::Model, vec![(request, Client::Leaves(1))]);
+    assert_eq!(records(&sim), ["call 200 client_left"]);
+    assert_eq!(total(&sim, "outcome=\"client_left\""), 1);
+    assert_eq!(total(&sim, "spillway_provider_transitions_total"), 0);
+}
+
+#[test]
+fn whoever_is_refused_has_a_record_too() {
+    let sim = world();
+    sim.set_upstream("first:1", |_| answer());
+    let client = Client::Reads;
+    let nobody = SimRequest::json("/llm/v1/chat/completions", "{}");
+    let requests = vec![
+        (nobody, client),
+        (chat("dear", ""), client),
+        (chat("dear", ""), client),
+        (SimRequest::get("/llm/v1/none"), client),
+    ];
+    serve(&sim, Kind::Model, requests);
+    assert_eq!(
+        records(&sim),
+        [
+            "request 401 unauthorized",
+            "call 200 ok",
+            "request 429 rate_limited",
+            "request 404 not_found"
+        ]
+    );
+}
+
+#[test]
+fn what_the_second_step_refuses_the_first_takes_back() {
+    let sim = world();
+    sim.set_upstream("first:1", |_| answer());
+    let large = format!(",\"padding\":\"{}\"", "x".repeat(100_000));
+    let client = Client::Reads;
+    // The consumer may three times a minute, the dear model once.
+    let requests = ["dear", "dear", "dear", "cheap", "cheap", "cheap"];
+    let requests = requests.map(|model| (chat(model, &large), client)).to_vec();
+    let statuses: Vec<u16> = serve(&sim, Kind::Model, requests)
+        .iter()
+        .map(|answer| answer.status)
+        .collect();
+    assert_eq!(statuses, [200, 429, 429, 200, 200, 429]);
+}

@@ -1,0 +1,88 @@
+//! Bodies, as a script has them.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+use spillway_platform::{Clock, Headers, IncomingBody, SendError};
+
+use crate::Sim;
+
+/// What a peer does, step by step. After the last step its message ends cleanly.
+#[derive(Debug, Clone)]
+pub enum Step {
+    /// It waits.
+    Wait(Duration),
+    /// The head of an answer.
+    Head(u16, Headers),
+    /// A piece of a body.
+    Piece(Bytes),
+    /// It breaks off, or refuses.
+    Fail(SendError),
+}
+
+impl Step {
+    /// A head with this content type.
+    pub fn head(status: u16, content_type: &str) -> Self {
+        let mut headers = Headers::default();
+        headers.append("content-type", content_type);
+        Self::Head(status, headers)
+    }
+
+    /// A piece of text.
+    pub fn piece(text: &str) -> Self {
+        Self::Piece(Bytes::copy_from_slice(text.as_bytes()))
+    }
+}
+
+/// A body that comes as a script has it.
+pub struct SimBody {
+    sim: Sim,
+    steps: VecDeque<Step>,
+    /// A wait under way belongs to the body and not to the future that asks.
+    waiting_until: Option<Duration>,
+}
+
+impl SimBody {
+    pub(crate) fn new(sim: Sim, steps: impl IntoIterator<Item = Step>) -> Self {
+        Self {
+            sim,
+            steps: steps.into_iter().collect(),
+            waiting_until: None,
+        }
+    }
+
+    /// The next step that is no wait.
+    pub(crate) async fn step(&mut self) -> Option<Step> {
+        loop {
+            if let Some(until) = self.waiting_until {
+                let rest = until.saturating_sub(self.sim.now());
+                self.sim.sleep(rest).await;
+                self.waiting_until = None;
+            }
+            match self.steps.pop_front() {
+                Some(Step::Wait(time)) => {
+                    self.waiting_until = Some(self.sim.now().saturating_add(time));
+                }
+                step => return step,
+            }
+        }
+    }
+}
+
+impl IncomingBody for SimBody {
+    async fn next(&mut self) -> Result<Option<Bytes>, SendError> {
+        match self.step().await {
+            None => Ok(None),
+            Some(Step::Piece(bytes)) => Ok(Some(bytes)),
+            Some(Step::Fail(error)) => Err(error),
+            Some(Step::Head(..) | Step::Wait(_)) => {
+                Err(SendError::Other("a second head".to_owned()))
+            }
+        }
+    }
+
+    async fn may_be_held(&self) -> bool {
+        true
+    }
+}

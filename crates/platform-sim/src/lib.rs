@@ -1,0 +1,30 @@
+//! The platform simulated: time that passes only when everybody waits, peers that do what a script says, state in
+//! memory. Must not know what a gateway does.
+//!
+//! ```
+//! use spillway_platform::{Headers, Platform};
+//! use spillway_platform_sim::{Sim, SimRequest};
+//!
+//! let sim = Sim::default();
+//! let platform = sim.clone();
+//! let answer = sim.run(async move {
+//!     let request = SimRequest::get("/");
+//!     platform.log(&platform.head(&request).path_and_query);
+//!     let headers = Headers::default();
+//!     platform.respond(http::StatusCode::OK, headers, "hello".into()).await.unwrap().read().await
+//! });
+//! assert_eq!(answer.text(), "hello");
+//! assert_eq!(sim.log(), ["/"]);
+//! ```
+
+mod body;
+mod executor;
+mod platform;
+mod request;
+mod response;
+mod sim;
+
+pub use body::{SimBody, Step};
+pub use request::{Asked, SimRequest};
+pub use response::{SimAnswer, SimReader, SimResponse, SimWriter};
+pub use sim::Sim;

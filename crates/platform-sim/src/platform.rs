@@ -1,0 +1,249 @@
+//! The simulated world as a platform.
+
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::future::{Either, select};
+use http::StatusCode;
+use spillway_platform::{
+    BytesInHand, Clock, ForwardError, ForwardRequest, ForwardedBody, ForwardedResponse, Headers,
+    InboundResponse, JoinKey, OutboundRequest, Platform, ReceiveError, RequestHead, SendError,
+    Sender, StateLocation,
+};
+use spillway_state::Oracle;
+
+use crate::executor::Sleep;
+use crate::response::{ResponseBody, SimReader, SimResponse, SimWriter, response_stream};
+use crate::{Asked, Sim, SimBody, SimRequest, Step};
+
+/// When the world began, since 1970.
+const BEGAN: Duration = Duration::from_secs(1_800_000_000);
+
+impl Clock for Sim {
+    fn now(&self) -> Duration {
+        self.0.executor.now()
+    }
+
+    fn since_1970(&self) -> Duration {
+        BEGAN.saturating_add(self.now())
+    }
+
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + 'static {
+        Sleep::new(Rc::clone(&self.0.executor), duration)
+    }
+}
+
+impl Sim {
+    /// Asks an upstream; the body of its answer is still to come.
+    async fn ask(&self, asked: Asked) -> Result<(StatusCode, Headers, SimBody), SendError> {
+        self.0.asked.borrow_mut().push(asked.clone());
+        let script = match self.0.upstreams.borrow_mut().get_mut(&asked.authority) {
+            Some(upstream) => upstream(&asked),
+            None => return Err(SendError::Connect("nobody is there".to_owned())),
+        };
+        let mut body = SimBody::new(self.clone(), script);
+        match body.step().await {
+            Some(Step::Head(status, headers)) => {
+                let status = StatusCode::from_u16(status)
+                    .map_err(|error| SendError::Reset(error.to_string()))?;
+                Ok((status, headers, body))
+            }
+            Some(Step::Fail(error)) => Err(error),
+            _ => Err(SendError::Reset("no head".to_owned())),
+        }
+    }
+
+    async fn client_body(&self, request: SimRequest, limit: u64) -> Result<Bytes, ReceiveError> {
+        let mut body = SimBody::new(self.clone(), request.body);
+        let mut whole = BytesMut::new();
+        while let Some(step) = body.step().await {
+            let Step::Piece(piece) = step else {
+                return Err(ReceiveError::Broken("by its script".to_owned()));
+            };
+            whole.extend_from_slice(&piece);
+            if u64::try_from(whole.len()).unwrap_or(u64::MAX) > limit {
+                return Err(ReceiveError::TooLarge { limit });
+            }
+        }
+        Ok(whole.freeze())
+    }
+}
+
+impl Sender for Sim {
+    type Body = SimBody;
+
+    async fn send(&self, request: OutboundRequest) -> Result<InboundResponse<SimBody>, SendError> {
+        let asked = Asked {
+            authority: request.authority,
+            method: request.method,
+            path_and_query: request.path_and_query,
+            headers: request.headers,
+            body: request.body,
+        };
+        let asking = std::pin::pin!(self.ask(asked));
+        let timer = std::pin::pin!(self.sleep(request.timeouts.first_byte));
+        let (status, headers, body) = match select(asking, timer).await {
+            Either::Left((answered, _)) => answered?,
+            Either::Right(_) => return Err(SendError::FirstByteTimeout),
+        };
+        Ok(InboundResponse {
+            status,
+            headers,
+            body,
+        })
+    }
+}
+
+impl Platform for Sim {
+    type Request = SimRequest;
+    type Response = SimResponse;
+    type Error = String;
+    type Unread = SimBody;
+    type Writer = SimWriter;
+    type Reader = SimReader;
+    type State = Oracle<Self>;
+
+    fn head(&self, request: &SimRequest) -> RequestHead {
+        request.head.clone()
+    }
+
+    async fn read_body(
+        &self,
+        request: SimRequest,
+        limit: u64,
+        until: Duration,
+        _: &Arc<BytesInHand>,
+    ) -> Result<Bytes, ReceiveError> {
+        let reading = std::pin::pin!(self.client_body(request, limit));
+        let timer = std::pin::pin!(self.sleep(until.saturating_sub(self.now())));
+        match select(reading, timer).await {
+            Either::Left((read, _)) => read,
+            Either::Right(_) => Err(ReceiveError::TooSlow),
+        }
+    }
+
+    async fn forward(
+        &self,
+        body: ForwardedBody<SimRequest>,
+        to: ForwardRequest<'_>,
+    ) -> Result<ForwardedResponse<SimBody>, ForwardError> {
+        let read = match body {
+            ForwardedBody::Whole(bytes) => Ok(bytes),
+            ForwardedBody::Spliced(request) => self.client_body(request, u64::MAX).await,
+            ForwardedBody::Counted { request, limit } => self.client_body(request, limit).await,
+        };
+        let body = read.map_err(|error| match error {
+            ReceiveError::TooLarge { limit } => ForwardError::BodyTooLarge { limit },
+            _ => ForwardError::ClientBrokeOff,
+        })?;
+        let sent = self.send(OutboundRequest {
+            method: to.method.clone(),
+            scheme: to.scheme.to_owned(),
+            authority: to.authority.to_owned(),
+            path_and_query: to.path_and_query.to_owned(),
+            headers: to.headers.clone(),
+            body,
+            timeouts: to.timeouts,
+        });
+        let answered = sent.await?;
+        Ok(ForwardedResponse {
+            status: answered.status,
+            headers: answered.headers,
+            join: None,
+            body: answered.body,
+        })
+    }
+
+    fn read(&self, body: SimBody) -> Result<SimBody, SendError> {
+        Ok(body)
+    }
+
+    fn splice(
+        &self,
+        status: StatusCode,
+        headers: &Headers,
+        body: SimBody,
+    ) -> Result<SimResponse, String> {
+        Ok(SimResponse {
+            status,
+            headers: headers.clone(),
+            body: ResponseBody::Spliced(body),
+        })
+    }
+
+    async fn respond(
+        &self,
+        status: StatusCode,
+        headers: Headers,
+        body: Bytes,
+    ) -> Result<SimResponse, String> {
+        Ok(SimResponse {
+            status,
+            headers,
+            body: ResponseBody::Whole(body),
+        })
+    }
+
+    fn response_stream(&self) -> (SimWriter, SimReader) {
+        response_stream()
+    }
+
+    async fn respond_with_stream(
+        &self,
+        status: StatusCode,
+        headers: &Headers,
+        body: SimReader,
+    ) -> Result<SimResponse, String> {
+        Ok(SimResponse {
+            status,
+            headers: headers.clone(),
+            body: ResponseBody::Streamed(body),
+        })
+    }
+
+    fn fail(&self, words: &str) -> String {
+        words.to_owned()
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        self.0.executor.spawn(task);
+    }
+
+    async fn yield_now(&self) {}
+
+    fn log(&self, line: &str) {
+        self.0.log.borrow_mut().push(line.to_owned());
+    }
+
+    fn log_as_json(&self, _: bool) {}
+
+    fn random_number(&self) -> u32 {
+        u32::try_from(self.random_name() & 0xffff_ffff).unwrap_or_default()
+    }
+
+    fn random_name(&self) -> u128 {
+        // Repeatable: the same numbers in every run.
+        let next = self.0.chance.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.0.chance.set(next);
+        u128::from(next)
+    }
+
+    async fn variable(&self, name: &str) -> Result<Option<String>, String> {
+        Ok(self.0.variables.borrow().get(name).cloned())
+    }
+
+    fn mounted_file(&self, path: &str) -> Result<String, String> {
+        Err(format!("{path} is not there"))
+    }
+
+    fn join_key(&self) -> Option<JoinKey> {
+        None
+    }
+
+    fn open_state(&self, _: StateLocation) -> Oracle<Self> {
+        self.state()
+    }
+}

@@ -1,0 +1,157 @@
+//! The oracle: what the scripts do on Redis, done in memory on any clock.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use spillway_platform::{
+    Admission, Clock, Counted, Hold, LeaseName, PoolEntry, State, StateError, Taken, Waiting,
+};
+
+use crate::{MemoryStore, PROBE_CLAIM_MS};
+
+/// State in memory that behaves as Redis does. A copy is the same state; another process knows nothing of it.
+#[derive(Debug, Clone)]
+pub struct Oracle<C> {
+    clock: C,
+    memory: Arc<Mutex<Memory>>,
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    limits: MemoryStore,
+    /// By provider and name: state, when it was written, and when it ends.
+    pools: BTreeMap<(String, String), (String, u64, u64)>,
+    /// What is claimed, and until when.
+    claims: BTreeMap<String, u64>,
+    totals: BTreeMap<String, u64>,
+    is_gone: bool,
+}
+
+impl<C: Clock> Oracle<C> {
+    /// Empty.
+    pub fn new(clock: C) -> Self {
+        Self {
+            clock,
+            memory: Arc::default(),
+        }
+    }
+
+    /// Whether the store answers at all.
+    pub fn set_gone(&self, is_gone: bool) {
+        self.memory
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_gone = is_gone;
+    }
+
+    fn with<T>(&self, change: impl FnOnce(&mut Memory, u64) -> T) -> Result<T, StateError> {
+        let now = u64::try_from(self.clock.since_1970().as_millis()).unwrap_or(u64::MAX);
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        if memory.is_gone {
+            return Err(StateError {
+                message: "the store is gone".to_owned(),
+                is_late: false,
+            });
+        }
+        Ok(change(&mut memory, now))
+    }
+
+    fn claim(&self, name: String, until: impl FnOnce(u64) -> u64) -> Result<bool, StateError> {
+        self.with(|memory, now| {
+            let is_free = memory.claims.get(&name).is_none_or(|until| *until <= now);
+            if is_free {
+                memory.claims.insert(name, until(now));
+            }
+            is_free
+        })
+    }
+}
+
+impl<C: Clock + 'static> State for Oracle<C> {
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    async fn admit(&self, asked: Admission<'_>) -> Result<Taken, StateError> {
+        self.with(|memory, now| memory.limits.admit(now, asked))
+    }
+
+    async fn forget(&self, counted: &[Counted]) -> Result<(), StateError> {
+        self.with(|memory, _| memory.limits.forget(counted))
+    }
+
+    async fn renew(&self, holds: &[Hold], lease: &LeaseName) -> Result<(), StateError> {
+        self.with(|memory, now| memory.limits.renew(now, holds, lease))
+    }
+
+    async fn release(&self, holds: &[Hold], lease: &LeaseName) -> Result<(), StateError> {
+        self.with(|memory, _| memory.limits.release(holds, lease))
+    }
+
+    async fn pool_read(&self, provider: &str, _: Waiting) -> Result<Vec<PoolEntry>, StateError> {
+        self.with(|memory, now| {
+            let entries = memory.pools.iter();
+            entries
+                .filter(|((of, _), (_, _, until))| of == provider && *until > now)
+                .map(|((_, name), (state, since, until))| PoolEntry {
+                    name: name.clone(),
+                    state: state.clone(),
+                    rest_ms: until.saturating_sub(now),
+                    age_ms: now.saturating_sub(*since),
+                })
+                .collect()
+        })
+    }
+
+    async fn pool_write(
+        &self,
+        provider: &str,
+        name: &str,
+        to: Option<(&str, u64)>,
+    ) -> Result<(), StateError> {
+        self.with(|memory, now| {
+            let key = (provider.to_owned(), name.to_owned());
+            match to {
+                Some((state, time_ms)) => {
+                    let until = now.saturating_add(time_ms);
+                    memory.pools.insert(key, (state.to_owned(), now, until));
+                }
+                None => {
+                    memory.pools.remove(&key);
+                }
+            }
+        })
+    }
+
+    async fn claim_probe(&self, provider: &str, digest: &str) -> Result<bool, StateError> {
+        let name = format!("probe {provider} {digest}");
+        self.claim(name, |now| now.saturating_add(PROBE_CLAIM_MS))
+    }
+
+    async fn claim_nonce(&self, nonce: &str, until: Duration) -> Result<bool, StateError> {
+        let until = u64::try_from(until.as_millis()).unwrap_or(u64::MAX);
+        self.claim(format!("nonce {nonce}"), |_| until)
+    }
+
+    async fn add_totals(&self, _: &str, amounts: &[(String, u64)]) -> Result<(), StateError> {
+        self.with(|memory, _| {
+            for (series, amount) in amounts {
+                let sum = memory.totals.entry(series.clone()).or_default();
+                *sum = sum.saturating_add(*amount);
+            }
+        })
+    }
+
+    async fn totals(&self, _: &str) -> Result<Vec<(String, u64)>, StateError> {
+        self.with(|memory, _| memory.totals.clone().into_iter().collect())
+    }
+
+    async fn probe(&self) -> Result<Duration, StateError> {
+        self.with(|_, _| Duration::ZERO)
+    }
+
+    async fn sweep(&self) -> Result<(), StateError> {
+        Ok(())
+    }
+}
