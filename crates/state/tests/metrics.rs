@@ -1,5 +1,10 @@
 //! Totals in a real Redis.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test"
+)]
 
 mod redis_server;
 
