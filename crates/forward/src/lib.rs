@@ -1,7 +1,5 @@
-//! Forwarding to Dify: which API, route and service a request is for, which headers go along, and what the
-//! gateway answers itself. Must not know Spin, nor what the bodies mean.
+//! Forwarding to Dify: which API, route and service a request is for, which headers go along. Must not know Spin, nor what the bodies mean.
 
-mod answer;
 mod answer_headers;
 mod condition;
 mod cors;
@@ -12,7 +10,6 @@ mod path;
 mod request_id;
 mod router;
 
-pub use answer::{Answer, Surface, openai_error};
 pub use answer_headers::{keep_events_moving, media_type, mend_places};
 pub use condition::Conditions;
 pub use cors::Cors;

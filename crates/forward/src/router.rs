@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use spillway_config::{AgentApi, DifyService};
 use spillway_platform::{RequestHead, Timeouts, Upstream};
+use spillway_surface::Surface;
 use spillway_telemetry::Label;
 
 use crate::hygiene::split_port;
-use crate::{Class, Cors, Surface, UserPlace, is_below, path};
+use crate::{Class, Cors, UserPlace, is_below, path};
 
 mod api;
 mod domain;

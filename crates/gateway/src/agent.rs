@@ -1,16 +1,17 @@
 //! The path of a request to a Dify app: route, admit, forward, answer.
 
 mod answering;
-mod answers;
 mod exchange;
 mod forwarding;
 mod handler;
 mod joining;
+mod replies;
 mod run;
 mod watch;
 
 use spillway_forward::Router;
-use spillway_platform::{Headers, JoinKey, Platform};
+use spillway_platform::{JoinKey, Platform};
+use spillway_surface::{LocalReply, Surface};
 
 use crate::runtime::configuration;
 use crate::{Log, Runtime};
@@ -54,11 +55,8 @@ pub async fn misconfigured<P: Platform>(
     problem: &str,
 ) -> Result<P::Response, P::Error> {
     Log::new(platform.clone(), &spillway_config::Log::default()).error(problem);
-    let answer = answers::misconfigured();
-    let mut headers = Headers::default();
-    headers.append("content-type", answer.content_type);
-    headers.append("x-gateway-reason", answer.reason.as_str());
+    let rendered = Surface::Dify.render(LocalReply::misconfigured());
     platform
-        .respond(answer.status, headers, answer.body.into())
+        .respond(rendered.status, rendered.headers, rendered.body)
         .await
 }

@@ -7,11 +7,12 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use serde_json::json;
 use spillway_config::{Credential, Gateway, OnError};
-use spillway_forward::{Answer, REQUEST_ID, Router, Surface, request_id};
+use spillway_forward::{REQUEST_ID, Router, request_id};
 use spillway_limit::{DigestKey, Rules};
 use spillway_llm::Catalogue;
-use spillway_platform::{Headers, Platform, State, StateLocation};
+use spillway_platform::{Platform, State, StateLocation};
 use spillway_state::Distance;
+use spillway_surface::{LocalReply, Surface};
 use spillway_telemetry::{AccessRecord, Api, Reason, render, totals_version};
 use spillway_upstream::key_digest;
 
@@ -54,11 +55,11 @@ impl<P: Platform> Console<P> {
 
     /// Ready: every policy that lets nothing pass without the store can use it. Where all of them let requests pass
     /// then, a store that is gone is told, but is no reason to send no requests here; nor is one that is far away.
-    async fn ready(&self) -> Answer {
+    async fn ready(&self) -> LocalReply {
         let distance = self.state.probe().await;
         let problem = match distance.map(|distance| Distance::of(distance, self.timeout)) {
             Ok(Distance::Near) => {
-                return Answer::json(StatusCode::OK, Reason::Ok, &json!({ "status": "ready" }));
+                return LocalReply::json(StatusCode::OK, Reason::Ok, &json!({ "status": "ready" }));
             }
             Ok(Distance::Far(message)) => return degraded(&message),
             Ok(Distance::TooFar(message)) => message,
@@ -71,16 +72,16 @@ impl<P: Platform> Console<P> {
         }
     }
 
-    async fn metrics(&self) -> Answer {
+    async fn metrics(&self) -> LocalReply {
         match self.state.totals(&totals_version()).await {
             Ok(totals) => {
                 let totals: BTreeMap<String, u64> = totals.into_iter().collect();
-                Answer {
-                    status: StatusCode::OK,
-                    reason: Reason::Ok,
-                    content_type: "text/plain; version=0.0.4; charset=utf-8",
-                    body: format!("{}{}", render(&totals), self.key_expiries).into_bytes(),
-                }
+                LocalReply::document(
+                    StatusCode::OK,
+                    Reason::Ok,
+                    "text/plain; version=0.0.4; charset=utf-8",
+                    format!("{}{}", render(&totals), self.key_expiries),
+                )
             }
             Err(error) => no_metrics(&self.log, &error.to_string()),
         }
@@ -120,14 +121,14 @@ pub async fn handle<P: Platform>(
         ("/_gateway/health/live" | "/_gateway/health/ready" | "/_gateway/metrics", _)
             if !is_read =>
         {
-            error(
+            LocalReply::error(
                 StatusCode::METHOD_NOT_ALLOWED,
                 Reason::MethodNotAllowed,
                 "This path takes GET.",
             )
         }
         ("/_gateway/health/live", _) => {
-            Answer::json(StatusCode::OK, Reason::Ok, &json!({ "status": "live" }))
+            LocalReply::json(StatusCode::OK, Reason::Ok, &json!({ "status": "live" }))
         }
         ("/_gateway/health/ready", Ok(console)) => {
             console.sweep();
@@ -139,24 +140,23 @@ pub async fn handle<P: Platform>(
             console.metrics().await
         }
         ("/_gateway/metrics", Err(problem)) => no_metrics(&log, problem),
-        _ => error(
+        _ => LocalReply::error(
             StatusCode::NOT_FOUND,
             Reason::NotFound,
             "Nothing is served at this path. Below /_gateway there are /_gateway/health/live, /_gateway/health/ready and /_gateway/metrics.",
         ),
     };
-    let mut headers = Headers::default();
-    headers.append("content-type", answer.content_type);
-    headers.append("cache-control", "no-store");
-    headers.append("x-gateway-reason", answer.reason.as_str());
-    headers.append(REQUEST_ID, record.request_id.as_str());
     record.status = answer.status.as_u16();
     record.reason = answer.reason;
     record.took = platform.now().saturating_sub(arrived);
     log.record(&record);
+    let reply = answer
+        .with_header("cache-control", "no-store")
+        .with_header(REQUEST_ID, record.request_id);
+    let rendered = Surface::Dify.render(reply);
     // The runtime leaves the body of an answer to HEAD out.
     platform
-        .respond(answer.status, headers, answer.body.into())
+        .respond(rendered.status, rendered.headers, rendered.body)
         .await
 }
 
@@ -197,23 +197,23 @@ fn signs_and_denies(gateway: &Gateway) -> bool {
         && credentials.any(|credential| matches!(credential, Credential::Hmac(_)))
 }
 
-fn degraded(problem: &str) -> Answer {
+fn degraded(problem: &str) -> LocalReply {
     let body = json!({ "status": "ready", "degraded": problem });
-    Answer::json(StatusCode::OK, Reason::Ok, &body)
+    LocalReply::json(StatusCode::OK, Reason::Ok, &body)
 }
 
-fn not_ready<P: Platform>(log: &Log<P>, problem: &str) -> Answer {
+fn not_ready<P: Platform>(log: &Log<P>, problem: &str) -> LocalReply {
     log.warn(&format!("not ready: {problem}"));
-    Answer::json(
+    LocalReply::json(
         StatusCode::SERVICE_UNAVAILABLE,
         Reason::Misconfigured,
         &json!({ "status": "not ready", "problem": problem }),
     )
 }
 
-fn no_metrics<P: Platform>(log: &Log<P>, problem: &str) -> Answer {
+fn no_metrics<P: Platform>(log: &Log<P>, problem: &str) -> LocalReply {
     log.warn(&format!("metrics: {problem}"));
-    error(
+    LocalReply::error(
         StatusCode::SERVICE_UNAVAILABLE,
         Reason::Misconfigured,
         "The totals cannot be read. The log says why.",
@@ -241,8 +241,4 @@ fn key_expiries(gateway: &Gateway) -> String {
         return lines;
     }
     format!("# HELP {NAME} When a provider's key is no longer used.\n# TYPE {NAME} gauge\n{lines}")
-}
-
-fn error(status: StatusCode, reason: Reason, message: &str) -> Answer {
-    Answer::error(Surface::Dify, status, reason, message)
 }

@@ -4,11 +4,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
 use spillway_forward::{ForwardedHeaders, REQUEST_ID, request_id};
 use spillway_knowledge::{Answer, Api, Catalogue, MAX_REQUEST_BYTES, Retrieval};
 use spillway_limit::{Due, RequestFacts};
 use spillway_platform::{Platform, ReceiveError, RequestHead};
+use spillway_surface::ReplyBody;
 use spillway_telemetry::{AccessRecord, Api as ApiKind, Detail, Retrieval as Retrieved};
 
 use crate::runtime::configuration;
@@ -147,13 +147,17 @@ async fn limited<P: Platform>(
         .await
     {
         Ok(passage) => Ok(passage.headers),
-        Err(refusal) => {
-            let status =
-                StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::TOO_MANY_REQUESTS);
+        Err(reply) => {
             // In Dify's own form, whatever the words: it shows nothing else.
-            let message = refusal.rejected_msg.as_deref().unwrap_or(&refusal.message);
-            let mut answer = Answer::rate_limited(status, refusal.reason, message);
-            append(&mut answer, &refusal.headers);
+            let message = match &reply.body {
+                ReplyBody::Error { message, .. } => message.clone(),
+                ReplyBody::Document { bytes, .. } => String::from_utf8_lossy(bytes).into_owned(),
+                ReplyBody::Empty => String::new(),
+            };
+            let mut answer = Answer::rate_limited(reply.status, reply.reason, &message);
+            for (name, value) in reply.headers.iter() {
+                answer.headers.append(name, value);
+            }
             Err(answer)
         }
     }

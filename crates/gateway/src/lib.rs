@@ -18,7 +18,7 @@ mod settings;
 mod settlement;
 mod state_access;
 
-pub use limits::{Limits, Passage, Refusal};
+pub use limits::{Limits, Passage};
 pub use log::Log;
 pub use meter::Meter;
 pub use permit::Permit;

@@ -4,12 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use http::StatusCode;
 use spillway_config::{Gateway, OnError, RateLimit};
-use spillway_limit::{Applicable, DifyApp, DigestKey, Due, InBody, RequestFacts, Rules, Verdict};
+use spillway_limit::{
+    Applicable, DifyApp, DigestKey, Due, InBody, RequestFacts, Rules, Standing, Verdict,
+};
 use spillway_platform::{
     Admission, Counted, Headers, Hold, LeaseName, Platform, State, StateError, Taken,
 };
 use spillway_state::Transition;
+use spillway_surface::LocalReply;
 use spillway_telemetry::{Counters, Family, Reason};
 
 use crate::digest_secret::digest_secret;
@@ -48,21 +52,6 @@ impl Passage {
         self.counted.extend(earlier.counted);
         self
     }
-}
-
-/// A refused request's answer, but for the surface's form.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// The status.
-    pub status: u16,
-    /// Why.
-    pub reason: Reason,
-    /// For the surface's own form.
-    pub message: String,
-    /// The operator's own words, to be sent as they are instead.
-    pub rejected_msg: Option<String>,
-    /// Header fields.
-    pub headers: Vec<(&'static str, String)>,
 }
 
 /// The rules of every API, by the API's name.
@@ -154,12 +143,12 @@ impl<P: Platform> Limits<P> {
         facts: &RequestFacts<'_>,
         due: Due,
         earlier: Passage,
-    ) -> Result<Passage, Refusal> {
+    ) -> Result<Passage, LocalReply> {
         match self.admit_due(api, facts, due).await {
             Ok(passage) => Ok(passage.and(earlier)),
-            Err(refusal) => {
+            Err(reply) => {
                 self.forget(earlier.counted);
-                Err(refusal)
+                Err(reply)
             }
         }
     }
@@ -169,7 +158,7 @@ impl<P: Platform> Limits<P> {
         api: &str,
         facts: &RequestFacts<'_>,
         due: Due,
-    ) -> Result<Passage, Refusal> {
+    ) -> Result<Passage, LocalReply> {
         let Some(rules) = self.by_api.get(api) else {
             return Ok(Passage::default());
         };
@@ -297,7 +286,7 @@ impl<P: Platform> Limits<P> {
         }
     }
 
-    fn judged(&self, verdict: &Verdict<'_>, permit: Option<Permit>) -> Result<Passage, Refusal> {
+    fn judged(&self, verdict: &Verdict<'_>, permit: Option<Permit>) -> Result<Passage, LocalReply> {
         self.meter.count(|counters| {
             for (rule, outcome) in &verdict.outcomes {
                 rate_limit(counters, (*rule).to_owned(), outcome.as_str());
@@ -305,13 +294,7 @@ impl<P: Platform> Limits<P> {
         });
         let headers = verdict.headers();
         match &verdict.standing {
-            Some(standing) if !verdict.passes => Err(Refusal {
-                status: standing.rule.rejected_code,
-                reason: Reason::RateLimited,
-                message: standing.message(),
-                rejected_msg: standing.rule.rejected_msg.clone(),
-                headers,
-            }),
+            Some(standing) if !verdict.passes => Err(refusal(standing, headers)),
             _ => Ok(Passage {
                 headers,
                 permit,
@@ -321,19 +304,18 @@ impl<P: Platform> Limits<P> {
     }
 
     /// One client invents values faster than it may.
-    fn too_many_new_values(&self) -> Refusal {
+    fn too_many_new_values(&self) -> LocalReply {
         self.meter
             .count(|counters| rate_limit(counters, String::new(), "too_many_new_values"));
-        Refusal {
-            status: 429,
-            reason: Reason::TooManyNewValues,
-            message: "Too many keys, users or other values in one second that have not been seen from anybody lately. Try again in a second.".to_owned(),
-            rejected_msg: None,
-            headers: vec![("retry-after", "1".to_owned())],
-        }
+        LocalReply::error(
+            StatusCode::TOO_MANY_REQUESTS,
+            Reason::TooManyNewValues,
+            "Too many keys, users or other values in one second that have not been seen from anybody lately. Try again in a second.",
+        )
+        .with_header("retry-after", "1")
     }
 
-    fn without_state(&self, applicable: &Applicable<'_>) -> Result<Passage, Refusal> {
+    fn without_state(&self, applicable: &Applicable<'_>) -> Result<Passage, LocalReply> {
         let denied = applicable.when_state_fails() == OnError::Deny;
         let verdict = if denied {
             "state_failed_denied"
@@ -345,14 +327,26 @@ impl<P: Platform> Limits<P> {
         if !denied {
             return Ok(Passage::default());
         }
-        Err(Refusal {
-            status: 503,
-            reason: Reason::StateUnavailable,
-            message: "The gateway cannot count requests right now and lets none pass that it could not count. Try again in a moment.".to_owned(),
-            rejected_msg: None,
-            headers: vec![("retry-after", "1".to_owned())],
-        })
+        let reply = LocalReply::error(
+            StatusCode::SERVICE_UNAVAILABLE,
+            Reason::StateUnavailable,
+            "The gateway cannot count requests right now and lets none pass that it could not count. Try again in a moment.",
+        );
+        Err(reply.with_header("retry-after", "1"))
     }
+}
+
+/// A rule refuses, in the operator's own words where there are some.
+fn refusal(standing: &Standing<'_>, headers: Vec<(&'static str, String)>) -> LocalReply {
+    let status =
+        StatusCode::from_u16(standing.rule.rejected_code).unwrap_or(StatusCode::TOO_MANY_REQUESTS);
+    let reply = match &standing.rule.rejected_msg {
+        Some(words) => LocalReply::text(status, Reason::RateLimited, words.clone()),
+        None => LocalReply::error(status, Reason::RateLimited, standing.message()),
+    };
+    headers
+        .into_iter()
+        .fold(reply, |reply, (name, value)| reply.with_header(name, value))
 }
 
 /// What one rule said of one request; no rule at all where the name is empty.

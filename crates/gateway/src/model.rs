@@ -1,12 +1,12 @@
 //! The path of a model call: find the API, identify the consumer, read the body, find the route, count, call.
 
 mod admission;
-mod answers;
 mod body;
 mod complete;
 mod handler;
 mod probe;
 mod record;
+mod replies;
 mod stateful;
 mod stream;
 
@@ -18,6 +18,7 @@ use spillway_config::OnError;
 use spillway_identity::Directory;
 use spillway_llm::{Call, Catalogue, ModelRequest, PoolWatch, Route};
 use spillway_platform::Platform;
+use spillway_surface::{LocalReply, Surface};
 use spillway_upstream::{Budget, Pool, Transition};
 
 use crate::pools::PoolStates;
@@ -136,8 +137,8 @@ pub async fn misconfigured<P: Platform>(
     problem: &str,
 ) -> Result<P::Response, P::Error> {
     Log::new(platform.clone(), &spillway_config::Log::default()).error(problem);
-    let answer = answers::misconfigured();
-    let mut headers = answer.headers;
-    headers.append("x-gateway-reason", answer.reason.as_str());
-    platform.respond(answer.status, headers, answer.body).await
+    let rendered = Surface::OpenAi.render(LocalReply::misconfigured());
+    platform
+        .respond(rendered.status, rendered.headers, rendered.body)
+        .await
 }

@@ -15,7 +15,7 @@ use spillway_platform::{
 };
 use spillway_upstream::{Budget, Failure, Pool, Stop};
 
-use crate::answer::{AttemptFailure, Told};
+use crate::attempt_failure::{AttemptFailure, Told};
 use crate::error_form::MAX_ERROR_BYTES;
 use crate::inspect::{is_emptied_by_filter, readable, without_secrets};
 use crate::no_answer::no_answer;

@@ -20,8 +20,8 @@ mod shapes;
 
 use http::StatusCode;
 use serde_json::{Map, Value};
-use spillway_forward::openai_error;
 use spillway_sse::Reader;
+use spillway_surface::openai_error;
 
 use shapes::{bare, in_base_resp, in_list, in_response, is_fine_alone, message, named, vendor_of};
 use spillway_json as json;

@@ -5,6 +5,7 @@ mod answer;
 mod as_stream;
 mod assemble;
 mod assembled_choice;
+mod attempt_failure;
 mod call;
 mod catalogue;
 mod choice;

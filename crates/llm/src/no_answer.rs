@@ -3,7 +3,7 @@
 use spillway_platform::Headers;
 use spillway_upstream::{Failure, Pool};
 
-use crate::answer::AttemptFailure;
+use crate::attempt_failure::AttemptFailure;
 use crate::redaction::redact;
 use crate::said::beginning_of;
 

@@ -7,7 +7,7 @@ use http::StatusCode;
 use spillway_platform::{Clock, Headers, SendError, Sender, Timeouts, Upstream};
 use spillway_upstream::{Failure, Stop};
 
-use crate::answer::{AttemptFailure, Told};
+use crate::attempt_failure::{AttemptFailure, Told};
 use crate::call::connect_timeout;
 use crate::refusal::failure_of;
 use crate::retry_after::retry_after;

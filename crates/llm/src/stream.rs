@@ -8,8 +8,9 @@ use spillway_platform::{ClientLeft, Clock, Headers, InboundResponse, IncomingBod
 use spillway_telemetry::Reason;
 use spillway_upstream::{Failure, Pool, Stop};
 
-use crate::answer::{AttemptFailure, Told, told_object, upstream_request_id};
+use crate::answer::{told_object, upstream_request_id};
 use crate::as_stream::{MAX_STREAMED_DOCUMENT_BYTES, as_stream};
+use crate::attempt_failure::{AttemptFailure, Told};
 use crate::tries::{Attempting, Next, Tries};
 use crate::unpacking::Unpacking;
 use crate::waiter::{Interrupt, Waiter};

@@ -8,7 +8,7 @@ use spillway_platform::{Clock, Sender, Upstream};
 use spillway_telemetry::Reason;
 use spillway_upstream::{Chain, Failure, Outcome, Pool, Step, Stop, Transition, Way, target_order};
 
-use crate::answer::AttemptFailure;
+use crate::attempt_failure::AttemptFailure;
 use crate::{Attempt, Call, CallAnswer, Served, TargetPlace};
 
 /// Whoever was silent for so long is at fault, however little time was left.

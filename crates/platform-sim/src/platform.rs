@@ -215,7 +215,8 @@ impl Platform for Sim {
     async fn yield_now(&self) {}
 
     fn log(&self, line: &str) {
-        self.0.log.borrow_mut().push(line.to_owned());
+        let lines = line.lines().map(str::to_owned);
+        self.0.log.borrow_mut().extend(lines);
     }
 
     fn log_as_json(&self, _: bool) {}

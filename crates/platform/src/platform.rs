@@ -119,7 +119,7 @@ pub trait Platform: Sender<Body: 'static> + Clock + Clone + 'static {
     /// Lets the instance's other tasks go on.
     fn yield_now(&self) -> impl Future<Output = ()>;
 
-    /// Writes one line to the log.
+    /// Writes a line to the log, or several, in one go.
     fn log(&self, line: &str);
 
     /// Whether lines that the platform itself has to say are written as JSON. Not before it is told so.

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use serde_json::json;
-use spillway_tests::{assert_dify_error, client::Request, run};
+use spillway_tests::{assert_dify_error, client::Request, run, until};
 
 use crate::Published;
 
@@ -43,8 +43,11 @@ fn each_end_user_has_a_quota_of_their_own() -> Result<()> {
                 .status(),
             200
         );
-        let log = published.gateway.log();
-        assert!(log.contains("end_user=\"ann\""), "{log}");
+        until("the end user in the log", async || {
+            let log = published.gateway.log();
+            Ok(log.contains("end_user=\"ann\"").then_some(()))
+        })
+        .await?;
         Ok(())
     })
 }

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use spillway_config::{AgentApi, AgentProtocol, DifyService};
 use spillway_platform::{RequestHead, Upstream};
+use spillway_surface::Surface;
 
 use super::domain::{Domain, Fit};
 use super::route::Route;
 use super::{ApiRules, Destination, Error, RouteName, RoutingFailure, Service};
 use crate::dify;
 use crate::end_user::user_place;
-use crate::{Class, Cors, Surface, path};
+use crate::{Class, Cors, path};
 
 /// One agent API, ready to be asked.
 #[derive(Debug)]

@@ -1,7 +1,8 @@
 //! Which of Dify's services a request goes to where no route says so.
 
 use spillway_config::DifyService;
-use spillway_forward::{Router, RoutingFailure, Service, Surface};
+use spillway_forward::{Router, RoutingFailure, Service};
+use spillway_surface::Surface;
 
 use crate::{api, request, routed};
 

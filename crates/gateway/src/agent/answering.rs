@@ -18,7 +18,7 @@ use spillway_telemetry::{Detail, Reason};
 use super::exchange::Exchange;
 use super::run::RunRecord;
 use super::watch::{Cut, Watch};
-use super::{answers, joining};
+use super::{joining, replies};
 
 /// How long a head waits for its first bytes: on Spin the two leave in one segment then, and the client's delayed
 /// acknowledgement of the first does not hold back the second.
@@ -58,10 +58,8 @@ pub(super) async fn answer<P: Platform>(
     }
     exchange.name(&mut headers);
     if headers.size() > MAX_ANSWER_SECTION_BYTES {
-        let answer = answers::answer_head_too_large(&destination);
-        return exchange
-            .reply(Some(&destination), answer, Headers::default())
-            .await;
+        let reply = replies::answer_head_too_large();
+        return exchange.reply(Some(&destination), reply).await;
     }
     if let Some(name) = join {
         name.write_to(&mut headers);

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use http::StatusCode;
-use spillway_forward::{Answer, Destination, ForwardedHeaders, REQUEST_ID};
+use spillway_forward::{Destination, ForwardedHeaders, REQUEST_ID};
 use spillway_platform::{Headers, Platform, RequestHead};
-use spillway_telemetry::{Label, Reason};
+use spillway_surface::{LocalReply, Surface};
+use spillway_telemetry::Label;
 
 use super::AgentRuntime;
 use crate::Settlement;
@@ -35,24 +35,20 @@ impl<P: Platform> Exchange<P> {
     pub async fn reply(
         mut self,
         destination: Option<&Destination>,
-        answer: Answer,
-        mut headers: Headers,
+        reply: LocalReply,
     ) -> Result<P::Response, P::Error> {
-        self.settlement.set(answer.status, answer.reason);
-        if !answer.body.is_empty() {
-            headers.append("content-type", answer.content_type);
-        }
-        headers.append("x-gateway-reason", answer.reason.as_str());
-        if answer.reason == Reason::Overloaded {
-            headers.set("retry-after", "1");
-        }
+        let surface = destination.map_or_else(|| surface_of(&self.head), |found| found.surface);
+        let mut rendered = surface.render(reply);
+        self.settlement.set(rendered.status, rendered.reason);
         if let Some(cors) = destination.and_then(|found| found.rules.cors.as_ref())
-            && !headers.contains("vary")
+            && !rendered.headers.contains("vary")
         {
-            cors.apply(&self.head, &mut headers);
+            cors.apply(&self.head, &mut rendered.headers);
         }
-        self.name(&mut headers);
-        self.respond(answer.status, headers, answer.body.into())
+        self.name(&mut rendered.headers);
+        let platform = &self.runtime.platform;
+        platform
+            .respond(rendered.status, rendered.headers, rendered.body)
             .await
     }
 
@@ -62,14 +58,17 @@ impl<P: Platform> Exchange<P> {
             headers.append(REQUEST_ID, self.id());
         }
     }
+}
 
-    async fn respond(
-        self,
-        status: StatusCode,
-        headers: Headers,
-        body: bytes::Bytes,
-    ) -> Result<P::Response, P::Error> {
-        let platform = &self.runtime.platform;
-        platform.respond(status, headers, body).await
+/// Where no service is known: a page for a browser, Dify's JSON for everybody else.
+fn surface_of(head: &RequestHead) -> Surface {
+    let wants_page = head
+        .headers
+        .text("accept")
+        .is_some_and(|accept| accept.contains("text/html"));
+    if wants_page {
+        Surface::Page
+    } else {
+        Surface::Dify
     }
 }

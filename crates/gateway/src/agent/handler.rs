@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use http::{Method, StatusCode};
 use spillway_forward::{
-    Answer, Destination, ForwardedHeaders, RoutingFailure, Surface, UserPlace, ambiguity,
-    may_be_json, request_id,
+    Destination, ForwardedHeaders, RoutingFailure, UserPlace, ambiguity, may_be_json, request_id,
 };
 use spillway_limit::{Due, InBody, RequestFacts};
-use spillway_platform::{ForwardedBody, Headers, Platform, ReceiveError, RequestHead};
+use spillway_platform::{ForwardedBody, Platform, ReceiveError};
+use spillway_surface::LocalReply;
 use spillway_telemetry::{AccessRecord, Api, Reason};
 
 use super::exchange::Exchange;
 use super::forwarding::{Outgoing, REPEATABLE_BYTES};
-use super::{AgentRuntime, answering, answers, forwarding, joining};
-use crate::{Passage, Refusal, Settlement};
+use super::{AgentRuntime, answering, forwarding, joining, replies};
+use crate::{Passage, Settlement};
 
 /// The largest JSON body that is read to find the end user in it.
 const MAX_READ_BYTES: u64 = 8 * 1024 * 1024;
@@ -41,18 +41,16 @@ pub async fn handle<P: Platform>(
     };
     let head = &exchange.head;
     if head.headers.is_too_large() {
-        let answer = answers::headers_too_large(surface_of(head));
-        return exchange.reply(None, answer, Headers::default()).await;
+        return exchange.reply(None, LocalReply::headers_too_large()).await;
     }
     if let Some(words) = ambiguity(&head.headers) {
-        let answer = answers::invalid(surface_of(head), words);
-        return exchange.reply(None, answer, Headers::default()).await;
+        return exchange.reply(None, LocalReply::invalid(words)).await;
     }
     if matches!(head.method, Method::TRACE | Method::CONNECT) {
         // TRACE would echo cookies, and what the gateway itself adds, to whoever asks. CONNECT would leave without its
         // path, as a request for a tunnel.
-        let answer = answers::method_not_allowed(surface_of(head), &head.method);
-        return exchange.reply(None, answer, Headers::default()).await;
+        let reply = replies::method_not_allowed(&head.method);
+        return exchange.reply(None, reply).await;
     }
     match runtime.apis.router.route(head, &exchange.claims.host) {
         Ok(destination) => {
@@ -64,8 +62,8 @@ pub async fn handle<P: Platform>(
                 exchange.settlement.record.name = Arc::clone(api).into();
             }
             let no_apis = runtime.apis.router.is_empty();
-            let answer = answers::not_routed(&failure, surface_of(head), no_apis);
-            exchange.reply(None, answer, Headers::default()).await
+            let answer = replies::not_routed(&failure, no_apis);
+            exchange.reply(None, answer).await
         }
     }
 }
@@ -81,23 +79,20 @@ async fn serve<P: Platform>(
         return redirect(exchange, &destination).await;
     }
     if let Some(headers) = rules.cors.as_ref().and_then(|cors| cors.preflight(head)) {
-        let answer = Answer::empty(StatusCode::NO_CONTENT, Reason::Ok);
-        return exchange.reply(Some(&destination), answer, headers).await;
+        let mut reply = LocalReply::empty(StatusCode::NO_CONTENT, Reason::Ok);
+        reply.headers = headers;
+        return exchange.reply(Some(&destination), reply).await;
     }
     if joining::is_in_vain(&exchange, &destination) {
-        let answer = answers::websocket_cannot_pass(&destination);
-        return exchange
-            .reply(Some(&destination), answer, Headers::default())
-            .await;
+        let answer = replies::websocket_cannot_pass();
+        return exchange.reply(Some(&destination), answer).await;
     }
     if head
         .content_length()
         .is_some_and(|length| length > rules.max_body_bytes)
     {
-        let answer = answers::body_too_large(&destination, rules.max_body_bytes);
-        return exchange
-            .reply(Some(&destination), answer, Headers::default())
-            .await;
+        let answer = replies::body_too_large(&destination, rules.max_body_bytes);
+        return exchange.reply(Some(&destination), answer).await;
     }
     let reads = reads_end_user(&exchange, &destination);
     let mut passage = Passage::default();
@@ -113,18 +108,13 @@ async fn serve<P: Platform>(
     if let Some(due) = head_due {
         passage = match admit(&exchange, &destination, None, due, passage).await {
             Ok(passage) => passage,
-            Err(refusal) => {
-                let (answer, headers) = refused(refusal, destination.surface);
-                return exchange.reply(Some(&destination), answer, headers).await;
-            }
+            Err(refusal) => return exchange.reply(Some(&destination), refusal).await,
         };
     }
     let mut body = match take_in_hand(&exchange, &destination, reads, request).await {
         Ok(body) => body,
         Err(answer) => {
-            return exchange
-                .reply(Some(&destination), answer, Headers::default())
-                .await;
+            return exchange.reply(Some(&destination), answer).await;
         }
     };
     if reads {
@@ -132,10 +122,7 @@ async fn serve<P: Platform>(
         let end_user = body.end_user.as_deref();
         passage = match admit(&exchange, &destination, end_user, due, passage).await {
             Ok(passage) => passage,
-            Err(refusal) => {
-                let (answer, headers) = refused(refusal, destination.surface);
-                return exchange.reply(Some(&destination), answer, headers).await;
-            }
+            Err(refusal) => return exchange.reply(Some(&destination), refusal).await,
         };
     }
     match forwarding::send(&exchange, &destination, &mut body).await {
@@ -157,10 +144,8 @@ async fn serve<P: Platform>(
         Err(error) => {
             let origin = destination.upstream.origin();
             exchange.settlement.record.error = Some(format!("{origin}: {error}"));
-            let answer = answers::not_forwarded(&error, &destination);
-            exchange
-                .reply(Some(&destination), answer, Headers::default())
-                .await
+            let answer = replies::not_forwarded(&error, &destination);
+            exchange.reply(Some(&destination), answer).await
         }
     }
 }
@@ -180,7 +165,7 @@ async fn take_in_hand<P: Platform>(
     destination: &Destination,
     is_read: bool,
     request: P::Request,
-) -> Result<Outgoing<P::Request>, Answer> {
+) -> Result<Outgoing<P::Request>, LocalReply> {
     let head = &exchange.head;
     if !head.has_body() {
         return Ok(Outgoing::without_body(request));
@@ -216,12 +201,10 @@ async fn take_in_hand<P: Platform>(
             Ok(Outgoing::in_hand(bytes, end_user))
         }
         Err(ReceiveError::TooLarge { .. }) if needs_length && !is_read && length.is_none() => {
-            Err(answers::length_required(destination))
+            Err(replies::length_required())
         }
-        Err(ReceiveError::TooLarge { limit }) => Err(answers::body_too_large(destination, limit)),
-        Err(ReceiveError::Broken(_)) => Err(answers::client_broke_off(destination)),
-        Err(ReceiveError::NoRoom(_)) => Err(answers::overloaded(destination)),
-        Err(ReceiveError::TooSlow) => Err(answers::client_too_slow(destination)),
+        Err(ReceiveError::TooLarge { limit }) => Err(replies::body_too_large(destination, limit)),
+        Err(error) => Err(LocalReply::of_receive(&error)),
     }
 }
 
@@ -232,7 +215,7 @@ async fn admit<P: Platform>(
     end_user: Option<&str>,
     due: Due,
     earlier: Passage,
-) -> Result<Passage, Refusal> {
+) -> Result<Passage, LocalReply> {
     let limits = &exchange.runtime.limits;
     if !limits.has_rules(&destination.api) {
         return Ok(earlier);
@@ -262,19 +245,6 @@ fn user_of_query(query: &str) -> Option<String> {
         .filter(|user| !user.is_empty())
 }
 
-fn refused(refusal: Refusal, surface: Surface) -> (Answer, Headers) {
-    let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::TOO_MANY_REQUESTS);
-    let answer = match &refusal.rejected_msg {
-        Some(words) => Answer::text(status, refusal.reason, words),
-        None => Answer::error(surface, status, refusal.reason, &refusal.message),
-    };
-    let mut headers = Headers::default();
-    for (name, value) in refusal.headers {
-        headers.append(name, value);
-    }
-    (answer, headers)
-}
-
 /// To the same place by `https`. A method other than GET must stay what it is, which 301 does not promise.
 async fn redirect<P: Platform>(
     exchange: Exchange<P>,
@@ -283,34 +253,15 @@ async fn redirect<P: Platform>(
     let head = &exchange.head;
     let host = exchange.claims.host_name();
     if host.is_empty() {
-        let answer = answers::invalid(
-            destination.surface,
-            "The request names no host. Send `Host`.",
-        );
-        return exchange
-            .reply(Some(destination), answer, Headers::default())
-            .await;
+        let reply = LocalReply::invalid("The request names no host. Send `Host`.");
+        return exchange.reply(Some(destination), reply).await;
     }
     let status = if matches!(head.method, Method::GET | Method::HEAD) {
         StatusCode::MOVED_PERMANENTLY
     } else {
         StatusCode::PERMANENT_REDIRECT
     };
-    let mut headers = Headers::default();
-    headers.append("location", format!("https://{host}{}", head.path_and_query));
-    let answer = Answer::empty(status, Reason::Redirected);
-    exchange.reply(Some(destination), answer, headers).await
-}
-
-/// Where no service is known: a page for a browser, Dify's JSON for everybody else.
-fn surface_of(head: &RequestHead) -> Surface {
-    let wants_page = head
-        .headers
-        .text("accept")
-        .is_some_and(|accept| accept.contains("text/html"));
-    if wants_page {
-        Surface::Page
-    } else {
-        Surface::Dify
-    }
+    let location = format!("https://{host}{}", head.path_and_query);
+    let reply = LocalReply::empty(status, Reason::Redirected).with_header("location", location);
+    exchange.reply(Some(destination), reply).await
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use http::StatusCode;
 use spillway_forward::resolves_elsewhere;
 use spillway_identity::{Identity, SignatureFault, Signed};
-use spillway_llm::{Api, CallAnswer, Operation, OperationMatch};
-use spillway_platform::{MAX_SECTION_BYTES, Platform, RequestHead};
+use spillway_llm::{Api, Operation, OperationMatch};
+use spillway_platform::{Platform, RequestHead};
+use spillway_surface::LocalReply;
 use spillway_telemetry::Reason;
 
 use super::ModelRuntime;
@@ -29,22 +30,12 @@ pub(super) async fn admit<'p, P: Platform>(
     api: &Api,
     below: &'p str,
     head: &RequestHead,
-) -> Result<Admitted<'p>, CallAnswer> {
+) -> Result<Admitted<'p>, LocalReply> {
     if head.headers.is_too_large() {
-        let text = format!(
-            "The request's header section is larger than {} KiB.",
-            MAX_SECTION_BYTES / 1024
-        );
-        return Err(CallAnswer::error(
-            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Reason::TooLarge,
-            &text,
-        ));
+        return Err(LocalReply::headers_too_large());
     }
     if resolves_elsewhere(head.path()) {
-        return Err(CallAnswer::error(
-            StatusCode::BAD_REQUEST,
-            Reason::InvalidRequest,
+        return Err(LocalReply::invalid(
             "The path holds `.` or `..` segments. Send it resolved.",
         ));
     }
@@ -84,7 +75,7 @@ fn endpoint<'p>(
     api: &Api,
     below: &'p str,
     head: &RequestHead,
-) -> Result<(Operation, Option<Unlisted>, Option<&'p str>), CallAnswer> {
+) -> Result<(Operation, Option<Unlisted>, Option<&'p str>), LocalReply> {
     match Operation::of(&head.method, below) {
         OperationMatch::Found(operation, id) => Ok((operation, None, id)),
         OperationMatch::Unlisted(allowed) => {
@@ -95,7 +86,7 @@ fn endpoint<'p>(
     }
 }
 
-fn no_endpoint(api: &Api, head: &RequestHead) -> CallAnswer {
+fn no_endpoint(api: &Api, head: &RequestHead) -> LocalReply {
     let base = if api.base_path.is_empty() {
         "/"
     } else {
@@ -105,12 +96,12 @@ fn no_endpoint(api: &Api, head: &RequestHead) -> CallAnswer {
         "There is no endpoint {}. Below {base} this API serves /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/models, /v1/files, /v1/batches and /v1/responses.",
         head.path(),
     );
-    CallAnswer::error(StatusCode::NOT_FOUND, Reason::NotFound, &text)
+    LocalReply::error(StatusCode::NOT_FOUND, Reason::NotFound, &text)
 }
 
-fn wrong_method(head: &RequestHead, wanted: &str) -> CallAnswer {
+fn wrong_method(head: &RequestHead, wanted: &str) -> LocalReply {
     let text = format!("{} takes {wanted}, not {}.", head.path(), head.method);
-    let mut answer = CallAnswer::error(
+    let mut answer = LocalReply::error(
         StatusCode::METHOD_NOT_ALLOWED,
         Reason::MethodNotAllowed,
         &text,
@@ -125,7 +116,7 @@ pub(super) struct Unlisted(Option<&'static str>);
 
 impl Unlisted {
     /// No route lists it.
-    pub(super) fn refusal(self, head: &RequestHead) -> CallAnswer {
+    pub(super) fn refusal(self, head: &RequestHead) -> LocalReply {
         match self.0 {
             Some(allowed) => wrong_method(head, allowed),
             None => unknown_endpoint(head),
@@ -133,13 +124,13 @@ impl Unlisted {
     }
 }
 
-fn unknown_endpoint(head: &RequestHead) -> CallAnswer {
+fn unknown_endpoint(head: &RequestHead) -> LocalReply {
     let text = format!(
         "The gateway does not know the endpoint {} {}. A route whose `match.path` names it would send it on.",
         head.method,
         head.path(),
     );
-    CallAnswer::error(StatusCode::NOT_FOUND, Reason::NotFound, &text)
+    LocalReply::error(StatusCode::NOT_FOUND, Reason::NotFound, &text)
 }
 
 /// Somebody who is no consumer.
@@ -151,7 +142,7 @@ enum Unidentified {
 }
 
 impl Unidentified {
-    fn refusal(self) -> CallAnswer {
+    fn refusal(self) -> LocalReply {
         let text = match self {
             Self::Absent => {
                 "No API key was sent. Send one as `Authorization: Bearer <key>`.".to_owned()
@@ -163,16 +154,16 @@ impl Unidentified {
     }
 }
 
-fn forbidden() -> CallAnswer {
-    CallAnswer::error(
+fn forbidden() -> LocalReply {
+    LocalReply::error(
         StatusCode::FORBIDDEN,
         Reason::Unauthorized,
         "This caller may not use this model API.",
     )
 }
 
-pub(super) fn unauthorized(text: &str) -> CallAnswer {
-    let mut answer = CallAnswer::error(StatusCode::UNAUTHORIZED, Reason::Unauthorized, text);
+pub(super) fn unauthorized(text: &str) -> LocalReply {
+    let mut answer = LocalReply::error(StatusCode::UNAUTHORIZED, Reason::Unauthorized, text);
     answer.headers.append("www-authenticate", "Bearer");
     answer
 }
@@ -181,7 +172,7 @@ pub(super) fn unauthorized(text: &str) -> CallAnswer {
 async fn once<P: Platform>(
     runtime: &ModelRuntime<P>,
     signed: &Signed,
-) -> Result<Option<String>, CallAnswer> {
+) -> Result<Option<String>, LocalReply> {
     let on_error = runtime.apis.on_error;
     match Nonce::claim(&runtime.log, &runtime.state, on_error, signed).await {
         Nonce::First => Ok(signed.content_md5.clone()),
@@ -189,7 +180,7 @@ async fn once<P: Platform>(
             "This signed request has been sent before. Sign each request anew, with a nonce of its own.",
         )),
         Nonce::Unknown => {
-            let mut answer = CallAnswer::error(
+            let mut answer = LocalReply::error(
                 StatusCode::SERVICE_UNAVAILABLE,
                 Reason::StateUnavailable,
                 "The gateway cannot tell right now whether this signed request has been sent before. Try again in a moment.",

@@ -7,7 +7,7 @@ use spillway_platform::{Headers, Platform};
 
 use super::handler::Received;
 use super::record::CallOutcome;
-use super::{ModelRuntime, Watch, answers, call_of};
+use super::{ModelRuntime, Watch, call_of, replies};
 use crate::Settlement;
 
 pub(super) async fn serve<P: Platform>(
@@ -38,7 +38,7 @@ pub(super) async fn serve<P: Platform>(
         completed.attempts.len(),
     );
     append_quota(&mut answer.headers, &received.quota);
-    answers::send(&runtime.platform, answer, &received.request_id).await
+    replies::send(&runtime.platform, answer, &received.request_id).await
 }
 
 /// Says who served, after how many attempts.

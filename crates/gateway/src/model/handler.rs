@@ -7,14 +7,13 @@ use std::time::Duration;
 use http::StatusCode;
 use spillway_forward::{ForwardedHeaders, REQUEST_ID, request_id};
 use spillway_limit::{Due, InBody, RequestFacts};
-use spillway_llm::{
-    Api, Asked, CallAnswer, ModelRequest, Operation, Route, passed_headers, versioned,
-};
+use spillway_llm::{Api, Asked, ModelRequest, Operation, Route, passed_headers, versioned};
 use spillway_platform::{Headers, Platform, RequestHead};
+use spillway_surface::LocalReply;
 use spillway_telemetry::{AccessRecord, Api as ApiKind, Reason};
 
 use super::admission::{Admitted, Unlisted, admit};
-use super::{ModelRuntime, answers, body, complete, stateful, stream};
+use super::{ModelRuntime, body, complete, replies, stateful, stream};
 use crate::{Passage, Settlement};
 
 /// What only the body of a call tells.
@@ -38,12 +37,12 @@ pub async fn handle<P: Platform>(
     record.client = ForwardedHeaders::of(&head, &runtime.trust).client;
     let mut settlement = Settlement::begin(runtime, record);
     let Some((api, below)) = runtime.apis.catalogue.api(head.path()) else {
-        return answers::reply(runtime, settlement, answers::no_api(head.path())).await;
+        return replies::reply(runtime, settlement, replies::no_api(head.path())).await;
     };
     settlement.record.name = api.name.clone().into();
     let admitted = match admit(runtime, api, below, &head).await {
         Ok(admitted) => admitted,
-        Err(answer) => return answers::reply(runtime, settlement, answer).await,
+        Err(answer) => return replies::reply(runtime, settlement, answer).await,
     };
     let Admitted {
         operation,
@@ -73,10 +72,10 @@ pub async fn handle<P: Platform>(
         .append(REQUEST_ID, received.request_id.as_str());
     match operation {
         Operation::Models => {
-            answers::reply(
+            replies::reply(
                 runtime,
                 settlement,
-                answers::list_models(api, consumer.as_deref(), id),
+                replies::list_models(api, consumer.as_deref(), id),
             )
             .await
         }
@@ -85,7 +84,7 @@ pub async fn handle<P: Platform>(
         }
         _ => {
             if let Err(answer) = admit_head(runtime, &mut received, &head).await {
-                return answers::reply(runtime, settlement, answer).await;
+                return replies::reply(runtime, settlement, answer).await;
             }
             received.body = match platform
                 .read_body(
@@ -98,17 +97,17 @@ pub async fn handle<P: Platform>(
             {
                 Ok(body) => body,
                 Err(error) => {
-                    return answers::reply(runtime, settlement, answers::not_received(&error))
+                    return replies::reply(runtime, settlement, LocalReply::of_receive(&error))
                         .await;
                 }
             };
             if !body::is_signed(platform, &received.body, content_md5).await {
-                let answer = CallAnswer::error(
+                let answer = LocalReply::error(
                     StatusCode::BAD_REQUEST,
                     Reason::InvalidRequest,
                     "The body is not the one that Content-MD5 was made of.",
                 );
-                return answers::reply(runtime, settlement, answer).await;
+                return replies::reply(runtime, settlement, answer).await;
             }
             if operation == Operation::Stateful {
                 return stateful::serve_in_hand(runtime, settlement, received, &head, below).await;
@@ -167,16 +166,16 @@ async fn serve<P: Platform>(
     let mut request = match read {
         Ok(request) => request,
         Err(error) => {
-            return answers::reply(runtime, settlement, answers::unreadable(&error)).await;
+            return replies::reply(runtime, settlement, replies::unreadable(error)).await;
         }
     };
     let route = match route_of(&received, head, below, &request) {
         Ok(route) => route,
-        Err(answer) => return answers::reply(runtime, settlement, answer).await,
+        Err(answer) => return replies::reply(runtime, settlement, answer).await,
     };
     settlement.record.route = route.name.clone().into();
     if let Err(answer) = count(runtime, &mut received, head, Some(&request.model), &route).await {
-        return answers::reply(runtime, settlement, answer).await;
+        return replies::reply(runtime, settlement, answer).await;
     }
     runtime.refresh(&route).await;
     request.apply(&route.parameters, received.operation);
@@ -194,16 +193,16 @@ pub(super) fn route_of(
     head: &RequestHead,
     below: &str,
     request: &ModelRequest,
-) -> Result<Arc<Route>, CallAnswer> {
+) -> Result<Arc<Route>, LocalReply> {
     let route = find_route(received, head, below, Some(&request.model))?;
     for other in &request.other_models {
         let found = find_route(received, head, below, Some(other))?;
         if !Arc::ptr_eq(&found, &route) {
             let text = format!(
                 "`models` or `fallbacks` names `{}`, which another route serves than `model`. Ask for them in calls of their own.",
-                answers::shown(other)
+                replies::shown(other)
             );
-            return Err(CallAnswer::error(
+            return Err(LocalReply::error(
                 StatusCode::BAD_REQUEST,
                 Reason::InvalidRequest,
                 &text,
@@ -219,7 +218,7 @@ pub(super) fn find_route(
     head: &RequestHead,
     below: &str,
     model: Option<&str>,
-) -> Result<Arc<Route>, CallAnswer> {
+) -> Result<Arc<Route>, LocalReply> {
     let asked = Asked {
         model,
         path: &versioned(below),
@@ -230,7 +229,7 @@ pub(super) fn find_route(
         .api
         .route(&asked)
         .cloned()
-        .map_err(|why| answers::not_routed(&received.api, received.consumer.as_deref(), model, why))
+        .map_err(|why| replies::not_routed(&received.api, received.consumer.as_deref(), model, why))
 }
 
 /// Counts a call under those of the API's limits that need nothing of its body, before that is read; a small body is
@@ -239,7 +238,7 @@ async fn admit_head<P: Platform>(
     runtime: &ModelRuntime<P>,
     received: &mut Received,
     head: &RequestHead,
-) -> Result<(), CallAnswer> {
+) -> Result<(), LocalReply> {
     let api = Arc::clone(&received.api);
     let length = head.content_length();
     let splits = runtime.limits.splits(&api.name, IN_BODY, length);
@@ -249,7 +248,7 @@ async fn admit_head<P: Platform>(
     let facts = facts_of(received, head);
     let (due, earlier) = (Due::Head(IN_BODY), Passage::default());
     let admitted = runtime.limits.admit(&api.name, &facts, due, earlier).await;
-    received.admitted_by_head = Some(admitted.map_err(answers::refused)?);
+    received.admitted_by_head = Some(admitted?);
     Ok(())
 }
 
@@ -260,7 +259,7 @@ pub(super) async fn count<P: Platform>(
     head: &RequestHead,
     model: Option<&str>,
     route: &Route,
-) -> Result<(), CallAnswer> {
+) -> Result<(), LocalReply> {
     let name = received.api.name.clone();
     if !runtime.limits.has_rules(&name) {
         return Ok(());
@@ -286,7 +285,7 @@ pub(super) async fn count<P: Platform>(
                 received.skips_first = true;
                 return Ok(());
             }
-            Err(answers::refused(refusal))
+            Err(refusal)
         }
     }
 }

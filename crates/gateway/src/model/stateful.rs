@@ -15,8 +15,9 @@ use spillway_llm::{
     Attempt, CallAnswer, ModelRequest, PoolWatch as _, Served, TargetPlace, retry_after,
 };
 use spillway_platform::{
-    ForwardError, ForwardRequest, ForwardedBody, Platform, ReceiveError, RequestHead, Timeouts,
+    ForwardError, ForwardRequest, ForwardedBody, Platform, RequestHead, Timeouts,
 };
+use spillway_surface::{LocalReply, Subject, Surface};
 use spillway_telemetry::Reason;
 use spillway_upstream::{Failure, Outcome, Way};
 
@@ -24,7 +25,7 @@ use self::exchange::{answer_headers, place_at, read_error, request_headers};
 use super::complete::{append_quota, describe};
 use super::handler::{self, Received};
 use super::record::CallOutcome;
-use super::{ModelRuntime, Watch, answers, body};
+use super::{ModelRuntime, Watch, body, replies};
 use crate::Settlement;
 
 /// As for other calls.
@@ -59,8 +60,8 @@ pub(super) async fn serve_in_hand<P: Platform>(
     let request = match body::read(&runtime.platform, body, received.operation).await {
         Ok(request) => request,
         Err(error) => {
-            let answer = answers::unreadable(&error);
-            return answers::reply(runtime, settlement, answer).await;
+            let answer = replies::unreadable(error);
+            return replies::reply(runtime, settlement, answer).await;
         }
     };
     let sent = ForwardedBody::Whole(Bytes::new());
@@ -87,8 +88,8 @@ pub(super) async fn serve<P: Platform>(
 ) -> Result<P::Response, P::Error> {
     let limit = received.api.max_body_bytes;
     if head.content_length().is_some_and(|length| length > limit) {
-        let answer = answers::not_received(&ReceiveError::TooLarge { limit });
-        return answers::reply(runtime, settlement, answer).await;
+        let answer = LocalReply::body_too_large(limit);
+        return replies::reply(runtime, settlement, answer).await;
     }
     let body = if head.has_body() && head.content_length().is_none() {
         ForwardedBody::Counted { request, limit }
@@ -115,26 +116,26 @@ async fn serve_body<P: Platform>(
     };
     let route = match found {
         Ok(route) => route,
-        Err(answer) => return answers::reply(runtime, settlement, answer).await,
+        Err(answer) => return replies::reply(runtime, settlement, answer).await,
     };
     settlement.record.route = route.name.clone().into();
     if let Some(unlisted) = received.unlisted
         && !route.lists(&spillway_llm::versioned(below))
     {
-        return answers::reply(runtime, settlement, unlisted.refusal(head)).await;
+        return replies::reply(runtime, settlement, unlisted.refusal(head)).await;
     }
     let is_unread = is_batch(head, below) || received.unlisted.is_some();
     if is_unread && api.is_restricted(received.consumer.as_deref()) {
-        let answer = CallAnswer::error(
+        let answer = LocalReply::error(
             StatusCode::FORBIDDEN,
             Reason::Unauthorized,
             "This caller may use some models only, and what models this request names the gateway does not read.",
         );
-        return answers::reply(runtime, settlement, answer).await;
+        return replies::reply(runtime, settlement, answer).await;
     }
     let counted = handler::count(runtime, &mut received, head, model.as_deref(), &route).await;
     if let Err(answer) = counted {
-        return answers::reply(runtime, settlement, answer).await;
+        return replies::reply(runtime, settlement, answer).await;
     }
     runtime.refresh(&route).await;
     if let Some(mut asked) = asked {
@@ -149,12 +150,12 @@ async fn serve_body<P: Platform>(
             .choose_by_affinity(runtime.platform.now(), seconds, received.whose())
     });
     let (Some(place), Some(way)) = (place, way) else {
-        let answer = CallAnswer::error(
+        let answer = LocalReply::error(
             StatusCode::SERVICE_UNAVAILABLE,
             Reason::Misconfigured,
             "The provider of this route has no key that it takes. `spillway check gateway.yaml` shows which have run out.",
         );
-        return answers::reply(runtime, settlement, answer).await;
+        return replies::reply(runtime, settlement, answer).await;
     };
     send(
         runtime,
@@ -283,11 +284,12 @@ async fn send<P: Platform>(
     let answered = match forwarded {
         Ok(answered) => answered,
         Err(error) => {
-            let mut answer = answers::not_forwarded(&error);
+            let reply = LocalReply::of_forward(&error, Subject::Provider);
+            let mut answer = Surface::OpenAi.render(reply);
             settle(answer.status, answer.reason);
             describe(&mut answer.headers, Some(&served), 1);
             append_quota(&mut answer.headers, &received.quota);
-            return answers::send(platform, answer, &received.request_id).await;
+            return replies::send(platform, answer, &received.request_id).await;
         }
     };
     if is_error(answered.status) {
@@ -297,18 +299,19 @@ async fn send<P: Platform>(
         settle(answer.status, answer.reason);
         describe(&mut answer.headers, Some(&served), 1);
         append_quota(&mut answer.headers, &received.quota);
-        return answers::send(platform, answer, &received.request_id).await;
+        return replies::send(platform, answer, &received.request_id).await;
     }
     if is_redirect(answered.status) {
-        let mut answer = CallAnswer::error(
+        let reply = LocalReply::error(
             StatusCode::BAD_GATEWAY,
             Reason::UpstreamError,
             "The provider answered with a redirect, which the gateway does not follow. Its `base_url` in gateway.yaml should be where that leads.",
         );
+        let mut answer = Surface::OpenAi.render(reply);
         settle(answer.status, answer.reason);
         describe(&mut answer.headers, Some(&served), 1);
         append_quota(&mut answer.headers, &received.quota);
-        return answers::send(platform, answer, &received.request_id).await;
+        return replies::send(platform, answer, &received.request_id).await;
     }
     settle(answered.status, Reason::Ok);
     let headers = answer_headers(

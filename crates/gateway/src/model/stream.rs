@@ -9,12 +9,13 @@ use spillway_llm::{
     CallAnswer, ModelRequest, Route, Served, StreamEnd, StreamOutput, StreamSummary,
 };
 use spillway_platform::{ClientLeft, Headers, OutgoingBody, Platform, ResponseWriter};
+use spillway_surface::{LocalReply, Surface};
 use spillway_telemetry::Reason;
 
 use super::complete::{append_quota, describe};
 use super::handler::Received;
 use super::record::CallOutcome;
-use super::{ModelRuntime, Watch, answers, call_of};
+use super::{ModelRuntime, Watch, call_of, replies};
 use crate::Settlement;
 
 /// What the waiting handler is told.
@@ -95,13 +96,13 @@ pub(super) async fn serve<P: Platform>(
         }
         Ok(Head::Answer(mut answer)) => {
             append_quota(&mut answer.headers, &quota);
-            answers::send(platform, answer, &request_id).await
+            replies::send(platform, answer, &request_id).await
         }
         Err(oneshot::Canceled) => {
             let text = "The gateway lost the call. Try again.";
-            let answer =
-                CallAnswer::error(StatusCode::INTERNAL_SERVER_ERROR, Reason::Internal, text);
-            answers::send(platform, answer, &request_id).await
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            let reply = LocalReply::error(status, Reason::Internal, text);
+            replies::send(platform, Surface::OpenAi.render(reply), &request_id).await
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::Settlement;
 use crate::model::complete::{append_quota, describe};
 use crate::model::handler::Received;
 use crate::model::record::CallOutcome;
-use crate::model::{ModelRuntime, Watch, answers, call_of};
+use crate::model::{ModelRuntime, Watch, call_of, replies};
 
 pub(super) async fn serve<P: Platform>(
     runtime: &Arc<ModelRuntime<P>>,
@@ -67,7 +67,7 @@ pub(super) async fn serve<P: Platform>(
             settle(answer.status, answer.reason);
             describe(&mut answer.headers, served, attempts);
             append_quota(&mut answer.headers, &received.quota);
-            answers::send(platform, answer, &received.request_id).await
+            replies::send(platform, answer, &received.request_id).await
         }
     }
 }
