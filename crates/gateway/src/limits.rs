@@ -4,28 +4,21 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use http::StatusCode;
-use spillway_config::{Gateway, OnError, RateLimit};
-use spillway_limit::{
-    Applicable, DifyApp, DigestKey, Due, InBody, RequestFacts, Rules, Standing, Verdict,
-};
-use spillway_platform::{
-    Admission, Counted, Headers, Hold, LeaseName, Platform, State, StateError, Taken,
-};
-use spillway_state::Transition;
+use spillway_config::{Gateway, RateLimit};
+use spillway_limit::{Applicable, DifyApp, DigestKey, Due, InBody, RequestFacts, Rules};
+use spillway_platform::{Counted, Headers, Hold, LeaseName, Platform, State, Taken};
 use spillway_surface::LocalReply;
-use spillway_telemetry::{Counters, Family, Reason};
 
 use crate::digest_secret::digest_secret;
 use crate::runtime::Ground;
 use crate::state_access::StateAccess;
 use crate::{Log, Meter, Permit};
 
+mod asking;
+mod judging;
+
 /// A body up to this is read before any rule is asked, so that all are asked at once: 64 KiB.
 const SMALL_BODY_BYTES: u64 = 64 * 1024;
-
-/// A late answer is logged no more often.
-const LATE_LOGGED_EVERY: Duration = Duration::from_secs(10);
 
 /// What a request that passed carries on.
 #[derive(Debug, Default)]
@@ -226,130 +219,4 @@ impl<P: Platform> Limits<P> {
             )
         })
     }
-
-    /// `None`: the store did not answer, or is being left alone.
-    async fn take(&self, applicable: &Applicable<'_>, lease: &LeaseName) -> Option<Taken> {
-        let holds = applicable.holds();
-        let asked = Admission {
-            takes: applicable.takes(),
-            holds,
-            lease,
-            new_values: applicable.new_values(),
-        };
-        let asked = self
-            .access
-            .ask(&self.platform, self.state.admit(asked))
-            .await?;
-        if asked.result.is_err() && !holds.is_empty() {
-            let state = Arc::clone(&self.state);
-            Permit::give_back(&self.platform, state, holds.to_vec(), lease.clone());
-        }
-        self.tell(&asked.result, asked.transition);
-        asked.result.ok()
-    }
-
-    /// What the operator should know of the store.
-    fn tell(&self, result: &Result<Taken, StateError>, transition: Option<Transition>) {
-        match (result, transition) {
-            (Err(error), Some(Transition::Opened)) => {
-                self.log.warn(&format!(
-                    "limits: the store does not answer and is left alone for now: {error}"
-                ));
-            }
-            (Err(error), _) if error.is_late => {
-                self.meter
-                    .count(|counters| counters.add(Family::StateLate, [], 1));
-                self.log_late(error);
-            }
-            (Err(error), _) => self.log.warn(&format!("limits: {error}")),
-            (Ok(_), Some(_)) => self.log.info("limits: the store answers again"),
-            (Ok(_), None) => {}
-        }
-        if let Some(transition) = transition {
-            self.meter.count(|counters| {
-                counters.add(Family::StateTransitions, [transition.as_str().into()], 1)
-            });
-        }
-    }
-
-    /// Once in a while, as it may be every request's lot.
-    fn log_late(&self, error: &StateError) {
-        let now = self.platform.now();
-        let Ok(mut logged) = self.late_logged.lock() else {
-            return;
-        };
-        if logged.is_none_or(|logged| now.saturating_sub(logged) >= LATE_LOGGED_EVERY) {
-            *logged = Some(now);
-            self.log.warn(&format!(
-                "limits: {error}: a request was decided without its verdict, as on_error says. /_gateway/health/ready tells the distance"
-            ));
-        }
-    }
-
-    fn judged(&self, verdict: &Verdict<'_>, permit: Option<Permit>) -> Result<Passage, LocalReply> {
-        self.meter.count(|counters| {
-            for (rule, outcome) in &verdict.outcomes {
-                rate_limit(counters, (*rule).to_owned(), outcome.as_str());
-            }
-        });
-        let headers = verdict.headers();
-        match &verdict.standing {
-            Some(standing) if !verdict.passes => Err(refusal(standing, headers)),
-            _ => Ok(Passage {
-                headers,
-                permit,
-                ..Passage::default()
-            }),
-        }
-    }
-
-    /// One client invents values faster than it may.
-    fn too_many_new_values(&self) -> LocalReply {
-        self.meter
-            .count(|counters| rate_limit(counters, String::new(), "too_many_new_values"));
-        LocalReply::error(
-            StatusCode::TOO_MANY_REQUESTS,
-            Reason::TooManyNewValues,
-            "Too many keys, users or other values in one second that have not been seen from anybody lately. Try again in a second.",
-        )
-        .with_header("retry-after", "1")
-    }
-
-    fn without_state(&self, applicable: &Applicable<'_>) -> Result<Passage, LocalReply> {
-        let denied = applicable.when_state_fails() == OnError::Deny;
-        let verdict = if denied {
-            "state_failed_denied"
-        } else {
-            "state_failed_allowed"
-        };
-        self.meter
-            .count(|counters| rate_limit(counters, String::new(), verdict));
-        if !denied {
-            return Ok(Passage::default());
-        }
-        let reply = LocalReply::error(
-            StatusCode::SERVICE_UNAVAILABLE,
-            Reason::StateUnavailable,
-            "The gateway cannot count requests right now and lets none pass that it could not count. Try again in a moment.",
-        );
-        Err(reply.with_header("retry-after", "1"))
-    }
-}
-
-/// A rule refuses, in the operator's own words where there are some.
-fn refusal(standing: &Standing<'_>, headers: Vec<(&'static str, String)>) -> LocalReply {
-    let status =
-        StatusCode::from_u16(standing.rule.rejected_code).unwrap_or(StatusCode::TOO_MANY_REQUESTS);
-    let reply = match &standing.rule.rejected_msg {
-        Some(words) => LocalReply::text(status, Reason::RateLimited, words.clone()),
-        None => LocalReply::error(status, Reason::RateLimited, standing.message()),
-    };
-    headers
-        .into_iter()
-        .fold(reply, |reply, (name, value)| reply.with_header(name, value))
-}
-
-/// What one rule said of one request; no rule at all where the name is empty.
-fn rate_limit(counters: &mut Counters, rule: String, verdict: &'static str) {
-    counters.add(Family::RateLimits, [rule.into(), verdict.into()], 1);
 }

@@ -18,7 +18,7 @@ use spillway_telemetry::{Detail, Reason};
 use super::exchange::Exchange;
 use super::run::RunRecord;
 use super::watch::{Cut, Watch};
-use super::{joining, replies};
+use super::{Attempted, joining, replies};
 
 /// How long a head waits for its first bytes: on Spin the two leave in one segment then, and the client's delayed
 /// acknowledgement of the first does not hold back the second.
@@ -27,15 +27,18 @@ const TOGETHER: Duration = Duration::from_millis(20);
 /// How long the event that tells why a stream ends may take to reach its client.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
-/// Sends the answer. `quota` tells the client of its limits.
+/// Phase *answer*.
 pub(super) async fn answer<P: Platform>(
     exchange: Exchange<P>,
     destination: Destination,
-    answered: ForwardedResponse<P::Unread>,
-    quota: Vec<(&'static str, String)>,
-    end_user: Option<String>,
+    attempted: Attempted<P>,
 ) -> Result<P::Response, P::Error> {
     let platform = exchange.runtime.platform.clone();
+    let Attempted {
+        answered,
+        quota,
+        end_user,
+    } = attempted;
     let ForwardedResponse {
         status,
         mut headers,

@@ -2,67 +2,21 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::Method;
 use spillway_config::DifyService;
 use spillway_forward::{
     Destination, REQUEST_ID, Service, drop_internal_headers, drop_unforwardable_headers,
 };
 use spillway_platform::{
-    ForwardError, ForwardRequest, ForwardedBody, ForwardedResponse, Headers, Platform, SendError,
+    ForwardError, ForwardRequest, ForwardedResponse, Headers, Platform, SendError,
 };
 
 use super::exchange::Exchange;
 use super::joining;
-
-/// Bodies of up to 64 KiB are kept in hand until the answer's head has come, so that they can be sent again.
-pub(super) const REPEATABLE_BYTES: u64 = 64 * 1024;
+use super::read::Outgoing;
 
 /// Before a refused connection is tried again: a moment for a service that is just being replaced.
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// A request's body on its way out.
-#[derive(Debug)]
-pub(super) struct Outgoing<R> {
-    first: Option<ForwardedBody<R>>,
-    /// What a second try sends; `None` where there can be none.
-    again: Option<Bytes>,
-    /// Dify's `user`, where the body was read for it.
-    pub end_user: Option<String>,
-}
-
-impl<R> Outgoing<R> {
-    pub fn without_body(request: R) -> Self {
-        Self {
-            first: Some(ForwardedBody::Spliced(request)),
-            again: Some(Bytes::new()),
-            end_user: None,
-        }
-    }
-
-    pub fn in_hand(bytes: Bytes, end_user: Option<String>) -> Self {
-        Self {
-            first: Some(ForwardedBody::Whole(bytes.clone())),
-            again: Some(bytes),
-            end_user,
-        }
-    }
-
-    pub fn once(body: ForwardedBody<R>) -> Self {
-        Self {
-            first: Some(body),
-            again: None,
-            end_user: None,
-        }
-    }
-
-    fn next(&mut self) -> Option<ForwardedBody<R>> {
-        match self.first.take() {
-            Some(first) => Some(first),
-            None => self.again.take().map(ForwardedBody::Whole),
-        }
-    }
-}
 
 /// Sends the request on. Where no connection came about it is tried once more, and where the connection broke before
 /// the answer, too, if doing it twice is as good as once (RFC 9110 §9.2.2): a server that closes idle connections

@@ -2,7 +2,7 @@
 
 use http::{Method, StatusCode};
 use spillway_forward::{Destination, RoutingFailure};
-use spillway_platform::ForwardError;
+use spillway_platform::{ForwardError, RequestHead};
 use spillway_surface::{LocalReply, Subject};
 use spillway_telemetry::Reason;
 
@@ -60,6 +60,20 @@ pub(super) fn not_routed(failure: &RoutingFailure, no_apis: bool) -> LocalReply 
         ),
     };
     LocalReply::error(StatusCode::NOT_FOUND, Reason::NotFound, text)
+}
+
+/// To the same place by `https`. A method other than GET must stay what it is, which 301 does not promise.
+pub(super) fn to_https(head: &RequestHead, host: &str) -> LocalReply {
+    if host.is_empty() {
+        return LocalReply::invalid("The request names no host. Send `Host`.");
+    }
+    let status = if matches!(head.method, Method::GET | Method::HEAD) {
+        StatusCode::MOVED_PERMANENTLY
+    } else {
+        StatusCode::PERMANENT_REDIRECT
+    };
+    let location = format!("https://{host}{}", head.path_and_query);
+    LocalReply::empty(status, Reason::Redirected).with_header("location", location)
 }
 
 /// Polling goes the same way, and passes.

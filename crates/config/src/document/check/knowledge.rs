@@ -26,11 +26,10 @@ pub(super) fn check(gateway: &Gateway, path: &Path, findings: &mut Findings<'_>)
         findings,
     );
     for (api, at) in apis() {
-        let name = at.key("name");
-        names::name(&api.name, &name, findings);
+        names::name(&api.name, &at.key("name"), findings);
         if matches!(api.name.as_str(), "." | "..") {
             findings.error(
-                &name,
+                &at.key("name"),
                 "this name cannot stand in a URL: write one with letters",
             );
         }

@@ -1,0 +1,80 @@
+//! Asking the store, and telling the operator how it is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use spillway_limit::Applicable;
+use spillway_platform::{Admission, LeaseName, Platform, State, StateError, Taken};
+use spillway_state::Transition;
+use spillway_telemetry::Family;
+
+use super::Limits;
+use crate::Permit;
+
+/// A late answer is logged no more often.
+const LATE_LOGGED_EVERY: Duration = Duration::from_secs(10);
+
+impl<P: Platform> Limits<P> {
+    /// `None`: the store did not answer, or is being left alone.
+    pub(super) async fn take(
+        &self,
+        applicable: &Applicable<'_>,
+        lease: &LeaseName,
+    ) -> Option<Taken> {
+        let holds = applicable.holds();
+        let asked = Admission {
+            takes: applicable.takes(),
+            holds,
+            lease,
+            new_values: applicable.new_values(),
+        };
+        let asked = self
+            .access
+            .ask(&self.platform, self.state.admit(asked))
+            .await?;
+        if asked.result.is_err() && !holds.is_empty() {
+            let state = Arc::clone(&self.state);
+            Permit::give_back(&self.platform, state, holds.to_vec(), lease.clone());
+        }
+        self.tell(&asked.result, asked.transition);
+        asked.result.ok()
+    }
+
+    /// What the operator should know of the store.
+    fn tell(&self, result: &Result<Taken, StateError>, transition: Option<Transition>) {
+        match (result, transition) {
+            (Err(error), Some(Transition::Opened)) => {
+                self.log.warn(&format!(
+                    "limits: the store does not answer and is left alone for now: {error}"
+                ));
+            }
+            (Err(error), _) if error.is_late => {
+                self.meter
+                    .count(|counters| counters.add(Family::StateLate, [], 1));
+                self.log_late(error);
+            }
+            (Err(error), _) => self.log.warn(&format!("limits: {error}")),
+            (Ok(_), Some(_)) => self.log.info("limits: the store answers again"),
+            (Ok(_), None) => {}
+        }
+        if let Some(transition) = transition {
+            self.meter.count(|counters| {
+                counters.add(Family::StateTransitions, [transition.as_str().into()], 1)
+            });
+        }
+    }
+
+    /// Once in a while, as it may be every request's lot.
+    fn log_late(&self, error: &StateError) {
+        let now = self.platform.now();
+        let Ok(mut logged) = self.late_logged.lock() else {
+            return;
+        };
+        if logged.is_none_or(|logged| now.saturating_sub(logged) >= LATE_LOGGED_EVERY) {
+            *logged = Some(now);
+            self.log.warn(&format!(
+                "limits: {error}: a request was decided without its verdict, as on_error says. /_gateway/health/ready tells the distance"
+            ));
+        }
+    }
+}
