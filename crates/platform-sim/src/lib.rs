@@ -14,7 +14,7 @@
 //!     platform.respond(http::StatusCode::OK, headers, "hello".into()).await.unwrap().read().await
 //! });
 //! assert_eq!(answer.text(), "hello");
-//! assert_eq!(sim.log(), ["/"]);
+//! assert_eq!(sim.log_lines(), ["/"]);
 //! ```
 
 mod body;

@@ -67,7 +67,7 @@ impl Sim {
     }
 
     /// The log's lines.
-    pub fn log(&self) -> Vec<String> {
+    pub fn log_lines(&self) -> Vec<String> {
         self.0.log.borrow().clone()
     }
 

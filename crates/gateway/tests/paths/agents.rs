@@ -127,7 +127,7 @@ fn without_the_store_requests_pass_and_it_is_told() {
     let requests = (0..5).map(|_| (of_app(run()), Client::Reads)).collect();
     let answers = serve(&sim, Kind::Agent, requests);
     assert!(answers.iter().all(|answer| answer.status == 200));
-    let log = sim.log().join("\n");
+    let log = sim.log_lines().join("\n");
     assert!(
         log.contains("the store does not answer and is left alone"),
         "{log}"
@@ -153,7 +153,7 @@ fn a_large_body_is_not_waited_for_where_the_head_is_refused() {
     let answers = serve(&sim, Kind::Agent, requests);
     assert_eq!(answers[2].status, 429);
     assert!(
-        sim.log()
+        sim.log_lines()
             .last()
             .unwrap()
             .contains("reason=rate_limited ms=0 ")

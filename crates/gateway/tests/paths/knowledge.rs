@@ -37,6 +37,6 @@ fn a_retrieval_is_one_record_whatever_the_engine_does() {
         serve(&sim, Kind::Knowledge, vec![(query(), Client::Reads)]);
         assert_eq!(records(&sim), [expected]);
         assert_eq!(total(&sim, "spillway_knowledge_requests_total"), 1);
-        assert!(!sim.log().join("\n").contains("what?"));
+        assert!(!sim.log_lines().join("\n").contains("what?"));
     }
 }

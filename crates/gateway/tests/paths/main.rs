@@ -111,7 +111,7 @@ fn records(sim: &Sim) -> Vec<String> {
         let (_, rest) = line.split_once(name)?;
         rest.split(' ').next().map(str::to_owned)
     };
-    let lines = sim.log();
+    let lines = sim.log_lines();
     let records = lines.iter().filter_map(|line| {
         let event = line.split(' ').nth(2)?;
         let status = word(line, " status=")?;

@@ -38,7 +38,7 @@ fn a_call_falls_back_and_is_one_record_with_both_attempts() {
     assert_eq!(records(&sim), ["call 200 fallback"]);
     assert_eq!(total(&sim, "spillway_model_attempts_total"), 2);
     assert_eq!(total(&sim, "consumer=\"team\",kind=\"output\""), 2);
-    let log = sim.log().join("\n");
+    let log = sim.log_lines().join("\n");
     assert!(!log.contains("sk-"), "{log}");
     assert_eq!(
         sim.asked()[0].headers.text("authorization"),
