@@ -52,7 +52,9 @@ impl LocalReply {
                 "The gateway is not allowed to reach the {subject}. Its log says which host spin.toml lacks."
             ),
             SendError::Connect(_) | SendError::ConnectTimeout => {
-                format!("The {subject} cannot be reached. Try again in a moment.")
+                format!(
+                    "The {subject} cannot be reached. It may be restarting: try again in a moment."
+                )
             }
             SendError::ConnectionLimit => {
                 return Self::overloaded(
