@@ -19,6 +19,7 @@
 
 mod body;
 mod executor;
+mod peers;
 mod platform;
 mod request;
 mod response;

@@ -1,6 +1,6 @@
 //! One record a request, of every kind of API and of every outcome: it becomes counts, and a line of the log.
 //!
-//! A label or a field is added here: as a member, in [`AccessRecord::count`] (with the family's label in `family.rs`),
+//! A label or a field is added here: as a member, in [`AccessRecord::count`] (with the family's label in `families.rs`),
 //! and in [`AccessRecord::write`].
 
 use std::net::IpAddr;

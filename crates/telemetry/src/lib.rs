@@ -3,6 +3,7 @@
 
 mod access_record;
 mod counters;
+mod families;
 mod family;
 mod fields;
 mod label;
@@ -12,7 +13,8 @@ mod reason;
 
 pub use access_record::{AccessRecord, Api, Attempt, Call, Detail, Retrieval, Run, Tokens, Usage};
 pub use counters::Counters;
-pub use family::{Definition, FAMILIES, Family, Kind, totals_version};
+pub use families::FAMILIES;
+pub use family::{Definition, Family, Kind, totals_version};
 pub use label::Label;
 pub use log::Log;
 pub use prometheus::render;

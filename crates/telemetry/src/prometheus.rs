@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::counters::{DURATION_BUCKETS_MS, seconds};
-use crate::family::{Definition, FAMILIES, Kind};
+use crate::{Definition, FAMILIES, Kind};
 
 /// Totals as a scrape expects them.
 ///
