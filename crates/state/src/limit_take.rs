@@ -14,7 +14,7 @@ pub const LIMIT_TAKE_V3: &str = include_str!("limit_take_v3.lua");
 
 /// What `EVAL` or `EVALSHA` gets after the script: the number of keys, the keys, and the arguments.
 ///
-/// `lease` is what the holds are taken under, and lasts [`crate::LEASE_MS`]. Without `new_values` any number passes.
+/// `lease` is what the holds are taken under, and lasts [`LEASE_MS`]. Without `new_values` any number passes.
 /// `now_ms` is for tests; `None` has the
 /// script ask Redis for the time.
 pub fn limit_take_arguments(

@@ -7,9 +7,9 @@
 //! 2. The component sends a request to the service, with `x-gateway-join: KEY MILLISECONDS`. The host sends it as an
 //!    upgrade, under the rules for everything that a component sends. If the service answers 101, so does the answer
 //!    that the component gets, with `x-gateway-join: NAME`: the connection is kept by this name ([`Joins`]). The
-//!    answer's body ends when the connections have come apart ([`life_line`]).
+//!    answer's body ends when the connections have come apart (`life_line`).
 //! 3. The component answers 101 with the same field. The client gets the 101, and the connections are joined
-//!    ([`tunnel`]), for as many milliseconds as the component said, past the component.
+//!    (`tunnel`), for as many milliseconds as the component said, past the component.
 
 mod frames;
 mod joins;
