@@ -144,7 +144,7 @@ async fn attempt<P: Platform>(
         passage,
     )
     .await?;
-    exchange.settlement.permit = passage.permit;
+    exchange.settlement.permits = passage.permits;
     let answered = match forwarding::send(exchange, destination, &mut body).await {
         Ok(answered) => answered,
         Err(error) => {

@@ -26,7 +26,7 @@ pub struct Passage {
     /// Header fields for its answer.
     pub headers: Vec<(&'static str, String)>,
     /// Its places among those that are under way, to be kept until its answer has ended.
-    pub permit: Option<Permit>,
+    pub permits: Vec<Permit>,
     /// Where it was counted by its key, and by what came with that: for [`Limits::forget`].
     pub forgettable: Vec<Counted>,
     /// Where it was counted at all, where a later phase may refuse it.
@@ -40,7 +40,7 @@ impl Passage {
         if self.headers.is_empty() {
             self.headers = earlier.headers;
         }
-        self.permit = self.permit.or(earlier.permit);
+        self.permits.extend(earlier.permits);
         self.forgettable.extend(earlier.forgettable);
         self.counted.extend(earlier.counted);
         self
@@ -95,11 +95,6 @@ impl<P: Platform> Limits<P> {
             access: StateAccess::default(),
             late_logged: Mutex::default(),
         })
-    }
-
-    /// Whether some rule lets no request pass that it cannot count.
-    pub fn deny_on_error(&self) -> bool {
-        self.by_api.values().any(Rules::deny_on_error)
     }
 
     /// Whether an API has rules at all: most have none, and their requests need no facts gathered.

@@ -60,6 +60,13 @@ impl<P: Platform> Log<P> {
         self.message(LogLevel::Info, words);
     }
 
+    /// What helps to find a mistake. The words are made only where they are written.
+    pub fn debug(&self, words: impl FnOnce() -> String) {
+        if self.style.writes(LogLevel::Debug) {
+            self.message(LogLevel::Debug, &words());
+        }
+    }
+
     /// A request has ended.
     pub fn record(&self, record: &AccessRecord) {
         let Some(line) = self.style.record(self.platform.since_1970(), record) else {

@@ -19,7 +19,7 @@ pub struct Settlement<P: Platform> {
     /// When the request came.
     pub arrived: Duration,
     /// Its places among those that are in flight.
-    pub permit: Option<Permit>,
+    pub permits: Vec<Permit>,
     platform: P,
     meter: Arc<Meter<P>>,
     log: Log<P>,
@@ -31,7 +31,7 @@ impl<P: Platform> Settlement<P> {
         Self {
             record,
             arrived: runtime.platform.now(),
-            permit: None,
+            permits: Vec::new(),
             platform: runtime.platform.clone(),
             meter: Arc::clone(&runtime.meter),
             log: runtime.log.clone(),
@@ -53,7 +53,7 @@ impl<P: Platform> Settlement<P> {
 
 impl<P: Platform> Drop for Settlement<P> {
     fn drop(&mut self) {
-        self.permit = None;
+        self.permits.clear();
         self.record.took = self.platform.now().saturating_sub(self.arrived);
         let record = &self.record;
         self.meter.count(|counters| record.count(counters));

@@ -48,7 +48,8 @@ impl Log {
         })
     }
 
-    fn writes(&self, level: LogLevel) -> bool {
+    /// Whether lines of this level are written.
+    pub fn writes(&self, level: LogLevel) -> bool {
         level <= self.0.level
     }
 }

@@ -75,7 +75,7 @@ pub(super) async fn answer<P: Platform>(
         let mode = form.map_or(Mode::Unknown, Form::mode);
         RunRecord::new(&exchange, status, mode, end_user)
     });
-    if !has_body || (form.is_none() && exchange.settlement.permit.is_none()) {
+    if !has_body || (form.is_none() && exchange.settlement.permits.is_empty()) {
         let detail = run.map_or(Detail::None, RunRecord::unread);
         exchange
             .settlement

@@ -43,7 +43,7 @@ pub(super) async fn answer<P: Platform>(
     let status = StatusCode::SWITCHING_PROTOCOLS;
     let platform = exchange.runtime.platform.clone();
     exchange.settlement.set(status, Reason::Ok);
-    if exchange.settlement.permit.is_some() {
+    if !exchange.settlement.permits.is_empty() {
         let body = platform
             .read(body)
             .map_err(|error| platform.fail(&error.to_string()))?;

@@ -21,12 +21,19 @@ impl<P: Platform> Limits<P> {
                 rate_limit(counters, (*rule).to_owned(), outcome.as_str());
             }
         });
+        self.log.debug(|| {
+            let outcomes = verdict.outcomes.iter();
+            let outcomes: Vec<String> = outcomes
+                .map(|(rule, outcome)| format!("{rule}: {}", outcome.as_str()))
+                .collect();
+            format!("limits: {}", outcomes.join(", "))
+        });
         let headers = verdict.headers();
         match &verdict.standing {
             Some(standing) if !verdict.passes => Err(refusal(standing, headers)),
             _ => Ok(Passage {
                 headers,
-                permit,
+                permits: permit.into_iter().collect(),
                 ..Passage::default()
             }),
         }

@@ -6,6 +6,7 @@
 )]
 
 mod agents;
+mod in_flight;
 mod knowledge;
 mod models;
 
