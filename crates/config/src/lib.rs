@@ -10,6 +10,7 @@ mod fallback_condition;
 mod forward_headers;
 mod gateway;
 mod knowledge;
+mod load_balance;
 mod matching;
 mod model;
 mod moment;
@@ -42,6 +43,7 @@ pub use gateway::{Consumer, Credential, Gateway, HmacCredential, State};
 pub use knowledge::{
     DifyCompatibleBackend, KnowledgeApi, KnowledgeBackend, KnowledgePolicies, RagflowBackend,
 };
+pub use load_balance::{LbPolicy, LoadBalance};
 pub use matching::{PathMatch, RequestMatch, ValueMatch};
 pub use model::{ModelApi, ModelMatch, ModelPolicies, ModelRoute, Parameters, Target};
 pub use moment::Moment;

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::value::MapAccessDeserializer;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::{Moment, Secret, TimeSpan};
+use crate::{LoadBalance, Moment, Secret, TimeSpan};
 
 /// A model vendor or a self-hosted engine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,7 +20,7 @@ pub struct Provider {
     /// Its URL up to and with the version: `https://api.openai.com/v1`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub base_url: String,
-    /// Instead of `base_url`, where several machines serve the same: the URL of each, used in turn.
+    /// Instead of `base_url`, where several machines serve the same: the URL of each, used as `load_balance` says.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub endpoints: Vec<String>,
     /// Sent as `Authorization: Bearer …`; several are used in turn. Empty: none is sent.
@@ -37,6 +37,13 @@ pub struct Provider {
     /// When an endpoint is left alone.
     #[serde(default)]
     pub breaker: CircuitBreaker,
+    /// How calls are spread over `endpoints`. One after the other.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub load_balance: LoadBalance,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 fn yes() -> bool {

@@ -16,10 +16,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use futures_util::future::join_all;
 use spillway_config::OnError;
 use spillway_identity::Directory;
-use spillway_llm::{Call, Catalogue, ModelRequest, PoolWatch, Route};
+use spillway_llm::{Call, Catalogue, Route};
 use spillway_platform::Platform;
 use spillway_surface::{LocalReply, Surface};
-use spillway_upstream::{Budget, Pool, Transition};
+use spillway_upstream::{Budget, Pool, PoolWatch, Transition};
 
 use crate::pools::PoolStates;
 use crate::runtime::configuration;
@@ -59,8 +59,8 @@ impl<P: Platform> ModelRuntime<P> {
     /// Probes a credential or an endpoint of the provider's, if one's time has come.
     fn probe(self: &Arc<Self>, pool: &Arc<Pool>) {
         let seconds = self.platform.since_1970().as_secs();
-        if let Some((way, kind)) = pool.take_probe(self.platform.now(), seconds) {
-            let probing = probe::probe(Arc::clone(self), Arc::clone(pool), way, kind);
+        if let Some((pick, kind)) = pool.take_probe(self.platform.now(), seconds) {
+            let probing = probe::probe(Arc::clone(self), Arc::clone(pool), pick, kind);
             self.platform.spawn(probing);
         }
     }
@@ -84,7 +84,7 @@ fn call_of<'a, P: Platform>(
     runtime: &'a ModelRuntime<P>,
     watch: &'a Watch<P>,
     route: &'a Route,
-    request: &'a ModelRequest,
+    model: &'a str,
     received: &'a Received,
 ) -> Call<'a, P, P, Watch<P>> {
     Call {
@@ -94,7 +94,7 @@ fn call_of<'a, P: Platform>(
         budget: &runtime.apis.budget,
         route,
         operation: received.operation,
-        request,
+        model,
         consumer: received.whose(),
         headers: &received.headers,
         forwardable: &received.forwardable,

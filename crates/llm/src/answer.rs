@@ -5,7 +5,7 @@ use http::StatusCode;
 use spillway_platform::Headers;
 use spillway_surface::{Rendered, openai_error};
 use spillway_telemetry::Reason;
-use spillway_upstream::{Failure, Pool, Stop};
+use spillway_upstream::{Pool, Stop};
 
 use crate::error_form::{MAX_ERROR_BYTES, UpstreamError, in_one_form};
 use crate::redaction::redact;
@@ -48,25 +48,6 @@ pub struct Served {
     pub request_id: Option<String>,
 }
 
-/// One attempt and how it ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attempt {
-    /// The provider's name.
-    pub provider: String,
-    /// The model as the configuration names it, `as_asked` where it does not.
-    pub model: String,
-    /// The endpoint: scheme, host and port. For the operator alone.
-    pub endpoint: String,
-    /// The key's digest; `None`: none was sent.
-    pub key: Option<String>,
-    /// `None`: it served.
-    pub failure: Option<Failure>,
-    /// How long it took, in milliseconds.
-    pub milliseconds: u64,
-    /// The runtime's words, for the operator's log: they may hold addresses.
-    pub detail: Option<String>,
-}
-
 /// A complete answer to the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallAnswer {
@@ -82,9 +63,9 @@ pub struct CallAnswer {
 
 impl CallAnswer {
     /// The answer to a call that could be sent nowhere.
-    pub(crate) fn not_sent(stop: Option<Stop>, providers: &str) -> Self {
+    pub(crate) fn not_sent(stop: Stop, providers: &str) -> Self {
         match stop {
-            Some(Stop::Cooling(rest)) => {
+            Stop::Cooling(rest) => {
                 let seconds = rest.as_secs().saturating_add(1);
                 let mut answer = Self::error(
                     StatusCode::TOO_MANY_REQUESTS,
@@ -96,7 +77,7 @@ impl CallAnswer {
                 answer.headers.append("retry-after", seconds.to_string());
                 answer
             }
-            Some(Stop::NoKey) => Self::error(
+            Stop::NoKey => Self::error(
                 StatusCode::SERVICE_UNAVAILABLE,
                 Reason::Misconfigured,
                 &format!(

@@ -1,29 +1,21 @@
 //! Why one attempt failed, and what a client is told should it be the last.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http::StatusCode;
 use spillway_platform::{Headers, SendError, Upstream};
 use spillway_telemetry::Reason;
-use spillway_upstream::{Failure, Pool};
+use spillway_upstream::{AttemptError, Failure, Pool};
 
 use crate::CallAnswer;
 use crate::answer::{json_headers, key_refused, passed_error, told_object};
 use crate::redaction::redact;
 
-/// Why one attempt failed, and what to tell the client should it be the last.
-#[derive(Debug)]
-pub(crate) struct AttemptFailure {
-    pub failure: Failure,
-    pub told: Told,
-    pub detail: Option<String>,
-    /// How long the provider asked to be left alone.
-    pub retry_after: Option<Duration>,
-}
+/// Why one attempt failed.
+pub(crate) type AttemptFailure = AttemptError<FailureReply>;
 
-#[derive(Debug)]
-pub(crate) enum Told {
+/// What a client gets should the attempt be the last.
+#[derive(Debug, Default)]
+pub(crate) enum FailureReply {
     /// The provider's own error answer.
     Answer {
         status: StatusCode,
@@ -40,58 +32,50 @@ pub(crate) enum Told {
     NoRoom,
     /// There was no connection to spare.
     NoConnection,
-    /// Nothing that the client could use.
-    Nothing,
+    /// That nobody could answer, and who was tried.
+    #[default]
+    Generic,
 }
 
-impl AttemptFailure {
-    pub(crate) fn told(failure: Failure, told: Told) -> Self {
-        Self {
-            failure,
-            told,
-            detail: None,
-            retry_after: None,
-        }
+/// With the gateway's own words for the client.
+pub(crate) fn in_words(failure: Failure, words: &str) -> AttemptFailure {
+    AttemptFailure {
+        detail: Some(words.to_owned()),
+        ..AttemptFailure::new(failure, FailureReply::Words(words.to_owned()))
     }
+}
 
-    /// With the gateway's own words for the client.
-    pub(crate) fn in_words(failure: Failure, words: &str) -> Self {
-        Self {
-            detail: Some(words.to_owned()),
-            ..Self::told(failure, Told::Words(words.to_owned()))
-        }
+/// Of what a provider said in an answer that had begun with 200.
+pub(crate) fn in_an_object(failure: Failure, error: Option<String>) -> AttemptFailure {
+    let reply = error.map_or(FailureReply::Generic, FailureReply::Object);
+    AttemptFailure::new(failure, reply)
+}
+
+pub(crate) fn of_send(error: &SendError, upstream: &Upstream) -> AttemptFailure {
+    let (reply, detail) = match error {
+        // The address is the operator's affair.
+        SendError::HostNotAllowed => (
+            FailureReply::HostNotAllowed,
+            format!(
+                "add \"{}\" to `allowed_outbound_hosts` of the component `model` in spin.toml and restart",
+                upstream.origin()
+            ),
+        ),
+        SendError::ConnectionLimit => (FailureReply::NoConnection, error.to_string()),
+        _ => (FailureReply::Generic, error.to_string()),
+    };
+    AttemptFailure {
+        detail: Some(detail),
+        ..AttemptFailure::new(error.into(), reply)
     }
+}
 
-    pub(crate) fn bare(failure: Failure) -> Self {
-        Self::told(failure, Told::Nothing)
-    }
-
-    pub(crate) fn of_send(error: &SendError, upstream: &Upstream) -> Self {
-        match error {
-            SendError::HostNotAllowed => Self {
-                // The address is the operator's affair.
-                detail: Some(format!(
-                    "add \"{}\" to `allowed_outbound_hosts` of the component `model` in spin.toml and restart",
-                    upstream.origin()
-                )),
-                ..Self::told(error.into(), Told::HostNotAllowed)
-            },
-            SendError::ConnectionLimit => Self {
-                detail: Some(error.to_string()),
-                ..Self::told(error.into(), Told::NoConnection)
-            },
-            _ => Self {
-                detail: Some(error.to_string()),
-                ..Self::bare(error.into())
-            },
-        }
-    }
-
+impl FailureReply {
     /// Whether the provider refused the member by which streams are asked for their usage.
     pub(crate) fn refuses_stream_options(&self) -> bool {
         const NAMES: [&[u8]; 2] = [b"stream_options", b"include_usage"];
-        match &self.told {
-            Told::Answer { status, body, .. } => {
+        match self {
+            Self::Answer { status, body, .. } => {
                 matches!(status.as_u16(), 400 | 422)
                     && NAMES
                         .iter()
@@ -102,15 +86,15 @@ impl AttemptFailure {
     }
 
     /// The answer, should no further target be tried. `trail` says what was tried.
-    pub(crate) fn into_answer(self, trail: &str, pool: &Pool) -> CallAnswer {
-        if matches!(self.failure, Failure::Status(401) | Failure::DeadKey(_)) {
-            return match self.told {
-                Told::Answer { headers, body, .. } => key_refused(&headers, &body, pool),
-                Told::Object(error) => key_refused(&Headers::default(), error.as_bytes(), pool),
+    pub(crate) fn into_answer(self, failure: Failure, trail: &str, pool: &Pool) -> CallAnswer {
+        if matches!(failure, Failure::Status(401) | Failure::DeadKey(_)) {
+            return match self {
+                Self::Answer { headers, body, .. } => key_refused(&headers, &body, pool),
+                Self::Object(error) => key_refused(&Headers::default(), error.as_bytes(), pool),
                 _ => key_refused(&Headers::default(), &[], pool),
             };
         }
-        let (status, reason) = match self.failure {
+        let (status, reason) = match failure {
             Failure::ConnectError | Failure::HostNotAllowed => {
                 (StatusCode::BAD_GATEWAY, Reason::UpstreamRefused)
             }
@@ -132,31 +116,31 @@ impl AttemptFailure {
                 Reason::UpstreamStatus,
             ),
         };
-        match self.told {
-            Told::Answer {
+        match self {
+            Self::Answer {
                 status,
                 headers,
                 body,
             } => passed_error(status, &headers, &body, pool),
-            Told::Object(error) => CallAnswer {
+            Self::Object(error) => CallAnswer {
                 status,
                 reason,
                 headers: json_headers(),
                 body: told_object(status, &error, pool).into(),
             },
-            Told::Words(words) => CallAnswer::error(status, reason, &redact(&words, pool)),
-            Told::HostNotAllowed => CallAnswer::error(
+            Self::Words(words) => CallAnswer::error(status, reason, &redact(&words, pool)),
+            Self::HostNotAllowed => CallAnswer::error(
                 StatusCode::BAD_GATEWAY,
                 Reason::HostNotAllowed,
                 "The gateway is not allowed to reach this model provider. Its log says which host spin.toml lacks.",
             ),
-            Told::NoRoom => CallAnswer::overloaded(
+            Self::NoRoom => CallAnswer::overloaded(
                 "The gateway has too many large answers at once. Try again in a moment.",
             ),
-            Told::NoConnection => CallAnswer::overloaded(
+            Self::NoConnection => CallAnswer::overloaded(
                 "The gateway has as many connections open as it may. Try again in a moment.",
             ),
-            Told::Nothing => CallAnswer::error(
+            Self::Generic => CallAnswer::error(
                 status,
                 reason,
                 &format!("No model could answer. Tried: {trail}. Try again later."),

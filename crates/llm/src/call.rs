@@ -1,4 +1,4 @@
-//! One call through its route's targets.
+//! One call: what is sent, to which of its route's targets, and what its client gets where nobody serves.
 //!
 //! A failure leads on to the next target only while nothing of an answer has reached the client: a complete
 //! answer is read whole before it goes out, a stream is held back until its first content.
@@ -6,30 +6,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use futures_util::future::{Either, select};
-use spillway_json::without_mark;
+use spillway_config::Fallback;
 use spillway_platform::{
-    BytesInHand, Clock, Headers, InboundResponse, IncomingBody, NoRoom, OutboundRequest, SendError,
-    Sender, Timeouts, Upstream, may_grow,
+    BytesInHand, Clock, Headers, InboundResponse, OutboundRequest, Sender, Timeouts,
 };
-use spillway_upstream::{Budget, Failure, Pool, Stop};
+use spillway_telemetry::Reason;
+use spillway_upstream::{AttemptRecord, Attempts, Budget, GaveUp, PoolWatch, Target, target_order};
 
-use crate::attempt_failure::{AttemptFailure, Told};
-use crate::error_form::MAX_ERROR_BYTES;
-use crate::inspect::{is_emptied_by_filter, readable, without_secrets};
-use crate::no_answer::no_answer;
-use crate::refusal::failure_of;
-use crate::retry_after::retry_after;
-use crate::tries::{Attempting, Next, Tries};
+use crate::attempt_failure::{AttemptFailure, FailureReply, of_send};
+use crate::target::PlacedAttempt;
 use crate::unpacking::Unpacking;
-use crate::{
-    Attempt, CallAnswer, Inspected, ModelRequest, Operation, PoolWatch, Route, Served, TargetPlace,
-    Usage, as_document,
-};
-
-/// The longest answer that is read whole: 64 MiB, above any batch of embeddings.
-const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+use crate::{CallAnswer, ModelRequest, Operation, Route, Served, TargetPlace};
 
 /// Until a connection to a provider stands: 10 s, as Dify's own clients allow.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -55,8 +42,8 @@ pub struct Call<'a, S, C, W> {
     pub route: &'a Route,
     /// The endpoint.
     pub operation: Operation,
-    /// The request.
-    pub request: &'a ModelRequest,
+    /// The model asked for; empty: none was named.
+    pub model: &'a str,
     /// Who calls: what the call finds of keys and endpoints is this consumer's. Empty: nobody, who are one consumer all
     /// together.
     pub consumer: &'a str,
@@ -74,130 +61,77 @@ pub struct Call<'a, S, C, W> {
     pub in_hand: Arc<BytesInHand>,
 }
 
-/// How a complete (not streamed) call went.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Completed {
-    /// What the client gets.
-    pub answer: CallAnswer,
-    /// Who served, where somebody did or refused.
-    pub served: Option<Served>,
-    /// Every attempt in order.
-    pub attempts: Vec<Attempt>,
-    /// Tokens as reported.
-    pub usage: Option<Usage>,
-    /// Why nothing more was tried, where nobody served.
-    pub stop: Option<Stop>,
-}
-
-impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
-    /// Serves a call whose answer comes in one piece.
-    pub async fn complete(&self) -> Completed {
-        let mut tries = Tries::new(self);
-        loop {
-            let attempting = match tries.next() {
-                Next::Try(attempting) => attempting,
-                Next::Wait(time) => {
-                    self.clock.sleep(time).await;
-                    continue;
-                }
-                Next::Stop => break,
-            };
-            let attempt = self.attempt_complete(&attempting);
-            let deadline = self.clock.sleep(attempting.limit(false));
-            // The deadline first: on Spin, whatever is done between a send and the next turn of the event loop
-            // makes it likelier that head and body leave apart.
-            let outcome = match select(std::pin::pin!(deadline), std::pin::pin!(attempt)).await {
-                Either::Left(((), _)) => Err(AttemptFailure::bare(Failure::Timeout)),
-                Either::Right((outcome, _)) => outcome,
-            };
-            match outcome {
-                Ok((headers, body, usage)) => {
-                    tries.served(&attempting);
-                    return Completed {
-                        answer: CallAnswer::served(
-                            tries.served_reason(attempting.place),
-                            &headers,
-                            body,
-                            &attempting.place.pool,
-                        ),
-                        served: Some(self.served(attempting.place)),
-                        attempts: tries.attempts,
-                        usage,
-                        stop: None,
-                    };
-                }
-                Err(failure) => tries.failed(&attempting, failure),
-            }
-        }
-        let served = tries.last_served();
-        let (answer, attempts, stop) = tries.give_up();
-        Completed {
-            answer,
-            served,
-            attempts,
-            usage: None,
-            stop,
+impl<'a, S: Sender, C: Clock, W: PoolWatch> Call<'a, S, C, W> {
+    /// The loop over the targets of the route that may answer.
+    pub(crate) fn attempts<'b>(
+        &'b self,
+        fallback: &'b Fallback,
+    ) -> Attempts<'b, C, W, &'a TargetPlace> {
+        let places = &self.route.targets;
+        let weights: Vec<Option<u32>> = places.iter().map(|place| place.weight).collect();
+        let order = target_order(&weights, self.number);
+        // The route's first is what the limit protects, whichever was drawn to be the call's.
+        let order = order
+            .into_iter()
+            .filter(|index| *index != 0 || !self.skips_first);
+        let places = order.filter_map(|index| places.get(index));
+        let places = places.filter(|place| self.may_answer(place));
+        Attempts {
+            clock: self.clock,
+            watch: self.watch,
+            budget: self.budget,
+            fallback,
+            targets: places.map(|place| self.target(place)).collect(),
+            consumer: self.consumer,
+            arrived: self.arrived,
+            sequence: self.number,
+            has_affinity: false,
         }
     }
 
-    async fn attempt_complete(
-        &self,
-        attempting: &Attempting<'_>,
-    ) -> Result<(Headers, Bytes, Option<Usage>), AttemptFailure> {
-        let time = attempting.limit(false);
-        let timeouts = Timeouts {
-            connect: connect_timeout(time),
-            first_byte: time,
-            between_bytes: time,
-        };
-        let response = self.send(attempting, timeouts).await?;
-        let (headers, body) = self.read_success(attempting.upstream, response).await?;
-        // Some providers stream whatever is asked of them.
-        let body = if is_stream(&headers, &body) {
-            as_document(&body).map_err(|error| {
-                AttemptFailure::told(
-                    error.failure,
-                    error.error.map_or(Told::Nothing, Told::Object),
-                )
-            })?
-        } else {
-            body
-        };
-        let (body, usage) = self.answer_in(&headers, body, &attempting.place.pool)?;
-        Ok((headers, body, usage))
+    pub(crate) fn target<'b>(&'b self, place: &'a TargetPlace) -> Target<'b, &'a TargetPlace> {
+        Target {
+            target: place,
+            pool: &place.pool,
+            model: place.model_for(self.model),
+            model_label: place.model_label(self.model),
+        }
     }
 
-    /// The answer that a 200 holds, as clients read it, and the tokens that it names.
-    pub(crate) fn answer_in(
+    /// What the client gets where nobody served.
+    pub(crate) fn give_up(
         &self,
-        headers: &Headers,
-        body: Bytes,
-        pool: &Pool,
-    ) -> Result<(Bytes, Option<Usage>), AttemptFailure> {
-        let (body, inspected) = readable(body);
-        match inspected {
-            Inspected::Answer(_)
-                if self.route.minds_content_filter() && is_emptied_by_filter(&body) =>
-            {
-                Err(AttemptFailure::bare(Failure::ContentFilter(200)))
-            }
-            Inspected::Answer(usage) => Ok((without_secrets(body, pool), usage)),
-            Inspected::Failed(Failure::Reset, None) => Err(no_answer(headers, &body, pool)),
-            Inspected::Failed(failure, error) => Err(AttemptFailure::told(
-                failure,
-                error.map_or(Told::Nothing, Told::Object),
-            )),
+        gave_up: GaveUp<FailureReply>,
+        target: Option<&TargetPlace>,
+        attempts: &[AttemptRecord],
+    ) -> CallAnswer {
+        if let (Some(last), Some(place)) = (gave_up.last, target) {
+            let trail: Vec<String> = attempts
+                .iter()
+                .filter_map(|attempt| {
+                    let failure = attempt.failure?;
+                    Some(format!("{}: {}", attempt.provider, failure.label()))
+                })
+                .collect();
+            let trail = trail.join(", ");
+            return last.reply.into_answer(last.failure, &trail, &place.pool);
         }
+        let places = self.route.targets.iter();
+        let mut providers: Vec<&str> = places.map(TargetPlace::provider).collect();
+        providers.dedup();
+        CallAnswer::not_sent(gave_up.stop, &providers.join(", "))
     }
 
     pub(crate) async fn send(
         &self,
-        attempting: &Attempting<'_>,
+        request: &ModelRequest,
+        attempt: &PlacedAttempt<'_>,
+        asks_usage: bool,
         timeouts: Timeouts,
     ) -> Result<InboundResponse<Unpacking<S::Body>>, AttemptFailure> {
-        let sent = self.sender.send(self.outbound(attempting, timeouts)).await;
-        let response =
-            sent.map_err(|error| AttemptFailure::of_send(&error, attempting.upstream))?;
+        let outbound = self.outbound(request, attempt, asks_usage, timeouts);
+        let sent = self.sender.send(outbound).await;
+        let response = sent.map_err(|error| of_send(&error, attempt.upstream()))?;
         Ok(InboundResponse {
             body: Unpacking::of(&response.headers, response.body),
             status: response.status,
@@ -205,58 +139,17 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
         })
     }
 
-    /// Reads the body of a success; turns any other status into a failure with its body.
-    pub(crate) async fn read_success(
+    fn outbound(
         &self,
-        upstream: &Upstream,
-        mut response: InboundResponse<Unpacking<S::Body>>,
-    ) -> Result<(Headers, Bytes), AttemptFailure> {
-        if response.status.is_success() {
-            let length = response
-                .headers
-                .text("content-length")
-                .and_then(|length| length.parse().ok())
-                .unwrap_or_default();
-            let read = read_whole(&mut response.body, Bytes::new(), length, &self.in_hand).await;
-            let body = read.map_err(|error| error.into_failure(upstream))?;
-            return Ok((response.headers, body));
-        }
-        let status = response.status.as_u16();
-        if !(400..=599).contains(&status) {
-            // Nothing that a client of this API could make sense of: a redirect, an upgrade, no status at all.
-            return Err(AttemptFailure::bare(Failure::Reset));
-        }
-        let body = read_error(&mut response.body).await;
-        Err(AttemptFailure {
-            retry_after: retry_after(&response.headers, self.clock.since_1970()),
-            ..AttemptFailure::told(
-                failure_of(status, &body),
-                Told::Answer {
-                    status: response.status,
-                    headers: response.headers,
-                    body,
-                },
-            )
-        })
-    }
-
-    /// Reads on where the beginning is in hand.
-    pub(crate) async fn read_rest(
-        &self,
-        upstream: &Upstream,
-        beginning: Bytes,
-        mut response: InboundResponse<Unpacking<S::Body>>,
-    ) -> Result<Bytes, AttemptFailure> {
-        read_whole(&mut response.body, beginning, 0, &self.in_hand)
-            .await
-            .map_err(|error| error.into_failure(upstream))
-    }
-
-    fn outbound(&self, attempting: &Attempting<'_>, timeouts: Timeouts) -> OutboundRequest {
+        request: &ModelRequest,
+        attempt: &PlacedAttempt<'_>,
+        asks_usage: bool,
+        timeouts: Timeouts,
+    ) -> OutboundRequest {
         let mut headers = self.headers.clone();
-        attempting.place.forward(self.forwardable, &mut headers);
+        attempt.target.forward(self.forwardable, &mut headers);
         headers.append("content-type", "application/json");
-        let accept = if self.request.stream {
+        let accept = if request.stream {
             "text/event-stream, application/json"
         } else {
             "application/json"
@@ -264,15 +157,15 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
         headers.append("accept", accept);
         // The gateway reads what comes back; packed, it would cost both sides time.
         headers.append("accept-encoding", "identity");
-        if let Some(secret) = attempting.secret() {
+        if let Some(secret) = attempt.secret() {
             headers.append("authorization", format!("Bearer {secret}"));
         }
-        let upstream = attempting.upstream;
-        let model = attempting.place.model_there(self.asked_model());
-        let body = if attempting.asks_usage() {
-            self.request.body_for(model)
+        let upstream = attempt.upstream();
+        let model = attempt.target.model_there(self.model);
+        let body = if asks_usage {
+            request.body_for(model)
         } else {
-            self.request.body_without_usage_for(model)
+            request.body_without_usage_for(model)
         };
         OutboundRequest {
             method: http::Method::POST,
@@ -285,29 +178,29 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
         }
     }
 
-    pub(crate) fn timeouts_of_stream(attempting: &Attempting<'_>) -> Timeouts {
-        let first = attempting.limit(true);
-        Timeouts {
-            connect: connect_timeout(first),
-            first_byte: first,
-            between_bytes: attempting.place.between_pieces,
+    /// Whether an answer of this target is one to what was asked: vectors of two models cannot be compared.
+    fn may_answer(&self, place: &TargetPlace) -> bool {
+        self.operation != Operation::Embeddings || self.route.embeds_alike(place, self.model)
+    }
+
+    /// Why the call is served as it is: by its first choice at once, or not.
+    pub(crate) fn served_reason(&self, attempt: &PlacedAttempt<'_>) -> Reason {
+        if attempt.is_first_choice && !self.skips_first {
+            Reason::Ok
+        } else {
+            Reason::Fallback
         }
     }
 
-    /// Whether an answer of this target is one to what was asked: vectors of two models cannot be compared.
-    pub(crate) fn may_answer(&self, place: &TargetPlace) -> bool {
-        self.operation != Operation::Embeddings
-            || self.route.embeds_alike(place, self.asked_model())
-    }
-
-    pub(crate) fn asked_model(&self) -> &str {
-        &self.request.model
-    }
-
     pub(crate) fn served(&self, place: &TargetPlace) -> Served {
+        let model = if self.model.is_empty() {
+            ""
+        } else {
+            place.model_for(self.model)
+        };
         Served {
             provider: place.provider().to_owned(),
-            model: place.model_for(self.asked_model()).to_owned(),
+            model: model.to_owned(),
             request_id: None,
         }
     }
@@ -315,79 +208,4 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
     pub(crate) fn elapsed(&self) -> Duration {
         self.clock.now().saturating_sub(self.arrived)
     }
-}
-
-/// Whether an answer in one piece is an event stream all the same.
-fn is_stream(headers: &Headers, body: &[u8]) -> bool {
-    let says_so = headers.text("content-type").is_some_and(|kind| {
-        kind.trim_start()
-            .to_ascii_lowercase()
-            .starts_with("text/event-stream")
-    });
-    let beginning = without_mark(body).trim_ascii_start();
-    beginning.starts_with(b"data:") || (says_so && !beginning.starts_with(b"{"))
-}
-
-/// An error's text, as far as it is told: an error is one even if its text broke off.
-async fn read_error<B: IncomingBody>(body: &mut B) -> Bytes {
-    let mut text = BytesMut::new();
-    while text.len() <= MAX_ERROR_BYTES {
-        match body.next().await {
-            Ok(Some(piece)) => text.extend_from_slice(&piece),
-            // In a packing that is not known.
-            Err(SendError::Other(words)) if text.is_empty() => return words.into(),
-            _ => break,
-        }
-    }
-    text.freeze()
-}
-
-/// An answer that could not be read whole.
-enum ReadError {
-    Send(SendError),
-    NoRoom,
-    TooLarge,
-}
-
-impl ReadError {
-    fn into_failure(self, upstream: &Upstream) -> AttemptFailure {
-        match self {
-            Self::Send(error) => AttemptFailure::of_send(&error, upstream),
-            Self::NoRoom => AttemptFailure::told(Failure::NoRoom, Told::NoRoom),
-            Self::TooLarge => AttemptFailure::in_words(
-                Failure::TooLarge,
-                "The model's answer is larger than 64 MiB, the most that the gateway reads.",
-            ),
-        }
-    }
-}
-
-/// Reads to the end what begins so; `length` is what the provider says it is, 0 where it does not.
-async fn read_whole<B: IncomingBody>(
-    body: &mut B,
-    beginning: Bytes,
-    length: usize,
-    in_hand: &Arc<BytesInHand>,
-) -> Result<Bytes, ReadError> {
-    if length > MAX_ANSWER_BYTES {
-        return Err(ReadError::TooLarge);
-    }
-    let mut room = in_hand.room(length).map_err(|NoRoom| ReadError::NoRoom)?;
-    if !may_grow(body, 0, length).await {
-        return Err(ReadError::NoRoom);
-    }
-    let mut whole = BytesMut::from(beginning);
-    whole.reserve(length);
-    while let Some(piece) = body.next().await.map_err(ReadError::Send)? {
-        let size = whole.len().saturating_add(piece.len());
-        if size > MAX_ANSWER_BYTES {
-            return Err(ReadError::TooLarge);
-        }
-        room.reach(size).map_err(|NoRoom| ReadError::NoRoom)?;
-        if size > length && !may_grow(body, whole.len(), size).await {
-            return Err(ReadError::NoRoom);
-        }
-        whole.extend_from_slice(&piece);
-    }
-    Ok(room.filled(whole))
 }

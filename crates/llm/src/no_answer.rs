@@ -3,7 +3,7 @@
 use spillway_platform::Headers;
 use spillway_upstream::{Failure, Pool};
 
-use crate::attempt_failure::AttemptFailure;
+use crate::attempt_failure::{AttemptFailure, in_words};
 use crate::redaction::redact;
 use crate::said::beginning_of;
 
@@ -40,5 +40,5 @@ pub(crate) fn no_answer(headers: &Headers, body: &[u8], pool: &Pool) -> AttemptF
             excerpt.trim_end()
         )
     };
-    AttemptFailure::in_words(Failure::Reset, &words)
+    in_words(Failure::Reset, &words)
 }

@@ -5,14 +5,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::StatusCode;
 use spillway_platform::{Clock, Headers, SendError, Sender, Timeouts, Upstream};
-use spillway_upstream::{Failure, Stop};
+use spillway_surface::{LocalReply, Rendered, Surface};
+use spillway_upstream::{Attempt, AttemptRecord, Caller, Ended, Failure, PoolWatch, Stop};
 
-use crate::attempt_failure::{AttemptFailure, Told};
+use crate::attempt_failure::{AttemptFailure, FailureReply, in_words, of_send};
 use crate::call::connect_timeout;
 use crate::refusal::failure_of;
 use crate::retry_after::retry_after;
-use crate::tries::{Attempting, Next, Tries};
-use crate::{Attempt, Call, CallAnswer, PoolWatch, Served, TargetPlace};
+use crate::{Call, Served, TargetPlace};
 
 /// One attempt that is to be made.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +25,17 @@ pub struct Passing<'a> {
     pub secret: Option<&'a str>,
     /// How long each phase may take.
     pub timeouts: Timeouts,
+}
+
+/// How far a call is bound to where what it refers to is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Binding {
+    /// It is not: any target may serve it.
+    Free,
+    /// It refers to what a provider keeps: it is sent once.
+    Kept,
+    /// The gateway has not read what it refers to: it is sent once, to the route's first target.
+    Unread,
 }
 
 /// Why an attempt brought no answer that can be passed on.
@@ -43,26 +54,35 @@ pub enum PassFailure {
     },
     /// A redirect: where it leads is for the gateway's network.
     Redirect(StatusCode),
+    /// The client broke off its request, or sent too much: this is its reply.
+    Client(Box<LocalReply>),
 }
 
 /// How such a call went.
 #[derive(Debug)]
-pub struct Passed<R> {
+pub struct Passed<'c, R> {
     /// The answer that is passed on, or what the client gets instead.
-    pub outcome: Result<R, CallAnswer>,
+    pub outcome: Result<R, Rendered>,
+    /// The target that was asked last.
+    pub place: Option<&'c TargetPlace>,
     /// Who served, or refused last.
     pub served: Option<Served>,
     /// Every attempt in order.
-    pub attempts: Vec<Attempt>,
+    pub attempts: Vec<AttemptRecord>,
     /// Why nothing more was tried, where nobody served.
     pub stop: Option<Stop>,
 }
 
 impl PassFailure {
-    fn into_failure(self, upstream: &Upstream, since_1970: Duration) -> AttemptFailure {
-        match self {
-            Self::Send(error) => AttemptFailure::of_send(&error, upstream),
-            Self::Redirect(status) => AttemptFailure::in_words(
+    fn into_ended<R>(
+        self,
+        upstream: &Upstream,
+        since_1970: Duration,
+    ) -> Ended<Result<R, Rendered>, FailureReply> {
+        Ended::Failed(match self {
+            Self::Client(reply) => return Ended::Over(Err(Surface::OpenAi.render(*reply))),
+            Self::Send(error) => of_send(&error, upstream),
+            Self::Redirect(status) => in_words(
                 Failure::Reset,
                 &format!(
                     "The provider answered with a redirect ({status}), which the gateway does not follow. Its `base_url` in gateway.yaml should be where that leads."
@@ -74,78 +94,98 @@ impl PassFailure {
                 body,
             } => AttemptFailure {
                 retry_after: retry_after(&headers, since_1970),
-                ..AttemptFailure::told(
+                ..AttemptFailure::new(
                     failure_of(status.as_u16(), &body),
-                    Told::Answer {
+                    FailureReply::Answer {
                         status,
                         headers,
                         body,
                     },
                 )
             },
+        })
+    }
+}
+
+struct PassingOn<'c, 'a, F, S, C, W> {
+    call: &'c Call<'a, S, C, W>,
+    send: F,
+}
+
+impl<'a, R, F, S, C: Clock, W> Caller for PassingOn<'_, 'a, F, S, C, W>
+where
+    F: AsyncFnMut(Passing<'_>) -> Result<R, PassFailure>,
+{
+    type Target = &'a TargetPlace;
+    type Answer = Result<R, Rendered>;
+    type Reply = FailureReply;
+
+    async fn wait(&mut self, time: Duration) -> Result<(), Self::Answer> {
+        self.call.clock.sleep(time).await;
+        Ok(())
+    }
+
+    async fn attempt(
+        &mut self,
+        attempt: &mut Attempt<'_, &'a TargetPlace>,
+    ) -> Ended<Self::Answer, FailureReply> {
+        let (place, upstream) = (attempt.target, attempt.upstream());
+        let time = place.limit(attempt, false);
+        let passing = Passing {
+            place,
+            upstream,
+            secret: attempt.secret(),
+            timeouts: Timeouts {
+                connect: connect_timeout(time),
+                first_byte: time,
+                between_bytes: place.between_pieces,
+            },
+        };
+        match (self.send)(passing).await {
+            Ok(answer) => Ended::Served(Ok(answer)),
+            Err(failure) => failure.into_ended(upstream, self.call.clock.since_1970()),
         }
     }
 }
 
-impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
+impl<'a, S: Sender, C: Clock, W: PoolWatch> Call<'a, S, C, W> {
     /// Passes a call on. It begins where all calls of its consumer begin, as the provider may keep what comes of it.
-    /// One that refers to something that a provider keeps is sent once.
     pub async fn pass<R>(
         &self,
-        send: impl AsyncFn(Passing<'_>) -> Result<R, PassFailure>,
-    ) -> Passed<R> {
+        binding: Binding,
+        send: impl AsyncFnMut(Passing<'_>) -> Result<R, PassFailure>,
+    ) -> Passed<'a, R> {
         let mut fallback = self.route.fallback.clone();
-        if self.request.is_bound() {
+        if binding != Binding::Free {
             fallback.max_attempts = 1;
         }
-        let mut tries = Tries::with(self, &fallback);
-        tries.prefer_by_affinity();
-        loop {
-            let attempting = match tries.next() {
-                Next::Try(attempting) => attempting,
-                Next::Wait(time) => {
-                    self.clock.sleep(time).await;
-                    continue;
-                }
-                Next::Stop => break,
-            };
-            match send(passing(&attempting)).await {
-                Ok(answer) => {
-                    tries.served(&attempting);
-                    return Passed {
-                        outcome: Ok(answer),
-                        served: Some(self.served(attempting.place)),
-                        attempts: tries.attempts,
-                        stop: None,
-                    };
-                }
-                Err(failure) => {
-                    let now = self.clock.since_1970();
-                    tries.failed(&attempting, failure.into_failure(attempting.upstream, now));
-                }
-            }
+        let mut attempts = self.attempts(&fallback);
+        attempts.has_affinity = true;
+        if binding == Binding::Unread {
+            attempts.targets = self
+                .route
+                .targets
+                .first()
+                .map(|place| self.target(place))
+                .into_iter()
+                .collect();
         }
-        let served = tries.last_served();
-        let (answer, attempts, stop) = tries.give_up();
+        let attempted = attempts.run(&mut PassingOn { call: self, send }).await;
+        let served = attempted.target.map(|place| self.served(place));
+        let (outcome, stop) = match attempted.end {
+            Ok(outcome) => (outcome, None),
+            Err(gave_up) => {
+                let stop = gave_up.stop;
+                let answer = self.give_up(gave_up, attempted.target, &attempted.attempts);
+                (Err(answer.into()), Some(stop))
+            }
+        };
         Passed {
-            outcome: Err(answer),
+            outcome,
+            place: attempted.target,
             served,
-            attempts,
+            attempts: attempted.attempts,
             stop,
         }
-    }
-}
-
-fn passing<'f>(attempting: &Attempting<'f>) -> Passing<'f> {
-    let time = attempting.limit(false);
-    Passing {
-        place: attempting.place,
-        upstream: attempting.upstream,
-        secret: attempting.secret(),
-        timeouts: Timeouts {
-            connect: connect_timeout(time),
-            first_byte: time,
-            between_bytes: attempting.place.between_pieces,
-        },
     }
 }

@@ -4,19 +4,22 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use spillway_json::without_mark;
-use spillway_platform::{ClientLeft, Clock, Headers, InboundResponse, IncomingBody, Sender};
+use spillway_platform::{
+    ClientLeft, Clock, Headers, InboundResponse, IncomingBody, Sender, Timeouts,
+};
 use spillway_telemetry::Reason;
-use spillway_upstream::{Failure, Pool, Stop};
+use spillway_upstream::{Attempt, AttemptRecord, Caller, Ended, Failure, Pool, PoolWatch, Stop};
 
 use crate::answer::{told_object, upstream_request_id};
 use crate::as_stream::{MAX_STREAMED_DOCUMENT_BYTES, as_stream};
-use crate::attempt_failure::{AttemptFailure, Told};
-use crate::tries::{Attempting, Next, Tries};
+use crate::attempt_failure::{AttemptFailure, FailureReply, in_an_object, in_words};
+use crate::call::connect_timeout;
+use crate::target::PlacedAttempt;
 use crate::unpacking::Unpacking;
 use crate::waiter::{Interrupt, Waiter};
 use crate::{
-    Attempt, Call, CallAnswer, ChunkReader, PoolWatch, Progress, ProviderError, Served,
-    StreamOutput, Usage,
+    Call, CallAnswer, ChunkReader, ModelRequest, Progress, ProviderError, Served, StreamOutput,
+    TargetPlace, Usage,
 };
 
 /// How long `[DONE]` may take once every choice has ended and the usage has come by itself.
@@ -30,7 +33,7 @@ pub struct StreamSummary {
     /// Who served last, where somebody was tried.
     pub served: Option<Served>,
     /// Every attempt in order.
-    pub attempts: Vec<Attempt>,
+    pub attempts: Vec<AttemptRecord>,
     /// Tokens as far as reported.
     pub usage: Option<Usage>,
     /// From the call's arrival to its first content.
@@ -52,8 +55,9 @@ pub enum StreamEnd {
     Refused(CallAnswer),
 }
 
+/// What one attempt came to.
 enum AttemptEnd {
-    Complete,
+    Complete(Reason),
     /// Before any content: another target may serve.
     Failed(AttemptFailure),
     /// After content went out.
@@ -61,102 +65,147 @@ enum AttemptEnd {
     ClientLeft,
 }
 
-impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
-    /// Serves a call whose answer is streamed into `out`.
-    pub async fn stream<O: StreamOutput>(&self, out: &mut O) -> StreamSummary {
-        let mut waiter = Waiter::new(out, self.clock, self.route.fallback.keep_alive.duration());
-        let mut tries = Tries::new(self);
-        let mut summary = Partial::default();
-        // Should the call have to wait before its first attempt.
-        waiter.head = tries
-            .first_place()
-            .map(|place| (self.served(place), 0, tries.served_reason(place)));
-        loop {
-            let attempting = match tries.next() {
-                Next::Try(attempting) => attempting,
-                Next::Wait(time) => {
-                    if let Err(Interrupt::ClientLeft) =
-                        waiter.wait(self.clock.sleep(time), None).await
-                    {
-                        return summary.into_summary(StreamEnd::ClientLeft, tries.attempts, None);
-                    }
-                    continue;
-                }
-                Next::Stop => break,
-            };
-            let served = self.served(attempting.place);
-            let attempts = tries.attempts.len().saturating_add(1);
-            let reason = tries.served_reason(attempting.place);
-            waiter.head = Some((served.clone(), attempts, reason));
-            summary.served = Some(served);
-            let settings = &attempting.place.settings;
-            let asks_usage = settings.takes_stream_options() && !self.request.has_stream_options();
-            let mut end = self
-                .attempt_stream(&attempting, &mut waiter, &mut summary)
-                .await;
-            if let AttemptEnd::Failed(failure) = &end
-                && asks_usage
-                && failure.refuses_stream_options()
-            {
-                // What the gateway has added it takes back.
-                tries.repeats(&attempting, failure);
-                let without = attempting.without_usage();
-                end = self
-                    .attempt_stream(&without, &mut waiter, &mut summary)
-                    .await;
-                // Only what then serves shows that it was this: the words may be the client's own.
-                if !matches!(end, AttemptEnd::Failed(_)) {
-                    settings.refuses_stream_options();
-                }
-            }
-            match end {
-                AttemptEnd::Complete => {
-                    tries.served(&attempting);
-                    let end = StreamEnd::Complete(reason);
-                    return summary.into_summary(end, tries.attempts, None);
-                }
-                AttemptEnd::ClientLeft => {
-                    tries.left(&attempting);
-                    return summary.into_summary(StreamEnd::ClientLeft, tries.attempts, None);
-                }
-                AttemptEnd::Broken(error) => {
-                    tries.broke(&attempting, error.failure);
-                    let end = waiter
-                        .tell(&broken_event(&error, &attempting.place.pool))
-                        .await
-                        .map_or_else(
-                            |ClientLeft| StreamEnd::ClientLeft,
-                            |()| StreamEnd::Broken(error.failure),
-                        );
-                    return summary.into_summary(end, tries.attempts, None);
-                }
-                AttemptEnd::Failed(failure) => tries.failed(&attempting, failure),
-            }
-        }
-        let (answer, attempts, stop) = tries.give_up();
-        if !waiter.is_open {
-            return summary.into_summary(StreamEnd::Refused(answer), attempts, stop);
-        }
-        let failure = attempts
-            .last()
-            .and_then(|attempt| attempt.failure)
-            .unwrap_or(Failure::Reset);
-        let end = match waiter.tell(&answer.body).await {
-            Ok(()) => StreamEnd::Broken(failure),
-            Err(ClientLeft) => StreamEnd::ClientLeft,
-        };
-        summary.into_summary(end, attempts, stop)
+struct Streaming<'c, 'a, 'o, O, S, C, W> {
+    call: &'c Call<'a, S, C, W>,
+    request: &'c ModelRequest,
+    waiter: Waiter<'o, O, C>,
+    usage: Option<Usage>,
+    first_content: Option<Duration>,
+}
+
+impl<'a, O: StreamOutput, S: Sender, C: Clock, W: PoolWatch> Caller
+    for Streaming<'_, 'a, '_, O, S, C, W>
+{
+    type Target = &'a TargetPlace;
+    type Answer = AttemptEnd;
+    type Reply = FailureReply;
+
+    async fn wait(&mut self, time: Duration) -> Result<(), AttemptEnd> {
+        let waiting = self.waiter.wait(self.call.clock.sleep(time), None).await;
+        waiting.map_err(|_| AttemptEnd::ClientLeft)
     }
 
-    async fn attempt_stream<O: StreamOutput>(
+    async fn attempt(
+        &mut self,
+        attempt: &mut Attempt<'_, &'a TargetPlace>,
+    ) -> Ended<AttemptEnd, FailureReply> {
+        let call = self.call;
+        let reason = call.served_reason(attempt);
+        let number = usize::try_from(attempt.number).unwrap_or(usize::MAX);
+        self.waiter.head = Some((call.served(attempt.target), number, reason));
+        let settings = &attempt.target.settings;
+        let asks_usage = settings.takes_stream_options();
+        let mut end = self.attempt_once(attempt, asks_usage).await;
+        if let AttemptEnd::Failed(failure) = &end
+            && asks_usage
+            && !self.request.has_stream_options()
+            && failure.reply.refuses_stream_options()
+        {
+            // What the gateway has added it takes back.
+            let detail = "it refuses `stream_options`: sent once more without. `stream_options: false` at the provider spares the first attempt";
+            attempt.repeats(call.clock.now(), failure.failure, detail);
+            end = self.attempt_once(attempt, false).await;
+            // Only what then serves shows that it was this: the words may be the client's own.
+            if !matches!(end, AttemptEnd::Failed(_)) {
+                settings.refuses_stream_options();
+            }
+        }
+        match end {
+            AttemptEnd::Failed(failure) => Ended::Failed(failure),
+            AttemptEnd::Complete(_) => Ended::Served(end),
+            AttemptEnd::ClientLeft => Ended::Over(end),
+            AttemptEnd::Broken(ref error) => {
+                let failure = error.failure;
+                Ended::Broken(end, failure)
+            }
+        }
+    }
+}
+
+impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
+    /// Serves a call whose answer is streamed into `out`.
+    pub async fn stream<O: StreamOutput>(
         &self,
-        attempting: &Attempting<'_>,
-        waiter: &mut Waiter<'_, O, C>,
-        summary: &mut Partial,
-    ) -> AttemptEnd {
-        let deadline = self.clock.now().saturating_add(attempting.limit(true));
-        let sending = self.send(attempting, Self::timeouts_of_stream(attempting));
-        let mut response = match waiter.wait(sending, Some(deadline)).await {
+        request: &ModelRequest,
+        out: &mut O,
+    ) -> StreamSummary {
+        let keep_alive = self.route.fallback.keep_alive.duration();
+        let attempts = self.attempts(&self.route.fallback);
+        let mut streaming = Streaming {
+            call: self,
+            request,
+            waiter: Waiter::new(out, self.clock, keep_alive),
+            usage: None,
+            first_content: None,
+        };
+        // Should the call have to wait before its first attempt.
+        streaming.waiter.head = attempts.targets.first().map(|first| {
+            let reason = if self.skips_first {
+                Reason::Fallback
+            } else {
+                Reason::Ok
+            };
+            (self.served(first.target), 0, reason)
+        });
+        let attempted = attempts.run(&mut streaming).await;
+        let waiter = &mut streaming.waiter;
+        let (end, stop) = match attempted.end {
+            Ok(AttemptEnd::Complete(reason)) => (StreamEnd::Complete(reason), None),
+            Ok(AttemptEnd::Broken(error)) => {
+                let pool = attempted.target.map(|place| &*place.pool);
+                let event = broken_event(&error, pool);
+                (tell(waiter, &event, error.failure).await, None)
+            }
+            // A failed attempt is none of the loop's answers.
+            Ok(AttemptEnd::ClientLeft | AttemptEnd::Failed(_)) => (StreamEnd::ClientLeft, None),
+            Err(gave_up) => {
+                let stop = gave_up.stop;
+                let answer = self.give_up(gave_up, attempted.target, &attempted.attempts);
+                let last = attempted.attempts.last();
+                let failure = last.and_then(|attempt| attempt.failure);
+                let end = if waiter.is_open {
+                    tell(waiter, &answer.body, failure.unwrap_or(Failure::Reset)).await
+                } else {
+                    StreamEnd::Refused(answer)
+                };
+                (end, Some(stop))
+            }
+        };
+        StreamSummary {
+            end,
+            served: attempted.target.map(|place| self.served(place)),
+            attempts: attempted.attempts,
+            usage: streaming.usage,
+            first_content: streaming.first_content,
+            stop,
+        }
+    }
+}
+
+/// Tells the client how its answer broke off.
+async fn tell<O: StreamOutput, C: Clock>(
+    waiter: &mut Waiter<'_, O, C>,
+    document: &[u8],
+    failure: Failure,
+) -> StreamEnd {
+    match waiter.tell(document).await {
+        Ok(()) => StreamEnd::Broken(failure),
+        Err(ClientLeft) => StreamEnd::ClientLeft,
+    }
+}
+
+impl<O: StreamOutput, S: Sender, C: Clock, W: PoolWatch> Streaming<'_, '_, '_, O, S, C, W> {
+    async fn attempt_once(&mut self, attempt: &PlacedAttempt<'_>, asks_usage: bool) -> AttemptEnd {
+        let (call, place) = (self.call, attempt.target);
+        let limit = place.limit(attempt, true);
+        let deadline = call.clock.now().saturating_add(limit);
+        let timeouts = Timeouts {
+            connect: connect_timeout(limit),
+            first_byte: limit,
+            between_bytes: place.between_pieces,
+        };
+        let sending = call.send(self.request, attempt, asks_usage, timeouts);
+        let mut response = match self.waiter.wait(sending, Some(deadline)).await {
             Ok(Ok(response)) => response,
             // No head in time is no content in time.
             Ok(Err(failure)) if failure.failure == Failure::Timeout => {
@@ -165,42 +214,37 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
             Ok(Err(failure)) => return AttemptEnd::Failed(failure),
             Err(interrupt) => return interrupt.into_end(),
         };
-        if let Some((served, ..)) = &mut waiter.head {
-            served.request_id = upstream_request_id(&response.headers, &attempting.place.pool);
+        if let Some((served, ..)) = &mut self.waiter.head {
+            served.request_id = upstream_request_id(&response.headers, &place.pool);
         }
         if !response.status.is_success() || !is_event_stream(&response) {
-            return self
-                .attempt_unstreamed(attempting, response, deadline, waiter, summary)
-                .await;
+            return self.attempt_unstreamed(attempt, response, deadline).await;
         }
         let mut chunks = ChunkReader::new(self.request.wants_usage)
-            .minding_content_filter(self.route.minds_content_filter());
+            .minding_content_filter(call.route.minds_content_filter());
         let mut is_first = true;
-        let mut last_said = self.clock.now();
+        let mut last_said = call.clock.now();
         loop {
             // An end may be taken back by what still comes; comments, which say nothing, must not keep an answer that
             // has ended open for ever.
             let patience = match (chunks.is_finished(), chunks.is_settled()) {
                 (_, true) => Some(AFTER_THE_USAGE),
-                (true, _) => Some(attempting.place.between_pieces),
+                (true, _) => Some(place.between_pieces),
                 _ => None,
             };
             let limit = match patience {
                 Some(patience) => Some(last_said.saturating_add(patience)),
                 None => (!chunks.has_content()).then_some(deadline),
             };
-            let progress = match waiter.wait(response.body.next(), limit).await {
+            let progress = match self.waiter.wait(response.body.next(), limit).await {
                 Ok(Ok(Some(bytes)))
                     if is_first && without_mark(&bytes).trim_ascii_start().starts_with(b"{") =>
                 {
                     // One JSON document, whatever the content type says.
                     let headers = std::mem::take(&mut response.headers);
-                    let reading = self.read_rest(attempting.upstream, bytes, response);
-                    return match waiter.wait(reading, Some(deadline)).await {
-                        Ok(Ok(body)) => {
-                            self.stream_document(attempting, &headers, body, waiter, summary)
-                                .await
-                        }
+                    let reading = call.read_rest(attempt.upstream(), bytes, response);
+                    return match self.waiter.wait(reading, Some(deadline)).await {
+                        Ok(Ok(body)) => self.stream_document(attempt, &headers, body).await,
                         Ok(Err(failure)) => AttemptEnd::Failed(failure),
                         Err(interrupt) => interrupt.into_end(),
                     };
@@ -209,7 +253,7 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
                     is_first = false;
                     let progress = chunks.push(&bytes);
                     if chunks.has_output() {
-                        last_said = self.clock.now();
+                        last_said = call.clock.now();
                     }
                     progress
                 }
@@ -222,11 +266,11 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
                 }),
                 Err(interrupt) => return interrupt.into_end(),
             };
-            summary.usage = chunks.usage();
+            self.usage = chunks.usage();
             if chunks.has_content() {
-                summary.first_content.get_or_insert_with(|| self.elapsed());
+                self.first_content.get_or_insert_with(|| call.elapsed());
                 let output = chunks.take_output();
-                if !output.is_empty() && waiter.write(output).await.is_err() {
+                if !output.is_empty() && self.waiter.write(output).await.is_err() {
                     return AttemptEnd::ClientLeft;
                 }
             }
@@ -237,8 +281,8 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
                         // A stream that says nothing is no answer.
                         return AttemptEnd::Failed(AttemptFailure::bare(Failure::Truncated));
                     }
-                    return match waiter.write(chunks.take_ending()).await {
-                        Ok(()) => AttemptEnd::Complete,
+                    return match self.waiter.write(chunks.take_ending()).await {
+                        Ok(()) => AttemptEnd::Complete(call.served_reason(attempt)),
                         Err(ClientLeft) => AttemptEnd::ClientLeft,
                     };
                 }
@@ -246,55 +290,43 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
                     return AttemptEnd::Broken(error);
                 }
                 Progress::Failed(error) => {
-                    return AttemptEnd::Failed(AttemptFailure::told(
-                        error.failure,
-                        error.error.map_or(Told::Nothing, Told::Object),
-                    ));
+                    return AttemptEnd::Failed(in_an_object(error.failure, error.error));
                 }
             }
         }
     }
 
     /// An error status, or a provider that answers a stream request in one piece.
-    async fn attempt_unstreamed<O: StreamOutput>(
-        &self,
-        attempting: &Attempting<'_>,
+    async fn attempt_unstreamed(
+        &mut self,
+        attempt: &PlacedAttempt<'_>,
         response: InboundResponse<Unpacking<S::Body>>,
         deadline: Duration,
-        waiter: &mut Waiter<'_, O, C>,
-        summary: &mut Partial,
     ) -> AttemptEnd {
-        let (headers, body) = match waiter
-            .wait(
-                self.read_success(attempting.upstream, response),
-                Some(deadline),
-            )
-            .await
-        {
+        let reading = self.call.read_success(attempt.upstream(), response);
+        let (headers, body) = match self.waiter.wait(reading, Some(deadline)).await {
             Ok(Ok(read)) => read,
             Ok(Err(failure)) => return AttemptEnd::Failed(failure),
             Err(interrupt) => return interrupt.into_end(),
         };
-        self.stream_document(attempting, &headers, body, waiter, summary)
-            .await
+        self.stream_document(attempt, &headers, body).await
     }
 
     /// Streams an answer that came in one piece.
-    async fn stream_document<O: StreamOutput>(
-        &self,
-        attempting: &Attempting<'_>,
+    async fn stream_document(
+        &mut self,
+        attempt: &PlacedAttempt<'_>,
         headers: &Headers,
         body: Bytes,
-        waiter: &mut Waiter<'_, O, C>,
-        summary: &mut Partial,
     ) -> AttemptEnd {
-        let (body, usage) = match self.answer_in(headers, body, &attempting.place.pool) {
+        let call = self.call;
+        let (body, usage) = match call.answer_in(headers, body, &attempt.target.pool) {
             Ok(answer) => answer,
             Err(failure) => return AttemptEnd::Failed(failure),
         };
         let Some(stream) = as_stream(&body, self.request.wants_usage) else {
             return AttemptEnd::Failed(if body.len() > MAX_STREAMED_DOCUMENT_BYTES {
-                AttemptFailure::in_words(
+                in_words(
                     Failure::TooLarge,
                     "The model answered a stream with one document of more than 4 MiB, the most that the gateway makes a stream of. Ask without `stream`.",
                 )
@@ -302,10 +334,10 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
                 AttemptFailure::bare(Failure::Reset)
             });
         };
-        summary.usage = usage;
-        summary.first_content.get_or_insert_with(|| self.elapsed());
-        match waiter.write(stream).await {
-            Ok(()) => AttemptEnd::Complete,
+        self.usage = usage;
+        self.first_content.get_or_insert_with(|| call.elapsed());
+        match self.waiter.write(stream).await {
+            Ok(()) => AttemptEnd::Complete(call.served_reason(attempt)),
             Err(ClientLeft) => AttemptEnd::ClientLeft,
         }
     }
@@ -320,31 +352,6 @@ impl Interrupt {
     }
 }
 
-#[derive(Default)]
-struct Partial {
-    served: Option<Served>,
-    usage: Option<Usage>,
-    first_content: Option<Duration>,
-}
-
-impl Partial {
-    fn into_summary(
-        self,
-        end: StreamEnd,
-        attempts: Vec<Attempt>,
-        stop: Option<Stop>,
-    ) -> StreamSummary {
-        StreamSummary {
-            end,
-            served: self.served,
-            attempts,
-            usage: self.usage,
-            first_content: self.first_content,
-            stop,
-        }
-    }
-}
-
 fn is_event_stream<B>(response: &InboundResponse<B>) -> bool {
     response.headers.text("content-type").is_none_or(|kind| {
         let kind = kind.trim_start().to_ascii_lowercase();
@@ -353,9 +360,11 @@ fn is_event_stream<B>(response: &InboundResponse<B>) -> bool {
 }
 
 /// The provider's own error object, else ours.
-fn broken_event(error: &ProviderError, pool: &Pool) -> Vec<u8> {
-    match &error.error {
-        Some(object) => told_object(http::StatusCode::BAD_GATEWAY, object, pool).into_bytes(),
+fn broken_event(error: &ProviderError, pool: Option<&Pool>) -> Vec<u8> {
+    match error.error.as_ref().zip(pool) {
+        Some((object, pool)) => {
+            told_object(http::StatusCode::BAD_GATEWAY, object, pool).into_bytes()
+        }
         None => {
             let message = match error.failure {
                 Failure::Timeout | Failure::FirstTokenTimeout => {

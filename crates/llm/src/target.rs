@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use spillway_config::{Target, TimeSpan};
 use spillway_platform::Headers;
-use spillway_upstream::Pool;
+use spillway_upstream::{Attempt, Pool};
 
 use crate::provider::ProviderSettings;
 use crate::{Error, ModelPattern, ModelThere};
@@ -26,6 +26,9 @@ pub struct TargetPlace {
     pub(crate) settings: Arc<ProviderSettings>,
     names: Names,
 }
+
+/// An attempt at a target.
+pub(crate) type PlacedAttempt<'a> = Attempt<'a, &'a TargetPlace>;
 
 /// What the model asked for is called there.
 #[derive(Debug)]
@@ -57,7 +60,7 @@ impl Timeout {
     }
 
     /// How long the target may take of what is left of the deadline, with so many targets to go, itself among them.
-    pub(crate) fn within(self, time_left: Duration, targets_left: u32) -> Duration {
+    fn within(self, time_left: Duration, targets_left: u32) -> Duration {
         let share = if self.is_written {
             time_left
         } else {
@@ -101,6 +104,16 @@ impl TargetPlace {
             settings,
             names,
         })
+    }
+
+    /// How long an attempt may take here: until an answer is complete, or a stream's first content.
+    pub(crate) fn limit(&self, attempt: &PlacedAttempt<'_>, is_stream: bool) -> Duration {
+        let timeout = if is_stream {
+            self.first_token_timeout
+        } else {
+            self.timeout
+        };
+        timeout.within(attempt.time_left, attempt.targets_left)
     }
 
     /// The provider's name.

@@ -1,25 +1,23 @@
 //! One call's way through its targets.
 
 mod choosing;
+mod rounds;
 
 use std::time::Duration;
 
 use spillway_config::Fallback;
 
-use crate::{Blame, Budget, Failure, Outcome, PickContext, Pool, Tried, Way};
-
-/// However long a back-off grows, no longer than this.
-const LONGEST_BACK_OFF: Duration = Duration::from_secs(8);
+use crate::{Blame, Budget, CallContext, Candidates, Excluded, Failure, Pick, Pool};
 
 /// What the call does next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    /// It is sent to this target on this way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step<'a> {
+    /// It is sent to this target.
     Try {
-        /// The target's place in its route.
+        /// The target's place in the chain.
         target: usize,
-        /// The endpoint and the key.
-        way: Way,
+        /// The credential, and the endpoints that may serve it.
+        candidates: Candidates<'a>,
     },
     /// It waits so long, and asks again.
     Wait(Duration),
@@ -53,7 +51,7 @@ pub struct Chain<'a> {
     /// Whose call it is.
     consumer: &'a str,
     /// Differs from call to call.
-    turn: u32,
+    sequence: u32,
     attempts: u32,
     rounds: u32,
     /// The place in `targets` of the one that is being tried.
@@ -63,23 +61,25 @@ pub struct Chain<'a> {
     begins_anew: bool,
     /// All that it could ask had been busy before it came.
     knew_busy: bool,
-    /// The way on which it begins, whatever is known of it.
-    begins_with: Option<Way>,
+    /// It begins where all calls of its consumer begin, whatever is known of that.
+    has_affinity: bool,
     /// It began where all endpoints were left alone.
     began_in_need: bool,
 }
 
+/// A target's place, and what the call may be sent there with and to.
+type Found<'a> = (usize, Candidates<'a>);
+
 #[derive(Debug)]
 struct Target<'a> {
-    index: usize,
     pool: &'a Pool,
     /// The provider's name for the model.
     model: &'a str,
-    tried: Tried,
+    excluded: Excluded,
     /// It has been tried in this round.
     was_asked: bool,
     /// The way that got a 429 here, in this round.
-    limited: Option<Way>,
+    limited: Option<Pick>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -93,20 +93,19 @@ struct Failed {
 
 impl<'a> Chain<'a> {
     /// A consumer's call, or nobody's where that is empty, that may be sent to these targets, in this order: each its
-    /// place in the route, its provider's pool, and the provider's name for its model.
+    /// provider's pool, and the provider's name for its model.
     pub fn new(
-        targets: impl IntoIterator<Item = (usize, &'a Pool, &'a str)>,
+        targets: impl IntoIterator<Item = (&'a Pool, &'a str)>,
         fallback: &'a Fallback,
         budget: &'a Budget,
         consumer: &'a str,
-        turn: u32,
+        sequence: u32,
     ) -> Self {
         budget.pay_in();
-        let targets = targets.into_iter().map(|(index, pool, model)| Target {
-            index,
+        let targets = targets.into_iter().map(|(pool, model)| Target {
             pool,
             model,
-            tried: Tried::default(),
+            excluded: Excluded::default(),
             was_asked: false,
             limited: None,
         });
@@ -115,21 +114,22 @@ impl<'a> Chain<'a> {
             budget,
             targets: targets.collect(),
             consumer,
-            turn,
+            sequence,
             attempts: 0,
             rounds: 0,
             current: 0,
             failed: None,
             begins_anew: false,
             knew_busy: false,
-            begins_with: None,
+            has_affinity: false,
             began_in_need: false,
         }
     }
 
-    /// Begins on this way to the first target, whatever is known of it.
-    pub fn prefer(&mut self, way: Way) {
-        self.begins_with = Some(way);
+    /// Begins with the credential and the endpoint of the first target that are always this consumer's, whatever is
+    /// known of them.
+    pub fn begin_by_affinity(&mut self) {
+        self.has_affinity = true;
     }
 
     /// How often the call has been sent.
@@ -144,24 +144,24 @@ impl<'a> Chain<'a> {
     }
 
     /// Notes that the last attempt has failed; with the time that the provider asked to be left alone for.
-    pub fn failed(&mut self, way: Way, failure: Failure, retry_after: Option<Duration>) {
+    pub fn failed(&mut self, pick: Pick, failure: Failure, retry_after: Option<Duration>) {
         let target = self.targets.get_mut(self.current);
         let has_culprit = target.is_some_and(|target| {
             if failure == Failure::Status(429) {
-                target.limited = Some(way);
+                target.limited = Some(pick);
             }
-            target.tried.note(way, failure.blame())
+            target.excluded.note(pick, failure.blame())
         });
         self.failed = Some(Failed {
             failure,
             retry_after,
             has_culprit,
-            has_key: way.key.is_some(),
+            has_key: pick.credential.is_some(),
         });
     }
 
     /// What to do next. `elapsed` is the time since the call's arrival; `now` is what pools go by.
-    pub fn next(&mut self, now: Duration, unix_seconds: u64, elapsed: Duration) -> Step {
+    pub fn next(&mut self, now: Duration, unix_seconds: u64, elapsed: Duration) -> Step<'a> {
         let context = self.context(now, unix_seconds);
         let Some(failed) = self.failed else {
             return self.first(context, elapsed);
@@ -174,7 +174,7 @@ impl<'a> Chain<'a> {
         }
         if std::mem::take(&mut self.begins_anew) {
             for target in &mut self.targets {
-                target.tried = Tried::default();
+                target.excluded = Excluded::default();
                 target.was_asked = false;
                 target.limited = None;
             }
@@ -228,9 +228,10 @@ impl<'a> Chain<'a> {
     }
 
     /// The first attempt: never refused for want of time or budget, and if need be sent where things look bad.
-    fn first(&mut self, context: PickContext<'_>, elapsed: Duration) -> Step {
-        if let Some(way) = self.begins_with.take() {
-            return self.go((0, way));
+    fn first(&mut self, context: CallContext<'a>, elapsed: Duration) -> Step<'a> {
+        let first = self.targets.first().filter(|_| self.has_affinity);
+        if let Some(found) = first.and_then(|target| target.pool.choose_by_affinity(context)) {
+            return self.go((0, found));
         }
         if let Some(found) = self.choose_from(0, context) {
             return self.go(found);
@@ -249,7 +250,7 @@ impl<'a> Chain<'a> {
         let cooling = self
             .targets
             .iter()
-            .filter_map(|target| target.pool.key_in(context, &target.tried))
+            .filter_map(|target| target.pool.key_in(context, &target.excluded))
             .min();
         if let Some(rest) = cooling {
             let left = self.left_after(rest, elapsed);
@@ -266,81 +267,11 @@ impl<'a> Chain<'a> {
         }
     }
 
-    fn find(&self, choose: impl Fn(&Target<'_>) -> Option<Way>) -> Option<(usize, Way)> {
+    fn find(&self, choose: impl Fn(&Target<'a>) -> Option<Candidates<'a>>) -> Option<Found<'a>> {
         self.targets
             .iter()
             .enumerate()
             .find_map(|(place, target)| Some((place, choose(target)?)))
-    }
-
-    /// Everything has been tried. Where more attempts are allowed the targets are tried once more, after a while.
-    fn round_again(&mut self, failed: Failed, context: PickContext<'_>, elapsed: Duration) -> Step {
-        // Left to itself, a call that had only one way to go takes it once more, and one that finds everybody limited
-        // comes back when it was asked to.
-        let is_limited = failed.failure == Failure::Status(429);
-        // What has been busy for a while will be so a moment later.
-        let is_still_busy = self.knew_busy && is_limited;
-        let is_allowed = self.fallback.max_attempts > 0
-            || (self.rounds == 0 && !is_still_busy && (self.attempts == 1 || is_limited));
-        if !is_allowed || !failed.failure.may_pass() {
-            return Step::Stop(Stop::Exhausted);
-        }
-        // What a key was told its cooling says; what an endpoint was told holds for the call.
-        let told = match failed.failure.blame() {
-            Blame::Key if failed.has_key => None,
-            Blame::Endpoint | Blame::Key | Blame::Nobody => failed.retry_after,
-        };
-        let back_off = self.back_off().max(told.unwrap_or_default());
-        let waits = self.targets.iter().filter_map(|target| {
-            let wait = target.pool.key_in(context, &target.tried)?.max(back_off);
-            let then = context.now.saturating_add(wait);
-            let pool = target.pool;
-            pool.has_endpoint_at(then, self.consumer).then_some(wait)
-        });
-        let Some(wait) = waits.min() else {
-            return Step::Stop(Stop::Exhausted);
-        };
-        let left = self.left_after(wait, elapsed);
-        if left.is_zero() {
-            return Step::Stop(Stop::Deadline);
-        }
-        let wait = wait.saturating_add(self.spread(wait.saturating_sub(back_off), left));
-        self.begins_anew = true;
-        self.rounds = self.rounds.saturating_add(1);
-        Step::Wait(wait)
-    }
-
-    /// What is put on a wait that ends for many calls at once, so that they do not all come in the same moment: up to
-    /// a quarter of it, two seconds at most, and no more than half of what is left then: somebody has to answer yet.
-    fn spread(&self, wait: Duration, left: Duration) -> Duration {
-        let most = wait
-            .checked_div(4)
-            .unwrap_or_default()
-            .min(Duration::from_secs(2))
-            .min(left.checked_div(2).unwrap_or_default());
-        let share = self.turn.wrapping_mul(0x9E37_79B9) >> 24;
-        let part = most.saturating_mul(share).checked_div(256);
-        part.unwrap_or_default()
-    }
-
-    /// What is left until the deadline after such a wait.
-    fn left_after(&self, wait: Duration, elapsed: Duration) -> Duration {
-        let deadline = self.fallback.deadline.duration();
-        deadline.saturating_sub(elapsed.saturating_add(wait))
-    }
-
-    /// Doubled each round, and up to a half of it taken off, so that calls which failed together do not come back
-    /// together.
-    fn back_off(&self) -> Duration {
-        let whole = self
-            .fallback
-            .back_off
-            .duration()
-            .saturating_mul(1_u32.checked_shl(self.rounds).unwrap_or(u32::MAX))
-            .min(LONGEST_BACK_OFF);
-        let share = self.turn.wrapping_mul(0x9E37_79B9) >> 24;
-        let off = whole.saturating_mul(share).checked_div(512);
-        whole.saturating_sub(off.unwrap_or_default())
     }
 
     fn leads_on(&self, failure: Failure) -> bool {
@@ -351,18 +282,18 @@ impl<'a> Chain<'a> {
     }
 
     /// The next key and endpoint in turn, for a second attempt as for a second call.
-    fn context(&self, now: Duration, unix_seconds: u64) -> PickContext<'a> {
-        PickContext {
+    fn context(&self, now: Duration, unix_seconds: u64) -> CallContext<'a> {
+        CallContext {
             now,
             unix_seconds,
-            turn: self.turn.wrapping_add(self.attempts),
+            sequence: self.sequence.wrapping_add(self.attempts),
             consumer: self.consumer,
         }
     }
 
     /// A further attempt, if the budget has one. `moves`: to where the call has not been yet, or for the first time to
     /// where it has been.
-    fn again(&mut self, found: (usize, Way), failed: Failed, moves: bool) -> Step {
+    fn again(&mut self, found: Found<'a>, failed: Failed, moves: bool) -> Step<'a> {
         let may = match failed.failure.blame() {
             // What one model refuses another may take: that is no storm, however many calls it happens to, and no
             // target is asked twice.
@@ -372,23 +303,18 @@ impl<'a> Chain<'a> {
             Blame::Endpoint | Blame::Key => self.budget.draw(),
         };
         if may {
-            return self.go(found);
+            self.go(found)
+        } else {
+            Step::Stop(Stop::Budget)
         }
-        if let (Some(target), (_, way)) = (self.targets.get(found.0), found) {
-            // The way was taken, but is not gone.
-            let pool = target.pool;
-            pool.report(Duration::ZERO, self.consumer, way, Outcome::Unknown);
-        }
-        Step::Stop(Stop::Budget)
     }
 
-    fn go(&mut self, (place, way): (usize, Way)) -> Step {
+    fn go(&mut self, (target, candidates): Found<'a>) -> Step<'a> {
         self.attempts = self.attempts.saturating_add(1);
-        self.current = place;
-        let target = self.targets.get_mut(place).map_or(place, |target| {
+        self.current = target;
+        if let Some(target) = self.targets.get_mut(target) {
             target.was_asked = true;
-            target.index
-        });
-        Step::Try { target, way }
+        }
+        Step::Try { target, candidates }
     }
 }

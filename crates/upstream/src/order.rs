@@ -2,7 +2,7 @@
 
 /// The targets' places in the order in which a call tries them: as written, but where some have a weight, the first is
 /// drawn among those. Equal `turn`s draw equally; over many turns in a row every target gets its share.
-pub fn target_order(weights: &[Option<u32>], turn: u32) -> Vec<usize> {
+pub fn target_order(weights: &[Option<u32>], sequence: u32) -> Vec<usize> {
     let mut order: Vec<usize> = (0..weights.len()).collect();
     let total: u64 = weights
         .iter()
@@ -14,7 +14,7 @@ pub fn target_order(weights: &[Option<u32>], turn: u32) -> Vec<usize> {
     }
     // Turns come one after the other; multiplied so (Weyl's sequence with the golden ratio), they spread evenly over
     // the whole range however few of them an instance sees.
-    let spread = u64::from(turn.wrapping_mul(0x9E37_79B9));
+    let spread = u64::from(sequence.wrapping_mul(0x9E37_79B9));
     let mut drawn = spread.saturating_mul(total) >> 32;
     for (index, weight) in weights.iter().enumerate() {
         let weight = u64::from(weight.unwrap_or(0));
@@ -54,7 +54,9 @@ mod tests {
     #[test]
     fn a_canary_gets_its_share_and_the_rest_stay_in_order() {
         let weights = [Some(95), None, Some(5)];
-        let firsts: Vec<Vec<usize>> = (0..1000).map(|turn| target_order(&weights, turn)).collect();
+        let firsts: Vec<Vec<usize>> = (0..1000)
+            .map(|sequence| target_order(&weights, sequence))
+            .collect();
         let canaries = firsts
             .iter()
             .filter(|order| order.first() == Some(&2))

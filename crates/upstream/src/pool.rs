@@ -1,6 +1,7 @@
 //! A provider's endpoints and keys, and which of them are set aside.
 
 mod choosing;
+mod picking;
 mod probing;
 mod sharing;
 
@@ -14,7 +15,7 @@ use crate::breaker::Change;
 use crate::endpoint::{Endpoint, EndpointChange};
 use crate::key::Key;
 use crate::key_state::{KeyChange, KeyFault, KeyState};
-use crate::{Blame, Failure, SharedState, Subject, Thing, Transition};
+use crate::{Blame, Failure, LoadBalancer, Pick, SharedState, Subject, Thing, Transition};
 
 /// A provider's endpoints and keys.
 #[derive(Debug)]
@@ -22,6 +23,7 @@ pub struct Pool {
     provider: String,
     endpoints: Vec<(String, Upstream)>,
     keys: Vec<Key>,
+    balancer: LoadBalancer,
     state: Mutex<State>,
 }
 
@@ -35,31 +37,9 @@ struct State {
     last_answered: usize,
 }
 
-/// One way to a provider: an endpoint, and a key where the provider has some. By their places.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Way {
-    /// The endpoint's place.
-    pub endpoint: usize,
-    /// The key's place; `None`: none is sent.
-    pub key: Option<usize>,
-}
-
-/// Who asks for a way, and when.
-#[derive(Debug, Clone, Copy)]
-pub struct PickContext<'a> {
-    /// What pools go by.
-    pub now: Duration,
-    /// The time by which keys are valid.
-    pub unix_seconds: u64,
-    /// Differs from call to call, so that keys and endpoints are used in turn.
-    pub turn: u32,
-    /// Whose call it is; empty: nobody's, who are one consumer all together.
-    pub consumer: &'a str,
-}
-
 /// What a call has found to be at fault already.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tried {
+pub struct Excluded {
     endpoints: Vec<usize>,
     keys: Vec<usize>,
 }
@@ -75,13 +55,13 @@ pub enum Outcome {
     Unknown,
 }
 
-impl Tried {
+impl Excluded {
     /// Notes who is to blame. `false` where nobody is, so that another way would be no better.
-    pub fn note(&mut self, way: Way, blame: Blame) -> bool {
-        match (blame, way.key) {
+    pub fn note(&mut self, pick: Pick, blame: Blame) -> bool {
+        match (blame, pick.credential) {
             (Blame::Key, Some(key)) => self.keys.push(key),
             // Without a key it is the endpoint that takes no more calls.
-            (Blame::Endpoint, _) | (Blame::Key, None) => self.endpoints.push(way.endpoint),
+            (Blame::Endpoint, _) | (Blame::Key, None) => self.endpoints.push(pick.endpoint),
             (Blame::Nobody, _) => return false,
         }
         true
@@ -119,6 +99,7 @@ impl Pool {
         };
         Ok(Self {
             provider: config.name.clone(),
+            balancer: LoadBalancer::new(config.load_balance.lb_policy, endpoints.len()),
             endpoints,
             keys,
             state: Mutex::new(state),
@@ -131,15 +112,15 @@ impl Pool {
     }
 
     /// Where an endpoint is.
-    pub fn upstream(&self, way: Way) -> Option<&Upstream> {
+    pub fn upstream(&self, pick: Pick) -> Option<&Upstream> {
         self.endpoints
-            .get(way.endpoint)
+            .get(pick.endpoint)
             .map(|(_, upstream)| upstream)
     }
 
     /// A way's key.
-    pub fn key(&self, way: Way) -> Option<&Key> {
-        self.keys.get(way.key?)
+    pub fn key(&self, pick: Pick) -> Option<&Key> {
+        self.keys.get(pick.credential?)
     }
 
     /// All keys.
@@ -160,10 +141,10 @@ impl Pool {
         &self,
         now: Duration,
         consumer: &str,
-        way: Way,
+        pick: Pick,
         outcome: Outcome,
     ) -> Vec<Transition> {
-        self.report_sent(now, now, consumer, way, outcome)
+        self.report_sent(now, now, consumer, pick, outcome)
     }
 
     /// The same of a call that was sent at `sent`.
@@ -172,9 +153,10 @@ impl Pool {
         now: Duration,
         sent: Duration,
         consumer: &str,
-        way: Way,
+        pick: Pick,
         outcome: Outcome,
     ) -> Vec<Transition> {
+        self.balancer.report(pick.endpoint, outcome);
         let Ok(mut state) = self.state.lock() else {
             return Vec::new();
         };
@@ -184,18 +166,18 @@ impl Pool {
             keyless,
             last_answered,
         } = &mut *state;
-        let Some(endpoint) = endpoints.get_mut(way.endpoint) else {
+        let Some(endpoint) = endpoints.get_mut(pick.endpoint) else {
             return Vec::new();
         };
-        let key = way.key.and_then(|place| keys.get_mut(place));
-        let keyless = keyless.get_mut(way.endpoint);
+        let key = pick.credential.and_then(|place| keys.get_mut(place));
+        let keyless = keyless.get_mut(pick.endpoint);
         let (of_endpoint, of_key) = match outcome {
             Outcome::Unknown => {
                 endpoint.forget(consumer);
                 (Vec::new(), Vec::new())
             }
             Outcome::Served => {
-                *last_answered = way.endpoint;
+                *last_answered = pick.endpoint;
                 let of_key = match (key, keyless) {
                     (Some(key), _) => key.served(now, sent, consumer),
                     (None, Some(keyless)) => {
@@ -213,7 +195,7 @@ impl Pool {
                     (Vec::new(), Vec::new())
                 }
                 Blame::Key => {
-                    *last_answered = way.endpoint;
+                    *last_answered = pick.endpoint;
                     let fault = KeyFault::of(failure, retry_after);
                     let of_key = match (key, keyless) {
                         (Some(key), _) => key.blame(now, consumer, fault),
@@ -229,18 +211,18 @@ impl Pool {
             },
         };
         let open_for = endpoint.open_for();
-        let mut told = self.of_endpoint(way, open_for, of_endpoint);
-        told.extend(self.of_key(way, of_key));
+        let mut told = self.of_endpoint(pick, open_for, of_endpoint);
+        told.extend(self.of_key(pick, of_key));
         told
     }
 
     fn of_endpoint(
         &self,
-        way: Way,
+        pick: Pick,
         open_for: Duration,
         changes: impl IntoIterator<Item = EndpointChange>,
     ) -> Vec<Transition> {
-        let Some((url, _)) = self.endpoints.get(way.endpoint) else {
+        let Some((url, _)) = self.endpoints.get(pick.endpoint) else {
             return Vec::new();
         };
         let transition = |(consumer, change)| {
@@ -253,8 +235,8 @@ impl Pool {
         changes.into_iter().map(transition).collect()
     }
 
-    fn of_key(&self, way: Way, changes: Vec<KeyChange>) -> Vec<Transition> {
-        let Some(key) = self.key(way) else {
+    fn of_key(&self, pick: Pick, changes: Vec<KeyChange>) -> Vec<Transition> {
+        let Some(key) = self.key(pick) else {
             return Vec::new();
         };
         let transition =

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use spillway_config::{
     ByteSize, CircuitBreaker, Consumer, Credential, Fallback, FallbackCondition, HmacCredential,
-    ModelApi, ModelMatch, ModelPolicies, ModelRoute, Moment, Parameters, Provider, ProviderKey,
-    ProviderType, StatusPattern, Target,
+    LbPolicy, LoadBalance, ModelApi, ModelMatch, ModelPolicies, ModelRoute, Moment, Parameters,
+    Provider, ProviderKey, ProviderType, StatusPattern, Target,
 };
 
 use crate::{path_matches, rate_limits, time_spans, value_matches};
@@ -192,11 +192,18 @@ pub fn providers() -> impl Strategy<Value = Provider> {
         any::<String>(),
         texts(),
         prop::collection::vec(key, 0..3),
-        (texts(), any::<bool>()),
+        (texts(), any::<bool>(), any::<bool>()),
         breaker,
     )
         .prop_map(
-            |(name, base_url, endpoints, api_keys, (forward_headers, stream_options), breaker)| {
+            |(
+                name,
+                base_url,
+                endpoints,
+                api_keys,
+                (forward_headers, stream_options, is_least),
+                breaker,
+            )| {
                 Provider {
                     name,
                     provider_type: ProviderType::OpenaiCompatible,
@@ -206,6 +213,13 @@ pub fn providers() -> impl Strategy<Value = Provider> {
                     forward_headers,
                     stream_options,
                     breaker,
+                    load_balance: LoadBalance {
+                        lb_policy: if is_least {
+                            LbPolicy::LeastRequest
+                        } else {
+                            LbPolicy::RoundRobin
+                        },
+                    },
                 }
             },
         )

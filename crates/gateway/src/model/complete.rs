@@ -18,8 +18,8 @@ pub(super) async fn serve<P: Platform>(
     settlement: Settlement<P>,
 ) -> Result<P::Response, P::Error> {
     let watch = Watch(Arc::clone(runtime));
-    let call = call_of(runtime, &watch, route, request, received);
-    let completed = call.complete().await;
+    let call = call_of(runtime, &watch, route, &request.model, received);
+    let completed = call.complete(request).await;
     CallOutcome {
         model: &request.model,
         is_stream: false,

@@ -9,7 +9,7 @@ use spillway_llm::{tells_of_a_dead_key, tells_of_missing_rights, unpacked_error}
 use spillway_platform::{
     Headers, InboundResponse, IncomingBody, OutboundRequest, Platform, Timeouts,
 };
-use spillway_upstream::{Failure, Pool, ProbeKind, Probed, Way};
+use spillway_upstream::{Failure, Pick, Pool, ProbeKind, Probed};
 
 use super::ModelRuntime;
 
@@ -27,26 +27,26 @@ const TIMEOUTS: Timeouts = Timeouts {
 pub(super) async fn probe<P: Platform>(
     runtime: Arc<ModelRuntime<P>>,
     pool: Arc<Pool>,
-    way: Way,
+    pick: Pick,
     kind: ProbeKind,
 ) {
     let platform = &runtime.platform;
     if kind == ProbeKind::Out {
-        let Some(digest) = pool.key(way).map(|key| key.digest.clone()) else {
+        let Some(digest) = pool.key(pick).map(|key| key.digest.clone()) else {
             return;
         };
         if !runtime.apis.pools.claims_probe(&pool, &digest).await {
             return;
         }
     }
-    let Some(request) = request(&pool, way) else {
+    let Some(request) = request(&pool, pick) else {
         return;
     };
     let found = match platform.send(request).await {
         Ok(response) => found_in(response).await,
         Err(error) => Probed::of_failure(Failure::from(&error)),
     };
-    for transition in pool.probed(platform.now(), way, kind, found) {
+    for transition in pool.probed(platform.now(), pick, kind, found) {
         runtime.apis.pools.publish(&pool, transition);
     }
 }
@@ -74,10 +74,10 @@ async fn found_in<B: IncomingBody>(mut response: InboundResponse<B>) -> Probed {
     }
 }
 
-fn request(pool: &Pool, way: Way) -> Option<OutboundRequest> {
-    let upstream = pool.upstream(way)?;
+fn request(pool: &Pool, pick: Pick) -> Option<OutboundRequest> {
+    let upstream = pool.upstream(pick)?;
     let mut headers = Headers::default();
-    if let Some(key) = pool.key(way) {
+    if let Some(key) = pool.key(pick) {
         headers.append("authorization", format!("Bearer {}", key.secret));
     }
     headers.append("accept", "application/json");

@@ -7,7 +7,7 @@ use http::StatusCode;
 use spillway_llm::Usage;
 use spillway_platform::Platform;
 use spillway_telemetry::{Attempt, Call, Detail, Reason};
-use spillway_upstream::Stop;
+use spillway_upstream::{AttemptRecord, Stop};
 
 use crate::Settlement;
 
@@ -17,7 +17,7 @@ pub(super) struct CallOutcome<'a> {
     pub is_stream: bool,
     pub status: StatusCode,
     pub reason: Reason,
-    pub attempts: &'a [spillway_llm::Attempt],
+    pub attempts: &'a [AttemptRecord],
     pub usage: Option<Usage>,
     pub first_content: Option<Duration>,
     pub stop: Option<Stop>,
@@ -40,7 +40,7 @@ impl CallOutcome<'_> {
         settlement.finish(self.status, self.reason, Detail::Call(Box::new(call)));
     }
 
-    fn attempt(&self, attempt: &spillway_llm::Attempt) -> Attempt {
+    fn attempt(&self, attempt: &AttemptRecord) -> Attempt {
         Attempt {
             provider: attempt.provider.clone().into(),
             model: attempt.model.clone().into(),
@@ -52,7 +52,7 @@ impl CallOutcome<'_> {
         }
     }
 
-    fn outcome(&self, attempt: &spillway_llm::Attempt) -> Cow<'static, str> {
+    fn outcome(&self, attempt: &AttemptRecord) -> Cow<'static, str> {
         match attempt.failure {
             Some(failure) => failure.label(),
             None if self.reason == Reason::ClientLeft => "client_left".into(),

@@ -1,11 +1,12 @@
 //! Files, batches and responses: what a provider keeps under the key that made it.
 //!
-//! They go to the route's first target, on the way that is always this caller's, and are tried once: another provider,
-//! or another key of this one, would not know what an id means.
+//! What the gateway does not read goes to the route's first target, with the credential and to the endpoint that are
+//! always this caller's, and is tried once: another provider, or another key of this one, would not know what an id
+//! means. `/v1/responses`, and what is below it that names a model, is served like a chat, by whatever target can, unless
+//! it refers to something that a provider keeps.
 
 mod exchange;
-mod responses;
-mod sending;
+mod passing;
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use spillway_platform::{ForwardedBody, Platform, RequestHead};
 use spillway_surface::LocalReply;
 use spillway_telemetry::Reason;
 
-use self::sending::{Sending, send};
+use self::passing::Outgoing;
 use super::handler::{self, Received};
 use super::{ModelRuntime, body, replies};
 use crate::Settlement;
@@ -96,10 +97,9 @@ async fn serve_body<P: Platform>(
     body: ForwardedBody<P::Request>,
     head: &RequestHead,
     below: &str,
-    asked: Option<ModelRequest>,
+    mut asked: Option<ModelRequest>,
 ) -> Result<P::Response, P::Error> {
     let api = Arc::clone(&received.api);
-    let model = asked.as_ref().map(|asked| asked.model.clone());
     let found = match &asked {
         Some(asked) => handler::route_of(&received, head, below, asked),
         None => handler::find_route(&received, head, below, None),
@@ -123,38 +123,21 @@ async fn serve_body<P: Platform>(
         );
         return replies::reply(runtime, settlement, answer).await;
     }
-    let counted = handler::count(runtime, &mut received, head, model.as_deref(), &route).await;
+    let model = asked.as_ref().map(|asked| asked.model.as_str());
+    let counted = handler::count(runtime, &mut received, head, model, &route).await;
     if let Err(answer) = counted {
         return replies::reply(runtime, settlement, answer).await;
     }
     runtime.refresh(&route).await;
-    if let Some(mut asked) = asked {
-        asked.apply(&route.parameters, received.operation);
-        return responses::serve(runtime, settlement, &route, &asked, &received, head, below).await;
-    }
-    let place = route.targets.first();
-    let way = place.and_then(|place| {
-        let seconds = runtime.platform.since_1970().as_secs();
-        place
-            .pool
-            .choose_by_affinity(runtime.platform.now(), seconds, received.whose())
-    });
-    let (Some(place), Some(way)) = (place, way) else {
-        let answer = LocalReply::error(
-            StatusCode::SERVICE_UNAVAILABLE,
-            Reason::Misconfigured,
-            "The provider of this route has no key that it takes. `spillway check gateway.yaml` shows which have run out.",
-        );
-        return replies::reply(runtime, settlement, answer).await;
+    let outgoing = match &mut asked {
+        Some(asked) => {
+            asked.apply(&route.parameters, received.operation);
+            Outgoing::Read(asked)
+        }
+        None => Outgoing::Unread(Some(body)),
     };
-    send(
-        runtime,
-        settlement,
-        &received,
-        Sending { place, way, model },
-        body,
-        head,
-        below,
+    passing::serve(
+        runtime, settlement, &route, outgoing, &received, head, below,
     )
     .await
 }

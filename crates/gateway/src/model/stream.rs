@@ -116,8 +116,8 @@ async fn run<P: Platform>(
     mut out: ClientStream<P::Writer>,
 ) {
     let watch = Watch(Arc::clone(&runtime));
-    let call = call_of(&runtime, &watch, &route, &request, &received);
-    let summary = call.stream(&mut out).await;
+    let call = call_of(&runtime, &watch, &route, &request.model, &received);
+    let summary = call.stream(&request, &mut out).await;
     let (status, reason) = end(&summary, out).await;
     CallOutcome {
         model: &request.model,

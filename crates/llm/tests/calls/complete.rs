@@ -170,9 +170,9 @@ fn a_call_that_a_limit_refused_never_goes_to_the_routes_first_target() {
             &sender,
             body,
             Operation::ChatCompletions,
-            |mut call| {
+            |mut call, request| {
                 call.skips_first = true;
-                run(&clock, call.complete())
+                run(&clock, call.complete(request))
             },
         );
         assert_eq!(completed.served.unwrap().provider, "b", "{document}");
@@ -188,10 +188,16 @@ fn an_answer_that_there_is_no_room_for_is_nobodys_fault() {
     let sender = ScriptedSender::new(vec![large.clone(), answers()]);
     let clock = sender.clock.clone();
     let body = r#"{"model":"m","messages":[]}"#;
-    let completed = with_call(&sender, "", body, Operation::ChatCompletions, |mut call| {
-        call.in_hand = Arc::clone(&small);
-        run(&clock, call.complete())
-    });
+    let completed = with_call(
+        &sender,
+        "",
+        body,
+        Operation::ChatCompletions,
+        |mut call, request| {
+            call.in_hand = Arc::clone(&small);
+            run(&clock, call.complete(request))
+        },
+    );
     let answer = &completed.answer;
     assert_eq!(
         (answer.status.as_u16(), answer.reason),

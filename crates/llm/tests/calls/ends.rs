@@ -222,21 +222,27 @@ fn that_stream_options_are_refused_is_learnt_from_what_serves_without_alone() {
     let body = r#"{"model":"m","stream":true}"#;
     let sender = ScriptedSender::new(vec![quoting.clone(), quoting, streams()]);
     let clock = sender.clock.clone();
-    with_call(&sender, "", body, Operation::ChatCompletions, |call| {
-        for (round, ends_well) in [(0, false), (1, true)] {
-            let mut client = Client {
-                clock: clock.clone(),
-                ..Client::default()
-            };
-            let summary = run(&clock, call.stream(&mut client));
-            assert_eq!(
-                summary.end == StreamEnd::Complete(Reason::Ok),
-                ends_well,
-                "{round}: {:?}",
-                summary.end
-            );
-        }
-    });
+    with_call(
+        &sender,
+        "",
+        body,
+        Operation::ChatCompletions,
+        |call, request| {
+            for (round, ends_well) in [(0, false), (1, true)] {
+                let mut client = Client {
+                    clock: clock.clone(),
+                    ..Client::default()
+                };
+                let summary = run(&clock, call.stream(request, &mut client));
+                assert_eq!(
+                    summary.end == StreamEnd::Complete(Reason::Ok),
+                    ends_well,
+                    "{round}: {:?}",
+                    summary.end
+                );
+            }
+        },
+    );
     let asked: Vec<bool> = sender
         .requests
         .borrow()

@@ -25,12 +25,12 @@ use proptest::prelude::*;
 use scripted::{Client, ScriptedSender, Step, run};
 use spillway_config::Gateway;
 use spillway_llm::{
-    Asked, Call, Catalogue, Completed, ModelRequest, Operation, PoolWatch, StreamEnd,
-    StreamSummary, passed_headers,
+    Asked, Call, Catalogue, Completed, ModelRequest, Operation, StreamEnd, StreamSummary,
+    passed_headers,
 };
 use spillway_platform::{BytesInHand, Clock, Headers, MAX_ANSWERS_IN_HAND, RequestHead, SendError};
 use spillway_telemetry::Reason;
-use spillway_upstream::{Budget, Failure, Pool, Transition};
+use spillway_upstream::{Budget, Failure, Pool, PoolWatch, Transition};
 
 const JSON: &str = "application/json";
 const SSE: &str = "text/event-stream";
@@ -75,7 +75,7 @@ fn with_call<T>(
     extra_route: &str,
     body: &str,
     operation: Operation,
-    serve: impl FnOnce(Call<'_, ScriptedSender, scripted::ScriptedClock, Watch>) -> T,
+    serve: impl FnOnce(Call<'_, ScriptedSender, scripted::ScriptedClock, Watch>, &ModelRequest) -> T,
 ) -> T {
     with_call_by(&document(extra_route), sender, body, operation, serve)
 }
@@ -85,7 +85,7 @@ fn with_call_by<T>(
     sender: &ScriptedSender,
     body: &str,
     operation: Operation,
-    serve: impl FnOnce(Call<'_, ScriptedSender, scripted::ScriptedClock, Watch>) -> T,
+    serve: impl FnOnce(Call<'_, ScriptedSender, scripted::ScriptedClock, Watch>, &ModelRequest) -> T,
 ) -> T {
     let catalogue = Catalogue::new(&serde_json::from_str::<Gateway>(document).unwrap()).unwrap();
     let (api, _) = catalogue.api("/llm/v1").unwrap();
@@ -106,14 +106,14 @@ fn with_call_by<T>(
     ] {
         from_client.append(name, value);
     }
-    serve(Call {
+    let call = Call {
         sender,
         clock: &sender.clock,
         watch: &Watch::default(),
         budget: &Budget::default(),
         route,
         operation,
-        request: &request,
+        model: &request.model,
         consumer: "",
         headers: &passed_headers(&from_client),
         forwardable: &catalogue.forwardable(&from_client),
@@ -121,7 +121,8 @@ fn with_call_by<T>(
         number: 0,
         skips_first: false,
         in_hand: Arc::new(BytesInHand::new(MAX_ANSWERS_IN_HAND)),
-    })
+    };
+    serve(call, &request)
 }
 
 fn complete(scripts: Vec<Vec<Step>>, extra_route: &str) -> (Completed, ScriptedSender) {
@@ -133,7 +134,7 @@ fn complete(scripts: Vec<Vec<Step>>, extra_route: &str) -> (Completed, ScriptedS
         extra_route,
         body,
         Operation::ChatCompletions,
-        |call| run(&clock, call.complete()),
+        |call, request| run(&clock, call.complete(request)),
     );
     (completed, sender)
 }
@@ -146,9 +147,13 @@ fn stream_with(
     let sender = ScriptedSender::new(scripts);
     client.clock = sender.clock.clone();
     let clock = sender.clock.clone();
-    let summary = with_call(&sender, "", body, Operation::ChatCompletions, |call| {
-        run(&clock, call.stream(&mut client))
-    });
+    let summary = with_call(
+        &sender,
+        "",
+        body,
+        Operation::ChatCompletions,
+        |call, request| run(&clock, call.stream(request, &mut client)),
+    );
     (summary, client, sender)
 }
 

@@ -132,9 +132,13 @@ fn a_client_is_kept_waiting_by_comments_and_still_served_by_the_second() {
     let clock = sender.clock.clone();
     let route = r#","fallback":{"keep_alive":"2s"}"#;
     let body = r#"{"model":"m","stream":true}"#;
-    let summary = with_call(&sender, route, body, Operation::ChatCompletions, |call| {
-        run(&clock, call.stream(&mut client))
-    });
+    let summary = with_call(
+        &sender,
+        route,
+        body,
+        Operation::ChatCompletions,
+        |call, request| run(&clock, call.stream(request, &mut client)),
+    );
     assert_eq!(summary.end, StreamEnd::Complete(Reason::Fallback));
     assert_eq!(
         client.head.unwrap().0.provider,
@@ -173,9 +177,13 @@ fn when_all_fail_after_the_head_the_stream_says_so() {
     let clock = sender.clock.clone();
     let body = r#"{"model":"m","stream":true}"#;
     let route = r#","fallback":{"keep_alive":"2s"}"#;
-    let summary = with_call(&sender, route, body, Operation::ChatCompletions, |call| {
-        run(&clock, call.stream(&mut client))
-    });
+    let summary = with_call(
+        &sender,
+        route,
+        body,
+        Operation::ChatCompletions,
+        |call, request| run(&clock, call.stream(request, &mut client)),
+    );
     assert_eq!(summary.end, StreamEnd::Broken(Failure::Status(503)));
     assert!(
         client
@@ -273,9 +281,13 @@ fn errors_in_a_stream_are_one_line_and_without_the_gateways_keys() {
     let clock = sender.clock.clone();
     let body = r#"{"model":"m","stream":true}"#;
     let route = r#","fallback":{"keep_alive":"2s"}"#;
-    with_call(&sender, route, body, Operation::ChatCompletions, |call| {
-        run(&clock, call.stream(&mut client))
-    });
+    with_call(
+        &sender,
+        route,
+        body,
+        Operation::ChatCompletions,
+        |call, request| run(&clock, call.stream(request, &mut client)),
+    );
     let last = client.text.trim_end().rsplit("\n\n").next().unwrap();
     assert!(
         last.starts_with("data: {") && !last.contains('\n'),

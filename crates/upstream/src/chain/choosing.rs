@@ -1,21 +1,17 @@
-//! Which endpoint and key of which target a call takes.
+//! Which target a call is sent to next, and with which credential.
 
-use super::Chain;
-use crate::{PickContext, Way};
+use super::{Chain, Found};
+use crate::CallContext;
 
-impl Chain<'_> {
-    pub(super) fn choose_from(
-        &self,
-        place: usize,
-        context: PickContext<'_>,
-    ) -> Option<(usize, Way)> {
+impl<'a> Chain<'a> {
+    pub(super) fn choose_from(&self, place: usize, context: CallContext<'a>) -> Option<Found<'a>> {
         (place..self.targets.len())
             .filter(|place| !self.was_asked(*place))
             .find_map(|place| self.choose_at(place, context))
     }
 
     /// A way to a target that was not asked, although its key is suspect.
-    pub(super) fn choose_suspect(&self, context: PickContext<'_>) -> Option<(usize, Way)> {
+    pub(super) fn choose_suspect(&self, context: CallContext<'a>) -> Option<Found<'a>> {
         (0..self.targets.len())
             .filter(|place| !self.was_asked(*place))
             .find_map(|place| self.choose_suspect_at(place, context))
@@ -23,7 +19,7 @@ impl Chain<'_> {
 
     /// A way to another model of a provider that limited one: many limit each model by itself. As nobody knows which
     /// do, only who has nothing better asks.
-    pub(super) fn choose_limited(&self, context: PickContext<'_>) -> Option<(usize, Way)> {
+    pub(super) fn choose_limited(&self, context: CallContext<'a>) -> Option<Found<'a>> {
         self.targets
             .iter()
             .enumerate()
@@ -39,9 +35,9 @@ impl Chain<'_> {
     }
 
     /// A way to a target that was not asked because its endpoints are left alone. In turn: any may have recovered.
-    pub(super) fn choose_last_resort(&self, context: PickContext<'_>) -> Option<(usize, Way)> {
+    pub(super) fn choose_last_resort(&self, context: CallContext<'a>) -> Option<Found<'a>> {
         let count = self.targets.len();
-        let first = usize::try_from(self.turn)
+        let first = usize::try_from(self.sequence)
             .unwrap_or_default()
             .checked_rem(count)?;
         (first..count)
@@ -54,7 +50,7 @@ impl Chain<'_> {
     }
 
     /// A way to a target that was not asked for no other reason than that its endpoints are left alone.
-    pub(super) fn choose_ejected(&self, context: PickContext<'_>) -> Option<(usize, Way)> {
+    pub(super) fn choose_ejected(&self, context: CallContext<'a>) -> Option<Found<'a>> {
         (0..self.targets.len())
             .filter(|place| !self.was_asked(*place))
             .find_map(|place| {
@@ -72,16 +68,16 @@ impl Chain<'_> {
     pub(super) fn choose_suspect_at(
         &self,
         place: usize,
-        context: PickContext<'_>,
-    ) -> Option<(usize, Way)> {
+        context: CallContext<'a>,
+    ) -> Option<Found<'a>> {
         let target = self.targets.get(place)?;
-        let way = target.pool.choose_suspect(context, &target.tried)?;
-        Some((place, way))
+        let pick = target.pool.choose_suspect(context, &target.excluded)?;
+        Some((place, pick))
     }
 
-    pub(super) fn choose_at(&self, place: usize, context: PickContext<'_>) -> Option<(usize, Way)> {
+    pub(super) fn choose_at(&self, place: usize, context: CallContext<'a>) -> Option<Found<'a>> {
         let target = self.targets.get(place)?;
-        let way = target.pool.choose(context, &target.tried)?;
-        Some((place, way))
+        let pick = target.pool.choose(context, &target.excluded)?;
+        Some((place, pick))
     }
 }

@@ -1,98 +1,104 @@
-//! Which way is taken to a provider.
+//! Which credential a call is sent with, and which endpoints may serve it then.
 
 use std::time::Duration;
 
-use super::{PickContext, Pool, State, Tried, Way};
+use super::{Excluded, Pool, State};
 use crate::key_state::KeyState;
 use crate::order::rendezvous_score;
+use crate::{CallContext, Candidates, Pick};
 
 /// Which keys may be taken.
 type Allows = fn(&KeyState, Duration, &str) -> bool;
 
 impl Pool {
-    /// A way of which nothing is set aside, in turn, without what was tried. The one who asks will go it.
-    pub fn choose(&self, context: PickContext<'_>, tried: &Tried) -> Option<Way> {
-        self.choose_where(KeyState::is_usable, context, tried)
+    /// A credential and endpoints of which nothing is set aside, without what is excluded.
+    pub fn choose<'a>(
+        &self,
+        context: CallContext<'a>,
+        excluded: &Excluded,
+    ) -> Option<Candidates<'a>> {
+        self.choose_where(KeyState::is_usable, context, excluded)
     }
 
-    /// As [`Pool::choose`], but its key may be suspect: for a call that has no other way.
-    pub fn choose_suspect(&self, context: PickContext<'_>, tried: &Tried) -> Option<Way> {
-        self.choose_where(KeyState::may_serve, context, tried)
+    /// As [`Pool::choose`], but the credential may be suspect: for a call that has no other.
+    pub fn choose_suspect<'a>(
+        &self,
+        context: CallContext<'a>,
+        excluded: &Excluded,
+    ) -> Option<Candidates<'a>> {
+        self.choose_where(KeyState::may_serve, context, excluded)
     }
 
-    fn choose_where(&self, allows: Allows, context: PickContext<'_>, tried: &Tried) -> Option<Way> {
-        let mut state = self.state.lock().ok()?;
-        let key = self.choose_key(&state, allows, context, tried)?;
+    fn choose_where<'a>(
+        &self,
+        allows: Allows,
+        context: CallContext<'a>,
+        excluded: &Excluded,
+    ) -> Option<Candidates<'a>> {
+        let state = self.state.lock().ok()?;
+        let credential = self.choose_key(&state, allows, context, excluded)?;
         let takes = |index: &usize| {
             let keyless = state.keyless.get(*index);
             keyless.is_some_and(|keyless| allows(keyless, context.now, context.consumer))
         };
-        let endpoint = self.choose_endpoint(&state, context, tried, takes)?;
-        enter(&mut state, endpoint, context);
-        Some(Way { endpoint, key })
-    }
-
-    /// A way by a key that cools, or without one to an endpoint that takes no more calls for now: its limit may be that
-    /// of another model.
-    pub fn choose_limited(&self, context: PickContext<'_>, limited: Way) -> Option<Way> {
-        let mut state = self.state.lock().ok()?;
-        let takes = |index: &usize| limited.key.is_some() || *index == limited.endpoint;
-        let endpoint = self.choose_endpoint(&state, context, &Tried::default(), takes)?;
-        enter(&mut state, endpoint, context);
-        Some(Way {
-            endpoint,
-            key: limited.key,
+        self.allowed(&state, context, credential, |index| {
+            !excluded.endpoints.contains(index) && takes(index)
         })
     }
 
-    /// A way although its endpoint is left alone: for a call that has no other. Its key is none that cools or is out.
-    pub fn choose_last_resort(&self, context: PickContext<'_>) -> Option<Way> {
+    /// With a key that cools, or without one at an endpoint that takes no more calls for now: its limit may be that of
+    /// another model.
+    pub fn choose_limited<'a>(
+        &self,
+        context: CallContext<'a>,
+        limited: Pick,
+    ) -> Option<Candidates<'a>> {
         let state = self.state.lock().ok()?;
-        let choose = |allows: Allows| self.choose_key(&state, allows, context, &Tried::default());
-        let key = choose(KeyState::is_usable).or_else(|| choose(KeyState::may_serve))?;
+        self.allowed(&state, context, limited.credential, |index| {
+            limited.credential.is_some() || *index == limited.endpoint
+        })
+    }
+
+    /// Endpoints although they are ejected: for a call that has no other. Its key is none that cools or is out.
+    pub fn choose_last_resort<'a>(&self, context: CallContext<'a>) -> Option<Candidates<'a>> {
+        let state = self.state.lock().ok()?;
+        let choose =
+            |allows: Allows| self.choose_key(&state, allows, context, &Excluded::default());
+        let credential = choose(KeyState::is_usable).or_else(|| choose(KeyState::may_serve))?;
         let takes = |index: &usize| {
             let keyless = state.keyless.get(*index);
             keyless.is_some_and(|keyless| keyless.may_serve(context.now, context.consumer))
         };
-        let endpoints = || in_turn(self.endpoints.len(), context.turn);
-        let endpoint = endpoints().find(takes).or_else(|| endpoints().next())?;
-        Some(Way { endpoint, key })
+        self.regardless(context, credential, takes)
+            .or_else(|| self.regardless(context, credential, |_| true))
     }
 
-    /// A way to an endpoint that is left alone, and of which nothing else is known: for a call that has asked all others.
-    pub fn choose_ejected(&self, context: PickContext<'_>) -> Option<Way> {
+    /// Endpoints that are ejected, and of which nothing else is known: for a call that has asked all others.
+    pub fn choose_ejected<'a>(&self, context: CallContext<'a>) -> Option<Candidates<'a>> {
         let state = self.state.lock().ok()?;
-        let tried = Tried::default();
-        let key = self.choose_key(&state, KeyState::is_usable, context, &tried)?;
-        let is_ejected = |index: &usize| {
+        let excluded = Excluded::default();
+        let credential = self.choose_key(&state, KeyState::is_usable, context, &excluded)?;
+        self.regardless(context, credential, |index| {
             let keyless = state.keyless.get(*index);
             let endpoint = state.endpoints.get(*index);
             keyless.is_some_and(|keyless| keyless.is_usable(context.now, context.consumer))
                 && endpoint.is_some_and(|endpoint| !endpoint.allows(context.now, context.consumer))
-        };
-        let endpoint = in_turn(self.endpoints.len(), context.turn).find(is_ejected)?;
-        Some(Way { endpoint, key })
+        })
     }
 
-    /// A way to an endpoint without a key that said it was busy: for a call that has no other. It does not wait, as it
-    /// waits for a key: nobody knows when an engine's queue has room, and many calls that wait are many that come at
-    /// once.
-    pub fn choose_busy(&self, context: PickContext<'_>) -> Option<Way> {
+    /// Endpoints without a key that said they were busy: for a call that has no other. It does not wait, as it waits
+    /// for a key: nobody knows when an engine's queue has room, and many calls that wait are many that come at once.
+    pub fn choose_busy<'a>(&self, context: CallContext<'a>) -> Option<Candidates<'a>> {
         if !self.keys.is_empty() {
             return None;
         }
-        let mut state = self.state.lock().ok()?;
-        let endpoint = self.choose_endpoint(&state, context, &Tried::default(), |_| true)?;
-        enter(&mut state, endpoint, context);
-        Some(Way {
-            endpoint,
-            key: None,
-        })
+        let state = self.state.lock().ok()?;
+        self.allowed(&state, context, None, |_| true)
     }
 
     /// A key that is out, for a call that would have no key else: the provider's own words say more than the
     /// gateway's.
-    pub fn choose_key_that_is_out(&self, context: PickContext<'_>) -> Option<Way> {
+    pub fn choose_key_that_is_out<'a>(&self, context: CallContext<'a>) -> Option<Candidates<'a>> {
         let state = self.state.lock().ok()?;
         let is_out = |index: &usize| {
             let known = self.keys.get(*index).zip(state.keys.get(*index));
@@ -100,49 +106,40 @@ impl Pool {
                 key.is_valid(context.unix_seconds) && state.is_out(context.now)
             })
         };
-        let key = in_turn(self.keys.len(), context.turn).find(is_out)?;
-        let endpoint = in_turn(self.endpoints.len(), context.turn).next()?;
-        Some(Way {
-            endpoint,
-            key: Some(key),
-        })
+        let key = in_turn(self.keys.len(), context.sequence).find(is_out)?;
+        self.regardless(context, Some(key), |_| true)
     }
 
-    /// Always the same way for the same `affinity`, as long as its key is one: for what a provider keeps by key.
-    pub fn choose_by_affinity(
-        &self,
-        now: Duration,
-        unix_seconds: u64,
-        affinity: &str,
-    ) -> Option<Way> {
+    /// Always the same for the same consumer, as long as its key is one: for what a provider keeps by key.
+    pub fn choose_by_affinity<'a>(&self, context: CallContext<'a>) -> Option<Candidates<'a>> {
         let state = self.state.lock().ok()?;
-        let score = |name: &str| rendezvous_score(affinity, name);
+        let score = |name: &str| rendezvous_score(context.consumer, name);
         // One that is out comes last: the provider's own words say more than the gateway's.
-        let key = self
+        let credential = self
             .keys
             .iter()
             .zip(&state.keys)
             .enumerate()
-            .filter(|(_, (key, _))| key.is_valid(unix_seconds))
-            .max_by_key(|(_, (key, state))| (!state.is_out(now), score(&key.digest)))
+            .filter(|(_, (key, _))| key.is_valid(context.unix_seconds))
+            .max_by_key(|(_, (key, state))| (!state.is_out(context.now), score(&key.digest)))
             .map(|(index, _)| index);
-        if key.is_none() && !self.keys.is_empty() {
+        if credential.is_none() && !self.keys.is_empty() {
             return None;
         }
-        let endpoints = self.endpoints.iter().enumerate();
-        let endpoint = endpoints
-            .max_by_key(|(_, (url, _))| score(url))
-            .map(|(index, _)| index)?;
-        Some(Way { endpoint, key })
+        let nearest = (0..self.endpoints.len()).max_by_key(|index| {
+            let endpoint = self.endpoints.get(*index);
+            endpoint.map_or(0, |(url, _)| score(url))
+        })?;
+        self.regardless(context, credential, |index| *index == nearest)
     }
 
     /// How long until there is a key to use: nothing where there is one now, or none is needed. `None` where waiting
     /// brings none.
-    pub fn key_in(&self, context: PickContext<'_>, tried: &Tried) -> Option<Duration> {
+    pub fn key_in(&self, context: CallContext<'_>, excluded: &Excluded) -> Option<Duration> {
         if self.keys.is_empty() {
             return Some(Duration::ZERO);
         }
-        let PickContext { now, consumer, .. } = context;
+        let CallContext { now, consumer, .. } = context;
         let state = self.state.lock().ok()?;
         let rest = |known: &KeyState, was_tried: bool| {
             if known.is_usable(now, consumer) || (known.may_serve(now, consumer) && !was_tried) {
@@ -156,7 +153,7 @@ impl Pool {
             .zip(&state.keys)
             .enumerate()
             .filter(|(_, (key, _))| key.is_valid(context.unix_seconds))
-            .filter_map(|(index, (_, state))| rest(state, tried.keys.contains(&index)))
+            .filter_map(|(index, (_, state))| rest(state, excluded.keys.contains(&index)))
             .min()
     }
 
@@ -168,19 +165,38 @@ impl Pool {
         })
     }
 
-    /// An endpoint, in turn, that is not left alone.
-    fn choose_endpoint(
+    /// The endpoints of this kind that are not ejected: one on probation takes the call as its trial.
+    fn allowed<'a>(
         &self,
         state: &State,
-        context: PickContext<'_>,
-        tried: &Tried,
+        context: CallContext<'a>,
+        credential: Option<usize>,
         takes: impl Fn(&usize) -> bool,
-    ) -> Option<usize> {
-        in_turn(self.endpoints.len(), context.turn).find(|index| {
+    ) -> Option<Candidates<'a>> {
+        let allows = |index: &usize| {
             let endpoint = state.endpoints.get(*index);
-            !tried.endpoints.contains(index)
-                && takes(index)
-                && endpoint.is_some_and(|endpoint| endpoint.allows(context.now, context.consumer))
+            endpoint.is_some_and(|endpoint| endpoint.allows(context.now, context.consumer))
+        };
+        let found = self.regardless(context, credential, |index| takes(index) && allows(index));
+        found.map(|candidates| Candidates {
+            is_trial: true,
+            ..candidates
+        })
+    }
+
+    /// The endpoints of this kind, whatever is known of them.
+    fn regardless<'a>(
+        &self,
+        context: CallContext<'a>,
+        credential: Option<usize>,
+        takes: impl Fn(&usize) -> bool,
+    ) -> Option<Candidates<'a>> {
+        let endpoints: Vec<usize> = (0..self.endpoints.len()).filter(takes).collect();
+        (!endpoints.is_empty()).then_some(Candidates {
+            credential,
+            endpoints,
+            context,
+            is_trial: false,
         })
     }
 
@@ -188,8 +204,8 @@ impl Pool {
         &self,
         state: &State,
         allows: Allows,
-        context: PickContext<'_>,
-        tried: &Tried,
+        context: CallContext<'_>,
+        excluded: &Excluded,
     ) -> Option<Option<usize>> {
         if self.keys.is_empty() {
             return Some(None);
@@ -200,14 +216,14 @@ impl Pool {
             .zip(&state.keys)
             .enumerate()
             .filter(|(index, (key, state))| {
-                !tried.keys.contains(index)
+                !excluded.keys.contains(index)
                     && key.is_valid(context.unix_seconds)
                     && allows(state, context.now, context.consumer)
             })
             .map(|(index, (key, _))| (index, key.weight))
             .collect();
         let total: u64 = usable.iter().map(|(_, weight)| u64::from(*weight)).sum();
-        let mut drawn = u64::from(context.turn)
+        let mut drawn = u64::from(context.sequence)
             .checked_rem(total)
             .unwrap_or_default();
         for (index, weight) in &usable {
@@ -221,16 +237,9 @@ impl Pool {
     }
 }
 
-/// Says that a call is going to this endpoint.
-fn enter(state: &mut State, endpoint: usize, context: PickContext<'_>) {
-    if let Some(endpoint) = state.endpoints.get_mut(endpoint) {
-        endpoint.enter(context.now, context.consumer);
-    }
-}
-
 /// All places, beginning with the one whose turn it is.
-fn in_turn(count: usize, turn: u32) -> impl Iterator<Item = usize> {
-    let first = usize::try_from(turn)
+fn in_turn(count: usize, sequence: u32) -> impl Iterator<Item = usize> {
+    let first = usize::try_from(sequence)
         .unwrap_or_default()
         .checked_rem(count)
         .unwrap_or_default();

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Pool, State, Way};
-use crate::{ProbeKind, Probed, Transition};
+use super::{Pool, State};
+use crate::{Pick, ProbeKind, Probed, Transition};
 
 impl Pool {
     /// Whom a probe should ask now, and why: a key whose time has come, or an endpoint where a consumer's calls fail.
-    pub fn take_probe(&self, now: Duration, unix_seconds: u64) -> Option<(Way, ProbeKind)> {
+    pub fn take_probe(&self, now: Duration, unix_seconds: u64) -> Option<(Pick, ProbeKind)> {
         let mut state = self.state.lock().ok()?;
         let State {
             endpoints,
@@ -28,11 +28,11 @@ impl Pool {
                 .chain(0..endpoints.len())
                 .find(allows)
                 .unwrap_or_default();
-            let way = Way {
+            let pick = Pick {
                 endpoint,
-                key: Some(key),
+                credential: Some(key),
             };
-            return Some((way, kind));
+            return Some((pick, kind));
         }
         let endpoint = endpoints
             .iter_mut()
@@ -40,14 +40,18 @@ impl Pool {
         // Whether the key is taken is of no matter here, but without one the provider may not say more than 401.
         let mut known = self.keys.iter().zip(keys.iter());
         let key = known.position(|(key, state)| key.is_valid(unix_seconds) && !state.is_out(now));
-        Some((Way { endpoint, key }, ProbeKind::Endpoint))
+        let pick = Pick {
+            endpoint,
+            credential: key,
+        };
+        Some((pick, ProbeKind::Endpoint))
     }
 
     /// Takes over what a probe found. What other instances should know comes back.
     pub fn probed(
         &self,
         now: Duration,
-        way: Way,
+        pick: Pick,
         kind: ProbeKind,
         found: Probed,
     ) -> Vec<Transition> {
@@ -56,16 +60,16 @@ impl Pool {
         };
         match kind {
             ProbeKind::Endpoint => {
-                let Some(endpoint) = state.endpoints.get_mut(way.endpoint) else {
+                let Some(endpoint) = state.endpoints.get_mut(pick.endpoint) else {
                     return Vec::new();
                 };
                 let change = endpoint.probed(now, found != Probed::Failed);
-                self.of_endpoint(way, endpoint.open_for(), change)
+                self.of_endpoint(pick, endpoint.open_for(), change)
             }
             ProbeKind::Suspect | ProbeKind::Out => {
-                let key = way.key.and_then(|place| state.keys.get_mut(place));
+                let key = pick.credential.and_then(|place| state.keys.get_mut(place));
                 let changes = key.map(|key| key.probed(now, found));
-                self.of_key(way, changes.unwrap_or_default())
+                self.of_key(pick, changes.unwrap_or_default())
             }
         }
     }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use spillway_config::{Fallback, TimeSpan};
 use spillway_upstream::{Blame, Budget, Failure, Outcome, Step};
 
-use crate::{ANN, Call, pools};
+use crate::{ANN, Call, picked, pools};
 
 fn failures() -> impl Strategy<Value = Failure> {
     prop::sample::select(vec![
@@ -34,7 +34,7 @@ proptest! {
         sizes in prop::collection::vec((1..4_usize, 0..4_usize), 1..4),
         max_attempts in 0..8_u32,
         deadline in 1..300_u64,
-        turn in any::<u32>(),
+        sequence in any::<u32>(),
         told in prop::collection::vec((failures(), prop::option::of(0..40_u64)), 60),
     ) {
         let pools = pools(&sizes);
@@ -44,7 +44,7 @@ proptest! {
             deadline: TimeSpan::from_secs(deadline),
             ..Fallback::default()
         };
-        let mut call = Call::new(&pools, &fallback, &budget, turn);
+        let mut call = Call::new(&pools, &fallback, &budget, sequence);
         let mut culprits: Vec<(usize, Option<usize>, Option<usize>)> = Vec::new();
         let mut attempts = 0_u32;
         let mut told = told.into_iter();
@@ -58,20 +58,21 @@ proptest! {
                     culprits.clear();
                 }
                 Step::Stop(_) => break,
-                Step::Try { target, way } => {
+                Step::Try { target, candidates } => {
+                    let pick = picked(&pools[target], candidates);
                     attempts += 1;
-                    prop_assert!(!culprits.contains(&(target, Some(way.endpoint), None)));
-                    prop_assert!(way.key.is_none() || !culprits.contains(&(target, None, way.key)));
+                    prop_assert!(!culprits.contains(&(target, Some(pick.endpoint), None)));
+                    prop_assert!(pick.credential.is_none() || !culprits.contains(&(target, None, pick.credential)));
                     let (failure, retry_after) = told.next().unwrap();
                     let retry_after = retry_after.map(Duration::from_secs);
                     match failure.blame() {
-                        Blame::Endpoint => culprits.push((target, Some(way.endpoint), None)),
-                        Blame::Key if way.key.is_none() => culprits.push((target, Some(way.endpoint), None)),
-                        Blame::Key => culprits.push((target, None, way.key)),
+                        Blame::Endpoint => culprits.push((target, Some(pick.endpoint), None)),
+                        Blame::Key if pick.credential.is_none() => culprits.push((target, Some(pick.endpoint), None)),
+                        Blame::Key => culprits.push((target, None, pick.credential)),
                         Blame::Nobody => {}
                     }
-                    pools[target].report(call.now, ANN, way, Outcome::Failed(failure, retry_after));
-                    call.chain.failed(way, failure, retry_after);
+                    pools[target].report(call.now, ANN, pick, Outcome::Failed(failure, retry_after));
+                    call.chain.failed(pick, failure, retry_after);
                 }
             }
         }

@@ -14,8 +14,9 @@ mod waits;
 
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use spillway_config::{Fallback, Gateway};
-use spillway_upstream::{Budget, Chain, Failure, Outcome, Pool, Step, Stop, Way};
+use spillway_upstream::{Budget, Candidates, Chain, Failure, Outcome, Pick, Pool, Step, Stop};
 
 /// Whose calls they are.
 const ANN: &str = "ann";
@@ -45,6 +46,11 @@ fn pools(sizes: &[(usize, usize)]) -> Vec<Pool> {
         .collect()
 }
 
+/// What the provider's balancer picks.
+fn picked(pool: &Pool, candidates: Candidates<'_>) -> Pick {
+    pool.pick(candidates).now_or_never().unwrap().unwrap()
+}
+
 struct Call<'a> {
     chain: Chain<'a>,
     pools: &'a [Pool],
@@ -54,26 +60,27 @@ struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    fn new(pools: &'a [Pool], fallback: &'a Fallback, budget: &'a Budget, turn: u32) -> Self {
-        let targets = pools.iter().enumerate();
-        let targets = targets.map(|(index, pool)| (index, pool, "m"));
+    fn new(pools: &'a [Pool], fallback: &'a Fallback, budget: &'a Budget, sequence: u32) -> Self {
+        let targets = pools.iter().map(|pool| (pool, "m"));
         Self {
-            chain: Chain::new(targets, fallback, budget, ANN, turn),
+            chain: Chain::new(targets, fallback, budget, ANN, sequence),
             pools,
             now: Duration::from_secs(100),
             elapsed: Duration::ZERO,
         }
     }
 
-    fn step(&mut self) -> Step {
+    fn step(&mut self) -> Step<'a> {
         self.chain.next(self.now, 1_800_000_000, self.elapsed)
     }
 
     /// The next attempt, waits waited for.
-    fn attempt(&mut self) -> Result<(usize, Way), Stop> {
+    fn attempt(&mut self) -> Result<(usize, Pick), Stop> {
         loop {
             match self.step() {
-                Step::Try { target, way } => return Ok((target, way)),
+                Step::Try { target, candidates } => {
+                    return Ok((target, picked(&self.pools[target], candidates)));
+                }
                 Step::Wait(time) => {
                     self.now += time;
                     self.elapsed += time;
@@ -83,9 +90,9 @@ impl<'a> Call<'a> {
         }
     }
 
-    fn fails(&mut self, (target, way): (usize, Way), failure: Failure) {
-        self.pools[target].report(self.now, ANN, way, Outcome::Failed(failure, None));
-        self.chain.failed(way, failure, None);
+    fn fails(&mut self, (target, pick): (usize, Pick), failure: Failure) {
+        self.pools[target].report(self.now, ANN, pick, Outcome::Failed(failure, None));
+        self.chain.failed(pick, failure, None);
     }
 }
 
@@ -100,9 +107,9 @@ fn fail_all(
     let mut attempts = Vec::new();
     loop {
         match call.attempt() {
-            Ok((target, way)) => {
-                attempts.push((target, way.endpoint, way.key));
-                call.fails((target, way), failure);
+            Ok((target, pick)) => {
+                attempts.push((target, pick.endpoint, pick.credential));
+                call.fails((target, pick), failure);
             }
             Err(stop) => return (attempts, stop),
         }
@@ -110,7 +117,7 @@ fn fail_all(
 }
 
 /// For so long, and a little more, so that not all come back at once.
-fn assert_waits(step: Step, seconds: u64) {
+fn assert_waits(step: Step<'_>, seconds: u64) {
     let wait = Duration::from_secs(seconds);
     match step {
         Step::Wait(time) => assert!(

@@ -3,20 +3,20 @@
 use std::time::Duration;
 
 use spillway_config::{Fallback, TimeSpan};
-use spillway_upstream::{Budget, Chain, Failure, Outcome, Step, Stop, Way};
+use spillway_upstream::{Budget, Chain, Failure, Outcome, Pick, Step, Stop};
 
-use crate::{ANN, Call, assert_waits, fail_all, pools};
+use crate::{ANN, Call, assert_waits, fail_all, picked, pools};
 
 #[test]
 fn while_all_keys_cool_a_call_waits_or_is_told_for_how_long() {
     let pools = pools(&[(1, 1)]);
     let now = Duration::from_secs(100);
-    let way = Way {
+    let pick = Pick {
         endpoint: 0,
-        key: Some(0),
+        credential: Some(0),
     };
     let limited = Outcome::Failed(Failure::Status(429), Some(Duration::from_secs(30)));
-    pools[0].report(now, ANN, way, limited);
+    pools[0].report(now, ANN, pick, limited);
     let rest = Duration::from_secs(30);
     for (deadline, waits) in [(280, true), (20, false)] {
         let fallback = Fallback {
@@ -40,11 +40,11 @@ fn who_finds_everybody_limited_comes_back_when_asked_to() {
         let (fallback, budget) = (Fallback::default(), Budget::default());
         let mut call = Call::new(&pools, &fallback, &budget, 0);
         for _ in 0..2 {
-            let (target, way) = call.attempt().unwrap();
+            let (target, pick) = call.attempt().unwrap();
             let told = Some(Duration::from_secs(1));
             let limited = Outcome::Failed(Failure::Status(429), told);
-            pools[target].report(call.now, ANN, way, limited);
-            call.chain.failed(way, Failure::Status(429), told);
+            pools[target].report(call.now, ANN, pick, limited);
+            call.chain.failed(pick, Failure::Status(429), told);
         }
         assert_waits(call.step(), 1);
         call.now += Duration::from_secs(3);
@@ -55,26 +55,26 @@ fn who_finds_everybody_limited_comes_back_when_asked_to() {
 #[test]
 fn an_open_endpoint_is_passed_by_and_serves_in_need() {
     let pools = pools(&[(1, 0), (1, 0)]);
-    let way = Way {
+    let pick = Pick {
         endpoint: 0,
-        key: None,
+        credential: None,
     };
     let now = Duration::from_secs(100);
     for _ in 0..5 {
-        pools[0].report(now, ANN, way, Outcome::Failed(Failure::ConnectError, None));
+        pools[0].report(now, ANN, pick, Outcome::Failed(Failure::ConnectError, None));
     }
     let (fallback, budget) = (Fallback::default(), Budget::default());
     assert_eq!(
         Call::new(&pools, &fallback, &budget, 0).attempt(),
-        Ok((1, way))
+        Ok((1, pick))
     );
     for _ in 0..5 {
-        pools[1].report(now, ANN, way, Outcome::Failed(Failure::ConnectError, None));
+        pools[1].report(now, ANN, pick, Outcome::Failed(Failure::ConnectError, None));
     }
     // Either may have recovered, so calls take turns.
     assert_eq!(
         Call::new(&pools, &fallback, &budget, 1).attempt(),
-        Ok((1, way))
+        Ok((1, pick))
     );
     let (attempts, _) = fail_all(&pools, &fallback, Failure::ConnectError);
     assert_eq!(
@@ -93,13 +93,13 @@ fn nobody_waits_for_a_key_while_another_one_is_good() {
     };
     let budget = Budget::default();
     let mut call = Call::new(&pools, &fallback, &budget, 0);
-    let (_, way) = call.attempt().unwrap();
+    let (_, pick) = call.attempt().unwrap();
     let told = Some(Duration::from_secs(8));
     let limited = Outcome::Failed(Failure::Status(429), told);
-    pools[0].report(call.now, ANN, way, limited);
-    call.chain.failed(way, Failure::Status(429), told);
+    pools[0].report(call.now, ANN, pick, limited);
+    call.chain.failed(pick, Failure::Status(429), told);
     let found = call.attempt().unwrap();
-    assert_ne!(found.1.key, way.key);
+    assert_ne!(found.1.credential, pick.credential);
     call.fails(found, Failure::Status(500));
     match call.step() {
         Step::Wait(time) => assert!(time <= Duration::from_millis(250), "{time:?}"),
@@ -108,11 +108,11 @@ fn nobody_waits_for_a_key_while_another_one_is_good() {
 }
 
 /// Answers a call's last attempt with a status, and the time that the provider asked to be left alone for.
-fn answers(call: &mut Call<'_>, (target, way): (usize, Way), status: u16, told: Option<u64>) {
+fn answers(call: &mut Call<'_>, (target, pick): (usize, Pick), status: u16, told: Option<u64>) {
     let told = told.map(Duration::from_secs);
     let failure = Failure::Status(status);
-    call.pools[target].report(call.now, ANN, way, Outcome::Failed(failure, told));
-    call.chain.failed(way, failure, told);
+    call.pools[target].report(call.now, ANN, pick, Outcome::Failed(failure, told));
+    call.chain.failed(pick, failure, told);
 }
 
 #[test]
@@ -127,8 +127,8 @@ fn a_busy_provider_without_a_key_is_passed_by_until_it_takes_calls_again() {
         let pools = pools(&[(1, 0), (1, 0)]);
         let (fallback, budget) = (Fallback::default(), Budget::default());
         let mut first_asked = 0;
-        for turn in 0..100 {
-            let mut call = Call::new(&pools, &fallback, &budget, turn);
+        for sequence in 0..100 {
+            let mut call = Call::new(&pools, &fallback, &budget, sequence);
             let mut found = call.attempt().unwrap();
             if found.0 == 0 {
                 first_asked += 1;
@@ -165,7 +165,7 @@ fn calls_that_find_a_busy_provider_without_a_key_at_once_all_move_on() {
     let pools = pools(&[(1, 0), (1, 0)]);
     let (fallback, budget) = (Fallback::default(), Budget::default());
     let mut calls: Vec<_> = (0..100)
-        .map(|turn| Call::new(&pools, &fallback, &budget, turn))
+        .map(|sequence| Call::new(&pools, &fallback, &budget, sequence))
         .collect();
     let firsts: Vec<_> = calls
         .iter_mut()
@@ -200,8 +200,8 @@ fn where_all_without_a_key_are_busy_calls_ask_the_first_and_do_not_wait() {
         assert_eq!(found.0, target);
         answers(&mut call, found, 429, Some(30));
     }
-    for turn in 1..100 {
-        let mut other = Call::new(&pools, &fallback, &budget, turn);
+    for sequence in 1..100 {
+        let mut other = Call::new(&pools, &fallback, &budget, sequence);
         assert!(matches!(other.step(), Step::Try { target: 0, .. }));
     }
 }
@@ -214,8 +214,8 @@ fn a_suspect_key_is_used_where_there_is_no_other_way() {
     let first = call.attempt().unwrap();
     answers(&mut call, first, 403, None);
     assert_eq!(call.step(), Step::Stop(Stop::Exhausted));
-    for turn in 0..10 {
-        let mut other = Call::new(&only, &fallback, &budget, turn);
+    for sequence in 0..10 {
+        let mut other = Call::new(&only, &fallback, &budget, sequence);
         assert_eq!(
             (other.attempt(), other.elapsed),
             (Ok(first), Duration::ZERO)
@@ -252,7 +252,10 @@ fn who_was_forbidden_by_one_key_waits_for_the_other() {
     answers(&mut call, second, 429, Some(5));
     assert_waits(call.step(), 5);
     call.now += Duration::from_secs(7);
-    assert_eq!(call.attempt().map(|(_, way)| way.key), Ok(second.1.key));
+    assert_eq!(
+        call.attempt().map(|(_, pick)| pick.credential),
+        Ok(second.1.credential)
+    );
 }
 
 #[test]
@@ -268,11 +271,11 @@ fn no_wait_leaves_a_call_without_time_to_be_answered() {
     let mut call = Call::new(&pools, &fallback, &budget, 0);
     let first = call.attempt().unwrap();
     answers(&mut call, first, 429, Some(30));
-    for turn in 0..50 {
-        let mut other = Call::new(&pools, &fallback, &budget, turn);
+    for sequence in 0..50 {
+        let mut other = Call::new(&pools, &fallback, &budget, sequence);
         other.attempt().unwrap();
         let left = fallback.deadline.duration().saturating_sub(other.elapsed);
-        assert!(left >= Duration::from_millis(100), "{turn}: {left:?}");
+        assert!(left >= Duration::from_millis(100), "{sequence}: {left:?}");
     }
 }
 
@@ -286,16 +289,16 @@ fn another_model_of_a_limited_provider_is_asked_once_before_any_wait() {
         let pools = pools(&[(1, keys)]);
         let (fallback, budget) = (Fallback::default(), Budget::default());
         let mut call = Call::new(&pools, &fallback, &budget, 0);
-        let targets = models.iter().enumerate();
-        let targets = targets.map(|(index, model)| (index, &pools[0], *model));
+        let targets = models.iter().map(|model| (&pools[0], *model));
         call.chain = Chain::new(targets, &fallback, &budget, ANN, 0);
         let mut attempts = 0;
-        while let Step::Try { target, way } = call.step() {
+        while let Step::Try { target, candidates } = call.step() {
+            let pick = picked(&pools[0], candidates);
             assert_eq!(target, attempts);
             attempts += 1;
             let limited = Outcome::Failed(Failure::Status(429), None);
-            pools[0].report(call.now, ANN, way, limited);
-            call.chain.failed(way, Failure::Status(429), None);
+            pools[0].report(call.now, ANN, pick, limited);
+            call.chain.failed(pick, Failure::Status(429), None);
         }
         assert_eq!(attempts, if asks { 2 } else { 1 }, "{models:?}");
     }
@@ -313,8 +316,8 @@ fn what_one_consumer_is_refused_moves_no_other() {
         for keys in [1, 0] {
             let pools = pools(&[(1, keys), (1, 1)]);
             let (fallback, budget) = (Fallback::default(), Budget::default());
-            for turn in 0..6 {
-                let mut call = Call::new(&pools, &fallback, &budget, turn);
+            for sequence in 0..6 {
+                let mut call = Call::new(&pools, &fallback, &budget, sequence);
                 let found = call.attempt().unwrap();
                 if found.0 == 0 {
                     answers(&mut call, found, status, told);
@@ -322,8 +325,7 @@ fn what_one_consumer_is_refused_moves_no_other() {
                 }
             }
             let mut other = Call::new(&pools, &fallback, &budget, 7);
-            let targets = pools.iter().enumerate();
-            let targets = targets.map(|(index, pool)| (index, pool, "m"));
+            let targets = pools.iter().map(|pool| (pool, "m"));
             other.chain = Chain::new(targets, &fallback, &budget, "bob", 7);
             assert_eq!(
                 (other.attempt().map(|(target, _)| target), other.elapsed),

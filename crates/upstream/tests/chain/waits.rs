@@ -5,7 +5,7 @@ use std::time::Duration;
 use spillway_config::{Fallback, TimeSpan};
 use spillway_upstream::{Budget, Failure, Step, Stop};
 
-use crate::{Call, assert_waits, pools};
+use crate::{Call, assert_waits, picked, pools};
 
 #[test]
 fn more_attempts_go_round_after_a_longer_and_longer_wait() {
@@ -21,9 +21,10 @@ fn more_attempts_go_round_after_a_longer_and_longer_wait() {
     let mut waits = Vec::new();
     loop {
         match call.step() {
-            Step::Try { target, way } => {
+            Step::Try { target, candidates } => {
+                let pick = picked(&pools[target], candidates);
                 order.push(target);
-                call.fails((target, way), Failure::Status(503));
+                call.fails((target, pick), Failure::Status(503));
             }
             Step::Wait(time) => {
                 waits.push(time);
@@ -56,9 +57,9 @@ fn retry_after_is_waited_for_where_it_fits() {
         };
         let budget = Budget::default();
         let mut call = Call::new(&pools_of_one, &fallback, &budget, 0);
-        let (_, way) = call.attempt().unwrap();
+        let (_, pick) = call.attempt().unwrap();
         call.chain
-            .failed(way, Failure::Status(503), Some(Duration::from_secs(20)));
+            .failed(pick, Failure::Status(503), Some(Duration::from_secs(20)));
         match expected {
             Some(seconds) => assert_waits(call.step(), seconds),
             None => assert_eq!(call.step(), Step::Stop(Stop::Deadline)),

@@ -4,17 +4,17 @@ use super::*;
 
 const URL: &str = "http://a/v1";
 
-fn first() -> Way {
-    Way {
+fn first() -> Pick {
+    Pick {
         endpoint: 0,
-        key: Some(0),
+        credential: Some(0),
     }
 }
 
 /// Whether a consumer's calls go to the first endpoint.
 fn goes_to_first(pool: &Pool, now: Duration, consumer: &str) -> bool {
-    let way = pool.choose(pick(now, 0, consumer), &Tried::default());
-    way.unwrap().endpoint == 0
+    let pick = pool.choose(context(now, 0, consumer), &Excluded::default());
+    picked(pool, pick).unwrap().endpoint == 0
 }
 
 fn fails(pool: &Pool, now: Duration, consumer: &str, failure: Failure) -> Vec<Transition> {
@@ -58,11 +58,11 @@ fn what_a_client_alone_can_cause_opens_an_endpoint_for_its_consumer_alone() {
             for other in [BOB, ""] {
                 assert!(goes_to_first(&pool, at(second), other), "{failure:?}");
             }
-            if let Some((way, kind)) = pool.take_probe(at(second), NOW) {
-                assert_eq!((way, kind), (first(), ProbeKind::Endpoint));
+            if let Some((pick, kind)) = pool.take_probe(at(second), NOW) {
+                assert_eq!((pick, kind), (first(), ProbeKind::Endpoint));
                 for status in [200, 401, 403, 404, 429, 501] {
                     let found = Probed::of_status(status);
-                    assert!(pool.probed(at(second), way, kind, found).is_empty());
+                    assert!(pool.probed(at(second), pick, kind, found).is_empty());
                 }
             }
         }
@@ -105,9 +105,9 @@ fn a_trial_that_a_client_can_spoil_leaves_the_endpoint_as_it_is_for_others() {
 fn a_probe_that_fails_as_well_opens_the_endpoint_for_everybody() {
     let pool = keys();
     fails(&pool, at(0), ANN, Failure::Status(500));
-    let (way, kind) = pool.take_probe(at(0), NOW).unwrap();
+    let (pick, kind) = pool.take_probe(at(0), NOW).unwrap();
     assert_eq!(pool.take_probe(at(0), NOW), None);
-    let told = pool.probed(at(1), way, kind, Probed::Failed);
+    let told = pool.probed(at(1), pick, kind, Probed::Failed);
     assert_eq!(told, opened(None));
     assert!(!goes_to_first(&pool, at(2), BOB));
     for status in [408, 500, 502, 503, 529] {

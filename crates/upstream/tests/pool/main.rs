@@ -1,6 +1,7 @@
 //! Which endpoints and keys are set aside by what, for whom, and when they come back.
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test")]
 
+mod balancing;
 mod endpoints;
 mod shared;
 mod suspects;
@@ -8,10 +9,11 @@ mod trust;
 
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use spillway_config::Provider;
 use spillway_upstream::{
-    Failure, Outcome, PickContext, Pool, ProbeKind, Probed, SharedEntry, SharedState, Subject,
-    Thing, Transition, Tried, Way,
+    CallContext, Candidates, Excluded, Failure, Outcome, Pick, Pool, ProbeKind, Probed,
+    SharedEntry, SharedState, Subject, Thing, Transition,
 };
 
 const NOW: u64 = 1_800_000_000;
@@ -33,20 +35,25 @@ fn at(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
+/// What a balancer picks of them.
+fn picked(pool: &Pool, candidates: Option<Candidates<'_>>) -> Option<Pick> {
+    pool.pick(candidates?).now_or_never().unwrap()
+}
+
 /// A consumer that asks.
-fn pick(now: Duration, turn: u32, consumer: &str) -> PickContext<'_> {
-    PickContext {
+fn context(now: Duration, sequence: u32, consumer: &str) -> CallContext<'_> {
+    CallContext {
         now,
         unix_seconds: NOW,
-        turn,
+        sequence,
         consumer,
     }
 }
 
-fn way(key: usize) -> Way {
-    Way {
+fn pick(key: usize) -> Pick {
+    Pick {
         endpoint: 0,
-        key: Some(key),
+        credential: Some(key),
     }
 }
 
@@ -56,9 +63,9 @@ fn status(status: u16) -> Outcome {
 
 /// The keys that six calls in a row of a consumer get.
 fn in_turn_for(pool: &Pool, now: Duration, consumer: &str) -> Vec<Option<usize>> {
-    let key = |turn| {
-        pool.choose(pick(now, turn, consumer), &Tried::default())
-            .and_then(|way| way.key)
+    let key = |sequence| {
+        pool.choose(context(now, sequence, consumer), &Excluded::default())
+            .and_then(|found| found.credential)
     };
     (0..6).map(key).collect()
 }
@@ -70,13 +77,13 @@ fn in_turn(pool: &Pool, now: Duration) -> Vec<Option<usize>> {
 
 /// A probe of a key finds so.
 fn probe(pool: &Pool, now: Duration, found: Probed) -> Vec<Transition> {
-    let (way, kind) = pool.take_probe(now, NOW).unwrap();
-    pool.probed(now, way, kind, found)
+    let (pick, kind) = pool.take_probe(now, NOW).unwrap();
+    pool.probed(now, pick, kind, found)
 }
 
 /// Has a key out: a call was refused, and so was the probe.
 fn put_out(pool: &Pool, now: Duration, key: usize) -> Vec<Transition> {
-    pool.report(now, ANN, way(key), status(401));
+    pool.report(now, ANN, pick(key), status(401));
     probe(pool, now, Probed::Refused)
 }
 
@@ -101,8 +108,13 @@ fn key_of(pool: &Pool, key: usize) -> Thing {
 fn keys_and_endpoints_are_used_in_turn() {
     let pool = keys();
     let ways: Vec<_> = (0..6)
-        .filter_map(|turn| pool.choose(pick(at(0), turn, ANN), &Tried::default()))
-        .map(|way| (way.endpoint, way.key.unwrap()))
+        .filter_map(|sequence| {
+            picked(
+                &pool,
+                pool.choose(context(at(0), sequence, ANN), &Excluded::default()),
+            )
+        })
+        .map(|pick| (pick.endpoint, pick.credential.unwrap()))
         .collect();
     assert_eq!(ways, [(0, 0), (1, 1), (0, 2), (1, 0), (0, 1), (1, 2)]);
 }
@@ -131,13 +143,13 @@ fn keys_are_used_within_their_time_and_may_overlap() {
             .unix_seconds()
     };
     let on = |text: &str| -> Vec<_> {
-        let key = |turn| {
-            let context = PickContext {
+        let key = |sequence| {
+            let context = CallContext {
                 unix_seconds: day(text),
-                ..pick(at(0), turn, ANN)
+                ..context(at(0), sequence, ANN)
             };
-            let way = pool.choose(context, &Tried::default());
-            way.and_then(|way| way.key)
+            let pick = pool.choose(context, &Excluded::default());
+            pick.and_then(|pick| pick.credential)
         };
         (0..6).map(key).collect()
     };
@@ -151,19 +163,19 @@ fn keys_are_used_within_their_time_and_may_overlap() {
 fn a_limited_key_cools_for_as_long_as_the_provider_asks() {
     let pool = keys();
     let limited = |seconds| Outcome::Failed(Failure::Status(429), Some(at(seconds)));
-    assert_eq!(pool.report(at(0), ANN, way(0), limited(20)).len(), 1);
+    assert_eq!(pool.report(at(0), ANN, pick(0), limited(20)).len(), 1);
     assert!(
-        pool.report(at(0), ANN, way(0), limited(10)).is_empty(),
+        pool.report(at(0), ANN, pick(0), limited(10)).is_empty(),
         "it cools for longer already"
     );
     assert!(!in_turn(&pool, at(19)).contains(&Some(0)));
     assert!(in_turn(&pool, at(20)).contains(&Some(0)));
-    pool.report(at(30), ANN, way(0), limited(1_000_000));
+    pool.report(at(30), ANN, pick(0), limited(1_000_000));
     assert!(
         in_turn(&pool, at(30 + 3600)).contains(&Some(0)),
         "an hour at most"
     );
-    pool.report(at(0), ANN, way(1), status(429));
+    pool.report(at(0), ANN, pick(1), status(429));
     assert!(!in_turn(&pool, at(1)).contains(&Some(1)) && in_turn(&pool, at(2)).contains(&Some(1)));
 }
 
@@ -177,7 +189,7 @@ fn what_limits_one_consumer_limits_others_once_a_second_one_found_it() {
     for (number, told, time) in own {
         let pool = pool(r#""api_keys":["only"]"#);
         let limited = Outcome::Failed(Failure::Status(number), told);
-        let changes = pool.report(at(0), ANN, way(0), limited);
+        let changes = pool.report(at(0), ANN, pick(0), limited);
         assert_eq!(
             changes,
             [Transition {
@@ -188,14 +200,14 @@ fn what_limits_one_consumer_limits_others_once_a_second_one_found_it() {
         );
         assert_eq!(in_turn_for(&pool, at(1), ANN), [None; 6]);
         assert_eq!(in_turn_for(&pool, at(1), BOB), [Some(0); 6], "{number}");
-        pool.report(at(1), BOB, way(0), limited);
+        pool.report(at(1), BOB, pick(0), limited);
         assert_eq!(in_turn_for(&pool, at(1), "cid"), [None; 6], "two agree");
-        let wait = pool.key_in(pick(at(1), 0, "cid"), &Tried::default());
+        let wait = pool.key_in(context(at(1), 0, "cid"), &Excluded::default());
         let ends = time.min(at(60));
         assert_eq!(wait, Some(ends.saturating_sub(at(1))), "a minute at most");
         assert_eq!(in_turn_for(&pool, ends, "cid"), [Some(0); 6]);
         // An answer from before that comes now.
-        pool.report(at(1), "cid", way(0), Outcome::Served);
+        pool.report(at(1), "cid", pick(0), Outcome::Served);
         assert_eq!(
             in_turn_for(&pool, at(1), "dan"),
             [Some(0); 6],
@@ -210,10 +222,10 @@ fn a_clients_own_mistakes_set_nothing_aside() {
     let pool = keys();
     for _ in 0..100 {
         for number in [400, 404, 409, 413, 422] {
-            assert!(pool.report(at(0), ANN, way(0), status(number)).is_empty());
+            assert!(pool.report(at(0), ANN, pick(0), status(number)).is_empty());
         }
         let long = Outcome::Failed(Failure::ContextLength(400), None);
-        assert!(pool.report(at(0), ANN, way(0), long).is_empty());
+        assert!(pool.report(at(0), ANN, pick(0), long).is_empty());
     }
     assert_eq!(in_turn(&pool, at(0)), [0, 1, 2, 0, 1, 2].map(Some));
 }
@@ -222,22 +234,28 @@ fn a_clients_own_mistakes_set_nothing_aside() {
 fn affinity_keeps_a_consumer_with_its_key() {
     let pool = keys();
     let names: Vec<String> = (0..60).map(|number| format!("consumer-{number}")).collect();
-    let way_of = |name: &String| pool.choose_by_affinity(at(0), NOW, name).unwrap();
-    let before: Vec<Way> = names.iter().map(way_of).collect();
+    let pick_of = |name: &String| {
+        let candidates = pool.choose_by_affinity(context(at(0), 0, name));
+        picked(&pool, candidates).unwrap()
+    };
+    let before: Vec<Pick> = names.iter().map(pick_of).collect();
     for place in 0..3 {
-        let share = before.iter().filter(|way| way.key == Some(place)).count();
+        let share = before
+            .iter()
+            .filter(|pick| pick.credential == Some(place))
+            .count();
         assert!(share >= 8, "key {place} has {share} of 60");
     }
-    pool.report(at(0), ANN, way(1), status(401));
-    let suspected: Vec<Way> = names.iter().map(way_of).collect();
+    pool.report(at(0), ANN, pick(1), status(401));
+    let suspected: Vec<Pick> = names.iter().map(pick_of).collect();
     assert_eq!(before, suspected, "a mere suspicion moves nobody");
     probe(&pool, at(0), Probed::Refused);
-    let after: Vec<Way> = names.iter().map(way_of).collect();
+    let after: Vec<Pick> = names.iter().map(pick_of).collect();
     for (before, after) in before.iter().zip(&after) {
         assert!(
-            before.key == Some(1) || before == after,
+            before.credential == Some(1) || before == after,
             "only those of the key that is out move"
         );
-        assert_ne!(after.key, Some(1));
+        assert_ne!(after.credential, Some(1));
     }
 }

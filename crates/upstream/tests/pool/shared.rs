@@ -33,11 +33,14 @@ fn what_other_instances_found_is_taken_over() {
     ];
     pool.merge(at(0), at(0), &entries);
     for (consumer, key) in [(ANN, 2), (BOB, 1)] {
-        for turn in 0..6 {
-            let way = pool
-                .choose(pick(at(1), turn, consumer), &Tried::default())
-                .unwrap();
-            assert_eq!((way.endpoint, way.key), (0, Some(key)), "{consumer}");
+        for sequence in 0..6 {
+            let candidates = pool.choose(context(at(1), sequence, consumer), &Excluded::default());
+            let pick = picked(&pool, candidates).unwrap();
+            assert_eq!(
+                (pick.endpoint, pick.credential),
+                (0, Some(key)),
+                "{consumer}"
+            );
         }
     }
     pool.merge(at(2), at(1), &[]);
@@ -65,19 +68,19 @@ fn two_consumers_agree_across_instances() {
     let url = || Thing::Endpoint("http://a/v1".to_owned());
     let of = |consumer| entry(subject(url(), Some(consumer)), SharedState::Open, 5);
     let first = |now, consumer| {
-        let way = pool.choose(pick(now, 0, consumer), &Tried::default());
-        way.unwrap().endpoint == 0
+        let pick = pool.choose(context(now, 0, consumer), &Excluded::default());
+        picked(&pool, pick).unwrap().endpoint == 0
     };
     pool.merge(at(100), at(100), &[of(ANN)]);
     assert!(!first(at(100), ANN) && first(at(100), "cid"));
     pool.merge(at(101), at(101), &[of(ANN), of(BOB)]);
     assert!(!first(at(101), "cid"));
     // Open for 10 s, 5 s of them left: they opened before this call was served.
-    let way = Way {
+    let pick = Pick {
         endpoint: 0,
-        key: Some(0),
+        credential: Some(0),
     };
-    pool.report(at(101), "cid", way, Outcome::Served);
+    pool.report(at(101), "cid", pick, Outcome::Served);
     assert!(first(at(101), "cid"));
 }
 

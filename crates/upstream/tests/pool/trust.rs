@@ -15,13 +15,13 @@ fn in_favour(pool: &Pool, told: &[Transition]) -> Option<SharedState> {
 }
 
 fn serves(pool: &Pool, now: u64) -> Option<SharedState> {
-    let told = pool.report(at(now), BOB, way(0), Outcome::Served);
+    let told = pool.report(at(now), BOB, pick(0), Outcome::Served);
     in_favour(pool, &told)
 }
 
 /// A call is refused with the first key, and so is the probe.
 fn refused(pool: &Pool, now: u64) -> Vec<Transition> {
-    pool.report(at(now), ANN, way(0), status(401));
+    pool.report(at(now), ANN, pick(0), status(401));
     let Some((asked, kind)) = pool.take_probe(at(now), NOW) else {
         return Vec::new();
     };
@@ -75,7 +75,7 @@ fn a_key_that_is_revoked_is_out_once_it_has_not_served_for_a_while() {
 #[test]
 fn a_stream_that_began_before_the_key_was_refused_says_nothing_for_it() {
     let ends = |pool: &Pool, now, sent| {
-        let told = pool.report_sent(at(now), at(sent), BOB, way(0), Outcome::Served);
+        let told = pool.report_sent(at(now), at(sent), BOB, pick(0), Outcome::Served);
         (
             in_favour(pool, &told),
             told.iter().any(|told| told.to.is_none()),

@@ -7,7 +7,7 @@ use super::urls::{self, Rest};
 use super::{duration, forward_headers, names, secret};
 use crate::document::node::Path;
 use crate::document::report::Findings;
-use crate::{CircuitBreaker, Gateway, Provider, ProviderKey};
+use crate::{CircuitBreaker, Gateway, LoadBalance, Provider, ProviderKey};
 
 /// How long before a key runs out `check` begins to warn: two weeks.
 const WARN_BEFORE_SECONDS: u64 = 14 * 24 * 60 * 60;
@@ -36,6 +36,12 @@ pub(super) fn check(gateway: &Gateway, path: &Path, findings: &mut Findings<'_>)
         let forwarded = at.key("forward_headers");
         forward_headers::check(&provider.forward_headers, &forwarded, findings);
         check_breaker(provider.breaker, &at.key("breaker"), findings);
+        if provider.load_balance != LoadBalance::default() && provider.urls().count() < 2 {
+            findings.warning(
+                &at.key("load_balance"),
+                "there is one endpoint, so there is nothing to balance: list the others under `endpoints`, or leave this out",
+            );
+        }
     }
 }
 

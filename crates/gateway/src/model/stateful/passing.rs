@@ -1,13 +1,14 @@
-//! `/v1/responses` and what is below it that names a model: served like a chat, by whatever target can, unless it refers
-//! to something that a provider keeps.
+//! A call of this kind through the loop of attempts: its answer's body is moved by the runtime.
 
 use std::sync::Arc;
 
-use spillway_llm::{ModelRequest, PassFailure, Passing, Route, TargetPlace};
+use http::StatusCode;
+use spillway_llm::{Binding, ModelRequest, PassFailure, Passing, Route};
 use spillway_platform::{
     ForwardError, ForwardRequest, ForwardedBody, ForwardedResponse, Platform, RequestHead,
     SendError,
 };
+use spillway_surface::{LocalReply, Subject};
 use spillway_telemetry::Reason;
 
 use super::exchange::{answer_headers, place_at, read_error, request_headers};
@@ -17,26 +18,66 @@ use crate::model::handler::Received;
 use crate::model::record::CallOutcome;
 use crate::model::{ModelRuntime, Watch, call_of, replies};
 
+/// What is sent.
+pub(super) enum Outgoing<'r, R> {
+    /// A request that the gateway has read: each target gets it with its own name for the model.
+    Read(&'r ModelRequest),
+    /// A body that it has not: there is one, and it is sent once.
+    Unread(Option<ForwardedBody<R>>),
+}
+
+impl<R> Outgoing<'_, R> {
+    fn model(&self) -> &str {
+        match self {
+            Self::Read(request) => &request.model,
+            Self::Unread(_) => "",
+        }
+    }
+
+    fn binding(&self) -> Binding {
+        match self {
+            Self::Read(request) if request.is_bound() => Binding::Kept,
+            Self::Read(_) => Binding::Free,
+            Self::Unread(_) => Binding::Unread,
+        }
+    }
+
+    fn body_for(&mut self, passing: &Passing<'_>) -> Option<ForwardedBody<R>> {
+        match self {
+            Self::Read(request) => {
+                let model = passing.place.model_there(&request.model);
+                let body = request.body_without_usage_for(model);
+                Some(ForwardedBody::Whole(body.into()))
+            }
+            Self::Unread(body) => body.take(),
+        }
+    }
+}
+
 pub(super) async fn serve<P: Platform>(
     runtime: &Arc<ModelRuntime<P>>,
     settlement: Settlement<P>,
     route: &Arc<Route>,
-    request: &ModelRequest,
+    mut outgoing: Outgoing<'_, P::Request>,
     received: &Received,
     head: &RequestHead,
     below: &str,
 ) -> Result<P::Response, P::Error> {
     let watch = Watch(Arc::clone(runtime));
     let platform = &runtime.platform;
-    let call = call_of(runtime, &watch, route, request, received);
+    let (binding, model) = (outgoing.binding(), outgoing.model().to_owned());
+    let call = call_of(runtime, &watch, route, &model, received);
     let passed = call
-        .pass(async |passing| attempt(platform, request, received, head, below, passing).await)
+        .pass(binding, async |passing| {
+            let body = outgoing.body_for(&passing);
+            attempt(platform, body, received, head, below, passing).await
+        })
         .await;
     let served = passed.served.as_ref();
     let attempts = passed.attempts.len();
     let settle = |status, reason| {
         CallOutcome {
-            model: &request.model,
+            model: &model,
             is_stream: false,
             status,
             reason,
@@ -55,10 +96,7 @@ pub(super) async fn serve<P: Platform>(
                 Reason::Ok
             };
             settle(answered.status, reason);
-            let serves = |place: &&TargetPlace| {
-                served.is_some_and(|served| served.provider == place.provider())
-            };
-            let pool = route.targets.iter().find(serves).map(|place| &*place.pool);
+            let pool = passed.place.map(|place| &*place.pool);
             let headers =
                 answer_headers(&answered.headers, received, pool, served, attempts, reason);
             platform.splice(answered.status, &headers, answered.body)
@@ -74,7 +112,7 @@ pub(super) async fn serve<P: Platform>(
 
 async fn attempt<P: Platform>(
     platform: &P,
-    request: &ModelRequest,
+    body: Option<ForwardedBody<P::Request>>,
     received: &Received,
     head: &RequestHead,
     below: &str,
@@ -86,12 +124,17 @@ async fn attempt<P: Platform>(
         secret,
         timeouts,
     } = passing;
+    let Some(body) = body else {
+        // It is sent once.
+        return Err(PassFailure::Send(SendError::Other("no body".to_owned())));
+    };
     let mut headers = request_headers(received, head, place, secret);
-    headers.remove("content-length");
-    let body = request.body_without_usage_for(place.model_there(&request.model));
+    if matches!(body, ForwardedBody::Whole(_)) {
+        headers.remove("content-length");
+    }
     let forwarded = platform
         .forward(
-            ForwardedBody::Whole(body.into()),
+            body,
             ForwardRequest {
                 method: &head.method,
                 scheme: &upstream.scheme,
@@ -103,11 +146,13 @@ async fn attempt<P: Platform>(
             },
         )
         .await;
+    let is_error = |status: StatusCode| status.is_client_error() || status.is_server_error();
+    // Where it leads is for the gateway's network, and the client's key is not the provider's.
+    let is_redirect =
+        |status: StatusCode| status.is_redirection() && status != StatusCode::NOT_MODIFIED;
     match forwarded {
-        Ok(answered) if answered.status.is_redirection() => {
-            Err(PassFailure::Redirect(answered.status))
-        }
-        Ok(answered) if !answered.status.is_success() => {
+        Ok(answered) if is_redirect(answered.status) => Err(PassFailure::Redirect(answered.status)),
+        Ok(answered) if is_error(answered.status) => {
             let (status, headers) = (answered.status, answered.headers.clone());
             let body = read_error(platform, answered).await;
             Err(PassFailure::Status {
@@ -118,7 +163,9 @@ async fn attempt<P: Platform>(
         }
         Ok(answered) => Ok(answered),
         Err(ForwardError::Send(error)) => Err(PassFailure::Send(error)),
-        // The body is in hand.
-        Err(error) => Err(PassFailure::Send(SendError::Other(error.to_string()))),
+        Err(error) => {
+            let reply = LocalReply::of_forward(&error, Subject::Provider);
+            Err(PassFailure::Client(Box::new(reply)))
+        }
     }
 }
