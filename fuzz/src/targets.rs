@@ -1,7 +1,7 @@
 //! The parsers, each with good input to break.
 
 use spillway_forward::{ForwardedHeaders, PeerTrust, Router};
-use spillway_llm::{ChunkReader, ModelRequest, Operation, inspect};
+use spillway_llm::{Dialect, ModelRequest, ModelThere, Operation, StreamPipeline, inspect};
 use spillway_platform::{Headers, RequestHead};
 use spillway_sse::Reader;
 
@@ -46,7 +46,8 @@ pub fn all() -> [Target; 5] {
     ]
 }
 
-const STREAMS: [&str; 3] = [
+const STREAMS: [&str; 4] = [
+    "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"m\",\"usage\":{\"input_tokens\":1}}}\n\ndata: {\"type\":\"content_block_start\",\"index\":1,\"content_block\":{\"type\":\"tool_use\",\"id\":\"t\",\"input\":{}}}\n\ndata: {\"type\":\"content_block_delta\",\"index\":1,\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":\"{\"}}\n\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"tool_use\"},\"usage\":{\"output_tokens\":2}}\n\n",
     "data: {\"id\":\"1\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"grüße\"}}]}\n\ndata: {\"choices\":[],\"usage\":{\"prompt_tokens\":1}}\n\ndata: [DONE]\n\n",
     "event: message\r\nid: 4\r\ndata: {\"choices\":[{\"text\":\"a\",\"finish_reason\":\"stop\"}]}\r\n\r\n: ping\r\n\r\n",
     "data: {\"error\":{\"message\":\"overloaded\"}}\n\ndata: {\n\ndata: \"choices\": []}\n\n",
@@ -68,7 +69,9 @@ const CREDENTIALS: [&str; 2] = [
     "/\nak1\nAAAA\n,,x-ca-key,\n-1\nnever",
 ];
 
-const BODIES: [&str; 3] = [
+const BODIES: [&str; 5] = [
+    r#"{"model":"c","messages":[{"role":"system","content":"s"},{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AA=="}}]},{"role":"assistant","tool_calls":[{"id":"t","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"t","content":"x"}],"tools":[{"type":"function","function":{"name":"f"}}],"stop":["a"],"tool_choice":"auto"}"#,
+    r#"{"id":"m","type":"message","model":"c","content":[{"type":"thinking","thinking":"h"},{"type":"text","text":"t"},{"type":"tool_use","id":"t","name":"f","input":{"a":1}}],"stop_reason":"end_turn","usage":{"input_tokens":1}}"#,
     r#"{"model":"gpt-4o","messages":[{"role":"user","content":"gr\u00fc\u00dfe 😀"}],"stream":true,"stream_options":{"include_usage":true}}"#,
     r#"{"id":"1","object":"chat.completion","choices":[{"index":0,"message":{"content":"hi","tool_calls":[{"id":"a"}]},"finish_reason":"stop"}],"usage":{"prompt_tokens":1.0,"completion_tokens":null}}"#,
     r#"{"error":{"message":"m","type":"t"},"model":"m","mod\u0065l":7}"#,
@@ -83,11 +86,13 @@ fn event_stream(input: &[u8]) {
     let _ = reader.push(second);
     let _ = reader.finish();
     while reader.next_event().is_some() {}
-    let mut chunks = ChunkReader::new(true);
-    let _ = chunks.push(first);
-    let _ = chunks.push(second);
-    let _ = chunks.finish();
-    drop(chunks.take_ending());
+    for dialect in [Dialect::OpenAi, Dialect::Anthropic] {
+        let mut chunks = StreamPipeline::new(dialect, true, 0);
+        let _ = chunks.push(first);
+        let _ = chunks.push(second);
+        let _ = chunks.finish();
+        drop(chunks.take_ending());
+    }
 }
 
 fn configuration(input: &[u8]) {
@@ -176,6 +181,8 @@ fn body(input: &[u8]) {
     spillway_dify::end_user(input);
     let _ = inspect(input);
     let _ = spillway_llm::as_document(input);
+    let answer = bytes::Bytes::copy_from_slice(input);
+    drop(Dialect::Anthropic.decode(answer, 0));
     let parameters = serde_json::from_str(
         r#"{"defaults":{"a":1},"caps":{"max_tokens":5},"forced":{"b":true,"user":null}}"#,
     );
@@ -188,9 +195,9 @@ fn body(input: &[u8]) {
     if let Ok(request) = ModelRequest::parse(&bytes, Operation::ChatCompletions) {
         // What is passed on unread may be JSON that serde_json itself would not read: then it came so.
         let is_json = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).is_ok();
-        assert!(
-            is_json(&request.body_for(spillway_llm::ModelThere::Configured("m")))
-                || !is_json(input)
-        );
+        assert!(is_json(&request.body_for(ModelThere::Configured("m"))) || !is_json(input));
+        if let Ok(body) = Dialect::Anthropic.encode(&request, ModelThere::AsAsked, false) {
+            assert!(is_json(&body) || !is_json(input));
+        }
     }
 }

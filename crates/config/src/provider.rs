@@ -189,4 +189,7 @@ pub enum ProviderType {
     #[default]
     #[serde(alias = "openai")]
     OpenaiCompatible,
+    /// Anthropic's Messages API, for chats.
+    #[serde(alias = "claude")]
+    Anthropic,
 }

@@ -14,8 +14,10 @@ use crate::retry_after::is_readable;
 
 /// Provider's answer headers that reach the client, and under which name. The rest speak of the connection or of the
 /// gateway's own account with the provider.
-const PASSED_HEADERS: [(&str, &str); 4] = [
+const PASSED_HEADERS: [(&str, &str); 5] = [
     ("x-request-id", UPSTREAM_REQUEST_ID),
+    // Anthropic's.
+    ("request-id", UPSTREAM_REQUEST_ID),
     ("retry-after", "retry-after"),
     ("openai-processing-ms", "openai-processing-ms"),
     ("openai-version", "openai-version"),
@@ -46,6 +48,8 @@ pub struct Served {
     pub model: String,
     /// Its own name for the request, of a stream that it has begun.
     pub request_id: Option<String>,
+    /// Members of the request that it was not told, as its dialect has no word for them.
+    pub left_out: Vec<String>,
 }
 
 /// A complete answer to the client.

@@ -45,6 +45,11 @@ pub(crate) fn in_words(failure: Failure, words: &str) -> AttemptFailure {
     }
 }
 
+/// The provider's dialect cannot say what the client asks for.
+pub(crate) fn unsupported(words: &str) -> AttemptFailure {
+    in_words(Failure::Unsupported, words)
+}
+
 /// Of what a provider said in an answer that had begun with 200.
 pub(crate) fn in_an_object(failure: Failure, error: Option<String>) -> AttemptFailure {
     let reply = error.map_or(FailureReply::Generic, FailureReply::Object);
@@ -105,6 +110,7 @@ impl FailureReply {
                 (StatusCode::BAD_GATEWAY, Reason::UpstreamError)
             }
             Failure::NoRoom => (StatusCode::SERVICE_UNAVAILABLE, Reason::Overloaded),
+            Failure::Unsupported => (StatusCode::BAD_REQUEST, Reason::InvalidRequest),
             // A filter that emptied an answer of 200 refused what was asked.
             Failure::ContentFilter(200) => (StatusCode::BAD_REQUEST, Reason::UpstreamStatus),
             Failure::Status(status)

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::StatusCode;
 use spillway_config::Fallback;
 use spillway_platform::{
     BytesInHand, Clock, Headers, InboundResponse, OutboundRequest, Sender, Timeouts,
@@ -13,7 +14,7 @@ use spillway_platform::{
 use spillway_telemetry::Reason;
 use spillway_upstream::{AttemptRecord, Attempts, Budget, GaveUp, PoolWatch, Target, target_order};
 
-use crate::attempt_failure::{AttemptFailure, FailureReply, of_send};
+use crate::attempt_failure::{AttemptFailure, FailureReply, of_send, unsupported};
 use crate::target::PlacedAttempt;
 use crate::unpacking::Unpacking;
 use crate::{CallAnswer, ModelRequest, Operation, Route, Served, TargetPlace};
@@ -116,6 +117,15 @@ impl<'a, S: Sender, C: Clock, W: PoolWatch> Call<'a, S, C, W> {
             let trail = trail.join(", ");
             return last.reply.into_answer(last.failure, &trail, &place.pool);
         }
+        if !self.route.targets.is_empty()
+            && !self.route.targets.iter().any(|it| self.may_answer(it))
+        {
+            return CallAnswer::error(
+                StatusCode::NOT_FOUND,
+                Reason::NotFound,
+                "No target of this route has such an endpoint: a provider of the type `anthropic` serves chats alone.",
+            );
+        }
         let places = self.route.targets.iter();
         let mut providers: Vec<&str> = places.map(TargetPlace::provider).collect();
         providers.dedup();
@@ -129,7 +139,7 @@ impl<'a, S: Sender, C: Clock, W: PoolWatch> Call<'a, S, C, W> {
         asks_usage: bool,
         timeouts: Timeouts,
     ) -> Result<InboundResponse<Unpacking<S::Body>>, AttemptFailure> {
-        let outbound = self.outbound(request, attempt, asks_usage, timeouts);
+        let outbound = self.outbound(request, attempt, asks_usage, timeouts)?;
         let sent = self.sender.send(outbound).await;
         let response = sent.map_err(|error| of_send(&error, attempt.upstream()))?;
         Ok(InboundResponse {
@@ -145,7 +155,7 @@ impl<'a, S: Sender, C: Clock, W: PoolWatch> Call<'a, S, C, W> {
         attempt: &PlacedAttempt<'_>,
         asks_usage: bool,
         timeouts: Timeouts,
-    ) -> OutboundRequest {
+    ) -> Result<OutboundRequest, AttemptFailure> {
         let mut headers = self.headers.clone();
         attempt.target.forward(self.forwardable, &mut headers);
         headers.append("content-type", "application/json");
@@ -157,30 +167,32 @@ impl<'a, S: Sender, C: Clock, W: PoolWatch> Call<'a, S, C, W> {
         headers.append("accept", accept);
         // The gateway reads what comes back; packed, it would cost both sides time.
         headers.append("accept-encoding", "identity");
-        if let Some(secret) = attempt.secret() {
-            headers.append("authorization", format!("Bearer {secret}"));
-        }
-        let upstream = attempt.upstream();
+        let (upstream, dialect) = (attempt.upstream(), attempt.target.dialect());
+        dialect.authorize(attempt.secret(), &mut headers);
         let model = attempt.target.model_there(self.model);
-        let body = if asks_usage {
-            request.body_for(model)
-        } else {
-            request.body_without_usage_for(model)
-        };
-        OutboundRequest {
+        let body = dialect
+            .encode(request, model, asks_usage)
+            .map_err(|error| unsupported(&error.to_string()))?;
+        let path_and_query = dialect
+            .endpoint(self.operation, upstream)
+            .ok_or_else(|| unsupported("This model has no such endpoint."))?;
+        Ok(OutboundRequest {
             method: http::Method::POST,
             scheme: upstream.scheme.clone(),
             authority: upstream.authority.clone(),
-            path_and_query: format!("{}{}", upstream.base_path, self.operation.path()),
+            path_and_query,
             headers,
             body: body.into(),
             timeouts,
-        }
+        })
     }
 
-    /// Whether an answer of this target is one to what was asked: vectors of two models cannot be compared.
-    fn may_answer(&self, place: &TargetPlace) -> bool {
-        self.operation != Operation::Embeddings || self.route.embeds_alike(place, self.model)
+    /// Whether this target has the operation, and its answer is one to what was asked: vectors of two models cannot be
+    /// compared.
+    pub(crate) fn may_answer(&self, place: &TargetPlace) -> bool {
+        let is_alike =
+            self.operation != Operation::Embeddings || self.route.embeds_alike(place, self.model);
+        is_alike && place.dialect().offers(self.operation)
     }
 
     /// Why the call is served as it is: by its first choice at once, or not.
@@ -202,6 +214,16 @@ impl<'a, S: Sender, C: Clock, W: PoolWatch> Call<'a, S, C, W> {
             provider: place.provider().to_owned(),
             model: model.to_owned(),
             request_id: None,
+            left_out: Vec::new(),
+        }
+    }
+
+    /// The same of a request that was translated for it.
+    pub(crate) fn served_with(&self, place: &TargetPlace, request: &ModelRequest) -> Served {
+        let left_out = place.dialect().left_out(request);
+        Served {
+            left_out: left_out.into_iter().map(str::to_owned).collect(),
+            ..self.served(place)
         }
     }
 

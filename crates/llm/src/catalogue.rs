@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use spillway_config::{FallbackCondition, Gateway, ModelApi};
+use spillway_config::{FallbackCondition, Gateway, ModelApi, Provider};
 use spillway_platform::Headers;
 use spillway_upstream::Pool;
 
 use crate::client_headers::picked;
 use crate::provider::ProviderSettings;
-use crate::{Asked, MAX_MODEL_BYTES, ModelPattern, Route, TargetPlace};
+use crate::{Asked, Dialect, MAX_MODEL_BYTES, ModelPattern, Route, TargetPlace};
 
 /// A configuration that cannot be served by. `spillway check` refuses it before.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,6 +41,8 @@ pub struct Catalogue {
     apis: Vec<Arc<Api>>,
     /// Header fields of clients that some provider gets and others do not.
     forwarded: Vec<String>,
+    /// What each provider speaks, by its name.
+    dialects: BTreeMap<String, Dialect>,
 }
 
 /// One model API.
@@ -114,7 +116,15 @@ impl Catalogue {
             .iter()
             .flat_map(|provider| provider.forward_headers.clone())
             .collect();
-        Ok(Self { apis, forwarded })
+        let dialect = |provider: &Provider| {
+            let dialect = Dialect::of(provider.provider_type);
+            (provider.name.clone(), dialect)
+        };
+        Ok(Self {
+            apis,
+            forwarded,
+            dialects: gateway.providers.iter().map(dialect).collect(),
+        })
     }
 
     /// What some provider may get of a client's header fields besides those that all get.
@@ -122,6 +132,11 @@ impl Catalogue {
         picked(from_client, |name| {
             self.forwarded.iter().any(|known| known == name)
         })
+    }
+
+    /// What a provider speaks.
+    pub fn dialect(&self, provider: &str) -> Option<Dialect> {
+        self.dialects.get(provider).copied()
     }
 
     /// The API with the longest base path that holds `path`, and the path below it.

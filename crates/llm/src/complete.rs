@@ -6,7 +6,8 @@ use bytes::Bytes;
 use futures_util::future::{Either, select};
 use spillway_json::without_mark;
 use spillway_platform::{Clock, Headers, Sender, Timeouts};
-use spillway_upstream::{Attempt, AttemptRecord, Caller, Ended, Failure, Pool, PoolWatch, Stop};
+use spillway_sse::write_event;
+use spillway_upstream::{Attempt, AttemptRecord, Caller, Ended, Failure, PoolWatch, Stop};
 
 use crate::attempt_failure::FailureReply;
 use crate::attempt_failure::{AttemptFailure, in_an_object};
@@ -14,7 +15,10 @@ use crate::call::connect_timeout;
 use crate::inspect::{is_emptied_by_filter, readable, without_secrets};
 use crate::no_answer::no_answer;
 use crate::target::PlacedAttempt;
-use crate::{Call, CallAnswer, Inspected, ModelRequest, Served, TargetPlace, Usage, as_document};
+use crate::{
+    Call, CallAnswer, Dialect, Inspected, ModelRequest, Progress, Served, StreamPipeline,
+    TargetPlace, Usage, as_document,
+};
 
 /// How a complete (not streamed) call went.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +80,9 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
             request,
         };
         let attempted = self.attempts(&self.route.fallback).run(&mut caller).await;
-        let served = attempted.target.map(|place| self.served(place));
+        let served = attempted
+            .target
+            .map(|place| self.served_with(place, request));
         match attempted.end {
             Ok((answer, usage)) => Completed {
                 answer,
@@ -110,15 +116,42 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
             between_bytes: time,
         };
         let response = self.send(request, attempt, false, timeouts).await?;
-        let (headers, body) = self.read_success(attempt.upstream(), response).await?;
+        let (headers, body) = self.read_success(attempt, response).await?;
+        let dialect = attempt.target.dialect();
         // Some providers stream whatever is asked of them.
         let body = if is_stream(&headers, &body) {
-            as_document(&body).map_err(|error| in_an_object(error.failure, error.error))?
+            let stream = self.in_the_clients_dialect(dialect, body);
+            as_document(&stream).map_err(|error| in_an_object(error.failure, error.error))?
         } else {
             body
         };
-        let (body, usage) = self.answer_in(&headers, body, &attempt.target.pool)?;
+        let (body, usage) = self.answer_in(&headers, body, attempt.target)?;
         Ok((headers, body, usage))
+    }
+
+    /// A whole stream in the dialect that clients speak.
+    fn in_the_clients_dialect(&self, dialect: Dialect, stream: Bytes) -> Bytes {
+        if dialect == Dialect::OpenAi {
+            return stream;
+        }
+        let seconds = self.clock.since_1970().as_secs();
+        let mut pipeline = StreamPipeline::new(dialect, true, seconds);
+        let progress = match pipeline.push(&stream) {
+            Progress::Open => pipeline.finish(),
+            ended => ended,
+        };
+        let mut written = pipeline.take_output();
+        match progress {
+            Progress::Done => written.extend(pipeline.take_ending()),
+            Progress::Failed(error) => {
+                if let Some(error) = error.error {
+                    let event = format!("{{\"error\":{error}}}");
+                    write_event(&mut written, None, event.as_bytes());
+                }
+            }
+            Progress::Open => {}
+        }
+        written.into()
     }
 
     /// The answer that a 200 holds, as clients read it, and the tokens that it names.
@@ -126,9 +159,11 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
         &self,
         headers: &Headers,
         body: Bytes,
-        pool: &Pool,
+        place: &TargetPlace,
     ) -> Result<(Bytes, Option<Usage>), AttemptFailure> {
-        let (body, inspected) = readable(body);
+        let pool = &*place.pool;
+        let seconds = self.clock.since_1970().as_secs();
+        let (body, inspected) = readable(place.dialect().decode(body, seconds));
         match inspected {
             Inspected::Answer(_)
                 if self.route.minds_content_filter() && is_emptied_by_filter(&body) =>

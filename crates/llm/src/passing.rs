@@ -10,9 +10,8 @@ use spillway_upstream::{Attempt, AttemptRecord, Caller, Ended, Failure, PoolWatc
 
 use crate::attempt_failure::{AttemptFailure, FailureReply, in_words, of_send};
 use crate::call::connect_timeout;
-use crate::refusal::failure_of;
 use crate::retry_after::retry_after;
-use crate::{Call, Served, TargetPlace};
+use crate::{Call, Dialect, Served, TargetPlace};
 
 /// One attempt that is to be made.
 #[derive(Debug, Clone, Copy)]
@@ -76,6 +75,7 @@ pub struct Passed<'c, R> {
 impl PassFailure {
     fn into_ended<R>(
         self,
+        dialect: Dialect,
         upstream: &Upstream,
         since_1970: Duration,
     ) -> Ended<Result<R, Rendered>, FailureReply> {
@@ -95,7 +95,7 @@ impl PassFailure {
             } => AttemptFailure {
                 retry_after: retry_after(&headers, since_1970),
                 ..AttemptFailure::new(
-                    failure_of(status.as_u16(), &body),
+                    dialect.classify(status.as_u16(), &body),
                     FailureReply::Answer {
                         status,
                         headers,
@@ -143,7 +143,9 @@ where
         };
         match (self.send)(passing).await {
             Ok(answer) => Ended::Served(Ok(answer)),
-            Err(failure) => failure.into_ended(upstream, self.call.clock.since_1970()),
+            Err(failure) => {
+                failure.into_ended(place.dialect(), upstream, self.call.clock.since_1970())
+            }
         }
     }
 }
@@ -162,13 +164,9 @@ impl<'a, S: Sender, C: Clock, W: PoolWatch> Call<'a, S, C, W> {
         let mut attempts = self.attempts(&fallback);
         attempts.has_affinity = true;
         if binding == Binding::Unread {
-            attempts.targets = self
-                .route
-                .targets
-                .first()
-                .map(|place| self.target(place))
-                .into_iter()
-                .collect();
+            let first = self.route.targets.first();
+            let first = first.filter(|place| self.may_answer(place));
+            attempts.targets = first.map(|place| self.target(place)).into_iter().collect();
         }
         let attempted = attempts.run(&mut PassingOn { call: self, send }).await;
         let served = attempted.target.map(|place| self.served(place));

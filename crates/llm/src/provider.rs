@@ -5,11 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use spillway_config::Provider;
 use spillway_platform::Headers;
 
+use crate::Dialect;
+
 /// A provider's settings, and what has been learnt of it.
 #[derive(Debug)]
 pub(crate) struct ProviderSettings {
     /// The client's header fields that it gets besides those that all get, in lower case.
     forward_headers: Vec<String>,
+    dialect: Dialect,
     takes_stream_options: AtomicBool,
 }
 
@@ -17,6 +20,7 @@ impl ProviderSettings {
     pub(crate) fn new(provider: &Provider) -> Self {
         Self {
             forward_headers: provider.forward_headers.clone(),
+            dialect: Dialect::of(provider.provider_type),
             takes_stream_options: AtomicBool::new(provider.stream_options),
         }
     }
@@ -28,6 +32,11 @@ impl ProviderSettings {
                 to.append(name, value);
             }
         }
+    }
+
+    /// What it speaks.
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.dialect
     }
 
     /// Whether streams may be asked for their usage.

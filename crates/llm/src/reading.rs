@@ -12,8 +12,8 @@ use spillway_upstream::{Failure, PoolWatch};
 use crate::Call;
 use crate::attempt_failure::{AttemptFailure, FailureReply, in_words, of_send};
 use crate::error_form::MAX_ERROR_BYTES;
-use crate::refusal::failure_of;
 use crate::retry_after::retry_after;
+use crate::target::PlacedAttempt;
 use crate::unpacking::Unpacking;
 
 /// The longest answer that is read whole: 64 MiB, above any batch of embeddings.
@@ -23,9 +23,10 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
     /// Reads the body of a success; turns any other status into a failure with its body.
     pub(crate) async fn read_success(
         &self,
-        upstream: &Upstream,
+        attempt: &PlacedAttempt<'_>,
         mut response: InboundResponse<Unpacking<S::Body>>,
     ) -> Result<(Headers, Bytes), AttemptFailure> {
+        let (upstream, dialect) = (attempt.upstream(), attempt.target.dialect());
         if response.status.is_success() {
             let length = response
                 .headers
@@ -45,7 +46,7 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
         Err(AttemptFailure {
             retry_after: retry_after(&response.headers, self.clock.since_1970()),
             ..AttemptFailure::new(
-                failure_of(status, &body),
+                dialect.classify(status, &body),
                 FailureReply::Answer {
                     status: response.status,
                     headers: response.headers,

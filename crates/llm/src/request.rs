@@ -274,6 +274,11 @@ impl ModelRequest {
         }
     }
 
+    /// All of them, in order.
+    pub(crate) fn members(&self) -> &[(String, Bytes)] {
+        &self.members
+    }
+
     fn member(&self, name: &str) -> Option<&Bytes> {
         find(&self.members, name)
     }

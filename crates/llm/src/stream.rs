@@ -18,7 +18,7 @@ use crate::target::PlacedAttempt;
 use crate::unpacking::Unpacking;
 use crate::waiter::{Interrupt, Waiter};
 use crate::{
-    Call, CallAnswer, ChunkReader, ModelRequest, Progress, ProviderError, Served, StreamOutput,
+    Call, CallAnswer, ModelRequest, Progress, ProviderError, Served, StreamOutput, StreamPipeline,
     TargetPlace, Usage,
 };
 
@@ -92,7 +92,11 @@ impl<'a, O: StreamOutput, S: Sender, C: Clock, W: PoolWatch> Caller
         let call = self.call;
         let reason = call.served_reason(attempt);
         let number = usize::try_from(attempt.number).unwrap_or(usize::MAX);
-        self.waiter.head = Some((call.served(attempt.target), number, reason));
+        self.waiter.head = Some((
+            call.served_with(attempt.target, self.request),
+            number,
+            reason,
+        ));
         let settings = &attempt.target.settings;
         let asks_usage = settings.takes_stream_options();
         let mut end = self.attempt_once(attempt, asks_usage).await;
@@ -145,7 +149,7 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
             } else {
                 Reason::Ok
             };
-            (self.served(first.target), 0, reason)
+            (self.served_with(first.target, request), 0, reason)
         });
         let attempted = attempts.run(&mut streaming).await;
         let waiter = &mut streaming.waiter;
@@ -173,7 +177,9 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
         };
         StreamSummary {
             end,
-            served: attempted.target.map(|place| self.served(place)),
+            served: attempted
+                .target
+                .map(|place| self.served_with(place, request)),
             attempts: attempted.attempts,
             usage: streaming.usage,
             first_content: streaming.first_content,
@@ -220,7 +226,8 @@ impl<O: StreamOutput, S: Sender, C: Clock, W: PoolWatch> Streaming<'_, '_, '_, O
         if !response.status.is_success() || !is_event_stream(&response) {
             return self.attempt_unstreamed(attempt, response, deadline).await;
         }
-        let mut chunks = ChunkReader::new(self.request.wants_usage)
+        let seconds = call.clock.since_1970().as_secs();
+        let mut chunks = StreamPipeline::new(place.dialect(), self.request.wants_usage, seconds)
             .minding_content_filter(call.route.minds_content_filter());
         let mut is_first = true;
         let mut last_said = call.clock.now();
@@ -303,7 +310,7 @@ impl<O: StreamOutput, S: Sender, C: Clock, W: PoolWatch> Streaming<'_, '_, '_, O
         response: InboundResponse<Unpacking<S::Body>>,
         deadline: Duration,
     ) -> AttemptEnd {
-        let reading = self.call.read_success(attempt.upstream(), response);
+        let reading = self.call.read_success(attempt, response);
         let (headers, body) = match self.waiter.wait(reading, Some(deadline)).await {
             Ok(Ok(read)) => read,
             Ok(Err(failure)) => return AttemptEnd::Failed(failure),
@@ -320,7 +327,7 @@ impl<O: StreamOutput, S: Sender, C: Clock, W: PoolWatch> Streaming<'_, '_, '_, O
         body: Bytes,
     ) -> AttemptEnd {
         let call = self.call;
-        let (body, usage) = match call.answer_in(headers, body, &attempt.target.pool) {
+        let (body, usage) = match call.answer_in(headers, body, attempt.target) {
             Ok(answer) => answer,
             Err(failure) => return AttemptEnd::Failed(failure),
         };

@@ -8,7 +8,7 @@ use spillway_platform::Headers;
 use spillway_upstream::{Attempt, Pool};
 
 use crate::provider::ProviderSettings;
-use crate::{Error, ModelPattern, ModelThere};
+use crate::{Dialect, Error, ModelPattern, ModelThere};
 
 /// A target with its provider looked up.
 #[derive(Debug)]
@@ -114,6 +114,11 @@ impl TargetPlace {
             self.timeout
         };
         timeout.within(attempt.time_left, attempt.targets_left)
+    }
+
+    /// What its provider speaks.
+    pub fn dialect(&self) -> Dialect {
+        self.settings.dialect()
     }
 
     /// The provider's name.

@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use crate::chunk::one_line;
+use crate::pipeline::one_line;
 use spillway_json::Members;
 
 /// Members of the last chunk that one of our own repeats.

@@ -10,7 +10,7 @@ use spillway_sse::{write_comment, write_event};
 use spillway_telemetry::Reason;
 
 use crate::Served;
-use crate::chunk::one_line;
+use crate::pipeline::one_line;
 
 /// Where a stream goes. Nothing is written before [`StreamOutput::open`].
 pub trait StreamOutput: OutgoingBody {

@@ -95,6 +95,32 @@ fn an_oversized_event_is_refused_and_earlier_ones_survive() {
 }
 
 #[test]
+fn plain_events_are_told_from_all_others() {
+    let mut reader = Reader::default();
+    assert_eq!(reader.plain(b"data: a\n\n"), None, "a mark may come");
+    reader.push(b": hi\n\n").unwrap();
+    assert_eq!(reader.plain(b"data: a\n\ndata: b"), Some(&b"a"[..]));
+    for other in [
+        "data:a\n\n",
+        "data: a\r\n\r\n",
+        "data: a\ndata: b\n\n",
+        "data: a\n",
+        "data: a",
+        " data: a\n\n",
+        "event: a\ndata: a\n\n",
+        "",
+    ] {
+        assert_eq!(reader.plain(other.as_bytes()), None, "{other:?}");
+    }
+    for open in [&b"data: "[..], b"data: x\n", b"event: x\n", b"data: x\r"] {
+        let mut reader = Reader::default();
+        reader.push(b"\n").unwrap();
+        reader.push(open).unwrap();
+        assert_eq!(reader.plain(b"data: a\n\n"), None, "after {open:?}");
+    }
+}
+
+#[test]
 fn every_way_to_cut_a_stream_in_two_gives_the_same_events() {
     let text =
         "\u{feff}data: grüße\r\ndata: b\r\n\r\n: c\n\nevent: x\rdata: y\r\rdata: z\n\ndata: [DONE]"

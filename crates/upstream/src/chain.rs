@@ -274,11 +274,14 @@ impl<'a> Chain<'a> {
             .find_map(|(place, target)| Some((place, choose(target)?)))
     }
 
+    /// What one provider's dialect cannot say another's may, whatever the configuration names.
     fn leads_on(&self, failure: Failure) -> bool {
-        self.fallback
-            .on
-            .iter()
-            .any(|condition| failure.meets(*condition))
+        failure == Failure::Unsupported
+            || self
+                .fallback
+                .on
+                .iter()
+                .any(|condition| failure.meets(*condition))
     }
 
     /// The next key and endpoint in turn, for a second attempt as for a second call.

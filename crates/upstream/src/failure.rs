@@ -30,6 +30,8 @@ pub enum Failure {
     NoCredit(u16),
     /// The gateway had no room for the answer, or no connection to spare.
     NoRoom,
+    /// The provider's dialect has no word for what the client asks for: nothing was sent.
+    Unsupported,
     /// The answer, or an event of it, is larger than the gateway reads. It would be again.
     TooLarge,
     /// A status that tells of an error (or a success that carried an error object, as 502).
@@ -63,6 +65,7 @@ impl Failure {
             Self::NoCredit(_) => "no_credit",
             Self::NoRoom => "no_room",
             Self::TooLarge => "too_large",
+            Self::Unsupported => "unsupported",
             Self::Status(status) => return Cow::Owned(status.to_string()),
         })
     }
@@ -80,6 +83,7 @@ impl Failure {
             Self::HostNotAllowed
             | Self::NoRoom
             | Self::TooLarge
+            | Self::Unsupported
             | Self::ContextLength(_)
             | Self::ContentFilter(_)
             | Self::Status(_) => Blame::Nobody,

@@ -1,7 +1,8 @@
 //! Both ends of the conversations a gateway stands in the middle of, byte by byte: stand-ins for the services
-//! behind it ([`StandinDify`], [`StandinModel`]), which misbehave on command, and a [`client`] in front of it.
+//! behind it ([`StandinDify`], [`StandinModel`], [`StandinAnthropic`]), which misbehave on command, and a [`client`] in front of it.
 //! For tests and for the demonstration. Must not know the gateway: neither its paths nor its headers.
 
+mod anthropic;
 mod behaviour;
 mod black_hole;
 mod chunked;
@@ -22,6 +23,7 @@ mod script;
 mod server;
 mod surface;
 
+pub use anthropic::StandinAnthropic;
 pub use behaviour::{Behaviour, Step};
 pub use black_hole::BlackHole;
 pub use chunked::{ChunkedDecoder, ChunkedPiece};

@@ -10,6 +10,7 @@ use spillway_tests::{
     standin::{ModelOptions, StandinModel},
 };
 
+mod anthropic;
 mod dify_plugin;
 mod dify_retrieval;
 mod openai;

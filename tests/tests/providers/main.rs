@@ -10,6 +10,7 @@ use spillway_tests::{
 
 mod aborts;
 mod allowed;
+mod anthropic;
 mod balancing;
 mod bounds;
 mod breakers;

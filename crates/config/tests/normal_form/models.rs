@@ -192,7 +192,7 @@ pub fn providers() -> impl Strategy<Value = Provider> {
         any::<String>(),
         texts(),
         prop::collection::vec(key, 0..3),
-        (texts(), any::<bool>(), any::<bool>()),
+        (texts(), any::<bool>(), any::<bool>(), any::<bool>()),
         breaker,
     )
         .prop_map(
@@ -201,12 +201,16 @@ pub fn providers() -> impl Strategy<Value = Provider> {
                 base_url,
                 endpoints,
                 api_keys,
-                (forward_headers, stream_options, is_least),
+                (forward_headers, stream_options, is_least, is_anthropic),
                 breaker,
             )| {
                 Provider {
                     name,
-                    provider_type: ProviderType::OpenaiCompatible,
+                    provider_type: if is_anthropic {
+                        ProviderType::Anthropic
+                    } else {
+                        ProviderType::OpenaiCompatible
+                    },
                     base_url,
                     endpoints,
                     api_keys,

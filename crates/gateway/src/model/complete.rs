@@ -51,6 +51,9 @@ pub(super) fn describe(headers: &mut Headers, served: Option<&Served>, attempts:
         if !served.model.is_empty() {
             headers.append("x-gateway-model", header_text(&served.model));
         }
+        if !served.left_out.is_empty() {
+            headers.append("x-gateway-left-out", served.left_out.join(", "));
+        }
     }
     headers.append("x-gateway-attempts", attempts.to_string());
 }

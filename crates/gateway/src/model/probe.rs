@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use spillway_llm::{tells_of_a_dead_key, tells_of_missing_rights, unpacked_error};
+use spillway_llm::{Dialect, tells_of_a_dead_key, tells_of_missing_rights, unpacked_error};
 use spillway_platform::{
     Headers, InboundResponse, IncomingBody, OutboundRequest, Platform, Timeouts,
 };
@@ -39,7 +39,10 @@ pub(super) async fn probe<P: Platform>(
             return;
         }
     }
-    let Some(request) = request(&pool, pick) else {
+    let Some(dialect) = runtime.apis.catalogue.dialect(pool.provider()) else {
+        return;
+    };
+    let Some(request) = request(dialect, &pool, pick) else {
         return;
     };
     let found = match platform.send(request).await {
@@ -74,19 +77,18 @@ async fn found_in<B: IncomingBody>(mut response: InboundResponse<B>) -> Probed {
     }
 }
 
-fn request(pool: &Pool, pick: Pick) -> Option<OutboundRequest> {
+fn request(dialect: Dialect, pool: &Pool, pick: Pick) -> Option<OutboundRequest> {
     let upstream = pool.upstream(pick)?;
     let mut headers = Headers::default();
-    if let Some(key) = pool.key(pick) {
-        headers.append("authorization", format!("Bearer {}", key.secret));
-    }
+    let secret = pool.key(pick).map(|key| key.secret.as_str());
+    dialect.authorize(secret, &mut headers);
     headers.append("accept", "application/json");
     headers.append("user-agent", "spillway-probe");
     Some(OutboundRequest {
         method: http::Method::GET,
         scheme: upstream.scheme.clone(),
         authority: upstream.authority.clone(),
-        path_and_query: format!("{}/models", upstream.base_path),
+        path_and_query: dialect.probe(upstream),
         headers,
         body: bytes::Bytes::new(),
         timeouts: TIMEOUTS,

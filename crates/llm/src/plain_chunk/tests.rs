@@ -6,7 +6,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
 use super::*;
-use crate::{ChunkReader, Progress};
+use crate::{Dialect, Progress, StreamPipeline};
 
 const VALUES: [&str; 20] = [
     "null",
@@ -122,7 +122,7 @@ struct Course {
 }
 
 fn course(before: &str, name: &str, chunk: &str, wants_usage: bool) -> Course {
-    let mut reader = ChunkReader::new(wants_usage);
+    let mut reader = StreamPipeline::new(Dialect::OpenAi, wants_usage, 0);
     reader.push(before.as_bytes());
     let progress = reader.push(format!("{name}data: {chunk}\n\n").as_bytes());
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();

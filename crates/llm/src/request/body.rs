@@ -15,6 +15,16 @@ pub enum ModelThere<'a> {
     Configured(&'a str),
 }
 
+impl<'a> ModelThere<'a> {
+    /// What it is called there, by what the client calls it.
+    pub(crate) fn name(self, asked: &'a str) -> &'a str {
+        match self {
+            Self::AsAsked => asked,
+            Self::Configured(name) => name,
+        }
+    }
+}
+
 impl ModelRequest {
     /// Whether the client itself says how to stream.
     pub(crate) fn has_stream_options(&self) -> bool {
@@ -33,10 +43,8 @@ impl ModelRequest {
     }
 
     fn body(&self, model: ModelThere<'_>, asks_usage: bool) -> Vec<u8> {
-        let (name, is_configured) = match model {
-            ModelThere::AsAsked => (self.model.as_str(), false),
-            ModelThere::Configured(name) => (name, true),
-        };
+        let name = model.name(&self.model);
+        let is_configured = matches!(model, ModelThere::Configured(_));
         let length = self.members.iter().fold(64, |sum: usize, (key, value)| {
             sum.saturating_add(key.len())
                 .saturating_add(value.len())

@@ -7,7 +7,7 @@ use super::urls::{self, Rest};
 use super::{duration, forward_headers, names, secret};
 use crate::document::node::Path;
 use crate::document::report::Findings;
-use crate::{CircuitBreaker, Gateway, LoadBalance, Provider, ProviderKey};
+use crate::{CircuitBreaker, Gateway, LoadBalance, Provider, ProviderKey, ProviderType};
 
 /// How long before a key runs out `check` begins to warn: two weeks.
 const WARN_BEFORE_SECONDS: u64 = 14 * 24 * 60 * 60;
@@ -36,6 +36,12 @@ pub(super) fn check(gateway: &Gateway, path: &Path, findings: &mut Findings<'_>)
         let forwarded = at.key("forward_headers");
         forward_headers::check(&provider.forward_headers, &forwarded, findings);
         check_breaker(provider.breaker, &at.key("breaker"), findings);
+        if provider.provider_type == ProviderType::Anthropic && !provider.stream_options {
+            findings.warning(
+                &at.key("stream_options"),
+                "streams of this type tell their usage unasked: leave this out",
+            );
+        }
         if provider.load_balance != LoadBalance::default() && provider.urls().count() < 2 {
             findings.warning(
                 &at.key("load_balance"),
@@ -76,7 +82,8 @@ fn check_urls(provider: &Provider, at: &Path, findings: &mut Findings<'_>) {
 
 /// Vendors show the address of an endpoint; what goes before it is wanted here.
 fn check_end(url: &str, at: &Path, findings: &mut Findings<'_>) {
-    const ENDPOINTS: [&str; 4] = [
+    const ENDPOINTS: [&str; 5] = [
+        "/messages",
         "/chat/completions",
         "/completions",
         "/embeddings",

@@ -43,9 +43,7 @@ pub(super) fn request_headers(
             headers.append(name, value);
         }
     }
-    if let Some(secret) = secret {
-        headers.append("authorization", format!("Bearer {secret}"));
-    }
+    place.dialect().authorize(secret, &mut headers);
     headers
 }
 

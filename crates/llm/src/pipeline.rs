@@ -1,8 +1,19 @@
-//! What a provider's stream says, brought into the one form that every client reads.
+//! A stream on its way to the client: decoder, stages, encoder.
 //!
+//! ```text
+//!   bytes ──▶ events ──▶ StreamDecoder ──▶ StreamEvent ──▶ errors, ends, content, usage ──▶ encoder ──▶ bytes
+//! ```
+//!
+//! What a provider's stream says is brought into the one form that every client reads.
 //! The form (measured against Dify's SDK, which drops text silently on any other): LF line ends, one `data:`
 //! line a block, no `event`, `id` or `retry`, no comment in a block with data; a usage chunk, where the client
 //! asked for one, with `choices: []` and last; `data: [DONE]` at the end.
+
+mod decoder;
+mod encoder;
+mod event;
+mod plain;
+mod translated;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -12,10 +23,14 @@ use spillway_upstream::Failure;
 
 use crate::Usage;
 use crate::choice::{Choice, Finish};
-use crate::events::{Data, Line, lines};
-use crate::plain_chunk::PlainChunk;
+use crate::dialect::Dialect;
+use crate::events::Data;
 use crate::said::{ProviderError, Said, error_of};
 use crate::usage_chunk::ChunkIdentity;
+
+pub(crate) use decoder::StreamDecoder;
+use encoder::StreamEncoder;
+pub(crate) use event::StreamEvent;
 
 /// So much is held back at most while no content has come.
 const MAX_HELD_BYTES: usize = 1024 * 1024;
@@ -25,8 +40,10 @@ const MAX_CHOICES: usize = 1024;
 
 /// Reads one provider's stream and writes the client's.
 #[derive(Debug)]
-pub struct ChunkReader {
+pub struct StreamPipeline {
     reader: Reader,
+    decoder: StreamDecoder,
+    encoder: StreamEncoder,
     wants_usage: bool,
     minds_content_filter: bool,
     out: Vec<u8>,
@@ -56,11 +73,13 @@ pub enum Progress {
     Failed(ProviderError),
 }
 
-impl ChunkReader {
-    /// A reader for a client that does or does not want the usage chunk.
-    pub fn new(wants_usage: bool) -> Self {
+impl StreamPipeline {
+    /// Of a provider's stream in this dialect, for a client that does or does not want the usage chunk.
+    pub fn new(dialect: Dialect, wants_usage: bool, unix_seconds: u64) -> Self {
         Self {
             reader: Reader::default().taking_strays(),
+            decoder: dialect.stream_decoder(),
+            encoder: StreamEncoder::new(unix_seconds),
             wants_usage,
             minds_content_filter: false,
             out: Vec::new(),
@@ -87,6 +106,11 @@ impl ChunkReader {
     pub fn push(&mut self, bytes: &[u8]) -> Progress {
         if self.done {
             return Progress::Done;
+        }
+        let plain = self.pass_plain(bytes);
+        let bytes = bytes.get(plain..).unwrap_or_default();
+        if bytes.is_empty() {
+            return Progress::Open;
         }
         let read = self.reader.push(bytes);
         let progress = self.take_events();
@@ -166,22 +190,13 @@ impl ChunkReader {
     }
 
     fn take_event(&mut self, event: &Event) -> Progress {
-        if event.name.is_none()
-            && (!self.wants_usage || self.identity.is_known())
-            && let Some(chunk) = PlainChunk::read(&event.data)
+        if self.takes_plain()
+            && let Some(plain) = self.decoder.plain(event)
         {
-            self.take_plain(chunk, &event.data);
-            return Progress::Open;
+            return self.take(&plain);
         }
-        for line in lines(event) {
-            let progress = match line {
-                Line::Done => {
-                    self.done = true;
-                    Progress::Done
-                }
-                Line::Data(data) => self.take_data(&data),
-                Line::Failed(error) => Progress::Failed(error),
-            };
+        for said in self.decoder.decode(event) {
+            let progress = self.take(&said);
             if progress != Progress::Open {
                 return progress;
             }
@@ -189,14 +204,20 @@ impl ChunkReader {
         Progress::Open
     }
 
-    /// As [`ChunkReader::take_chunk`] does what says no more than this.
-    fn take_plain(&mut self, chunk: PlainChunk, data: &[u8]) {
-        self.has_last_usage = false;
-        self.has_content = true;
-        self.has_answer |= chunk.answers;
-        self.ended_choices.remove(&chunk.index);
-        self.open_choices.insert(chunk.index);
-        write_event(&mut self.out, None, &one_line(data));
+    fn take(&mut self, event: &StreamEvent<'_>) -> Progress {
+        match event {
+            StreamEvent::Plain(chunk, data) => {
+                self.take_plain(*chunk, data);
+                Progress::Open
+            }
+            StreamEvent::Chunk(data) => self.take_data(data),
+            StreamEvent::Done => {
+                self.done = true;
+                Progress::Done
+            }
+            StreamEvent::Failed(error) => Progress::Failed(error.clone()),
+            event => self.take_translated(event),
+        }
     }
 
     fn take_data(&mut self, data: &Data<'_>) -> Progress {
@@ -280,22 +301,22 @@ impl ChunkReader {
     }
 
     fn pass_on(&mut self, data: &[u8], said: &Said<'_>) -> Progress {
+        // Counted twice, it would be billed twice.
+        if self.wants_usage && said.usage().is_some() {
+            self.write(said.without_usage().as_bytes())
+        } else {
+            self.write(data)
+        }
+    }
+
+    fn write(&mut self, chunk: &[u8]) -> Progress {
         // Until content comes the output is kept here: a provider that only ever sends empty chunks must not fill
         // the instance's memory.
-        let held = self.out.len().saturating_add(data.len());
+        let held = self.out.len().saturating_add(chunk.len());
         if !self.has_content && (held > MAX_HELD_BYTES || self.open_choices.len() > MAX_CHOICES) {
             return Progress::Failed(ProviderError::bare(Failure::Reset));
         }
-        // Counted twice, it would be billed twice.
-        if self.wants_usage && said.usage().is_some() {
-            write_event(
-                &mut self.out,
-                None,
-                &one_line(said.without_usage().as_bytes()),
-            );
-        } else {
-            write_event(&mut self.out, None, &one_line(data));
-        }
+        write_event(&mut self.out, None, &one_line(chunk));
         Progress::Open
     }
 }

@@ -1,0 +1,256 @@
+//! The parts of a message's content, as blocks.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use spillway_json::elements;
+
+use crate::dialect::EncodeError;
+
+/// More than any message has parts, and any chat messages.
+const MAX_ELEMENTS: usize = 4000;
+
+/// A block of a message.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum Block<'a> {
+    Known(Known<'a>),
+    /// One that OpenAI's API has no word for, in Anthropic's own form.
+    Own(&'a RawValue),
+}
+
+/// A block that OpenAI's API has a word for.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum Known<'a> {
+    Text {
+        text: Cow<'a, str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cache_control: Option<&'a RawValue>,
+    },
+    Image {
+        source: Source<'a>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cache_control: Option<&'a RawValue>,
+    },
+    Document {
+        source: Source<'a>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        title: Option<Cow<'a, str>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cache_control: Option<&'a RawValue>,
+    },
+    ToolUse {
+        id: Cow<'a, str>,
+        name: Cow<'a, str>,
+        input: Box<RawValue>,
+    },
+    ToolResult {
+        tool_use_id: Cow<'a, str>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        content: Vec<Block<'a>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cache_control: Option<&'a RawValue>,
+    },
+}
+
+/// Where an image or a document is.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum Source<'a> {
+    Base64 {
+        media_type: Cow<'a, str>,
+        data: Cow<'a, str>,
+    },
+    Url {
+        url: Cow<'a, str>,
+    },
+    File {
+        file_id: Cow<'a, str>,
+    },
+}
+
+/// A part as OpenAI's API writes it.
+#[derive(Deserialize)]
+struct Part<'a> {
+    #[serde(borrow, default, rename = "type")]
+    kind: Cow<'a, str>,
+    #[serde(borrow, default)]
+    text: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    refusal: Option<Text<'a>>,
+    /// An object, or as some engines take it the address alone.
+    #[serde(borrow, default)]
+    image_url: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    file: Option<File<'a>>,
+    #[serde(borrow, default)]
+    cache_control: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct ImageUrl<'a> {
+    #[serde(borrow)]
+    url: Text<'a>,
+}
+
+#[derive(Deserialize)]
+struct File<'a> {
+    #[serde(borrow, default)]
+    file_data: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    file_id: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    filename: Option<Text<'a>>,
+}
+
+/// A text, borrowed where it has no escapes: serde borrows none in an `Option<Cow<str>>`.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub(super) struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
+
+/// A list's elements. `place` is for the client.
+pub(super) fn list<'a>(value: &'a RawValue, place: &str) -> Result<Vec<&'a RawValue>, EncodeError> {
+    let all = elements(value);
+    if all.len() > MAX_ELEMENTS {
+        return Err(EncodeError(format!(
+            "`{place}` has more than {MAX_ELEMENTS} elements, the most that the gateway translates for this model."
+        )));
+    }
+    Ok(all)
+}
+
+/// A content's blocks. `place` is for the client: `messages[3]`.
+pub(super) fn blocks<'a>(
+    content: Option<&'a RawValue>,
+    place: &str,
+) -> Result<Vec<Block<'a>>, EncodeError> {
+    let Some(content) = content else {
+        return Ok(Vec::new());
+    };
+    let written = content.get();
+    if written.starts_with('[') {
+        let parts = list(content, &format!("{place}.content"))?;
+        let blocks = parts.into_iter().map(|part| block(part, place));
+        return Ok(blocks
+            .collect::<Result<Vec<_>, _>>()?
+            .into_iter()
+            .flatten()
+            .collect());
+    }
+    match text_of(content) {
+        Some(text) => Ok(text_block(text, None).into_iter().collect()),
+        None => Err(EncodeError(format!(
+            "`{place}.content` must be a text or a list of parts."
+        ))),
+    }
+}
+
+/// A JSON text's value, borrowed where it has no escapes.
+pub(super) fn text_of(value: &RawValue) -> Option<Cow<'_, str>> {
+    serde_json::from_str::<Text<'_>>(value.get())
+        .ok()
+        .map(|text| text.0)
+}
+
+/// Empty texts are refused by Anthropic.
+fn text_block<'a>(text: Cow<'a, str>, cache_control: Option<&'a RawValue>) -> Option<Block<'a>> {
+    (!text.is_empty()).then_some(Block::Known(Known::Text {
+        text,
+        cache_control,
+    }))
+}
+
+fn block<'a>(part: &'a RawValue, place: &str) -> Result<Option<Block<'a>>, EncodeError> {
+    // Some clients write texts alone into the list.
+    if let Some(text) = text_of(part) {
+        return Ok(text_block(text, None));
+    }
+    let read: Part<'a> = serde_json::from_str(part.get()).map_err(|error| {
+        EncodeError(format!(
+            "A part of `{place}.content` cannot be read: {error}."
+        ))
+    })?;
+    let cache_control = read.cache_control;
+    let known = match (read.kind.as_ref(), read.text, read.image_url, read.file) {
+        ("text" | "input_text" | "output_text", Some(Text(text)), ..) => {
+            return Ok(text_block(text, cache_control));
+        }
+        ("refusal", ..) => {
+            let refusal = read.refusal;
+            return Ok(refusal.and_then(|Text(text)| text_block(text, cache_control)));
+        }
+        ("image_url", _, Some(image), _) => {
+            let object = || serde_json::from_str::<ImageUrl<'a>>(image.get()).ok();
+            let Some(url) = text_of(image).or_else(|| Some(object()?.url.0)) else {
+                return Ok(Some(Block::Own(part)));
+            };
+            of_address(url, None, cache_control)
+        }
+        ("file", _, _, Some(file)) => match (file.file_data, file.file_id) {
+            (Some(Text(data)), _) => of_address(data, title_of(file.filename), cache_control),
+            (None, Some(Text(file_id))) => Known::Document {
+                source: Source::File { file_id },
+                title: title_of(file.filename),
+                cache_control,
+            },
+            (None, None) => return Ok(Some(Block::Own(part))),
+        },
+        _ => return Ok(Some(Block::Own(part))),
+    };
+    Ok(Some(Block::Known(known)))
+}
+
+fn title_of(name: Option<Text<'_>>) -> Option<Cow<'_, str>> {
+    name.map(|Text(name)| name)
+}
+
+/// A `data:` URL (RFC 2397, in base 64) or a web address, of an image or of a document.
+fn of_address<'a>(
+    url: Cow<'a, str>,
+    title: Option<Cow<'a, str>>,
+    cache_control: Option<&'a RawValue>,
+) -> Known<'a> {
+    let source = match split(&url) {
+        None => Source::Url { url },
+        Some((media_end, data_start)) => {
+            let (media_type, data) = match url {
+                Cow::Borrowed(url) => (
+                    Cow::Borrowed(url.get(5..media_end).unwrap_or_default()),
+                    Cow::Borrowed(url.get(data_start..).unwrap_or_default()),
+                ),
+                Cow::Owned(url) => (
+                    Cow::Owned(url.get(5..media_end).unwrap_or_default().to_owned()),
+                    Cow::Owned(url.get(data_start..).unwrap_or_default().to_owned()),
+                ),
+            };
+            Source::Base64 { media_type, data }
+        }
+    };
+    let is_document = match &source {
+        Source::Base64 { media_type, .. } => !media_type.starts_with("image/"),
+        Source::Url { .. } | Source::File { .. } => title.is_some(),
+    };
+    if is_document {
+        Known::Document {
+            source,
+            title,
+            cache_control,
+        }
+    } else {
+        Known::Image {
+            source,
+            cache_control,
+        }
+    }
+}
+
+/// Where the media type of a `data:` URL ends, and where its data begin.
+fn split(url: &str) -> Option<(usize, usize)> {
+    let rest = url.strip_prefix("data:")?;
+    let comma = rest.find(',')?;
+    let head = rest.get(..comma)?;
+    let media = head.find(';').unwrap_or(comma);
+    Some((media.saturating_add(5), comma.saturating_add(6)))
+}
