@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use spillway_forward::{ForwardedHeaders, REQUEST_ID, request_id};
-use spillway_knowledge::{Answer, Api, Catalogue, MAX_REQUEST_BYTES, Retrieval};
+use spillway_knowledge::{Api, Catalogue, MAX_REQUEST_BYTES, Retrieval, RetrievalReply};
 use spillway_limit::{Due, RequestFacts};
 use spillway_platform::{Platform, ReceiveError, RequestHead};
-use spillway_surface::ReplyBody;
+use spillway_surface::Surface;
 use spillway_telemetry::{AccessRecord, Api as ApiKind, Detail, Retrieval as Retrieved};
 
 use crate::runtime::configuration;
@@ -47,8 +47,8 @@ pub async fn handle<P: Platform>(
     let mut settlement = Settlement::begin(runtime, record);
     let found = runtime.apis.api(head.path());
     let mut backend = "";
-    let answer = match found {
-        Err(answer) => answer,
+    let reply = match found {
+        Err(reply) => reply,
         Ok(api) => {
             settlement.record.name = api.name.clone().into();
             backend = api.backend;
@@ -57,16 +57,18 @@ pub async fn handle<P: Platform>(
     };
     settlement.record.detail = Detail::Retrieval(Retrieved {
         backend,
-        outcome: answer.outcome.as_str(),
-        records: answer.records,
-        query: answer.query.map(String::from),
-        detail: answer.detail.map(String::from),
+        outcome: reply.outcome.as_str(),
+        records: reply.records,
+        query: reply.query.map(String::from),
+        detail: reply.detail.map(String::from),
     });
-    settlement.set(answer.status, answer.reason);
-    let mut headers = answer.headers;
-    headers.append("x-gateway-reason", answer.reason.as_str());
-    headers.append(REQUEST_ID, settlement.record.request_id.as_str());
-    platform.respond(answer.status, headers, answer.body).await
+    settlement.set(reply.local.status, reply.local.reason);
+    let mut rendered = Surface::Knowledge.render(*reply.local);
+    let id = settlement.record.request_id.as_str();
+    rendered.headers.append(REQUEST_ID, id);
+    platform
+        .respond(rendered.status, rendered.headers, rendered.body)
+        .await
 }
 
 /// Answers a request for this API, if it may come in.
@@ -76,23 +78,25 @@ async fn admitted<P: Platform>(
     api: &Api,
     head: &RequestHead,
     request: P::Request,
-) -> Answer {
+) -> RetrievalReply {
     if head.headers.is_too_large() {
-        return Answer::headers_too_large();
+        return RetrievalReply::headers_too_large();
     }
     let caller = match api.admit(head) {
         Ok(caller) => caller,
-        Err(answer) => return answer,
+        Err(reply) => return reply,
     };
     settlement.record.consumer = caller.name().map(Into::into);
     let consumer = settlement.record.consumer.as_deref();
     let client = settlement.record.client;
     match limited(runtime, api, head, consumer, client).await {
-        Err(answer) => answer,
+        Err(reply) => reply,
         Ok(quota) => {
-            let mut answer = retrieve(runtime, api, request, settlement.arrived).await;
-            append(&mut answer, &quota);
-            answer
+            let mut reply = retrieve(runtime, api, request, settlement.arrived).await;
+            for (name, value) in &quota {
+                reply.local.headers.append(name, value.as_str());
+            }
+            reply
         }
     }
 }
@@ -102,16 +106,16 @@ async fn retrieve<P: Platform>(
     api: &Api,
     request: P::Request,
     arrived: Duration,
-) -> Answer {
+) -> RetrievalReply {
     let platform = &runtime.platform;
     let until = arrived.saturating_add(api.deadline);
     let in_hand = &runtime.requests_in_hand;
     let read = platform.read_body(request, MAX_REQUEST_BYTES, until, in_hand);
     match read.await {
-        Err(ReceiveError::TooLarge { .. }) => Answer::too_large(),
-        Err(ReceiveError::Broken(_)) => Answer::broken_body(),
-        Err(ReceiveError::NoRoom(_)) => Answer::overloaded(),
-        Err(ReceiveError::TooSlow) => Answer::slow_body(),
+        Err(ReceiveError::TooLarge { .. }) => RetrievalReply::too_large(),
+        Err(ReceiveError::Broken(_)) => RetrievalReply::broken_body(),
+        Err(ReceiveError::NoRoom(_)) => RetrievalReply::overloaded(),
+        Err(ReceiveError::TooSlow) => RetrievalReply::slow_body(),
         Ok(body) => {
             let retrieval = Retrieval {
                 sender: platform,
@@ -131,7 +135,7 @@ async fn limited<P: Platform>(
     head: &RequestHead,
     consumer: Option<&str>,
     client: Option<IpAddr>,
-) -> Result<Vec<(&'static str, String)>, Answer> {
+) -> Result<Vec<(&'static str, String)>, RetrievalReply> {
     if !runtime.limits.has_rules(&api.name) {
         return Ok(Vec::new());
     }
@@ -147,25 +151,7 @@ async fn limited<P: Platform>(
         .await
     {
         Ok(passage) => Ok(passage.headers),
-        Err(reply) => {
-            // In Dify's own form, whatever the words: it shows nothing else.
-            let message = match &reply.body {
-                ReplyBody::Error { message, .. } => message.clone(),
-                ReplyBody::Document { bytes, .. } => String::from_utf8_lossy(bytes).into_owned(),
-                ReplyBody::Empty => String::new(),
-            };
-            let mut answer = Answer::rate_limited(reply.status, reply.reason, &message);
-            for (name, value) in reply.headers.iter() {
-                answer.headers.append(name, value);
-            }
-            Err(answer)
-        }
-    }
-}
-
-fn append(answer: &mut Answer, further: &[(&'static str, String)]) {
-    for (name, value) in further {
-        answer.headers.append(name, value.as_str());
+        Err(refusal) => Err(RetrievalReply::rate_limited(refusal)),
     }
 }
 
@@ -178,8 +164,8 @@ pub async fn misconfigured<P: Platform>(
     problem: &str,
 ) -> Result<P::Response, P::Error> {
     Log::new(platform.clone(), &spillway_config::Log::default()).error(problem);
-    let answer = Answer::misconfigured();
-    let mut headers = answer.headers;
-    headers.append("x-gateway-reason", answer.reason.as_str());
-    platform.respond(answer.status, headers, answer.body).await
+    let rendered = Surface::Knowledge.render(*RetrievalReply::misconfigured().local);
+    platform
+        .respond(rendered.status, rendered.headers, rendered.body)
+        .await
 }

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use http::{Method, StatusCode};
+use http::Method;
 use sha2::{Digest, Sha256};
 use spillway_config::{Gateway, KnowledgeApi, Secret};
 use spillway_platform::{Headers, RequestHead, Upstream};
 use spillway_telemetry::Reason;
 
 use crate::engine::Engine;
-use crate::{Answer, ErrorCode};
+use crate::{ErrorCode, RetrievalReply};
 
 /// Below it every knowledge API is published.
 const MOUNT: &str = "/knowledge/";
@@ -100,7 +100,7 @@ impl Catalogue {
     ///
     /// # Errors
     /// The answer where there is none.
-    pub fn api(&self, path: &str) -> Result<&Api, Answer> {
+    pub fn api(&self, path: &str) -> Result<&Api, RetrievalReply> {
         let name = path
             .strip_prefix(MOUNT)
             .and_then(|rest| rest.strip_suffix("/retrieval"))
@@ -110,14 +110,14 @@ impl Catalogue {
             let shown: String = path.chars().take(100).collect();
             let bare = path.strip_prefix(MOUNT).map(|name| name.trim_end_matches('/'));
             if let Some(name) = bare.filter(|name| self.apis.contains_key(*name)) {
-                return Answer::unknown_knowledge(
+                return RetrievalReply::unknown_knowledge(
                     Reason::NotFound,
                     &format!(
                         "The knowledge API `{name}` is there; it answers at {MOUNT}{name}/retrieval. Dify appends /retrieval itself to the endpoint http(s)://<gateway>{MOUNT}{name}."
                     ),
                 );
             }
-            Answer::unknown_knowledge(
+            RetrievalReply::unknown_knowledge(
                 Reason::NotFound,
                 &format!(
                     "There is no knowledge API at {shown}. Dify's endpoint setting is \
@@ -150,16 +150,10 @@ impl Api {
     ///
     /// # Errors
     /// The answer where it may not.
-    pub fn admit(&self, head: &RequestHead) -> Result<Caller, Answer> {
+    pub fn admit(&self, head: &RequestHead) -> Result<Caller, RetrievalReply> {
         if head.method != Method::POST {
             let text = format!("{} takes POST, not {}.", head.path(), head.method);
-            let mut answer = Answer {
-                status: StatusCode::METHOD_NOT_ALLOWED,
-                reason: Reason::MethodNotAllowed,
-                ..Answer::invalid_request(&text)
-            };
-            answer.headers.append("allow", "POST");
-            return Err(answer);
+            return Err(RetrievalReply::wrong_method(&text));
         }
         self.keys.admit(&head.headers)
     }
@@ -175,12 +169,12 @@ impl Keys {
         Self::Known(keys.map(|key| digest(key.as_bytes())).collect())
     }
 
-    fn admit(&self, headers: &Headers) -> Result<Caller, Answer> {
+    fn admit(&self, headers: &Headers) -> Result<Caller, RetrievalReply> {
         let Self::Known(known) = self else {
             return Ok(Caller::Anyone);
         };
         let Some(key) = bearer(headers) else {
-            return Err(Answer::unauthorized(
+            return Err(RetrievalReply::unauthorized(
                 ErrorCode::AuthorizationFormat,
                 "The Authorization header is missing or not of the form `Bearer <key>`.",
             ));
@@ -189,7 +183,7 @@ impl Keys {
         if known.contains(&digest) {
             Ok(Caller::Key(digest))
         } else {
-            Err(Answer::unauthorized(
+            Err(RetrievalReply::unauthorized(
                 ErrorCode::AuthorizationFailed,
                 "This API key is not one of this knowledge API.",
             ))

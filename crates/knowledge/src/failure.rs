@@ -10,7 +10,7 @@ use http::StatusCode;
 use spillway_platform::SendError;
 use spillway_telemetry::Reason;
 
-use crate::{Answer, Api, ErrorCode, Outcome};
+use crate::{Api, ErrorCode, Outcome, RetrievalReply};
 
 /// Why there are no records.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,14 +71,16 @@ impl From<SendError> for Failure {
 
 impl Failure {
     /// What Dify is told.
-    pub fn answer(&self, api: &Api, knowledge_id: &str) -> Answer {
+    pub fn answer(&self, api: &Api, knowledge_id: &str) -> RetrievalReply {
         let message = self.message(api, knowledge_id);
         match self {
-            Self::Invalid(_) => Answer::invalid_request(&message),
-            Self::UnknownKnowledge => Answer::unknown_knowledge(Reason::UpstreamStatus, &message),
+            Self::Invalid(_) => RetrievalReply::invalid_request(&message),
+            Self::UnknownKnowledge => {
+                RetrievalReply::unknown_knowledge(Reason::UpstreamStatus, &message)
+            }
             _ => {
                 let (status, outcome, reason, code) = self.kind();
-                Answer::error(status, outcome, reason, code, &message)
+                RetrievalReply::error(status, outcome, reason, code, &message)
             }
         }
     }

@@ -1,7 +1,6 @@
 //! Knowledge APIs: Dify's external knowledge contract in front of retrieval engines. What a request asks, how an
 //! engine is asked, and what Dify is told. Must not know Spin, limits or caches.
 
-mod answer;
 mod catalogue;
 mod condition;
 mod dify_compatible;
@@ -10,11 +9,12 @@ mod failure;
 mod query;
 mod ragflow;
 mod record;
+mod reply;
 mod retrieval;
 
-pub use answer::{Answer, ErrorCode, Outcome, error_document};
 pub use catalogue::{Api, Caller, Catalogue, Error};
 pub use condition::{Condition, Logic, MetadataCondition, Operand};
 pub use query::{MAX_REQUEST_BYTES, Query, Request};
 pub use record::Record;
+pub use reply::{ErrorCode, Outcome, RetrievalReply};
 pub use retrieval::{MAX_ENGINE_ANSWER_BYTES, Retrieval};

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::{Answer, MetadataCondition};
+use crate::{MetadataCondition, RetrievalReply};
 
 /// The largest request body: 1 MiB, far above any query.
 pub const MAX_REQUEST_BYTES: u64 = 1024 * 1024;
@@ -40,13 +40,13 @@ impl Request {
     ///
     /// # Errors
     /// The answer: 400, in the contract's form.
-    pub fn parse(body: &[u8]) -> Result<Self, Answer> {
+    pub fn parse(body: &[u8]) -> Result<Self, RetrievalReply> {
         if body.trim_ascii().is_empty() {
             return Ok(Self::Probe);
         }
         let document = spillway_json::value(body)
-            .ok_or_else(|| Answer::invalid_request("The request's body is not JSON."))?;
-        parse(&document).map_err(|message| Answer::invalid_request(&message))
+            .ok_or_else(|| RetrievalReply::invalid_request("The request's body is not JSON."))?;
+        parse(&document).map_err(|message| RetrievalReply::invalid_request(&message))
     }
 }
 

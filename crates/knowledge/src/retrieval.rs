@@ -8,7 +8,7 @@ use spillway_platform::{Clock, IncomingBody, Sender, may_grow};
 
 use crate::failure::{Failure, Unreadable};
 use crate::record::{Record, best};
-use crate::{Answer, Api, Query, Request};
+use crate::{Api, Query, Request, RetrievalReply};
 
 /// The longest answer that is taken from an engine: 16 MiB.
 pub const MAX_ENGINE_ANSWER_BYTES: usize = 16 * 1024 * 1024;
@@ -31,16 +31,16 @@ pub struct Retrieval<'a, S, C> {
 
 impl<S: Sender, C: Clock> Retrieval<'_, S, C> {
     /// Answers a request by its body.
-    pub async fn serve(&self, body: &[u8]) -> Answer {
+    pub async fn serve(&self, body: &[u8]) -> RetrievalReply {
         match Request::parse(body) {
-            Ok(Request::Probe) => Answer::probe(),
+            Ok(Request::Probe) => RetrievalReply::probe(),
             Ok(Request::Query(query)) => self.retrieve(&query).await,
             Err(answer) => answer,
         }
     }
 
     /// Answers a query, at the API's deadline at the latest.
-    pub async fn retrieve(&self, query: &Query) -> Answer {
+    pub async fn retrieve(&self, query: &Query) -> RetrievalReply {
         let time = self.api.deadline.saturating_sub(self.elapsed());
         let result = if time.is_zero() {
             Err(Failure::Deadline)
@@ -53,7 +53,7 @@ impl<S: Sender, C: Clock> Retrieval<'_, S, C> {
             }
         };
         let mut answer = match &result {
-            Ok(records) => Answer::found(records),
+            Ok(records) => RetrievalReply::found(records),
             Err(failure) => failure.answer(self.api, &query.knowledge_id),
         };
         answer.query = self.api.log_queries.then(|| shown(&query.text).into());

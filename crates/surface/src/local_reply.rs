@@ -29,6 +29,8 @@ pub enum ReplyBody {
         message: String,
         /// The member of the request that is at fault, where one is.
         param: Option<String>,
+        /// A number of the surface's own, where the reason alone does not tell it.
+        code: Option<u16>,
     },
     /// A document as it is, whatever the surface.
     Document {
@@ -43,8 +45,12 @@ impl LocalReply {
     /// An error in these words.
     pub fn error(status: StatusCode, reason: Reason, message: impl Into<String>) -> Self {
         let message = message.into();
-        let param = None;
-        Self::of(status, reason, ReplyBody::Error { message, param })
+        let body = ReplyBody::Error {
+            message,
+            param: None,
+            code: None,
+        };
+        Self::of(status, reason, body)
     }
 
     /// No body.
@@ -90,6 +96,15 @@ impl LocalReply {
     #[must_use]
     pub fn with_header(mut self, name: &str, value: impl Into<Vec<u8>>) -> Self {
         self.headers.append(name, value);
+        self
+    }
+
+    /// With a number of the surface's own.
+    #[must_use]
+    pub fn with_code(mut self, number: u16) -> Self {
+        if let ReplyBody::Error { code, .. } = &mut self.body {
+            *code = Some(number);
+        }
         self
     }
 

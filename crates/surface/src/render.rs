@@ -16,6 +16,8 @@ pub enum Surface {
     Dify,
     /// OpenAI clients: `{"error":{"message","type","param","code"}}`.
     OpenAi,
+    /// Dify, as it asks an external knowledge base: `{"error_code","error_msg"}`.
+    Knowledge,
     /// A person with a browser: a short page.
     Page,
 }
@@ -48,9 +50,11 @@ impl Surface {
                 content_type,
                 bytes,
             } => (content_type, bytes),
-            ReplyBody::Error { message, param } => {
-                self.error(status, reason, &message, param.as_deref())
-            }
+            ReplyBody::Error {
+                message,
+                param,
+                code,
+            } => self.error(status, reason, &message, param.as_deref(), code),
         };
         if !content_type.is_empty() {
             headers.append("content-type", content_type);
@@ -70,6 +74,7 @@ impl Surface {
         reason: Reason,
         message: &str,
         param: Option<&str>,
+        code: Option<u16>,
     ) -> (&'static str, Bytes) {
         match self {
             Self::Dify => (
@@ -85,6 +90,12 @@ impl Surface {
                 }
                 ("application/json", document.to_string().into())
             }
+            Self::Knowledge => (
+                "application/json",
+                json!({ "error_code": code.unwrap_or(knowledge_code(reason)), "error_msg": message })
+                    .to_string()
+                    .into(),
+            ),
             Self::Page => ("text/html; charset=utf-8", page(status, message).into()),
         }
     }
@@ -100,6 +111,23 @@ fn dify_code(status: StatusCode, reason: Reason) -> &'static str {
         StatusCode::BAD_GATEWAY => "bad_gateway",
         StatusCode::GATEWAY_TIMEOUT => "gateway_timeout",
         _ => reason.as_str(),
+    }
+}
+
+/// The number of an error in Dify's external-knowledge contract. Dify knows 1001, 1002 and 2001; from 3000 on they are
+/// the gateway's own.
+const fn knowledge_code(reason: Reason) -> u16 {
+    match reason {
+        Reason::Unauthorized => 1002,
+        Reason::NotFound => 2001,
+        Reason::RateLimited | Reason::TooManyNewValues | Reason::StateUnavailable => 3002,
+        Reason::UpstreamRefused => 5001,
+        Reason::UpstreamTimeout => 5002,
+        Reason::UpstreamError | Reason::UpstreamStatus => 5003,
+        Reason::HostNotAllowed => 5004,
+        Reason::Misconfigured => 5005,
+        Reason::Overloaded => 5006,
+        _ => 3001,
     }
 }
 
@@ -130,7 +158,12 @@ mod tests {
 
     #[test]
     fn a_document_stays_as_it_is_on_every_surface() {
-        for surface in [Surface::Dify, Surface::OpenAi, Surface::Page] {
+        for surface in [
+            Surface::Dify,
+            Surface::OpenAi,
+            Surface::Knowledge,
+            Surface::Page,
+        ] {
             let reply =
                 LocalReply::text(StatusCode::TOO_MANY_REQUESTS, Reason::RateLimited, "words");
             let rendered = surface.render(reply);

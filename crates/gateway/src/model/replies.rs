@@ -25,6 +25,7 @@ pub(super) fn unreadable(error: RequestError) -> LocalReply {
     reply.body = ReplyBody::Error {
         message: error.message,
         param: error.param.map(ToOwned::to_owned),
+        code: None,
     };
     reply
 }

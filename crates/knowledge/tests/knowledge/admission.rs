@@ -1,15 +1,17 @@
 //! Where knowledge APIs are, and whom they let in.
 
 use spillway_config::Gateway;
-use spillway_knowledge::{Answer, Caller, Catalogue, Outcome};
+use spillway_knowledge::{Caller, Catalogue, Outcome, RetrievalReply};
 use spillway_telemetry::Reason;
 
-use crate::{api, catalogue, error, head, serve_bytes};
+use crate::{Answer, api, catalogue, error, head, serve_bytes};
 
 const PATH: &str = "/knowledge/handbook/retrieval";
 
 fn admit(name: &str, authorization: Option<&str>) -> Result<Caller, Answer> {
-    api(&catalogue(), name).admit(&head("POST", PATH, authorization))
+    api(&catalogue(), name)
+        .admit(&head("POST", PATH, authorization))
+        .map_err(Answer::from)
 }
 
 #[test]
@@ -37,7 +39,7 @@ fn an_api_is_where_dify_looks_for_it() {
         "/handbook/retrieval",
         "",
     ] {
-        let answer = catalogue.api(path).unwrap_err();
+        let answer = Answer::from(catalogue.api(path).unwrap_err());
         // 404 makes Dify refuse the setting.
         assert_eq!(answer.status, 404, "{path}");
         assert_eq!(answer.outcome, Outcome::UnknownKnowledge);
@@ -103,6 +105,7 @@ fn other_methods_are_told_which_is_right() {
     let catalogue = catalogue();
     let answer = api(&catalogue, "handbook")
         .admit(&head("GET", PATH, Some("Bearer key-1")))
+        .map_err(Answer::from)
         .unwrap_err();
     assert_eq!(answer.status, 405);
     assert_eq!(answer.headers.text("allow"), Some("POST"));
@@ -143,12 +146,12 @@ fn a_check_of_the_setting_asks_no_engine() {
 
 #[test]
 fn bodies_that_never_came_whole_are_answered_in_the_contracts_form() {
-    let answer = Answer::too_large();
+    let answer = Answer::from(RetrievalReply::too_large());
     assert_eq!(
         (answer.status.as_u16(), answer.reason),
         (413, Reason::TooLarge)
     );
     assert!(error(&answer).1.contains("1048576"));
-    let answer = Answer::broken_body();
+    let answer = Answer::from(RetrievalReply::broken_body());
     assert_eq!((answer.status.as_u16(), error(&answer).0), (400, 3001));
 }

@@ -18,10 +18,14 @@ mod scripted;
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::StatusCode;
 use serde_json::{Value, json};
 use spillway_config::Gateway;
-use spillway_knowledge::{Answer, Api, Catalogue, Retrieval};
+use spillway_knowledge::{Api, Catalogue, Outcome, Retrieval, RetrievalReply};
 use spillway_platform::{Clock, Headers, RequestHead};
+use spillway_surface::Surface;
+use spillway_telemetry::Reason;
 
 use scripted::{ScriptedSender, Step, run};
 
@@ -37,6 +41,35 @@ const GATEWAY: &str = r#"{"knowledge": [
     {"name": "open", "backend": {"type": "dify_compatible", "base_url": "http://open"}},
     {"name": "locked", "api_keys": [""], "backend": {"type": "dify_compatible", "base_url": "http://locked"}}
 ]}"#;
+
+/// A reply in its form.
+#[derive(Debug)]
+struct Answer {
+    status: StatusCode,
+    reason: Reason,
+    headers: Headers,
+    body: Bytes,
+    outcome: Outcome,
+    records: Option<u32>,
+    query: Option<Box<str>>,
+    detail: Option<Box<str>>,
+}
+
+impl From<RetrievalReply> for Answer {
+    fn from(reply: RetrievalReply) -> Self {
+        let rendered = Surface::Knowledge.render(*reply.local);
+        Self {
+            status: rendered.status,
+            reason: rendered.reason,
+            headers: rendered.headers,
+            body: rendered.body,
+            outcome: reply.outcome,
+            records: reply.records,
+            query: reply.query,
+            detail: reply.detail,
+        }
+    }
+}
 
 fn catalogue() -> Catalogue {
     Catalogue::new(&serde_json::from_str::<Gateway>(GATEWAY).unwrap()).unwrap()
@@ -86,7 +119,7 @@ fn serve_bytes(name: &str, body: &[u8], scripts: Vec<Vec<Step>>) -> (Answer, Scr
         arrived: sender.clock.now(),
     };
     let answer = run(&sender.clock, retrieval.serve(body));
-    (answer, sender)
+    (answer.into(), sender)
 }
 
 fn body(answer: &Answer) -> Value {

@@ -10,11 +10,11 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use spillway_config::Gateway;
-use spillway_knowledge::{Answer, Catalogue, Retrieval};
+use spillway_knowledge::{Catalogue, Retrieval};
 use spillway_platform::Clock;
 
 use crate::scripted::{ScriptedSender, Step, run};
-use crate::{api, error, text};
+use crate::{Answer, api, error, text};
 
 fn ask(backend: &Value, request: &Value) -> (Answer, Option<Value>) {
     let gateway = json!({"knowledge": [{"name": "k", "backend": backend}]});
@@ -43,7 +43,7 @@ fn ask(backend: &Value, request: &Value) -> (Answer, Option<Value>) {
         );
         serde_json::from_slice(&request.body).unwrap()
     });
-    (answer, sent)
+    (answer.into(), sent)
 }
 
 #[test]

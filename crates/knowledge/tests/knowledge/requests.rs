@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use spillway_knowledge::{Outcome, Query, Request};
 
 use crate::scripted::Step;
-use crate::{error, query, serve, text};
+use crate::{Answer, error, query, serve, text};
 
 fn parse(body: &Value) -> Query {
     match Request::parse(body.to_string().as_bytes()).unwrap() {
@@ -213,7 +213,7 @@ fn what_is_no_query_is_told_what_is_wrong() {
             "`value`",
         ),
     ] {
-        let answer = Request::parse(body.as_bytes()).unwrap_err();
+        let answer = Answer::from(Request::parse(body.as_bytes()).unwrap_err());
         assert_eq!(
             (answer.status.as_u16(), answer.outcome),
             (400, Outcome::InvalidRequest),

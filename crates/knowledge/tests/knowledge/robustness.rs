@@ -2,11 +2,11 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use spillway_knowledge::{Answer, Outcome, Request};
+use spillway_knowledge::{Outcome, Request};
 use spillway_platform::{Clock, SendError};
 
 use crate::scripted::Step;
-use crate::{body, error, milliseconds, query, serve, serve_bytes};
+use crate::{Answer, body, error, milliseconds, query, serve, serve_bytes};
 
 /// Asserts all that the contract promises.
 fn is_well_formed(answer: &Answer, top_k: usize, threshold: f64) {
@@ -120,7 +120,7 @@ proptest! {
     #[test]
     fn no_body_makes_a_request_panic(body in prop::collection::vec(any::<u8>(), 0..128)) {
         if let Err(answer) = Request::parse(&body) {
-            is_well_formed(&answer, 0, 0.0);
+            is_well_formed(&answer.into(), 0, 0.0);
         }
     }
 

@@ -1,10 +1,10 @@
 //! Errors in the words of RAGFlow.
 
 use serde_json::{Value, json};
-use spillway_knowledge::{Answer, Outcome};
+use spillway_knowledge::Outcome;
 
 use crate::scripted::Step;
-use crate::{error, query, serve, text};
+use crate::{Answer, error, query, serve, text};
 
 fn ragflow_error(status: u16, answer: Value) -> Answer {
     serve("handbook", &query(), vec![Step::Head(status), text(answer)]).0

@@ -7,7 +7,7 @@ use spillway_config::Gateway;
 use spillway_knowledge::{Catalogue, Retrieval};
 
 use crate::scripted::{ScriptedSender, run};
-use crate::{api, error, serve_bytes};
+use crate::{Answer, api, error, serve_bytes};
 
 #[test]
 fn a_ragflow_without_any_dataset_is_not_asked() {
@@ -22,7 +22,7 @@ fn a_ragflow_without_any_dataset_is_not_asked() {
             arrived: Duration::ZERO,
         };
         let body = json!({"query": "q", "knowledge_id": id}).to_string();
-        let answer = run(&sender.clock, retrieval.serve(body.as_bytes()));
+        let answer = Answer::from(run(&sender.clock, retrieval.serve(body.as_bytes())));
         assert_eq!(
             (answer.status.as_u16(), error(&answer).0),
             (404, 2001),

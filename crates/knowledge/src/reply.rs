@@ -1,10 +1,8 @@
 //! What Dify is told.
 
-use bytes::Bytes;
 use http::StatusCode;
 use serde::Serialize;
-use serde_json::json;
-use spillway_platform::{Headers, MAX_SECTION_BYTES};
+use spillway_surface::{LocalReply, ReplyBody};
 use spillway_telemetry::Reason;
 
 use crate::{MAX_REQUEST_BYTES, Record};
@@ -107,19 +105,13 @@ impl ErrorCode {
     }
 }
 
-/// A complete answer to Dify.
+/// What Dify is told, before it has its form.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    /// The status.
-    pub status: StatusCode,
+pub struct RetrievalReply {
+    /// Status, reason and words; records are a document.
+    pub local: Box<LocalReply>,
     /// How the request ended, for the metric of knowledge APIs.
     pub outcome: Outcome,
-    /// The same among the reasons of all APIs, for `x-gateway-reason` and the metric of requests.
-    pub reason: Reason,
-    /// Header fields besides the length; the content type is among them.
-    pub headers: Headers,
-    /// The body, JSON.
-    pub body: Bytes,
     /// How many records were found, where an engine was asked and answered.
     pub records: Option<u32>,
     /// The query, where those are logged.
@@ -128,7 +120,7 @@ pub struct Answer {
     pub detail: Option<Box<str>>,
 }
 
-impl Answer {
+impl RetrievalReply {
     /// An error in the contract's form.
     pub fn error(
         status: StatusCode,
@@ -137,16 +129,24 @@ impl Answer {
         code: ErrorCode,
         message: &str,
     ) -> Self {
+        let local = LocalReply::error(status, reason, message).with_code(code.number());
+        Self::of(local, outcome)
+    }
+
+    /// A reply of the gateway's own to any kind of request: the contract's number for its reason is the surface's.
+    pub fn of(local: LocalReply, outcome: Outcome) -> Self {
         Self {
-            status,
+            local: Box::new(local),
             outcome,
-            reason,
-            headers: json_headers(),
-            body: error_document(code.number(), message).into(),
             records: None,
             query: None,
             detail: None,
         }
+    }
+
+    fn with(mut self, status: StatusCode, reason: Reason) -> Self {
+        (self.local.status, self.local.reason) = (status, reason);
+        self
     }
 
     /// The request itself is wrong; Dify repeats none of these.
@@ -162,36 +162,30 @@ impl Answer {
 
     /// The request's body is larger than [`MAX_REQUEST_BYTES`].
     pub fn too_large() -> Self {
-        Self {
-            status: StatusCode::PAYLOAD_TOO_LARGE,
-            reason: Reason::TooLarge,
-            ..Self::invalid_request(&format!(
-                "The request's body is larger than {MAX_REQUEST_BYTES} bytes."
-            ))
-        }
+        Self::invalid_request(&format!(
+            "The request's body is larger than {MAX_REQUEST_BYTES} bytes."
+        ))
+        .with(StatusCode::PAYLOAD_TOO_LARGE, Reason::TooLarge)
     }
 
     /// The request's header section is larger than can be forwarded safely.
     pub fn headers_too_large() -> Self {
-        Self {
-            status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            reason: Reason::TooLarge,
-            ..Self::invalid_request(&format!(
-                "The request's header section is larger than {} KiB.",
-                MAX_SECTION_BYTES / 1024
-            ))
-        }
+        Self::of(LocalReply::headers_too_large(), Outcome::InvalidRequest)
     }
 
-    /// A limit refuses the request; `reason` says whether it is reached or could not be looked at.
-    pub fn rate_limited(status: StatusCode, reason: Reason, message: &str) -> Self {
-        Self::error(
-            status,
-            Outcome::RateLimited,
-            reason,
-            ErrorCode::RateLimited,
-            message,
-        )
+    /// A limit refuses the request, whatever its words: Dify shows nothing but the message.
+    pub fn rate_limited(refusal: LocalReply) -> Self {
+        let message = match &refusal.body {
+            ReplyBody::Error { message, .. } => message.clone(),
+            ReplyBody::Document { bytes, .. } => String::from_utf8_lossy(bytes).into_owned(),
+            ReplyBody::Empty => String::new(),
+        };
+        let local = LocalReply {
+            headers: refusal.headers,
+            ..LocalReply::error(refusal.status, refusal.reason, message)
+        };
+        let code = ErrorCode::RateLimited.number();
+        Self::of(local.with_code(code), Outcome::RateLimited)
     }
 
     /// Nothing can be served before the operator acts; 424, which Dify does not repeat.
@@ -212,24 +206,21 @@ impl Answer {
 
     /// The request's body did not come within the API's deadline.
     pub fn slow_body() -> Self {
-        Self {
-            status: StatusCode::REQUEST_TIMEOUT,
-            reason: Reason::ClientTooSlow,
-            ..Self::invalid_request("The request's body did not come within the API's `deadline`.")
-        }
+        Self::invalid_request("The request's body did not come within the API's `deadline`.")
+            .with(StatusCode::REQUEST_TIMEOUT, Reason::ClientTooSlow)
     }
 
     /// Other requests' bodies leave no room for this one.
     pub fn overloaded() -> Self {
-        let mut answer = Self::error(
-            StatusCode::SERVICE_UNAVAILABLE,
-            Outcome::Overloaded,
-            Reason::Overloaded,
-            ErrorCode::Overloaded,
-            "The gateway has too many large requests at once. Try again in a moment.",
-        );
-        answer.headers.append("retry-after", "1");
-        answer
+        let words = "The gateway has too many large requests at once. Try again in a moment.";
+        Self::of(LocalReply::overloaded(words), Outcome::Overloaded)
+    }
+
+    pub(crate) fn wrong_method(message: &str) -> Self {
+        let mut reply = Self::invalid_request(message)
+            .with(StatusCode::METHOD_NOT_ALLOWED, Reason::MethodNotAllowed);
+        reply.local.headers.append("allow", "POST");
+        reply
     }
 
     pub(crate) fn unauthorized(code: ErrorCode, message: &str) -> Self {
@@ -267,18 +258,12 @@ impl Answer {
         } else {
             Outcome::Ok
         };
+        // Texts, finite numbers and JSON: writing those cannot fail.
+        let body = serde_json::to_vec(&Found { records }).unwrap_or_default();
+        let local = LocalReply::document(StatusCode::OK, Reason::Ok, "application/json", body);
         Self {
-            status: StatusCode::OK,
-            outcome,
-            reason: Reason::Ok,
-            headers: json_headers(),
-            // Texts, finite numbers and JSON: writing those cannot fail.
-            body: serde_json::to_vec(&Found { records })
-                .unwrap_or_default()
-                .into(),
             records: u32::try_from(records.len()).ok(),
-            query: None,
-            detail: None,
+            ..Self::of(local, outcome)
         }
     }
 }
@@ -286,15 +271,4 @@ impl Answer {
 #[derive(Serialize)]
 struct Found<'a> {
     records: &'a [Record],
-}
-
-/// An error in the contract's form, as JSON.
-pub fn error_document(code: u16, message: &str) -> String {
-    json!({ "error_code": code, "error_msg": message }).to_string()
-}
-
-fn json_headers() -> Headers {
-    let mut headers = Headers::default();
-    headers.append("content-type", "application/json");
-    headers
 }
