@@ -14,7 +14,7 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
 /// A line longer than this is cut: in bytes.
-const LONGEST_LINE: usize = 64 * 1024;
+const MAX_LINE_BYTES: usize = 64 * 1024;
 
 /// Where lines go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,7 +126,7 @@ impl Lines {
             self.unfinished.extend_from_slice(piece);
             if self.unfinished.ends_with(b"\n") {
                 self.finish_line(&mut finished);
-            } else if self.unfinished.len() >= LONGEST_LINE {
+            } else if self.unfinished.len() >= MAX_LINE_BYTES {
                 self.unfinished.push(b'\n');
                 self.finish_line(&mut finished);
             }
@@ -184,7 +184,7 @@ impl OutputStream for ComponentOutput {
     }
 
     fn check_write(&mut self) -> StreamResult<usize> {
-        Ok(LONGEST_LINE)
+        Ok(MAX_LINE_BYTES)
     }
 }
 
@@ -235,8 +235,8 @@ mod tests {
     #[test]
     fn a_line_without_an_end_is_cut() {
         let mut lines = lines();
-        let written = lines.append(&vec![b'x'; LONGEST_LINE]);
-        assert_eq!(written.len(), LONGEST_LINE + "[model] ".len() + 1);
+        let written = lines.append(&vec![b'x'; MAX_LINE_BYTES]);
+        assert_eq!(written.len(), MAX_LINE_BYTES + "[model] ".len() + 1);
         assert!(lines.unfinished.is_empty());
     }
 }

@@ -12,7 +12,7 @@ pub struct Fallback {
     /// Failures that lead on to the next target; others go to the client as they are.
     pub on: Vec<FallbackCondition>,
     /// How often the call is sent at most. Left out (0): to every target once, and again with each further key or
-    /// endpoint of its provider where the failure was the key's or the endpoint's; where there is a single way, twice.
+    /// endpoint of its provider where the failure was the key's or the endpoint's; where there is one key and one endpoint, twice.
     pub max_attempts: u32,
     /// From the call's arrival until it must be answered (a stream: until its first content). 280 s, below the 300 s
     /// that Dify waits.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::Error;
 use crate::error::shortened;
 
-const LONGEST_MILLISECONDS: u64 = 24 * 60 * 60 * 1000;
+const MAX_MILLISECONDS: u64 = 24 * 60 * 60 * 1000;
 
 /// In descending order, so that the first that divides a duration writes it shortest.
 const TIME_UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
@@ -54,7 +54,7 @@ impl FromStr for TimeSpan {
             .ok()
             .and_then(|number| number.checked_mul(*factor));
         match milliseconds {
-            Some(milliseconds) if milliseconds <= LONGEST_MILLISECONDS => {
+            Some(milliseconds) if milliseconds <= MAX_MILLISECONDS => {
                 Ok(Self::from_millis(milliseconds))
             }
             _ => Err(Error::TimeSpanTooLong {

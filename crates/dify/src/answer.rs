@@ -10,7 +10,7 @@ use crate::{Mode, Outcome, Run, Tokens};
 
 /// The largest event, or blocking answer, that is read: far above any text, below what an instance has. What is
 /// larger goes by unread.
-const MOST_BYTES: usize = 4 * 1024 * 1024;
+const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// What one of these events says is kept; all others are only counted. A text that mentions one is read for nothing.
 const TOLD_EVENTS: [&str; 5] = [
@@ -68,7 +68,7 @@ enum Body {
 
 /// An event, or a blocking answer, as far as it is of interest.
 #[derive(Debug, Deserialize)]
-struct Told<'a> {
+struct RunEvent<'a> {
     #[serde(borrow, default)]
     event: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
@@ -110,7 +110,7 @@ impl AnswerReader {
             run: Run::default(),
             has_split: false,
             body: match form {
-                Form::Events => Body::Events(Reader::with_limit(MOST_BYTES)),
+                Form::Events => Body::Events(Reader::with_limit(MAX_BYTES)),
                 Form::Json => Body::Json(Vec::new()),
             },
         }
@@ -126,7 +126,7 @@ impl AnswerReader {
                     self.body = Body::Unread;
                 }
             }
-            Body::Json(whole) if whole.len().saturating_add(piece.len()) <= MOST_BYTES => {
+            Body::Json(whole) if whole.len().saturating_add(piece.len()) <= MAX_BYTES => {
                 whole.extend_from_slice(piece);
             }
             Body::Json(_) => self.body = Body::Unread,
@@ -169,46 +169,46 @@ impl AnswerReader {
             };
             let is_first = self.run.events == 0;
             self.run.events = self.run.events.saturating_add(1);
-            let is_told = || {
+            let is_named = || {
                 TOLD_EVENTS
                     .iter()
                     .any(|name| memmem::find(&event.data, name.as_bytes()).is_some())
             };
-            if is_first || is_told() {
-                self.read_told(&event.data);
+            if is_first || is_named() {
+                self.read_event(&event.data);
             }
         }
     }
 
     fn read_answer(&mut self, body: &[u8]) {
-        let Ok(told) = serde_json::from_slice::<Told<'_>>(body) else {
+        let Ok(said) = serde_json::from_slice::<RunEvent<'_>>(body) else {
             self.run.outcome = Outcome::Unread;
             return;
         };
-        self.keep_names(&told);
-        self.keep_tokens(&told);
-        self.run.outcome = match told.data.as_ref().and_then(|data| data.status.as_deref()) {
+        self.keep_names(&said);
+        self.keep_tokens(&said);
+        self.run.outcome = match said.data.as_ref().and_then(|data| data.status.as_deref()) {
             Some(status) => workflow_outcome(status),
             None => Outcome::Succeeded,
         };
     }
 
-    fn read_told(&mut self, data: &[u8]) {
-        let Ok(told) = serde_json::from_slice::<Told<'_>>(data) else {
+    fn read_event(&mut self, data: &[u8]) {
+        let Ok(said) = serde_json::from_slice::<RunEvent<'_>>(data) else {
             return;
         };
-        self.keep_names(&told);
-        let outcome = match told.event.as_deref() {
+        self.keep_names(&said);
+        let outcome = match said.event.as_deref() {
             Some("message_end") => Outcome::Succeeded,
             Some("workflow_finished") => {
-                let status = told.data.as_ref().and_then(|data| data.status.as_deref());
+                let status = said.data.as_ref().and_then(|data| data.status.as_deref());
                 workflow_outcome(status.unwrap_or("succeeded"))
             }
             Some("workflow_paused" | "human_input_required") => Outcome::Paused,
             Some("error") => Outcome::Error,
             _ => return,
         };
-        self.keep_tokens(&told);
+        self.keep_tokens(&said);
         // A chat flow ends twice: its workflow, then its message. The first failure stands.
         let stands = matches!(self.run.outcome, Outcome::Failed | Outcome::Error);
         if !stands {
@@ -216,18 +216,18 @@ impl AnswerReader {
         }
     }
 
-    fn keep_names(&mut self, told: &Told<'_>) {
+    fn keep_names(&mut self, said: &RunEvent<'_>) {
         let keep = |kept: &mut Option<String>, name: Option<&str>| {
             if kept.is_none() {
                 *kept = name.filter(|name| !name.is_empty()).map(str::to_owned);
             }
         };
-        keep(&mut self.run.conversation, told.conversation_id.as_deref());
-        keep(&mut self.run.workflow_run, told.workflow_run_id.as_deref());
+        keep(&mut self.run.conversation, said.conversation_id.as_deref());
+        keep(&mut self.run.workflow_run, said.workflow_run_id.as_deref());
     }
 
-    fn keep_tokens(&mut self, told: &Told<'_>) {
-        let usage = told.metadata.as_ref().and_then(|meta| meta.usage.as_ref());
+    fn keep_tokens(&mut self, said: &RunEvent<'_>) {
+        let usage = said.metadata.as_ref().and_then(|meta| meta.usage.as_ref());
         if let Some(Usage {
             prompt_tokens: Some(input),
             completion_tokens: Some(output),
@@ -238,7 +238,7 @@ impl AnswerReader {
                 input: *input,
                 output: *output,
             });
-        } else if let Some(total) = told.data.as_ref().and_then(|data| data.total_tokens)
+        } else if let Some(total) = said.data.as_ref().and_then(|data| data.total_tokens)
             && !self.has_split
         {
             self.run.tokens = Some(Tokens::Total(total));

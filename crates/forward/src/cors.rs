@@ -82,11 +82,11 @@ impl Cors {
         let Some(allowed) = self.origins.iter().find(|allowed| allowed.is(origin)) else {
             return;
         };
-        let told = match allowed {
+        let value = match allowed {
             Origin::Any if !self.allows_credentials => "*",
             Origin::Any | Origin::Exact(_) | Origin::Below { .. } => origin,
         };
-        answer.append("access-control-allow-origin", told);
+        answer.append("access-control-allow-origin", value);
         if self.allows_credentials {
             answer.append("access-control-allow-credentials", "true");
         }
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn an_origin_is_allowed_by_name_by_suffix_or_all() {
-        for (origins, origin, told) in [
+        for (origins, origin, value) in [
             (&["*"][..], "https://a.example", Some("*")),
             (
                 &["https://a.example", "https://b.example:8443"],
@@ -183,7 +183,7 @@ mod tests {
             cors(origins, false).apply(&request, &mut answer);
             assert_eq!(
                 answer.text("access-control-allow-origin"),
-                told,
+                value,
                 "{origins:?} {origin}"
             );
             assert_eq!(answer.text("vary"), Some("origin"));

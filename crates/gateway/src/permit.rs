@@ -16,7 +16,7 @@ const RENEW_AFTER: Duration = Duration::from_millis(LEASE_MS / 3);
 /// are: once could be before it comes to the call itself, which may still wait for it on a connection that was dropped.
 const GIVE_BACK_EVERY: Duration = Duration::from_millis(500);
 /// After which a lease has ended by itself.
-const GIVE_BACK_TRIES: u64 = LEASE_MS / 500;
+const GIVE_BACK_ATTEMPTS: u64 = LEASE_MS / 500;
 
 /// Places in the store, renewed as long as this lives and given back when it is dropped. If the whole instance dies
 /// they are free when the lease ends.
@@ -63,7 +63,7 @@ impl Permit {
         let clock = platform.clone();
         platform.spawn(async move {
             let mut was_given_back = false;
-            for _ in 0..GIVE_BACK_TRIES {
+            for _ in 0..GIVE_BACK_ATTEMPTS {
                 clock.sleep(GIVE_BACK_EVERY).await;
                 let given_back = state.release(&holds, &name).await.is_ok();
                 if given_back && was_given_back {

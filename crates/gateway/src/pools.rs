@@ -97,7 +97,7 @@ impl<P: Platform> PoolStates<P> {
             self.tell(&transition);
         } else if transition
             .to
-            .is_some_and(|(state, _)| state == SharedState::Vouched)
+            .is_some_and(|(state, _)| state == SharedState::Trusted)
         {
             self.log.info(&format!(
                 "provider {}: {} serves, though the provider answers 401 to its list of models: for a day that list is not believed",

@@ -19,7 +19,7 @@ use spillway_config::HmacCredential;
 use spillway_platform::{Headers, RequestHead};
 
 /// Names of signed headers beyond this many are more than any client sends.
-const MOST_SIGNED_HEADERS: usize = 32;
+const MAX_SIGNED_HEADERS: usize = 32;
 
 /// What is wrong with a signature. The text is for the client, and tells nothing that an attacker could use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -188,7 +188,7 @@ fn signed_names(headers: &Headers) -> Vec<String> {
         .split(',')
         .map(|name| name.trim().to_ascii_lowercase())
         .filter(|name| !name.is_empty())
-        .take(MOST_SIGNED_HEADERS)
+        .take(MAX_SIGNED_HEADERS)
         .collect();
     names.sort();
     names

@@ -14,7 +14,7 @@ pub(crate) const CLIENT_HEADERS: [&str; 2] = ["x-forwarded-for", "x-real-ip"];
 
 /// So many values of one parameter or cookie are looked at: more than any request has use for, and few enough for
 /// one with thousands to cost nothing. Spin passes on no more headers than this.
-const MOST_VALUES: usize = 100;
+const MAX_VALUES: usize = 100;
 
 /// What is known of a request. What an API has no notion of is `None`, and no rule by it holds.
 #[derive(Debug, Clone, Copy)]
@@ -70,13 +70,13 @@ impl<'a> RequestFacts<'a> {
             LimitBy::Header(name) => {
                 let headers: &'a Headers = self.headers;
                 let values = headers.all(name).map(String::from_utf8_lossy);
-                values.take(MOST_VALUES).map(Value::Text).collect()
+                values.take(MAX_VALUES).map(Value::Text).collect()
             }
             LimitBy::Param(name) => {
                 let query = self.query.unwrap_or_default();
                 form_urlencoded::parse(query.as_bytes())
                     .filter(|(key, _)| key == name)
-                    .take(MOST_VALUES)
+                    .take(MAX_VALUES)
                     .map(|(_, value)| Value::Text(value))
                     .collect()
             }
@@ -106,7 +106,7 @@ impl<'a> RequestFacts<'a> {
             let value = parts.next()?.trim_ascii();
             (key == name.as_bytes()).then(|| Value::Text(String::from_utf8_lossy(value)))
         });
-        values.take(MOST_VALUES).collect()
+        values.take(MAX_VALUES).collect()
     }
 
     fn address(&self, source: &AddressSource) -> Option<IpAddr> {

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 /// No call uses a billion tokens.
-const MOST_TOKENS: u64 = 1_000_000_000;
+const MAX_TOKENS: u64 = 1_000_000_000;
 
 /// A `usage` object. Fields that a provider leaves out count as nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -37,5 +37,5 @@ fn count<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Er
         Count::Other(_) => 0,
     };
     // More than any call can have used is a fault, and would spoil every sum that it is added to.
-    Ok(if count > MOST_TOKENS { 0 } else { count })
+    Ok(if count > MAX_TOKENS { 0 } else { count })
 }

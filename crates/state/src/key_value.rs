@@ -12,7 +12,7 @@ use spillway_platform::LIMIT_KEY_PREFIX;
 use spillway_platform::{Counted, NewValues, Take, Taken};
 
 /// How often a request starts over because a sub-window ended while it was at it.
-const MOST_TRIES: u32 = 3;
+const MAX_ATTEMPTS: u32 = 3;
 
 /// Numbers by name, shared by all instances.
 pub trait Increment {
@@ -46,7 +46,7 @@ pub fn take_from_numbers<S: Increment>(
     new_values: Option<&NewValues>,
 ) -> Result<Taken, Error<S::Error>> {
     let mut has_room_for_new = None;
-    for _ in 0..MOST_TRIES {
+    for _ in 0..MAX_ATTEMPTS {
         let mut attempt = Attempt::read(store, now_ms(), takes)?;
         if !attempt.passes() {
             return Ok(attempt.finish(false));

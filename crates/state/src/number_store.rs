@@ -15,7 +15,7 @@ use crate::totals::Totals;
 use crate::{Increment, forget_in_numbers, number_expires_ms, take_from_numbers};
 
 /// How often a change of the totals is tried while other instances change them too.
-const MAX_TRIES: u32 = 32;
+const MAX_ATTEMPTS: u32 = 32;
 
 /// So many expired numbers at most are removed in one go; the next probe or scrape goes on.
 const MAX_REMOVED: usize = 2_000;
@@ -130,7 +130,7 @@ impl<K: KeyValue, C: Clock + 'static> State for NumberStore<K, C> {
     async fn add_totals(&self, version: &str, amounts: &[(String, u64)]) -> Result<(), StateError> {
         let key = metrics_key(version);
         let now = self.clock.since_1970().as_secs();
-        for attempt in 1..=MAX_TRIES {
+        for attempt in 1..=MAX_ATTEMPTS {
             let added = self
                 .store
                 .change(&key, |current| {

@@ -1,4 +1,4 @@
-//! One call's way through its targets.
+//! Through which targets one call goes, in which order.
 
 mod choosing;
 mod rounds;
@@ -28,7 +28,7 @@ pub enum Step<'a> {
 /// Why a call is not sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
-    /// Every way that it may take has been tried.
+    /// All that it may be sent with and to has been tried.
     Exhausted,
     /// `max_attempts` is reached.
     Attempts,
@@ -42,7 +42,7 @@ pub enum Stop {
     NoKey,
 }
 
-/// One call's way through its targets.
+/// Through which targets one call goes.
 #[derive(Debug)]
 pub struct Chain<'a> {
     fallback: &'a Fallback,
@@ -78,7 +78,7 @@ struct Target<'a> {
     excluded: Excluded,
     /// It has been tried in this round.
     was_asked: bool,
-    /// The way that got a 429 here, in this round.
+    /// What got a 429 here, in this round.
     limited: Option<Pick>,
 }
 
@@ -86,7 +86,7 @@ struct Target<'a> {
 struct Failed {
     failure: Failure,
     retry_after: Option<Duration>,
-    /// Somebody of the target is at fault, so that another way to it may be better.
+    /// Somebody of the target is at fault, so that another endpoint or credential of it may be better.
     has_culprit: bool,
     has_key: bool,
 }

@@ -90,7 +90,7 @@ impl Failure {
         }
     }
 
-    /// Whether the very same way may serve a moment later. One that was too slow would be so again, and the client's
+    /// Whether the very same endpoint and credential may serve a moment later. One that was too slow would be so again, and the client's
     /// time is running out.
     pub fn may_pass(self) -> bool {
         matches!(

@@ -36,10 +36,10 @@ const COOL_FOR: Duration = Duration::from_secs(2);
 const UNPAID_FOR: Duration = Duration::from_secs(60);
 
 /// No `Retry-After` is believed beyond an hour.
-const LONGEST_COOLING: Duration = Duration::from_secs(60 * 60);
+const MAX_COOLING: Duration = Duration::from_secs(60 * 60);
 
 /// What two consumers agree on keeps the others from the key for so long at most, then one of them may look.
-const LONGEST_COOLING_FOR_ALL: Duration = Duration::from_secs(60);
+const MAX_COOLING_FOR_ALL: Duration = Duration::from_secs(60);
 
 /// A key that was refused something is left alone for so long, while a probe finds out whether it is refused all.
 const SUSPECT_FOR: Duration = Duration::from_secs(10);
@@ -78,11 +78,11 @@ pub(crate) struct KeyState {
     /// For everybody.
     out: Option<Out>,
     /// For each consumer that found something. At most one entry a consumer of the configuration.
-    consumers: BTreeMap<String, Aside>,
+    consumers: BTreeMap<String, Setback>,
     /// When it served last.
     last_served: Option<Duration>,
     /// When a probe found that it is taken; where there is no key, when the endpoint served.
-    vouched_at: Option<Duration>,
+    confirmed_at: Option<Duration>,
     probe: Option<(ProbeKind, Duration)>,
     /// When a probe was sent that has not been answered.
     probed_at: Option<Duration>,
@@ -97,7 +97,7 @@ struct Out {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Aside {
+struct Setback {
     why: Why,
     since: Duration,
     until: Duration,
@@ -132,7 +132,7 @@ impl KeyFault {
     }
 }
 
-impl Aside {
+impl Setback {
     fn is_over(&self, now: Duration) -> bool {
         now >= self.until
     }
@@ -169,7 +169,7 @@ impl KeyState {
         self.out.is_some_and(|out| now < out.until)
     }
 
-    fn own(&self, now: Duration, consumer: &str) -> Option<&Aside> {
+    fn own(&self, now: Duration, consumer: &str) -> Option<&Setback> {
         let own = self.consumers.get(consumer);
         own.filter(|own| !own.is_over(now))
     }
@@ -181,8 +181,8 @@ impl KeyState {
             let cooling = self
                 .consumers
                 .values()
-                .filter(|aside| aside.is_cooling(now));
-            let found = cooling.map(|aside| (aside.since, aside.until_for_all));
+                .filter(|setback| setback.is_cooling(now));
+            let found = cooling.map(|setback| (setback.since, setback.until_for_all));
             agreed_until(found, self.last_served).filter(|until| now < *until)
         };
         own.map(|own| own.until).or_else(agreed)
@@ -198,7 +198,7 @@ impl KeyState {
             KeyFault::Unpaid => UNPAID_FOR,
             KeyFault::Limited(told) => told
                 .unwrap_or(COOL_FOR)
-                .clamp(Duration::from_secs(1), LONGEST_COOLING),
+                .clamp(Duration::from_secs(1), MAX_COOLING),
         };
         if self.is_out(now) {
             return None;
@@ -209,28 +209,28 @@ impl KeyState {
         if is_known {
             return None;
         }
-        self.set_aside(now, consumer, Why::Cooling, time);
+        self.set_back(now, consumer, Why::Cooling, time);
         Some((
             Some(consumer.to_owned()),
             Some((SharedState::Cooling, time)),
         ))
     }
 
-    fn set_aside(&mut self, now: Duration, consumer: &str, why: Why, time: Duration) {
-        self.consumers.retain(|_, aside| !aside.is_over(now));
-        let aside = Aside {
+    fn set_back(&mut self, now: Duration, consumer: &str, why: Why, time: Duration) {
+        self.consumers.retain(|_, setback| !setback.is_over(now));
+        let setback = Setback {
             why,
             since: now,
             until: now.saturating_add(time),
-            until_for_all: now.saturating_add(time.min(LONGEST_COOLING_FOR_ALL)),
+            until_for_all: now.saturating_add(time.min(MAX_COOLING_FOR_ALL)),
             shared_since: None,
         };
-        self.consumers.insert(consumer.to_owned(), aside);
+        self.consumers.insert(consumer.to_owned(), setback);
     }
 
     /// Whether a refusal is about the key, or about what one client sent, a probe tells at once.
     fn suspect(&mut self, now: Duration, consumer: &str, is_unknown: bool) {
-        if self.is_vouched(now, is_unknown) || self.is_out(now) {
+        if self.is_confirmed(now, is_unknown) || self.is_out(now) {
             return;
         }
         let own = self.consumers.get_mut(consumer);
@@ -240,7 +240,7 @@ impl KeyState {
                     own.why = Why::Suspect { is_unknown };
                 }
             }
-            None => self.set_aside(now, consumer, Why::Suspect { is_unknown }, SUSPECT_FOR),
+            None => self.set_back(now, consumer, Why::Suspect { is_unknown }, SUSPECT_FOR),
         }
         let is_asked = self
             .probed_at
@@ -250,13 +250,13 @@ impl KeyState {
         }
     }
 
-    fn is_vouched(&self, now: Duration, is_unknown: bool) -> bool {
+    fn is_confirmed(&self, now: Duration, is_unknown: bool) -> bool {
         let time = if is_unknown {
             VOUCHED_AGAINST_401_FOR
         } else {
             VOUCHED_FOR
         };
-        self.vouched_at
+        self.confirmed_at
             .is_some_and(|at| now < at.saturating_add(time))
     }
 
@@ -266,11 +266,11 @@ impl KeyState {
             KeyFault::Limited(_) => {
                 self.blame(now, consumer, fault);
             }
-            KeyFault::Forbidden if self.is_vouched(now, false) => {}
+            KeyFault::Forbidden if self.is_confirmed(now, false) => {}
             KeyFault::Unknown | KeyFault::Unpaid | KeyFault::Forbidden => {
                 if self.own(now, consumer).is_none() {
                     let why = Why::Suspect { is_unknown: false };
-                    self.set_aside(now, consumer, why, COOL_FOR);
+                    self.set_back(now, consumer, why, COOL_FOR);
                 }
             }
         }
@@ -285,11 +285,11 @@ impl KeyState {
             return if sent < since {
                 Vec::new()
             } else {
-                self.vouch(now)
+                self.confirm(now)
             };
         }
         let trusted = self.trust_more(now, sent);
-        let is_suspect = |own: &Aside| own.why != Why::Cooling;
+        let is_suspect = |own: &Setback| own.why != Why::Cooling;
         if !self.consumers.get(consumer).is_some_and(is_suspect) {
             return trusted.into_iter().collect();
         }
@@ -303,7 +303,7 @@ impl KeyState {
     /// to what was asked.
     pub fn served_without_key(&mut self, now: Duration) {
         *self = Self {
-            vouched_at: Some(now),
+            confirmed_at: Some(now),
             ..Self::default()
         };
     }
@@ -325,7 +325,7 @@ impl KeyState {
     pub fn probed(&mut self, now: Duration, found: Probed) -> Vec<KeyChange> {
         self.probed_at = None;
         match found {
-            Probed::Taken => self.vouch(now),
+            Probed::Taken => self.confirm(now),
             Probed::Refused => {
                 if self.is_out(now) {
                     return Vec::new();
@@ -349,16 +349,16 @@ impl KeyState {
 
     /// The key stays suspect, or every call would ask with it: for those whose refusal, a 401 or not, was such.
     fn stay_suspect(&mut self, now: Duration, whose: impl Fn(bool) -> bool) -> Vec<KeyChange> {
-        let asides = self.consumers.iter_mut();
-        let suspect = asides.filter(|(_, aside)| {
-            let Why::Suspect { is_unknown } = aside.why else {
+        let setbacks = self.consumers.iter_mut();
+        let suspect = setbacks.filter(|(_, setback)| {
+            let Why::Suspect { is_unknown } = setback.why else {
                 return false;
             };
-            whose(is_unknown) && !aside.is_over(now)
+            whose(is_unknown) && !setback.is_over(now)
         });
         suspect
-            .map(|(consumer, aside)| {
-                aside.until = now.saturating_add(UNCLEARED_FOR);
+            .map(|(consumer, setback)| {
+                setback.until = now.saturating_add(UNCLEARED_FOR);
                 let to = Some((SharedState::Suspect, UNCLEARED_FOR));
                 (Some(consumer.clone()), to)
             })
@@ -366,15 +366,15 @@ impl KeyState {
     }
 
     /// The provider takes it: nothing is suspected any more. That it is taken says nothing against a limit.
-    fn vouch(&mut self, now: Duration) -> Vec<KeyChange> {
+    fn confirm(&mut self, now: Duration) -> Vec<KeyChange> {
         let was_out = self.is_out(now);
         self.out = None;
-        self.vouched_at = Some(now);
+        self.confirmed_at = Some(now);
         self.probe = None;
         let mut changes: Vec<KeyChange> = was_out.then_some((None, None)).into_iter().collect();
-        self.consumers.retain(|consumer, aside| {
-            let stays = aside.why == Why::Cooling;
-            if !stays && aside.shared_since.is_some() && !aside.is_over(now) {
+        self.consumers.retain(|consumer, setback| {
+            let stays = setback.why == Why::Cooling;
+            if !stays && setback.shared_since.is_some() && !setback.is_over(now) {
                 changes.push((Some(consumer.clone()), None));
             }
             stays

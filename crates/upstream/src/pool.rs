@@ -44,7 +44,7 @@ pub struct Excluded {
     keys: Vec<usize>,
 }
 
-/// How a call on a way went.
+/// How a call went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// It served.
@@ -56,7 +56,7 @@ pub enum Outcome {
 }
 
 impl Excluded {
-    /// Notes who is to blame. `false` where nobody is, so that another way would be no better.
+    /// Notes who is to blame. `false` where nobody is, so that another endpoint or credential would be no better.
     pub fn note(&mut self, pick: Pick, blame: Blame) -> bool {
         match (blame, pick.credential) {
             (Blame::Key, Some(key)) => self.keys.push(key),
@@ -118,7 +118,7 @@ impl Pool {
             .map(|(_, upstream)| upstream)
     }
 
-    /// A way's key.
+    /// The key that was picked.
     pub fn key(&self, pick: Pick) -> Option<&Key> {
         self.keys.get(pick.credential?)
     }
@@ -135,7 +135,7 @@ impl Pool {
             .map(|(_, upstream)| upstream.authority.as_str())
     }
 
-    /// Says how a consumer's call on a way went that has only just been sent. What other instances should know comes
+    /// Says how a consumer's call went that has only just been sent. What other instances should know comes
     /// back.
     pub fn report(
         &self,

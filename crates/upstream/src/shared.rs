@@ -37,7 +37,7 @@ pub enum SharedState {
     /// A key that has served a call, and that a probe was refused with since.
     Doubted,
     /// A key that serves though probes with it are refused.
-    Vouched,
+    Trusted,
 }
 
 /// An entry as the store has it.
@@ -131,7 +131,8 @@ impl SharedState {
             Self::Suspect => "suspect",
             Self::Served => "served",
             Self::Doubted => "doubted",
-            Self::Vouched => "vouched",
+            // As earlier releases wrote it: they may share the store.
+            Self::Trusted => "vouched",
         }
     }
 
@@ -144,7 +145,7 @@ impl SharedState {
             SharedState::Suspect,
             SharedState::Served,
             SharedState::Doubted,
-            SharedState::Vouched,
+            SharedState::Trusted,
         ];
         ALL.into_iter().find(|state| state.as_str() == text)
     }

@@ -9,7 +9,7 @@ use crate::{ReservedPort, StandinError, port::bind};
 /// On loopback a connection that is taken stands at once.
 const STANDS_WITHIN: Duration = Duration::from_millis(200);
 /// More connections than the shortest queue of any system holds.
-const MOST_WAITING: usize = 64;
+const MAX_WAITING: usize = 64;
 
 /// A port of 127.0.0.1 whose listener accepts nothing and whose queue is full: whoever connects waits for ever, as
 /// behind a firewall that drops what it does not like.
@@ -31,7 +31,7 @@ impl BlackHole {
         let socket: TcpSocket = bind(port.address())?;
         let listener = socket.listen(0)?;
         let mut waiting = Vec::new();
-        while waiting.len() < MOST_WAITING {
+        while waiting.len() < MAX_WAITING {
             let connecting = TcpStream::connect(port.address());
             match tokio::time::timeout(STANDS_WITHIN, connecting).await {
                 Ok(stream) => waiting.push(stream?),
@@ -47,7 +47,7 @@ impl BlackHole {
         Err(StandinError::Waited {
             what: "a listener's queue to be full".to_owned(),
             patience: STANDS_WITHIN,
-            seen: format!("{MOST_WAITING} connections"),
+            seen: format!("{MAX_WAITING} connections"),
         })
     }
 

@@ -6,9 +6,9 @@ pub enum Ways {
     /// Two targets: the first fails whenever it is called, the second is well.
     TwoTargets,
     /// One target with one endpoint and one key, which fails whenever it is called.
-    OneWay,
+    OneEndpoint,
     /// The same, which fails once and is well then.
-    OneWayOnce,
+    OneEndpointOnce,
     /// One target with one endpoint and two keys; the first call fails, later ones are served.
     TwoKeysOnce,
 }
@@ -48,16 +48,16 @@ impl Column {
 impl Ways {
     pub const ALL: [Self; 4] = [
         Self::TwoTargets,
-        Self::OneWay,
-        Self::OneWayOnce,
+        Self::OneEndpoint,
+        Self::OneEndpointOnce,
         Self::TwoKeysOnce,
     ];
 
     pub fn title(self) -> &'static str {
         match self {
             Self::TwoTargets => "two targets",
-            Self::OneWay => "one way",
-            Self::OneWayOnce => "one way, fails once",
+            Self::OneEndpoint => "one endpoint",
+            Self::OneEndpointOnce => "one endpoint, fails once",
             Self::TwoKeysOnce => "two keys, fails once",
         }
     }
@@ -67,10 +67,10 @@ impl Ways {
             Self::TwoTargets => {
                 "The first target fails whenever it is called, the second is well. An endpoint is left alone after one failure."
             }
-            Self::OneWay => {
+            Self::OneEndpoint => {
                 "One target with one endpoint and one key, which fails whenever it is called. An endpoint is left alone after two failures."
             }
-            Self::OneWayOnce => {
+            Self::OneEndpointOnce => {
                 "One target with one endpoint and one key, which fails once and is well then. An endpoint is left alone after two failures."
             }
             Self::TwoKeysOnce => {
@@ -84,12 +84,12 @@ impl Ways {
     pub fn failures_allowed(self) -> u8 {
         match self {
             Self::TwoTargets => 1,
-            Self::OneWay | Self::OneWayOnce | Self::TwoKeysOnce => 2,
+            Self::OneEndpoint | Self::OneEndpointOnce | Self::TwoKeysOnce => 2,
         }
     }
 
     /// Whether the upstream is well after its first answer.
     pub fn fails_once(self) -> bool {
-        matches!(self, Self::OneWayOnce | Self::TwoKeysOnce)
+        matches!(self, Self::OneEndpointOnce | Self::TwoKeysOnce)
     }
 }

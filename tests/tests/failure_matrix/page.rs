@@ -15,7 +15,7 @@ const BEGINNING: &str = "\
 # Failure matrix
 
 Every cell is one call of a client through the gateway to upstreams of its own, one of which fails as the row says; \
-the column says which other ways there are. **mended** stands where the client got a complete answer all the same; \
+the column says what else there is to go to. **mended** stands where the client got a complete answer all the same; \
 everything else is what it was told. The test `failure_matrix` observes all of it and writes this page \
 (`UPDATE_GOLDEN=1`); it fails where a cell differs.
 

@@ -87,7 +87,7 @@ impl Cell {
         };
         let second = match column.ways {
             Ways::TwoTargets => Some(StandinModel::start("second")?),
-            Ways::OneWay | Ways::OneWayOnce | Ways::TwoKeysOnce => None,
+            Ways::OneEndpoint | Ways::OneEndpointOnce | Ways::TwoKeysOnce => None,
         };
         Ok(Some(Self {
             failure,
@@ -168,7 +168,7 @@ impl Cell {
             Ways::TwoKeysOnce => {
                 format!("sk-a-{first}, {{ key: sk-b-{first}, weight: 0 }}")
             }
-            Ways::TwoTargets | Ways::OneWay | Ways::OneWayOnce => format!("sk-a-{first}"),
+            Ways::TwoTargets | Ways::OneEndpoint | Ways::OneEndpointOnce => format!("sk-a-{first}"),
         };
         let failures = column.ways.failures_allowed();
         let breaker = format!("{{ failures: {failures}, of: {failures}, open_for: 60s }}");

@@ -2,15 +2,15 @@
 
 /// A distance takes time; longer words are no misspelt names, and of more names one is not misspelt but missing.
 const LONGEST: usize = 64;
-const MOST_COMPARED: usize = 1000;
-const MOST_LISTED: usize = 20;
+const MAX_COMPARED: usize = 1000;
+const MAX_LISTED: usize = 20;
 
 /// The nearest of `known`, if one is near enough to be meant. `basePath` and `base-path` are near `base_path`.
 pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = plain(word);
     known
         .into_iter()
-        .take(MOST_COMPARED)
+        .take(MAX_COMPARED)
         .map(|candidate| (strsim::osa_distance(&word, &plain(candidate)), candidate))
         .filter(|(distance, candidate)| {
             let length = word.chars().count().max(candidate.chars().count());
@@ -25,7 +25,7 @@ pub(super) fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let mut names = names.into_iter();
     let listed: Vec<String> = names
         .by_ref()
-        .take(MOST_LISTED)
+        .take(MAX_LISTED)
         .map(|name| format!("`{name}`"))
         .collect();
     let more = if names.next().is_some() { ", …" } else { "" };

@@ -108,13 +108,13 @@ pub(super) async fn answer<P: Platform>(
     };
     let (writer, reader) = platform.response_stream();
     platform.spawn(async move {
-        let (end, told) = reading.pass_on(first, writer).await;
+        let (end, seen) = reading.pass_on(first, writer).await;
         let reason = match end {
             End::Complete => reason_of(status),
             End::Broken => Reason::StreamBroken,
             End::ClientLeft => Reason::ClientLeft,
         };
-        let detail = run.map_or(Detail::None, |run| run.read(told, end));
+        let detail = run.map_or(Detail::None, |run| run.read(seen, end));
         exchange.settlement.finish(status, reason, detail);
     });
     platform.respond_with_stream(status, &headers, reader).await
@@ -206,13 +206,13 @@ impl<P: Platform> Reading<P> {
             return End::Complete;
         }
         if self.tells_why {
-            let (code, message, status) = cut.told();
-            let told = {
+            let (code, message, status) = cut.error_event();
+            let was_sent = {
                 let written = std::pin::pin!(writer.write(error_event(code, &message, status)));
                 let timer = std::pin::pin!(self.watch.sleep(LAST_WORDS));
                 matches!(select(written, timer).await, Either::Left((Ok(()), _)))
             };
-            if !told {
+            if !was_sent {
                 return End::ClientLeft;
             }
             writer.finish(None).await;
@@ -223,9 +223,9 @@ impl<P: Platform> Reading<P> {
 
 impl End {
     /// The run's outcome where its answer does not tell it.
-    pub fn outcome(self, told: Outcome) -> Outcome {
+    pub fn outcome(self, seen: Outcome) -> Outcome {
         match self {
-            Self::Complete => told,
+            Self::Complete => seen,
             Self::Broken => Outcome::Broken,
             Self::ClientLeft => Outcome::ClientLeft,
         }

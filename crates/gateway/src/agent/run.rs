@@ -47,19 +47,19 @@ impl RunRecord {
     }
 
     /// Of an answer that was passed on so far.
-    pub fn read(mut self, told: Option<spillway_dify::Run>, end: End) -> Detail {
+    pub fn read(mut self, seen: Option<spillway_dify::Run>, end: End) -> Detail {
         // Copied for its permit alone.
-        let Some(told) = told else {
+        let Some(seen) = seen else {
             return self.unread();
         };
-        self.run.outcome = end.outcome(told.outcome).as_str();
-        self.run.events = told.events;
-        self.run.tokens = told.tokens.map(|tokens| match tokens {
+        self.run.outcome = end.outcome(seen.outcome).as_str();
+        self.run.events = seen.events;
+        self.run.tokens = seen.tokens.map(|tokens| match tokens {
             Tokens::Split { input, output } => spillway_telemetry::Tokens::Split { input, output },
             Tokens::Total(total) => spillway_telemetry::Tokens::Total(total),
         });
-        self.run.conversation = told.conversation;
-        self.run.workflow_run = told.workflow_run;
+        self.run.conversation = seen.conversation;
+        self.run.workflow_run = seen.workflow_run;
         Detail::Run(Box::new(self.run))
     }
 }

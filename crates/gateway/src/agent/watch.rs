@@ -17,7 +17,7 @@ pub(super) enum Cut {
 
 impl Cut {
     /// Code, message and status of Dify's `error` event.
-    pub fn told(&self) -> (&'static str, String, u16) {
+    pub fn error_event(&self) -> (&'static str, String, u16) {
         match self {
             Self::Failed(SendError::BetweenBytesTimeout) => (
                 "gateway_timeout",

@@ -148,15 +148,15 @@ async fn end<W: ResponseWriter>(
         }
         StreamEnd::ClientLeft => (StatusCode::OK, Reason::ClientLeft),
         StreamEnd::Refused(answer) => {
-            let mut told = answer.clone();
+            let mut described = answer.clone();
             describe(
-                &mut told.headers,
+                &mut described.headers,
                 summary.served.as_ref(),
                 summary.attempts.len(),
             );
             if let Some(head) = out.head.take() {
                 // As in `open`.
-                let _ = head.send(Head::Answer(told));
+                let _ = head.send(Head::Answer(described));
             }
             (answer.status, answer.reason)
         }

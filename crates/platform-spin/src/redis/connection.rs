@@ -29,7 +29,7 @@ const GIVEN_UP_AFTER: Duration = Duration::from_secs(2);
 
 /// How often calls look whether the connection stands that another one opens.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
-const LONGEST_PAUSE: Duration = Duration::from_millis(8);
+const MAX_PAUSE: Duration = Duration::from_millis(8);
 
 /// What calls, and the task that opens a connection for them, have in common.
 #[derive(Debug)]
@@ -111,7 +111,7 @@ impl Shared {
             let mut pause = SHORTEST_PAUSE;
             while self.is_opening() && SpinClock.now() < until {
                 SpinClock.sleep(pause).await;
-                pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
+                pause = pause.saturating_mul(2).min(MAX_PAUSE);
             }
         }
         let state = self.state.lock();

@@ -10,14 +10,14 @@ impl<'a> Chain<'a> {
             .find_map(|place| self.choose_at(place, context))
     }
 
-    /// A way to a target that was not asked, although its key is suspect.
+    /// A target that was not asked, although its key is suspect.
     pub(super) fn choose_suspect(&self, context: CallContext<'a>) -> Option<Found<'a>> {
         (0..self.targets.len())
             .filter(|place| !self.was_asked(*place))
             .find_map(|place| self.choose_suspect_at(place, context))
     }
 
-    /// A way to another model of a provider that limited one: many limit each model by itself. As nobody knows which
+    /// Another model of a provider that limited one: many limit each model by itself. As nobody knows which
     /// do, only who has nothing better asks.
     pub(super) fn choose_limited(&self, context: CallContext<'a>) -> Option<Found<'a>> {
         self.targets
@@ -34,7 +34,7 @@ impl<'a> Chain<'a> {
             })
     }
 
-    /// A way to a target that was not asked because its endpoints are left alone. In turn: any may have recovered.
+    /// A target that was not asked because its endpoints are left alone. In turn: any may have recovered.
     pub(super) fn choose_last_resort(&self, context: CallContext<'a>) -> Option<Found<'a>> {
         let count = self.targets.len();
         let first = usize::try_from(self.sequence)
@@ -49,7 +49,7 @@ impl<'a> Chain<'a> {
             })
     }
 
-    /// A way to a target that was not asked for no other reason than that its endpoints are left alone.
+    /// A target that was not asked for no other reason than that its endpoints are left alone.
     pub(super) fn choose_ejected(&self, context: CallContext<'a>) -> Option<Found<'a>> {
         (0..self.targets.len())
             .filter(|place| !self.was_asked(*place))

@@ -16,7 +16,7 @@ impl<'a> Chain<'a> {
         context: CallContext<'a>,
         elapsed: Duration,
     ) -> Step<'a> {
-        // Left to itself, a call that had only one way to go takes it once more, and one that finds everybody limited
+        // Left to itself, a call that had one endpoint and one credential to go to takes them once more, and one that finds everybody limited
         // comes back when it was asked to.
         let is_limited = failed.failure == Failure::Status(429);
         // What has been busy for a while will be so a moment later.
@@ -27,11 +27,11 @@ impl<'a> Chain<'a> {
             return Step::Stop(Stop::Exhausted);
         }
         // What a key was told its cooling says; what an endpoint was told holds for the call.
-        let told = match failed.failure.blame() {
+        let asked_for = match failed.failure.blame() {
             Blame::Key if failed.has_key => None,
             Blame::Endpoint | Blame::Key | Blame::Nobody => failed.retry_after,
         };
-        let back_off = self.back_off().max(told.unwrap_or_default());
+        let back_off = self.back_off().max(asked_for.unwrap_or_default());
         let waits = self.targets.iter().filter_map(|target| {
             let wait = target.pool.key_in(context, &target.excluded)?.max(back_off);
             let then = context.now.saturating_add(wait);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Aside, KeyState, LONGEST_COOLING_FOR_ALL, Out, PROBE_EVERY, Why};
+use super::{KeyState, MAX_COOLING_FOR_ALL, Out, PROBE_EVERY, Setback, Why};
 use crate::{ProbeKind, SharedEntry, SharedState};
 
 impl KeyState {
@@ -42,7 +42,7 @@ impl KeyState {
                 }
                 (
                     None,
-                    state @ (SharedState::Served | SharedState::Doubted | SharedState::Vouched),
+                    state @ (SharedState::Served | SharedState::Doubted | SharedState::Trusted),
                 ) => self.merge_trust(now, state, entry.rest, entry.age),
                 // Of another release.
                 _ => {}
@@ -50,9 +50,9 @@ impl KeyState {
         }
         self.merge_out(now, read_began, out);
         let is_gone = |since: Option<Duration>| since.is_some_and(|since| since < read_began);
-        self.consumers.retain(|consumer, aside| {
-            !aside.is_over(now)
-                && (told.contains_key(consumer.as_str()) || !is_gone(aside.shared_since))
+        self.consumers.retain(|consumer, setback| {
+            !setback.is_over(now)
+                && (told.contains_key(consumer.as_str()) || !is_gone(setback.shared_since))
         });
         for (consumer, (why, entry)) in told {
             let until = now.saturating_add(entry.rest);
@@ -63,15 +63,15 @@ impl KeyState {
                 _ => own.until < until,
             });
             if is_news {
-                let rest_for_all = LONGEST_COOLING_FOR_ALL.saturating_sub(entry.age);
-                let aside = Aside {
+                let rest_for_all = MAX_COOLING_FOR_ALL.saturating_sub(entry.age);
+                let setback = Setback {
                     why,
                     since: own.map_or(now.saturating_sub(entry.age), |own| own.since),
                     until,
                     until_for_all: until.min(now.saturating_add(rest_for_all)),
                     shared_since: Some(now),
                 };
-                self.consumers.insert(consumer.to_owned(), aside);
+                self.consumers.insert(consumer.to_owned(), setback);
             }
         }
     }

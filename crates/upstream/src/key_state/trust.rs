@@ -46,11 +46,11 @@ impl KeyState {
     pub(super) fn trust_more(&mut self, now: Duration, sent: Duration) -> Option<KeyChange> {
         let trust = self.trust(now);
         match trust.map(|trust| trust.state) {
-            Some(SharedState::Vouched) => None,
+            Some(SharedState::Trusted) => None,
             Some(SharedState::Doubted) => {
                 let is_news = trust.is_some_and(|trust| sent > trust.since);
                 is_news.then(|| {
-                    self.set_trust(SharedState::Vouched, now, now.saturating_add(VOUCHED_FOR))
+                    self.set_trust(SharedState::Trusted, now, now.saturating_add(VOUCHED_FOR))
                 })
             }
             _ => {
@@ -98,7 +98,7 @@ impl KeyState {
     ) {
         let (since, until) = (now.saturating_sub(age), now.saturating_add(rest));
         let rank = |state: SharedState| match state {
-            SharedState::Vouched => 2,
+            SharedState::Trusted => 2,
             SharedState::Doubted => 1,
             _ => 0,
         };

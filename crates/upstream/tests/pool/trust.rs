@@ -45,7 +45,7 @@ fn a_key_that_has_just_served_stays_for_others_whatever_a_probe_says() {
         !in_turn(&pool, at(62)).contains(&Some(0)),
         "whoever was refused tries another one"
     );
-    assert_eq!(serves(&pool, 63), Some(SharedState::Vouched));
+    assert_eq!(serves(&pool, 63), Some(SharedState::Trusted));
     for hour in 1..24 {
         assert_eq!(in_favour(&pool, &refused(&pool, 63 + hour * 3600)), None);
         assert!(!is_out(&pool, 63 + hour * 3600), "{hour} h later");
@@ -111,7 +111,7 @@ fn what_other_instances_know_in_its_favour_counts() {
         rest: at(rest),
         age: at(20),
     };
-    let (served, vouched) = (SharedState::Served, SharedState::Vouched);
+    let (served, vouched) = (SharedState::Served, SharedState::Trusted);
     let pool = keys();
     pool.merge(at(0), at(0), &[entry(&pool, served, 280)]);
     assert_eq!(serves(&pool, 1), None, "they were told 20 s ago");

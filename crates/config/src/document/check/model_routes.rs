@@ -296,7 +296,7 @@ fn check_single_way(route: &ModelRoute, at: &Path, findings: &mut Findings<'_>) 
 /// Tells of routes all of whose models go to routes before them.
 fn check_reach(api: &ModelApi, routes: &Path, findings: &mut Findings<'_>) {
     /// Each later pattern is held against them, so their number is bounded.
-    const MOST_WILDCARDS: usize = 200;
+    const MAX_WILDCARDS: usize = 200;
     let mut exact: BTreeSet<&str> = BTreeSet::new();
     let mut wildcards: Vec<&str> = Vec::new();
     let mut takes_all = false;
@@ -332,7 +332,7 @@ fn check_reach(api: &ModelApi, routes: &Path, findings: &mut Findings<'_>) {
         for pattern in patterns {
             if !pattern.contains('*') || pattern.starts_with(REGEXP) {
                 exact.insert(pattern);
-            } else if wildcards.len() < MOST_WILDCARDS {
+            } else if wildcards.len() < MAX_WILDCARDS {
                 wildcards.push(pattern);
             }
         }

@@ -10,7 +10,7 @@ use crate::error::shortened;
 use crate::{Gateway, ModelApi};
 
 /// A component holds a request's body whole, in a memory of 4 GiB that it shares with other requests.
-const MOST_BODY_BYTES: u64 = 256 * 1024 * 1024;
+const MAX_BODY_BYTES: u64 = 256 * 1024 * 1024;
 
 pub(super) fn check(gateway: &Gateway, path: &Path, findings: &mut Findings<'_>) {
     let apis = || {
@@ -29,7 +29,7 @@ pub(super) fn check(gateway: &Gateway, path: &Path, findings: &mut Findings<'_>)
     for (api, at) in apis() {
         names::name(&api.name, &at.key("name"), findings);
         check_base_path(api, &at.key("base_path"), findings);
-        if api.max_body_size.bytes() > MOST_BODY_BYTES {
+        if api.max_body_size.bytes() > MAX_BODY_BYTES {
             findings.error(
                 &at.key("max_body_size"),
                 "more than 256MiB would not fit into a component's memory beside other requests: write less",

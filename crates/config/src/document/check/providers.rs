@@ -13,7 +13,7 @@ use crate::{CircuitBreaker, Gateway, LoadBalance, Provider, ProviderKey, Provide
 const WARN_BEFORE_SECONDS: u64 = 14 * 24 * 60 * 60;
 
 /// How many outcomes a breaker keeps of an endpoint at most.
-const MOST_OUTCOMES: u32 = 100;
+const MAX_OUTCOMES: u32 = 100;
 
 pub(super) fn check(gateway: &Gateway, path: &Path, findings: &mut Findings<'_>) {
     let providers = || {
@@ -185,10 +185,10 @@ fn check_breaker(breaker: CircuitBreaker, at: &Path, findings: &mut Findings<'_>
             "with 0 failures no endpoint would ever be used: write at least 1",
         );
     }
-    if breaker.of > MOST_OUTCOMES {
+    if breaker.of > MAX_OUTCOMES {
         findings.error(
             &at.key("of"),
-            format!("more than {MOST_OUTCOMES} calls are not looked back at: write less"),
+            format!("more than {MAX_OUTCOMES} calls are not looked back at: write less"),
         );
     } else if breaker.failures > breaker.of {
         findings.error(

@@ -74,16 +74,16 @@ pub(super) fn answer_headers(
         if stays_behind(name) {
             continue;
         }
-        let told_as = if name == REQUEST_ID {
+        let name_here = if name == REQUEST_ID {
             UPSTREAM_REQUEST_ID
         } else {
             name
         };
-        let told = match pool {
+        let value = match pool {
             Some(pool) => redacted_header(value, pool),
             None => value.to_vec(),
         };
-        headers.append(told_as, told);
+        headers.append(name_here, value);
     }
     headers.append(REQUEST_ID, received.request_id.as_str());
     headers.append("x-gateway-reason", reason.as_str());
