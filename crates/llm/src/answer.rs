@@ -88,6 +88,11 @@ impl CallAnswer {
                     "None of the providers ({providers}) has a key that is good now. `spillway check gateway.yaml` shows which have run out."
                 ),
             ),
+            Stop::NoTarget if !providers.is_empty() => Self::error(
+                StatusCode::NOT_FOUND,
+                Reason::NotFound,
+                "The model's provider has no such endpoint: one of the type `anthropic` serves chats alone.",
+            ),
             _ => Self::error(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 Reason::Misconfigured,

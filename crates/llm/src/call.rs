@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
 use spillway_config::Fallback;
 use spillway_platform::{
     BytesInHand, Clock, Headers, InboundResponse, OutboundRequest, Sender, Timeouts,
@@ -116,15 +115,6 @@ impl<'a, S: Sender, C: Clock, W: PoolWatch> Call<'a, S, C, W> {
                 .collect();
             let trail = trail.join(", ");
             return last.reply.into_answer(last.failure, &trail, &place.pool);
-        }
-        if !self.route.targets.is_empty()
-            && !self.route.targets.iter().any(|it| self.may_answer(it))
-        {
-            return CallAnswer::error(
-                StatusCode::NOT_FOUND,
-                Reason::NotFound,
-                "No target of this route has such an endpoint: a provider of the type `anthropic` serves chats alone.",
-            );
         }
         let places = self.route.targets.iter();
         let mut providers: Vec<&str> = places.map(TargetPlace::provider).collect();

@@ -40,6 +40,8 @@ pub enum Stop {
     Cooling(Duration),
     /// Nothing was sent: no key is within its time.
     NoKey,
+    /// Nothing was sent: there is no target that may serve it.
+    NoTarget,
 }
 
 /// Through which targets one call goes.
@@ -229,6 +231,9 @@ impl<'a> Chain<'a> {
 
     /// The first attempt: never refused for want of time or budget, and if need be sent where things look bad.
     fn first(&mut self, context: CallContext<'a>, elapsed: Duration) -> Step<'a> {
+        if self.targets.is_empty() {
+            return Step::Stop(Stop::NoTarget);
+        }
         let first = self.targets.first().filter(|_| self.has_affinity);
         if let Some(found) = first.and_then(|target| target.pool.choose_by_affinity(context)) {
             return self.go((0, found));

@@ -1,8 +1,8 @@
-//! The columns: which ways a call has besides the one that fails, and how it is asked.
+//! The columns: what a call may be sent to besides what fails, and how it is asked.
 
-/// Which ways a call has.
+/// What a call may be sent to.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Ways {
+pub enum Setup {
     /// Two targets: the first fails whenever it is called, the second is well.
     TwoTargets,
     /// One target with one endpoint and one key, which fails whenever it is called.
@@ -23,29 +23,29 @@ pub enum Mode {
 /// A column of the matrix.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Column {
-    pub ways: Ways,
+    pub setup: Setup,
     pub mode: Mode,
 }
 
 impl Column {
     /// All of them, in order.
     pub fn all() -> Vec<Self> {
-        Ways::ALL
+        Setup::ALL
             .into_iter()
-            .flat_map(|ways| [Mode::Whole, Mode::Streamed].map(|mode| Self { ways, mode }))
+            .flat_map(|setup| [Mode::Whole, Mode::Streamed].map(|mode| Self { setup, mode }))
             .collect()
     }
 
     /// Its title.
     pub fn title(self) -> String {
         match self.mode {
-            Mode::Whole => self.ways.title().to_owned(),
-            Mode::Streamed => format!("{}, streamed", self.ways.title()),
+            Mode::Whole => self.setup.title().to_owned(),
+            Mode::Streamed => format!("{}, streamed", self.setup.title()),
         }
     }
 }
 
-impl Ways {
+impl Setup {
     pub const ALL: [Self; 4] = [
         Self::TwoTargets,
         Self::OneEndpoint,

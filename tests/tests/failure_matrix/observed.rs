@@ -146,7 +146,7 @@ impl Cell {
 
     /// What a probe of the key finds; `None`: there is none.
     fn finds_key_good(&self, column: Column) -> Option<bool> {
-        let is_good = self.failure.key_is_good || column.ways.fails_once();
+        let is_good = self.failure.key_is_good || column.setup.fails_once();
         self.failure.is_probed.then_some(is_good)
     }
 

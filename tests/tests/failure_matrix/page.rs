@@ -69,7 +69,7 @@ fn push_column(page: &mut String, rows: &Rows) {
     let title = rows.column.title();
     page.push_str(&format!("\n## {}\n\n", capitalised(&title)));
     if rows.column.mode == Mode::Whole {
-        page.push_str(rows.column.ways.explanation());
+        page.push_str(rows.column.setup.explanation());
         page.push_str("\n\n");
     }
     let titles = [

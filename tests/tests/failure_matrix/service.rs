@@ -10,7 +10,7 @@ use spillway_tests::{
 };
 
 use crate::{
-    columns::{Column, Mode, Ways},
+    columns::{Column, Mode, Setup},
     failures::{Failure, Upstream, failures},
 };
 
@@ -72,22 +72,28 @@ impl Cell {
                 Mode::Streamed => Some(&answers.streamed),
             },
             // Nobody sees that a connection was refused or not taken, so nobody could mend it then.
-            _ if column.ways.fails_once() => return Ok(None),
+            _ if column.setup.fails_once() => return Ok(None),
             _ => None,
         };
         let first = match (&failure.upstream, answers) {
             (_, Some(None)) => return Ok(None),
             (_, Some(Some(behaviour))) => {
                 let vendor = StandinModel::start("first")?;
-                script(&vendor, column.ways, &failure, &model_of(number), behaviour);
+                script(
+                    &vendor,
+                    column.setup,
+                    &failure,
+                    &model_of(number),
+                    behaviour,
+                );
                 First::Vendor(vendor)
             }
             (Upstream::BlackHole, None) => First::BlackHole(BlackHole::open().await?),
             (_, None) => First::Dead(ReservedPort::reserve()?),
         };
-        let second = match column.ways {
-            Ways::TwoTargets => Some(StandinModel::start("second")?),
-            Ways::OneEndpoint | Ways::OneEndpointOnce | Ways::TwoKeysOnce => None,
+        let second = match column.setup {
+            Setup::TwoTargets => Some(StandinModel::start("second")?),
+            Setup::OneEndpoint | Setup::OneEndpointOnce | Setup::TwoKeysOnce => None,
         };
         Ok(Some(Self {
             failure,
@@ -163,14 +169,16 @@ impl Cell {
             First::BlackHole(hole) => format!("{}/v1", hole.url()),
             First::Vendor(vendor) => vendor.base_url(),
         };
-        let keys = match column.ways {
+        let keys = match column.setup {
             // One of weight 0 serves when no other does.
-            Ways::TwoKeysOnce => {
+            Setup::TwoKeysOnce => {
                 format!("sk-a-{first}, {{ key: sk-b-{first}, weight: 0 }}")
             }
-            Ways::TwoTargets | Ways::OneEndpoint | Ways::OneEndpointOnce => format!("sk-a-{first}"),
+            Setup::TwoTargets | Setup::OneEndpoint | Setup::OneEndpointOnce => {
+                format!("sk-a-{first}")
+            }
         };
-        let failures = column.ways.failures_allowed();
+        let failures = column.setup.failures_allowed();
         let breaker = format!("{{ failures: {failures}, of: {failures}, open_for: 60s }}");
         writeln!(
             providers,
@@ -192,7 +200,13 @@ fn model_of(number: usize) -> String {
 }
 
 /// Tells a vendor when to fail: `call` stands in every call, and in no probe.
-fn script(vendor: &StandinModel, ways: Ways, failure: &Failure, call: &str, behaviour: &Behaviour) {
+fn script(
+    vendor: &StandinModel,
+    ways: Setup,
+    failure: &Failure,
+    call: &str,
+    behaviour: &Behaviour,
+) {
     if ways.fails_once() {
         vendor.once(call, behaviour.clone());
     } else {

@@ -68,7 +68,7 @@ impl CallOutcome<'_> {
             Stop::Attempts => Some("attempts"),
             Stop::Cooling(_) => Some("cooling"),
             Stop::NoKey => Some("no_key"),
-            Stop::Exhausted => None,
+            Stop::Exhausted | Stop::NoTarget => None,
         }
     }
 }
