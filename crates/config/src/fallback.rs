@@ -20,8 +20,8 @@ pub struct Fallback {
     /// How long to wait before a target is tried a second time; doubled each time, and a random part taken off. A
     /// provider's `Retry-After` is waited for instead where it fits the deadline. 250 ms.
     pub back_off: TimeSpan,
-    /// How long a stream's head is held back while no content has come; then it goes out and comments keep the
-    /// client waiting. 15 s.
+    /// How long a stream may be silent: then a comment goes out, and its head before that, where that was held back
+    /// because no content has come. 15 s.
     pub keep_alive: TimeSpan,
     /// Whether an embedding may come from a target that asks for another model than the route's first one. Vectors of
     /// two models cannot be compared, so what was stored with the one is not found with the other. false.

@@ -181,7 +181,15 @@ impl<'de> de::Visitor<'de> for ProviderKeyVisitor {
     }
 }
 
-/// What a provider speaks.
+impl ProviderType {
+    /// All names, second spellings too, which a derived schema leaves out.
+    #[cfg(feature = "document")]
+    pub(crate) const NAMES: [&'static str; 4] =
+        ["openai_compatible", "openai", "anthropic", "claude"];
+}
+
+/// What a provider speaks: OpenAI's API, as do vLLM, SGLang, Ollama, llama.cpp, LiteLLM, …, or Anthropic's Messages API
+/// (`claude` is Higress' name for it).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProviderType {

@@ -169,7 +169,7 @@ impl JsonSchema for ProviderType {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "description": "What a provider speaks: OpenAI's API, as do vLLM, SGLang, Ollama, llama.cpp, LiteLLM, …, or Anthropic's Messages API (`claude` is Higress' name for it).",
-            "enum": ["openai_compatible", "openai", "anthropic", "claude"],
+            "enum": ProviderType::NAMES,
         })
     }
 }

@@ -13,12 +13,10 @@ mod watch;
 use std::sync::Arc;
 
 use http::{Method, StatusCode};
-use spillway_forward::{
-    Destination, ForwardedHeaders, Router, RoutingFailure, ambiguity, request_id,
-};
+use spillway_forward::{Destination, Router, RoutingFailure, ambiguity};
 use spillway_platform::{ForwardedResponse, JoinKey, Platform};
 use spillway_surface::{LocalReply, Surface};
-use spillway_telemetry::{AccessRecord, Api, Reason};
+use spillway_telemetry::{Api, Reason};
 
 use self::admit::{Steps, admit};
 use self::exchange::Exchange;
@@ -64,13 +62,10 @@ pub async fn handle<P: Platform>(
 ) -> Result<P::Response, P::Error> {
     let platform = &runtime.platform;
     let head = platform.head(&request);
-    let claims = ForwardedHeaders::of(&head, &runtime.trust);
-    let id = request_id(&head.headers, || platform.random_name());
-    let mut record = AccessRecord::new(Api::Agent, head.method.clone(), head.path(), id);
-    record.client = claims.client;
+    let (settlement, claims) = Settlement::begin(runtime, Api::Agent, &head);
     let mut exchange = Exchange {
         runtime: Arc::clone(runtime),
-        settlement: Settlement::begin(runtime, record),
+        settlement,
         claims,
         head,
     };

@@ -4,12 +4,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use spillway_forward::{ForwardedHeaders, REQUEST_ID, request_id};
+use spillway_forward::REQUEST_ID;
 use spillway_knowledge::{Api, Catalogue, MAX_REQUEST_BYTES, Retrieval, RetrievalReply};
 use spillway_limit::{Due, RequestFacts};
 use spillway_platform::{Platform, ReceiveError, RequestHead};
 use spillway_surface::Surface;
-use spillway_telemetry::{AccessRecord, Api as ApiKind, Detail, Retrieval as Retrieved};
+use spillway_telemetry::{Api as ApiKind, Detail, Retrieval as Retrieved};
 
 use crate::runtime::configuration;
 use crate::{Log, Passage, Runtime, Settlement};
@@ -41,10 +41,7 @@ pub async fn handle<P: Platform>(
 ) -> Result<P::Response, P::Error> {
     let platform = &runtime.platform;
     let head = platform.head(&request);
-    let id = request_id(&head.headers, || platform.random_name());
-    let mut record = AccessRecord::new(ApiKind::Knowledge, head.method.clone(), head.path(), id);
-    record.client = ForwardedHeaders::of(&head, &runtime.trust).client;
-    let mut settlement = Settlement::begin(runtime, record);
+    let (mut settlement, _) = Settlement::begin(runtime, ApiKind::Knowledge, &head);
     let found = runtime.apis.api(head.path());
     let mut backend = "";
     let reply = match found {

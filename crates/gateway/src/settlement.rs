@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use spillway_platform::Platform;
-use spillway_telemetry::{AccessRecord, Detail, Reason};
+use spillway_forward::{ForwardedHeaders, request_id};
+use spillway_platform::{Platform, RequestHead};
+use spillway_telemetry::{AccessRecord, Api, Detail, Reason};
 
 use crate::{Log, Meter, Permit, Runtime};
 
@@ -26,16 +27,26 @@ pub struct Settlement<P: Platform> {
 }
 
 impl<P: Platform> Settlement<P> {
-    /// Of a request that has just come.
-    pub(crate) fn begin<A>(runtime: &Runtime<P, A>, record: AccessRecord) -> Self {
-        Self {
+    /// Of a request that has just come, of any kind; with what its client asked for, and who that is.
+    pub(crate) fn begin<A>(
+        runtime: &Runtime<P, A>,
+        api: Api,
+        head: &RequestHead,
+    ) -> (Self, ForwardedHeaders) {
+        let platform = &runtime.platform;
+        let claims = ForwardedHeaders::of(head, &runtime.trust);
+        let id = request_id(&head.headers, || platform.random_name());
+        let mut record = AccessRecord::new(api, head.method.clone(), head.path(), id);
+        record.client = claims.client;
+        let settlement = Self {
             record,
-            arrived: runtime.platform.now(),
+            arrived: platform.now(),
             permits: Vec::new(),
-            platform: runtime.platform.clone(),
+            platform: platform.clone(),
             meter: Arc::clone(&runtime.meter),
             log: runtime.log.clone(),
-        }
+        };
+        (settlement, claims)
     }
 
     /// Says how the request is answered.

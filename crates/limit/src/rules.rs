@@ -29,14 +29,14 @@ pub struct Rule {
 /// The request limits of one API, ready to be asked.
 #[derive(Debug)]
 pub struct Rules {
-    rules: Vec<Limits>,
+    rules: Vec<RuleLimits>,
     /// What clients' new values are counted under, of all APIs together, and how many a client may bring.
     clients: CountNames,
     new_values_per_second: u32,
 }
 
 #[derive(Debug)]
-struct Limits {
+struct RuleLimits {
     rule: Rule,
     /// A quota for all requests together, and what they are counted under.
     global: Option<(Quota, String)>,
@@ -70,7 +70,7 @@ impl Rules {
                 let twins = all.iter().take(place).filter(is_twin).count();
                 Item::new(item, twins, &config.rule_name, &common, digest_key)
             });
-            Ok(Limits {
+            Ok(RuleLimits {
                 rule: Rule {
                     name: config.rule_name.clone(),
                     shows_quota: config.show_limit_quota_header,

@@ -130,16 +130,15 @@ impl<'r> Verdict<'r> {
 }
 
 impl Standing<'_> {
-    /// For the client of a refused request: the rule's own message, or one that says when to come again.
+    /// For the client of a refused request, where the rule has no words of its own: when to come again.
     pub fn message(&self) -> String {
         let Self {
-            rule,
             limit,
             window_s,
             reset_s,
             ..
         } = self;
-        rule.rejected_msg.clone().unwrap_or_else(|| match window_s {
+        match window_s {
             // Counted in sixths of the window, so that the wait may be longer than it.
             Some(window_s) if reset_s > window_s => format!(
                 "Too many requests: at most {limit} in any {window_s} s, counted in steps of {} s. Try again in {reset_s} s.",
@@ -151,6 +150,6 @@ impl Standing<'_> {
             None => format!(
                 "Too many requests at once: {limit} may be under way. Try again when one has ended."
             ),
-        })
+        }
     }
 }

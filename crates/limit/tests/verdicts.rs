@@ -151,7 +151,7 @@ fn of_several_that_refuse_the_longest_wait_is_told() {
         (standing.window_s, standing.rule.rejected_code),
         (Some(3600), 503)
     );
-    assert_eq!(standing.message(), "slow down");
+    assert_eq!(standing.rule.rejected_msg.as_deref(), Some("slow down"));
     assert_eq!(refused.outcomes, [("a", Outcome::Refused)]);
 }
 

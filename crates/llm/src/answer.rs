@@ -91,7 +91,7 @@ impl CallAnswer {
             Stop::NoTarget if !providers.is_empty() => Self::error(
                 StatusCode::NOT_FOUND,
                 Reason::NotFound,
-                "The model's provider has no such endpoint: one of the type `anthropic` serves chats alone.",
+                "The model's provider has no such endpoint. docs/models.md tells what each `type` of provider serves.",
             ),
             _ => Self::error(
                 StatusCode::INTERNAL_SERVER_ERROR,

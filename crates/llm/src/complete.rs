@@ -131,7 +131,7 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
 
     /// A whole stream in the dialect that clients speak.
     fn in_the_clients_dialect(&self, dialect: Dialect, stream: Bytes) -> Bytes {
-        if dialect == Dialect::OpenAi {
+        if !dialect.is_translated() {
             return stream;
         }
         let seconds = self.clock.since_1970().as_secs();

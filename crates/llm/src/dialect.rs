@@ -107,6 +107,14 @@ impl Dialect {
         }
     }
 
+    /// Whether answers and streams have to be brought into the client's dialect.
+    pub fn is_translated(self) -> bool {
+        match self {
+            Self::OpenAi => false,
+            Self::Anthropic => true,
+        }
+    }
+
     /// The members of a request that the provider is not told, though the client means something by them.
     pub fn left_out(self, request: &ModelRequest) -> Vec<&str> {
         match self {

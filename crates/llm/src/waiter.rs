@@ -33,7 +33,7 @@ pub(crate) struct Waiter<'o, O, C> {
     last_write: Duration,
     timer: Pin<Box<dyn Future<Output = ()>>>,
     timer_at: Duration,
-    /// The head to send should the client have to wait for long.
+    /// The head to send, before the first content or the first comment.
     pub head: Option<(Served, usize, Reason)>,
 }
 

@@ -1,7 +1,8 @@
 //! One record a request, of every kind of API and of every outcome: it becomes counts, and a line of the log.
 //!
 //! A label or a field is added here: as a member, in [`AccessRecord::count`] (with the family's label in `families.rs`),
-//! and in [`AccessRecord::write`].
+//! and in [`AccessRecord::write`]. What every request has is filled in where records begin, `Settlement::begin` of the
+//! gateway.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use spillway_forward::{ForwardedHeaders, REQUEST_ID, request_id};
+use spillway_forward::REQUEST_ID;
 use spillway_limit::{Due, InBody, RequestFacts};
 use spillway_llm::{Api, Asked, ModelRequest, Operation, Route, passed_headers, versioned};
 use spillway_platform::{Headers, Platform, RequestHead};
 use spillway_surface::LocalReply;
-use spillway_telemetry::{AccessRecord, Api as ApiKind, Reason};
+use spillway_telemetry::{Api as ApiKind, Reason};
 
 use super::admission::{Admitted, Unlisted, admit};
 use super::{ModelRuntime, body, complete, replies, stateful, stream};
@@ -32,10 +32,7 @@ pub async fn handle<P: Platform>(
 ) -> Result<P::Response, P::Error> {
     let platform = &runtime.platform;
     let head = platform.head(&request);
-    let id = request_id(&head.headers, || platform.random_name());
-    let mut record = AccessRecord::new(ApiKind::Model, head.method.clone(), head.path(), id);
-    record.client = ForwardedHeaders::of(&head, &runtime.trust).client;
-    let mut settlement = Settlement::begin(runtime, record);
+    let (mut settlement, _) = Settlement::begin(runtime, ApiKind::Model, &head);
     let Some((api, below)) = runtime.apis.catalogue.api(head.path()) else {
         return replies::reply(runtime, settlement, replies::no_api(head.path())).await;
     };

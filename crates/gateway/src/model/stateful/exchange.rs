@@ -3,7 +3,9 @@
 
 use bytes::{Bytes, BytesMut};
 use spillway_forward::REQUEST_ID;
-use spillway_llm::{Served, TargetPlace, UPSTREAM_REQUEST_ID, redacted_header, unpacked_error};
+use spillway_llm::{
+    Operation, Served, TargetPlace, UPSTREAM_REQUEST_ID, redacted_header, unpacked_error,
+};
 use spillway_platform::{
     ForwardedResponse, Headers, IncomingBody as _, Platform, RequestHead, Upstream,
 };
@@ -49,15 +51,17 @@ pub(super) fn request_headers(
 
 /// Path and query at a provider's endpoint.
 pub(super) fn place_at(
+    place: &TargetPlace,
     upstream: &Upstream,
     received: &Received,
     head: &RequestHead,
     below: &str,
 ) -> String {
+    let base = place.dialect().endpoint(Operation::Stateful, upstream);
     let version = spillway_llm::versioned(below);
     let path = version.strip_prefix("/v1").unwrap_or(&version);
     let query = passed_query(head.query(), received.api.api_key_query.as_deref());
-    format!("{}{path}{query}", upstream.base_path)
+    format!("{}{path}{query}", base.unwrap_or_default())
 }
 
 /// The head of an answer that is passed on.

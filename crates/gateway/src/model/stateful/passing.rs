@@ -139,7 +139,7 @@ async fn attempt<P: Platform>(
                 method: &head.method,
                 scheme: &upstream.scheme,
                 authority: &upstream.authority,
-                path_and_query: &place_at(upstream, received, head, below),
+                path_and_query: &place_at(place, upstream, received, head, below),
                 headers: &headers,
                 timeouts,
                 join: None,
