@@ -50,8 +50,8 @@ pub use moment::Moment;
 pub use normal_form::parse_normal_form;
 pub use provider::{CircuitBreaker, Provider, ProviderKey, ProviderType};
 pub use rate_limit::{
-    AddressSource, HigressRedis, KeyPattern, LimitBy, LimitKey, OnError, QuotaWindow, RateLimit,
-    RequestQuota, RuleItem,
+    AddressSource, Argument, Dimension, HigressRedis, KeyPattern, LimitBy, LimitKey, OnError,
+    QuotaWindow, RateLimit, RequestQuota, RuleItem, Source, Values,
 };
 pub use secret::Secret;
 pub use telemetry::{Log, LogFormat, LogLevel, Telemetry};

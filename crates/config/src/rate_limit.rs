@@ -3,11 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 mod address_source;
+mod dimension;
 mod item;
 mod key_pattern;
 
 pub use address_source::AddressSource;
-pub use item::{LimitBy, RuleItem};
+pub use dimension::{Argument, Dimension, LimitBy, Source, Values};
+pub(crate) use dimension::{Takes, Traffic};
+pub use item::RuleItem;
 pub use key_pattern::KeyPattern;
 
 /// One document of request limits. All documents of an API, and all items of a document that a request matches,

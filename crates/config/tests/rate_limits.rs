@@ -2,8 +2,8 @@
 #![expect(clippy::panic, reason = "a test")]
 
 use spillway_config::{
-    AddressSource, Gateway, KeyPattern, LimitBy, LimitKey, OnError, RateLimit, RequestQuota,
-    RuleItem, normal_form, parse_normal_form, read,
+    AddressSource, Argument, Gateway, KeyPattern, LimitBy, LimitKey, OnError, RateLimit,
+    RequestQuota, RuleItem, Source, normal_form, parse_normal_form, read,
 };
 
 /// As the Alibaba Cloud guide shows it, to the letter.
@@ -50,6 +50,11 @@ fn per_minute(limit: u32) -> RequestQuota {
     }
 }
 
+#[expect(clippy::unwrap_used, reason = "a test")]
+fn by_header(name: &str) -> LimitBy {
+    LimitBy::of(Source::Header, Argument::Name(name.to_owned())).unwrap()
+}
+
 #[test]
 fn the_guides_document_loads_as_it_stands() {
     let (gateway, warnings) = load(GUIDE);
@@ -57,7 +62,7 @@ fn the_guides_document_loads_as_it_stands() {
         rule_name: "dify_higress_demo_rule".to_owned(),
         global_threshold: None,
         rule_items: vec![RuleItem {
-            by: LimitBy::Header("x-app-id".to_owned()),
+            by: by_header("x-app-id"),
             per_value: false,
             limit_keys: vec![LimitKey {
                 key: "9a342******************3e1250b5".to_owned(),
@@ -109,7 +114,11 @@ fn whatever_higress_knows_is_read_and_its_password_goes_no_further() {
     };
     assert_eq!(
         address.by,
-        LimitBy::Address(AddressSource::Header("x-forwarded-for".to_owned()))
+        LimitBy::of(
+            Source::Address,
+            Argument::Address(AddressSource::Header("x-forwarded-for".to_owned()))
+        )
+        .unwrap()
     );
     assert_eq!(
         address.pattern(&address.limit_keys[0]).unwrap(),
@@ -131,7 +140,7 @@ fn whatever_higress_knows_is_read_and_its_password_goes_no_further() {
         (header.dimension(), header.per_value),
         ("limit_by_per_header", true)
     );
-    assert_eq!(header.by, LimitBy::Header("x-team".to_owned()));
+    assert_eq!(header.by, by_header("x-team"));
     assert!(!normal_form(&gateway).contains("secret"));
 }
 

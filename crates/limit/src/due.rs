@@ -1,6 +1,6 @@
 //! Which rules can be asked before a request's body is read.
 
-use spillway_config::LimitBy;
+use spillway_config::{LimitBy, Source};
 
 /// What only a request's body tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,8 +41,8 @@ impl Due {
 impl InBody {
     fn hides(self, by: &LimitBy) -> bool {
         match self {
-            Self::EndUser => *by == LimitBy::EndUser,
-            Self::ModelAndRoute => matches!(by, LimitBy::Model | LimitBy::Route),
+            Self::EndUser => by.source() == Source::EndUser,
+            Self::ModelAndRoute => matches!(by.source(), Source::Model | Source::Route),
         }
     }
 }

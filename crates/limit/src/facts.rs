@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
-use spillway_config::{AddressSource, LimitBy};
+use spillway_config::{AddressSource, Argument, LimitBy, Source};
 use spillway_platform::Headers;
 
 use crate::DifyApp;
@@ -66,13 +66,17 @@ impl<'a> RequestFacts<'a> {
     /// The values of a property, in the request's order. A header, parameter or cookie may have several; the first
     /// hundred are told.
     pub(crate) fn values(&self, by: &LimitBy) -> Vec<Value<'a>> {
-        match by {
-            LimitBy::Header(name) => {
+        let name = match &by.argument {
+            Argument::Name(name) => name.as_str(),
+            Argument::Nothing | Argument::Address(_) => "",
+        };
+        match by.source() {
+            Source::Header => {
                 let headers: &'a Headers = self.headers;
                 let values = headers.all(name).map(String::from_utf8_lossy);
                 values.take(MAX_VALUES).map(Value::Text).collect()
             }
-            LimitBy::Param(name) => {
+            Source::Param => {
                 let query = self.query.unwrap_or_default();
                 form_urlencoded::parse(query.as_bytes())
                     .filter(|(key, _)| key == name)
@@ -80,18 +84,18 @@ impl<'a> RequestFacts<'a> {
                     .map(|(_, value)| Value::Text(value))
                     .collect()
             }
-            LimitBy::Cookie(name) => self.cookies(name),
-            LimitBy::Consumer => text(self.consumer),
-            LimitBy::Model => text(self.model),
-            LimitBy::EndUser => text(self.end_user),
-            LimitBy::Route => text(self.route),
-            LimitBy::Service => text(self.service),
-            LimitBy::Address(source) => self
-                .address(source)
+            Source::Cookie => self.cookies(name),
+            Source::Consumer => text(self.consumer),
+            Source::Model => text(self.model),
+            Source::EndUser => text(self.end_user),
+            Source::Route => text(self.route),
+            Source::Service => text(self.service),
+            Source::Address => self
+                .address(&by.argument)
                 .map(Value::Address)
                 .into_iter()
                 .collect(),
-            LimitBy::DifyApp => self.dify_app.map(Value::DifyApp).into_iter().collect(),
+            Source::DifyApp => self.dify_app.map(Value::DifyApp).into_iter().collect(),
         }
     }
 
@@ -109,12 +113,14 @@ impl<'a> RequestFacts<'a> {
         values.take(MAX_VALUES).collect()
     }
 
-    fn address(&self, source: &AddressSource) -> Option<IpAddr> {
+    fn address(&self, source: &Argument) -> Option<IpAddr> {
         let claimed = match source {
-            AddressSource::Header(name) if !CLIENT_HEADERS.contains(&name.as_str()) => {
+            Argument::Address(AddressSource::Header(name))
+                if !CLIENT_HEADERS.contains(&name.as_str()) =>
+            {
                 self.headers.text(name).and_then(first_address)
             }
-            AddressSource::Header(_) | AddressSource::RemoteAddress => None,
+            Argument::Address(_) | Argument::Name(_) | Argument::Nothing => None,
         };
         let address = claimed.or(self.client)?;
         Some(address.to_canonical())

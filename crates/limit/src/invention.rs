@@ -9,7 +9,7 @@
 
 use std::net::IpAddr;
 
-use spillway_config::{AddressSource, LimitBy, QuotaWindow};
+use spillway_config::{AddressSource, Argument, LimitBy, QuotaWindow, Values};
 
 use crate::facts::{CLIENT_HEADERS, Value};
 
@@ -29,24 +29,16 @@ pub(crate) enum Invention {
 
 impl Invention {
     pub fn of(by: &LimitBy, value: &Value<'_>) -> Self {
-        match (by, value) {
-            (LimitBy::Consumer | LimitBy::Route | LimitBy::Service, _) => Self::None,
-            (LimitBy::Model, _) => Self::Choice,
-            (LimitBy::Address(AddressSource::Header(name)), _)
-                if !CLIENT_HEADERS.contains(&name.as_str()) =>
-            {
-                Self::Choice
-            }
-            (LimitBy::Address(_), Value::Address(IpAddr::V6(_))) => Self::Choice,
-            (LimitBy::Address(_), _) => Self::None,
-            (
-                LimitBy::Header(_)
-                | LimitBy::Param(_)
-                | LimitBy::Cookie(_)
-                | LimitBy::EndUser
-                | LimitBy::DifyApp,
-                _,
-            ) => Self::Word,
+        let is_others = matches!(
+            &by.argument,
+            Argument::Address(AddressSource::Header(name)) if !CLIENT_HEADERS.contains(&name.as_str())
+        );
+        match (by.dimension.values, value) {
+            // An IPv4 address of the client's own is no choice of its.
+            (Values::Chosen, Value::Address(IpAddr::V4(_))) if !is_others => Self::None,
+            (Values::Chosen, _) => Self::Choice,
+            (Values::Known, _) => Self::None,
+            (Values::Invented, _) => Self::Word,
         }
     }
 }

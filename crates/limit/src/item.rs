@@ -1,6 +1,6 @@
 //! An item of a rule, ready to be asked.
 
-use spillway_config::{KeyPattern, LimitBy, LimitKey, QuotaWindow, RequestQuota, RuleItem};
+use spillway_config::{KeyPattern, LimitBy, LimitKey, QuotaWindow, RequestQuota, RuleItem, Source};
 use spillway_pattern::{Pattern, PatternError};
 use spillway_platform::MAX_MATCHED_BYTES;
 use spillway_platform::{Hold, Take};
@@ -95,16 +95,7 @@ impl Item {
         common: &[&str],
         digest_key: &DigestKey,
     ) -> Result<Self, Error> {
-        let name = match &config.by {
-            LimitBy::Header(name) | LimitBy::Param(name) | LimitBy::Cookie(name) => name.clone(),
-            LimitBy::Address(source) => source.to_string(),
-            LimitBy::Consumer
-            | LimitBy::Model
-            | LimitBy::DifyApp
-            | LimitBy::EndUser
-            | LimitBy::Route
-            | LimitBy::Service => String::new(),
-        };
+        let name = config.by.argument.to_string();
         let twin = (twin > 0).then(|| twin.to_string());
         let own = [config.dimension(), &name];
         let twin: Vec<&str> = twin.as_deref().into_iter().collect();
@@ -137,7 +128,7 @@ impl Item {
 
     /// Whether it counts by the end user.
     pub fn counts_by_end_user(&self) -> bool {
-        self.by == LimitBy::EndUser
+        self.by.source() == Source::EndUser
     }
 
     /// Whether it is asked now.
@@ -183,7 +174,7 @@ impl Key {
         digest_key: &DigestKey,
     ) -> Result<Self, PatternError> {
         let matcher = match pattern {
-            KeyPattern::Exact(app_key) if item.by == LimitBy::DifyApp => {
+            KeyPattern::Exact(app_key) if item.by.source() == Source::DifyApp => {
                 Matcher::DifyApp(digest_key.dify_app_of_key(app_key.as_bytes()))
             }
             KeyPattern::Exact(text) => Matcher::Exact(text.to_owned()),

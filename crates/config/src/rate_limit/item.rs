@@ -1,14 +1,16 @@
 //! An item of a rate limit: by which property of a request it counts, and the quotas by that property's values.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
 
-use super::{AddressSource, KeyPattern, LimitKey};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::dimension::{Argument, DIMENSIONS, Dimension, Takes};
+use super::{KeyPattern, LimitBy, LimitKey, Source};
 use crate::Error;
 
 /// Quotas by one property of the request.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "document", derive(schemars::JsonSchema))]
-#[serde(try_from = "RuleItemFields", into = "RuleItemFields")]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RuleItem {
     /// The property.
     pub by: LimitBy,
@@ -19,72 +21,33 @@ pub struct RuleItem {
     pub limit_keys: Vec<LimitKey>,
 }
 
-/// By which property of a request it is counted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LimitBy {
-    /// The header of this name, in lower case.
-    Header(String),
-    /// The query parameter of this name.
-    Param(String),
-    /// The cookie of this name.
-    Cookie(String),
-    /// The consumer's name.
-    Consumer,
-    /// The client's address.
-    Address(AddressSource),
-    /// The model asked for.
-    Model,
-    /// The Dify application, told by the key that its API is called with.
-    DifyApp,
-    /// The end user, as the application that calls Dify names them.
-    EndUser,
-    /// The route's name: the operator's own, or the prefix of Dify's table.
-    Route,
-    /// The service that gets the request.
-    Service,
-}
+/// The list of values and their quotas.
+const LIMIT_KEYS: &str = "limit_keys";
 
-/// The forms of a property that an item can be written with.
-const KEYS: [[&str; 2]; 10] = [
-    ["limit_by_header", "limit_by_per_header"],
-    ["limit_by_param", "limit_by_per_param"],
-    ["limit_by_cookie", "limit_by_per_cookie"],
-    ["limit_by_consumer", "limit_by_per_consumer"],
-    ["limit_by_ip", "limit_by_per_ip"],
-    ["limit_by_model", "limit_by_per_model"],
-    ["limit_by_dify_app", "limit_by_per_dify_app"],
-    ["limit_by_end_user", "limit_by_per_end_user"],
-    ["limit_by_route", "limit_by_per_route"],
-    ["limit_by_service", "limit_by_per_service"],
-];
+/// Every key that an item can have.
+static KEYS: [&str; 21] = keys();
+
+#[expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "done by the compiler, which would say so"
+)]
+const fn keys() -> [&'static str; 21] {
+    let mut keys = [LIMIT_KEYS; 21];
+    let mut place = 0;
+    while place < DIMENSIONS.len() {
+        let [shared, per_value] = DIMENSIONS[place].keys;
+        keys[2 * place] = shared;
+        keys[2 * place + 1] = per_value;
+        place += 1;
+    }
+    keys
+}
 
 impl RuleItem {
     /// The key that says by which property, such as `limit_by_per_header`.
     pub const fn dimension(&self) -> &'static str {
-        let [
-            header,
-            param,
-            cookie,
-            consumer,
-            address,
-            model,
-            dify_app,
-            end_user,
-            route,
-            service,
-        ] = KEYS;
-        let [shared, per_value] = match self.by {
-            LimitBy::Header(_) => header,
-            LimitBy::Param(_) => param,
-            LimitBy::Cookie(_) => cookie,
-            LimitBy::Consumer => consumer,
-            LimitBy::Address(_) => address,
-            LimitBy::Model => model,
-            LimitBy::DifyApp => dify_app,
-            LimitBy::EndUser => end_user,
-            LimitBy::Route => route,
-            LimitBy::Service => service,
-        };
+        let [shared, per_value] = self.by.dimension.keys;
         if self.per_value { per_value } else { shared }
     }
 
@@ -93,202 +56,159 @@ impl RuleItem {
     /// # Errors
     /// [`Error::Network`] and [`Error::DifyAppPattern`].
     pub fn pattern<'a>(&self, key: &'a LimitKey) -> Result<KeyPattern<'a>, Error> {
-        match self.by {
-            LimitBy::Header(_)
-            | LimitBy::Param(_)
-            | LimitBy::Cookie(_)
-            | LimitBy::Consumer
-            | LimitBy::Model
-            | LimitBy::EndUser
-            | LimitBy::Route
-            | LimitBy::Service => Ok(KeyPattern::of_text(&key.key)),
-            LimitBy::Address(_) => KeyPattern::of_addresses(&key.key),
-            LimitBy::DifyApp => match KeyPattern::of_text(&key.key) {
+        match self.by.source() {
+            Source::Address => KeyPattern::of_addresses(&key.key),
+            Source::DifyApp => match KeyPattern::of_text(&key.key) {
                 pattern @ (KeyPattern::Exact(_) | KeyPattern::Any) => Ok(pattern),
                 _ => Err(Error::DifyAppPattern),
             },
+            _ => Ok(KeyPattern::of_text(&key.key)),
         }
     }
 }
 
-/// Quotas by one property of the request: exactly one of the `limit_by_…` keys, and `limit_keys`. With a
-/// `limit_by_per_…` key every value has a quota of its own; with the others all values that a key matches share
-/// one.
-#[derive(Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "document", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "document", schemars(
-    rename = "RuleItem",
-    transform = crate::schema::with_capital_keys,
-    extend("minProperties" = 2, "maxProperties" = 2)
-))]
-#[serde(deny_unknown_fields)]
-struct RuleItemFields {
-    /// By the header of this name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    limit_by_header: Option<String>,
-    /// By the query parameter of this name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    limit_by_param: Option<String>,
-    /// By the cookie of this name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    limit_by_cookie: Option<String>,
-    /// By the consumer's name; the value means nothing, `''` will do.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    limit_by_consumer: Option<String>,
-    /// By the client's address: `from-remote-addr` or `from-header-<name>`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "document", schemars(with = "Option<String>"))]
-    limit_by_ip: Option<AddressSource>,
-    /// By the model asked for; the value means nothing, `''` will do.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    limit_by_model: Option<String>,
-    /// By the Dify application, which the key of its API tells; the value means nothing, `''` will do.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    limit_by_dify_app: Option<String>,
-    /// By the end user that a request to Dify's service API names (`user`); the value means nothing, `''` will do.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    limit_by_end_user: Option<String>,
-    /// By the route's name, or the prefix of Dify's table; the value means nothing, `''` will do.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    limit_by_route: Option<String>,
-    /// By the service that gets the request: `api`, `web`, `plugin_daemon`; the value means nothing, `''` will do.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    limit_by_service: Option<String>,
-    /// As `limit_by_header`, each value for itself.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    limit_by_per_header: Option<String>,
-    /// As `limit_by_param`, each value for itself.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    limit_by_per_param: Option<String>,
-    /// As `limit_by_cookie`, each value for itself.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    limit_by_per_cookie: Option<String>,
-    /// As `limit_by_consumer`, each consumer for itself.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    limit_by_per_consumer: Option<String>,
-    /// As `limit_by_ip`, each address for itself.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "document", schemars(with = "Option<String>"))]
-    limit_by_per_ip: Option<AddressSource>,
-    /// As `limit_by_model`, each model for itself.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    limit_by_per_model: Option<String>,
-    /// As `limit_by_dify_app`, each application for itself.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    limit_by_per_dify_app: Option<String>,
-    /// As `limit_by_end_user`, each user for themselves.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    limit_by_per_end_user: Option<String>,
-    /// As `limit_by_route`, each route for itself.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    limit_by_per_route: Option<String>,
-    /// As `limit_by_service`, each service for itself.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    limit_by_per_service: Option<String>,
-    /// Values and their quotas.
-    limit_keys: Vec<LimitKey>,
+impl Serialize for RuleItem {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry(self.dimension(), &self.by.argument.to_string())?;
+        map.serialize_entry(LIMIT_KEYS, &self.limit_keys)?;
+        map.end()
+    }
 }
 
-impl TryFrom<RuleItemFields> for RuleItem {
-    type Error = Error;
+impl<'de> Deserialize<'de> for RuleItem {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_struct("RuleItem", &KEYS, ItemVisitor)
+    }
+}
 
-    fn try_from(fields: RuleItemFields) -> Result<Self, Error> {
-        let header = |name: String| LimitBy::Header(name.to_ascii_lowercase());
-        let given = [
-            [
-                fields.limit_by_header.map(header),
-                fields.limit_by_per_header.map(header),
-            ],
-            [
-                fields.limit_by_param.map(LimitBy::Param),
-                fields.limit_by_per_param.map(LimitBy::Param),
-            ],
-            [
-                fields.limit_by_cookie.map(LimitBy::Cookie),
-                fields.limit_by_per_cookie.map(LimitBy::Cookie),
-            ],
-            [
-                fields.limit_by_consumer.map(|_| LimitBy::Consumer),
-                fields.limit_by_per_consumer.map(|_| LimitBy::Consumer),
-            ],
-            [
-                fields.limit_by_ip.map(LimitBy::Address),
-                fields.limit_by_per_ip.map(LimitBy::Address),
-            ],
-            [
-                fields.limit_by_model.map(|_| LimitBy::Model),
-                fields.limit_by_per_model.map(|_| LimitBy::Model),
-            ],
-            [
-                fields.limit_by_dify_app.map(|_| LimitBy::DifyApp),
-                fields.limit_by_per_dify_app.map(|_| LimitBy::DifyApp),
-            ],
-            [
-                fields.limit_by_end_user.map(|_| LimitBy::EndUser),
-                fields.limit_by_per_end_user.map(|_| LimitBy::EndUser),
-            ],
-            [
-                fields.limit_by_route.map(|_| LimitBy::Route),
-                fields.limit_by_per_route.map(|_| LimitBy::Route),
-            ],
-            [
-                fields.limit_by_service.map(|_| LimitBy::Service),
-                fields.limit_by_per_service.map(|_| LimitBy::Service),
-            ],
-        ];
-        let given: Vec<_> = given
-            .into_iter()
-            .zip(KEYS)
-            .flat_map(|([shared, per_value], [shared_key, per_value_key])| {
-                let shared = shared.map(|by| (by, false, shared_key));
-                let per_value = per_value.map(|by| (by, true, per_value_key));
-                [shared, per_value]
-            })
-            .flatten()
-            .collect();
+/// A key of an item.
+enum ItemKey {
+    LimitKeys,
+    /// A dimension's; whether it is the one that gives each value its own quota.
+    Dimension(&'static Dimension, bool),
+}
+
+impl<'de> Deserialize<'de> for ItemKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_identifier(KeyVisitor)
+    }
+}
+
+struct KeyVisitor;
+
+impl de::Visitor<'_> for KeyVisitor {
+    type Value = ItemKey;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a key")
+    }
+
+    fn visit_str<E: de::Error>(self, key: &str) -> Result<ItemKey, E> {
+        if key == LIMIT_KEYS {
+            return Ok(ItemKey::LimitKeys);
+        }
+        let found = DIMENSIONS.iter().find_map(|dimension| {
+            let [shared, per_value] = dimension.keys;
+            let is_per_value = per_value == key;
+            (is_per_value || shared == key).then_some(ItemKey::Dimension(dimension, is_per_value))
+        });
+        found.ok_or_else(|| de::Error::unknown_field(key, &KEYS))
+    }
+}
+
+struct ItemVisitor;
+
+impl<'de> de::Visitor<'de> for ItemVisitor {
+    type Value = RuleItem;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("one of the `limit_by_…` keys, and `limit_keys`")
+    }
+
+    fn visit_map<M: de::MapAccess<'de>>(self, mut map: M) -> Result<RuleItem, M::Error> {
+        let mut given: Vec<(&'static str, LimitBy, bool)> = Vec::new();
+        let mut limit_keys = None;
+        while let Some(key) = map.next_key()? {
+            let (written, dimension, is_per_value) = match key {
+                ItemKey::LimitKeys if limit_keys.is_some() => {
+                    return Err(de::Error::duplicate_field(LIMIT_KEYS));
+                }
+                ItemKey::LimitKeys => {
+                    limit_keys = Some(map.next_value()?);
+                    continue;
+                }
+                ItemKey::Dimension(dimension, is_per_value) => {
+                    let [shared, per_value] = dimension.keys;
+                    let written = if is_per_value { per_value } else { shared };
+                    (written, dimension, is_per_value)
+                }
+            };
+            if given.iter().any(|(own, ..)| *own == written) {
+                return Err(de::Error::duplicate_field(written));
+            }
+            let argument = match dimension.takes {
+                Takes::Address => Argument::Address(map.next_value()?),
+                Takes::Header => Argument::Name(map.next_value::<String>()?.to_ascii_lowercase()),
+                Takes::Cookie | Takes::Param => Argument::Name(map.next_value()?),
+                Takes::Nothing => {
+                    map.next_value::<String>()?;
+                    Argument::Nothing
+                }
+            };
+            let by = LimitBy {
+                dimension,
+                argument,
+            };
+            given.push((written, by, is_per_value));
+        }
+        let limit_keys = limit_keys.ok_or_else(|| de::Error::missing_field(LIMIT_KEYS))?;
+        // In the order of the table, whatever the order in the file.
+        given.sort_by_key(|(key, ..)| KEYS.iter().position(|known| known == key));
         match <[_; 1]>::try_from(given) {
-            Ok([(by, per_value, _)]) => Ok(Self {
+            Ok([(_, by, per_value)]) => Ok(RuleItem {
                 by,
                 per_value,
-                limit_keys: fields.limit_keys,
+                limit_keys,
             }),
-            Err(given) if given.is_empty() => Err(Error::LimitWithoutDimension),
-            Err(given) => Err(Error::LimitByMany {
-                dimensions: given.into_iter().map(|(_, _, key)| key).collect(),
-            }),
+            Err(given) if given.is_empty() => Err(de::Error::custom(Error::LimitWithoutDimension)),
+            Err(given) => Err(de::Error::custom(Error::LimitByMany {
+                dimensions: given.into_iter().map(|(key, ..)| key).collect(),
+            })),
         }
     }
 }
 
-impl From<RuleItem> for RuleItemFields {
-    fn from(item: RuleItem) -> Self {
-        let mut fields = Self {
-            limit_keys: item.limit_keys,
-            ..Self::default()
-        };
-        let nothing = String::new;
-        match (item.by, item.per_value) {
-            (LimitBy::Header(name), false) => fields.limit_by_header = Some(name),
-            (LimitBy::Header(name), true) => fields.limit_by_per_header = Some(name),
-            (LimitBy::Param(name), false) => fields.limit_by_param = Some(name),
-            (LimitBy::Param(name), true) => fields.limit_by_per_param = Some(name),
-            (LimitBy::Cookie(name), false) => fields.limit_by_cookie = Some(name),
-            (LimitBy::Cookie(name), true) => fields.limit_by_per_cookie = Some(name),
-            (LimitBy::Consumer, false) => fields.limit_by_consumer = Some(nothing()),
-            (LimitBy::Consumer, true) => fields.limit_by_per_consumer = Some(nothing()),
-            (LimitBy::Address(source), false) => fields.limit_by_ip = Some(source),
-            (LimitBy::Address(source), true) => fields.limit_by_per_ip = Some(source),
-            (LimitBy::Model, false) => fields.limit_by_model = Some(nothing()),
-            (LimitBy::Model, true) => fields.limit_by_per_model = Some(nothing()),
-            (LimitBy::DifyApp, false) => fields.limit_by_dify_app = Some(nothing()),
-            (LimitBy::DifyApp, true) => fields.limit_by_per_dify_app = Some(nothing()),
-            (LimitBy::EndUser, false) => fields.limit_by_end_user = Some(nothing()),
-            (LimitBy::EndUser, true) => fields.limit_by_per_end_user = Some(nothing()),
-            (LimitBy::Route, false) => fields.limit_by_route = Some(nothing()),
-            (LimitBy::Route, true) => fields.limit_by_per_route = Some(nothing()),
-            (LimitBy::Service, false) => fields.limit_by_service = Some(nothing()),
-            (LimitBy::Service, true) => fields.limit_by_per_service = Some(nothing()),
+#[cfg(feature = "document")]
+impl schemars::JsonSchema for RuleItem {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "RuleItem".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let mut properties = serde_json::Map::new();
+        for dimension in &DIMENSIONS {
+            for (key, description) in dimension.keys.iter().zip(dimension.descriptions) {
+                let property = serde_json::json!({ "description": description, "type": "string" });
+                properties.insert((*key).to_owned(), property);
+            }
         }
-        fields
+        let keys = generator.subschema_for::<Vec<LimitKey>>();
+        let mut keys = serde_json::to_value(keys).unwrap_or_default();
+        if let Some(keys) = keys.as_object_mut() {
+            keys.insert("description".to_owned(), "Values and their quotas.".into());
+        }
+        properties.insert(LIMIT_KEYS.to_owned(), keys);
+        let mut schema = schemars::json_schema!({
+            "description": "Quotas by one property of the request.",
+            "type": "object",
+            "properties": properties,
+            "required": [LIMIT_KEYS],
+            "additionalProperties": false,
+            "minProperties": 2,
+            "maxProperties": 2,
+        });
+        crate::schema::with_capital_keys(&mut schema);
+        schema
     }
 }

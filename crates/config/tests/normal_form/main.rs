@@ -6,11 +6,11 @@ mod models;
 use models::{consumers, models, providers};
 use proptest::prelude::*;
 use spillway_config::{
-    AddressSource, AgentApi, AgentPolicies, AgentProtocol, AgentRoute, AgentTimeouts, ByteSize,
-    Cors, DifyCompatibleBackend, DifyService, DifyServices, Gateway, HigressRedis, KnowledgeApi,
-    KnowledgeBackend, KnowledgePolicies, LimitBy, LimitKey, Log, LogFormat, LogLevel, OnError,
-    PathMatch, RagflowBackend, RateLimit, RequestMatch, RequestQuota, RuleItem, State, Telemetry,
-    TimeSpan, ValueMatch, normal_form, parse_normal_form, read,
+    AddressSource, AgentApi, AgentPolicies, AgentProtocol, AgentRoute, AgentTimeouts, Argument,
+    ByteSize, Cors, DifyCompatibleBackend, DifyService, DifyServices, Gateway, HigressRedis,
+    KnowledgeApi, KnowledgeBackend, KnowledgePolicies, LimitBy, LimitKey, Log, LogFormat, LogLevel,
+    OnError, PathMatch, RagflowBackend, RateLimit, RequestMatch, RequestQuota, RuleItem, Source,
+    State, Telemetry, TimeSpan, ValueMatch, normal_form, parse_normal_form, read,
 };
 
 /// Everything that a document can have.
@@ -121,20 +121,28 @@ fn rate_limits() -> impl Strategy<Value = RateLimit> {
         })
     };
     let by = prop_oneof![
-        "[a-z-]{0,8}".prop_map(LimitBy::Header),
-        any::<String>().prop_map(LimitBy::Param),
-        any::<String>().prop_map(LimitBy::Cookie),
-        "[a-z-]{1,8}".prop_map(|name| LimitBy::Address(AddressSource::Header(name))),
+        "[a-z-]{0,8}".prop_map(|name| (Source::Header, Argument::Name(name))),
+        any::<String>().prop_map(|name| (Source::Param, Argument::Name(name))),
+        any::<String>().prop_map(|name| (Source::Cookie, Argument::Name(name))),
+        "[a-z-]{1,8}".prop_map(|name| {
+            let source = AddressSource::Header(name);
+            (Source::Address, Argument::Address(source))
+        }),
+        Just((
+            Source::Address,
+            Argument::Address(AddressSource::RemoteAddress)
+        )),
         prop::sample::select(vec![
-            LimitBy::Consumer,
-            LimitBy::Address(AddressSource::RemoteAddress),
-            LimitBy::Model,
-            LimitBy::DifyApp,
-            LimitBy::EndUser,
-            LimitBy::Route,
-            LimitBy::Service,
-        ]),
-    ];
+            Source::Consumer,
+            Source::Model,
+            Source::DifyApp,
+            Source::EndUser,
+            Source::Route,
+            Source::Service,
+        ])
+        .prop_map(|source| (source, Argument::Nothing)),
+    ]
+    .prop_map(|(source, argument)| LimitBy::of(source, argument).unwrap());
     let key = (any::<String>(), quotas()).prop_map(|(key, quota)| LimitKey { key, quota });
     let item = (by, any::<bool>(), prop::collection::vec(key, 0..3)).prop_map(
         |(by, per_value, limit_keys)| RuleItem {

@@ -8,9 +8,10 @@ use super::{conditions, cors, duration, names, paths, rate_limits};
 use crate::document::node::Path;
 use crate::document::report::Findings;
 use crate::error::shortened;
+use crate::rate_limit::Traffic;
 use crate::rate_limit::is_token;
 use crate::{AgentApi, AgentProtocol, AgentRoute, DifyService, Gateway, PathMatch};
-use crate::{AgentTimeouts, LimitBy, TimeSpan, template};
+use crate::{AgentTimeouts, TimeSpan, template};
 
 pub(super) fn check(gateway: &Gateway, path: &Path, findings: &mut Findings<'_>) {
     let apis = || {
@@ -44,7 +45,7 @@ pub(super) fn check(gateway: &Gateway, path: &Path, findings: &mut Findings<'_>)
         }
         rate_limits::check(
             gateway,
-            rate_limits::Traffic::Agent,
+            Traffic::Agent,
             &api.policies.rate_limits,
             &at.key("policies").key("rate_limits"),
             findings,
@@ -123,17 +124,7 @@ fn check_digests(gateway: &Gateway, api: &AgentApi, path: &Path, findings: &mut 
         .rate_limits
         .iter()
         .flat_map(|rule| &rule.rule_items);
-    let by_users = |by: &LimitBy| {
-        matches!(
-            by,
-            LimitBy::Header(_)
-                | LimitBy::Param(_)
-                | LimitBy::Cookie(_)
-                | LimitBy::Address(_)
-                | LimitBy::EndUser
-        )
-    };
-    if has_secret(gateway) || !items.any(|item| by_users(&item.by)) {
+    if has_secret(gateway) || !items.any(|item| item.by.dimension.is_personal) {
         return;
     }
     let advice = if redis.is_empty() {

@@ -7,6 +7,7 @@ use super::urls::{self, Rest};
 use super::{duration, names, rate_limits, secret};
 use crate::document::node::Path;
 use crate::document::report::Findings;
+use crate::rate_limit::Traffic;
 use crate::{Gateway, KnowledgeApi, KnowledgeBackend, RagflowBackend};
 
 /// How long Dify waits for an answer (`SSRF_DEFAULT_READ_TIME_OUT`, its default).
@@ -44,7 +45,7 @@ pub(super) fn check(gateway: &Gateway, path: &Path, findings: &mut Findings<'_>)
         }
         rate_limits::check(
             gateway,
-            rate_limits::Traffic::Knowledge,
+            Traffic::Knowledge,
             &api.policies.rate_limits,
             &at.key("policies").key("rate_limits"),
             findings,

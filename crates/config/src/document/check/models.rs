@@ -7,6 +7,7 @@ use super::{names, paths, rate_limits};
 use crate::document::node::Path;
 use crate::document::report::Findings;
 use crate::error::shortened;
+use crate::rate_limit::Traffic;
 use crate::{Gateway, ModelApi};
 
 /// A component holds a request's body whole, in a memory of 4 GiB that it shares with other requests.
@@ -55,7 +56,7 @@ pub(super) fn check(gateway: &Gateway, path: &Path, findings: &mut Findings<'_>)
         }
         rate_limits::check(
             gateway,
-            rate_limits::Traffic::Model,
+            Traffic::Model,
             &api.policies.rate_limits,
             &at.key("policies").key("rate_limits"),
             findings,

@@ -6,16 +6,10 @@ use super::{conditions, names, secret};
 use crate::document::node::Path;
 use crate::document::report::Findings;
 use crate::error::shortened;
-use crate::rate_limit::is_token;
-use crate::{Gateway, KeyPattern, LimitBy, LimitKey, RateLimit, RequestQuota, RuleItem, template};
-
-/// What passes an API, and so what its requests can be told by.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Traffic {
-    Agent,
-    Model,
-    Knowledge,
-}
+use crate::rate_limit::{Takes, Traffic, is_token};
+use crate::{
+    Argument, Gateway, KeyPattern, LimitKey, RateLimit, RequestQuota, RuleItem, Source, template,
+};
 
 /// Checks the limits of one API.
 pub(super) fn check(
@@ -152,52 +146,25 @@ fn check_items(
 
 fn check_dimension(traffic: Traffic, item: &RuleItem, at: &Path, findings: &mut Findings<'_>) {
     let path = at.key(item.dimension());
-    match &item.by {
-        LimitBy::Header(name) if !is_token(name) => findings.error(
-            &path,
-            format!("`{}` is no header name", shortened(name)),
-        ),
-        LimitBy::Cookie(name) if !is_token(name) => findings.error(
-            &path,
-            format!("`{}` is no cookie name", shortened(name)),
-        ),
-        LimitBy::Param(name) if name.is_empty() => {
+    let dimension = item.by.dimension;
+    match (dimension.takes, &item.by.argument) {
+        (Takes::Header, Argument::Name(name)) if !is_token(name) => {
+            findings.error(&path, format!("`{}` is no header name", shortened(name)))
+        }
+        (Takes::Cookie, Argument::Name(name)) if !is_token(name) => {
+            findings.error(&path, format!("`{}` is no cookie name", shortened(name)))
+        }
+        (Takes::Param, Argument::Name(name)) if name.is_empty() => {
             findings.error(&path, "an empty parameter name");
         }
-        LimitBy::Consumer if traffic == Traffic::Agent => findings.warning(
+        _ if !dimension.known_to.contains(&traffic) => findings.warning(
             &path,
-            "an agent API knows no consumers, so this limits nothing: count by something else",
+            format!(
+                "{}, so this limits nothing: count by something else",
+                dimension.elsewhere
+            ),
         ),
-        LimitBy::Model if traffic != Traffic::Model => findings.warning(
-            &path,
-            "only calls of a model API name a model, so this limits nothing: count by something else",
-        ),
-        LimitBy::DifyApp if traffic != Traffic::Agent => findings.warning(
-            &path,
-            "Dify's own calls do not tell the app that they are made for, so this limits nothing: count by something else",
-        ),
-        LimitBy::EndUser if traffic != Traffic::Agent => findings.warning(
-            &path,
-            "only requests to Dify name an end user, so this limits nothing: count by something else",
-        ),
-        LimitBy::Route if traffic == Traffic::Knowledge => findings.warning(
-            &path,
-            "a knowledge API has no routes, so this limits nothing: count by something else",
-        ),
-        LimitBy::Service if traffic != Traffic::Agent => findings.warning(
-            &path,
-            "only agent APIs count by it, so this limits nothing: count by something else",
-        ),
-        LimitBy::Header(_)
-        | LimitBy::Param(_)
-        | LimitBy::Cookie(_)
-        | LimitBy::Consumer
-        | LimitBy::Address(_)
-        | LimitBy::Model
-        | LimitBy::DifyApp
-        | LimitBy::EndUser
-        | LimitBy::Route
-        | LimitBy::Service => {}
+        _ => {}
     }
 }
 
@@ -252,14 +219,14 @@ fn check_key(
         Ok(KeyPattern::Regexp("")) => {
             findings.error(path, "an empty regular expression: write `*` for any value");
         }
-        Ok(KeyPattern::Exact(app_key)) if item.by == LimitBy::DifyApp => {
+        Ok(KeyPattern::Exact(app_key)) if item.by.source() == Source::DifyApp => {
             if !templated && !app_key.starts_with("app-") {
                 findings.error(path, "the key of a Dify app's API begins with `app-`");
             } else {
                 secret(app_key, path, findings);
             }
         }
-        Ok(KeyPattern::Exact(name)) if item.by == LimitBy::Consumer && !templated => {
+        Ok(KeyPattern::Exact(name)) if item.by.source() == Source::Consumer && !templated => {
             names::known("consumer", name, consumers, "consumers", path, findings);
         }
         Ok(KeyPattern::Regexp(text)) if !templated => {
