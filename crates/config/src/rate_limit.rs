@@ -9,6 +9,7 @@ mod key_pattern;
 
 pub use address_source::AddressSource;
 pub use dimension::{Argument, Dimension, LimitBy, Source, Values};
+#[cfg(feature = "document")]
 pub(crate) use dimension::{Takes, Traffic};
 pub use item::RuleItem;
 pub use key_pattern::KeyPattern;

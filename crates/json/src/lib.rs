@@ -16,7 +16,7 @@ use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use mend::mended;
-pub use mend::{sound, value, without_mark};
+pub use mend::{sound, sound_texts, value, without_mark};
 
 /// More members than any object of an API has, and more elements than any list whose elements are looked at: of a longer
 /// one the rest is passed over.

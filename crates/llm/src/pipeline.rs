@@ -180,7 +180,8 @@ impl StreamPipeline {
     }
 
     fn take_events(&mut self) -> Progress {
-        while let Some(event) = self.reader.next_event() {
+        while let Some(mut event) = self.reader.next_event() {
+            self.decoder.mend(&mut event);
             match self.take_event(&event) {
                 Progress::Open => {}
                 ended => return ended,

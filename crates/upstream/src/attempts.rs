@@ -134,7 +134,7 @@ impl<C: Clock, W: PoolWatch, T: Copy> Attempts<'_, C, W, T> {
         if self.has_affinity {
             chain.begin_by_affinity();
         }
-        let (mut attempts, mut last, mut asked) = (Vec::new(), None, None);
+        let (mut attempts, mut last, mut asked, mut answered_by) = (Vec::new(), None, None, None);
         loop {
             let elapsed = self.clock.now().saturating_sub(self.arrived);
             let seconds = self.clock.since_1970().as_secs();
@@ -144,13 +144,13 @@ impl<C: Clock, W: PoolWatch, T: Copy> Attempts<'_, C, W, T> {
                     Ok(()) => continue,
                     Err(answer) => return Attempted::answered(answer, asked, attempts),
                 },
-                Step::Stop(stop) => return Attempted::gave_up(stop, last, asked, attempts),
+                Step::Stop(stop) => return Attempted::gave_up(stop, last, answered_by, attempts),
             };
             let Some(target) = self.targets.get(place) else {
-                return Attempted::gave_up(Stop::Exhausted, last, asked, attempts);
+                return Attempted::gave_up(Stop::Exhausted, last, answered_by, attempts);
             };
             let Some(pick) = target.pool.pick(candidates).await else {
-                return Attempted::gave_up(Stop::Exhausted, last, asked, attempts);
+                return Attempted::gave_up(Stop::Exhausted, last, answered_by, attempts);
             };
             asked = Some(target.target);
             let picked = Picked {
@@ -161,7 +161,7 @@ impl<C: Clock, W: PoolWatch, T: Copy> Attempts<'_, C, W, T> {
             };
             let now = self.clock.now();
             let Some(mut attempt) = Attempt::new(&picked, target.target, now) else {
-                return Attempted::gave_up(Stop::Exhausted, last, asked, attempts);
+                return Attempted::gave_up(Stop::Exhausted, last, answered_by, attempts);
             };
             let number = attempts.len().saturating_add(1);
             attempt.number = u32::try_from(number).unwrap_or(u32::MAX);
@@ -194,7 +194,10 @@ impl<C: Clock, W: PoolWatch, T: Copy> Attempts<'_, C, W, T> {
                     let outcome = self.outcome_of(&attempt, &error);
                     self.report(&mut attempt, outcome);
                     chain.failed(attempt.pick(), error.failure, error.retry_after);
-                    last = Some(error);
+                    // One that was not sent takes nothing from what the client is to know of those that were.
+                    if error.failure != Failure::Unsupported || last.is_none() {
+                        (last, answered_by) = (Some(error), asked);
+                    }
                 }
             }
         }

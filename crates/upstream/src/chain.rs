@@ -91,6 +91,8 @@ struct Failed {
     /// Somebody of the target is at fault, so that another endpoint or credential of it may be better.
     has_culprit: bool,
     has_key: bool,
+    /// Something was sent the last time.
+    was_sent: bool,
 }
 
 impl<'a> Chain<'a> {
@@ -154,11 +156,22 @@ impl<'a> Chain<'a> {
             }
             target.excluded.note(pick, failure.blame())
         });
-        self.failed = Some(Failed {
+        let was_sent = failure != Failure::Unsupported;
+        let latest = Failed {
             failure,
             retry_after,
             has_culprit,
             has_key: pick.credential.is_some(),
+            was_sent,
+        };
+        // What was not sent tells nothing of whether a later round may help.
+        self.failed = Some(match self.failed.filter(|_| !was_sent) {
+            Some(earlier) => Failed {
+                has_culprit,
+                was_sent,
+                ..earlier
+            },
+            None => latest,
         });
     }
 
@@ -200,7 +213,7 @@ impl<'a> Chain<'a> {
         {
             return self.again(found, failed, true);
         }
-        let leads_on = self.leads_on(failed.failure);
+        let leads_on = self.leads_on(failed);
         let next = self.current.saturating_add(1);
         if leads_on && let Some(found) = self.choose_from(next, context) {
             return self.again(found, failed, true);
@@ -280,13 +293,13 @@ impl<'a> Chain<'a> {
     }
 
     /// What one provider's dialect cannot say another's may, whatever the configuration names.
-    fn leads_on(&self, failure: Failure) -> bool {
-        failure == Failure::Unsupported
+    fn leads_on(&self, failed: Failed) -> bool {
+        !failed.was_sent
             || self
                 .fallback
                 .on
                 .iter()
-                .any(|condition| failure.meets(*condition))
+                .any(|condition| failed.failure.meets(*condition))
     }
 
     /// The next key and endpoint in turn, for a second attempt as for a second call.

@@ -5,10 +5,13 @@
 //! front, a temperature above 1 is 1, stop sequences of white space are none.
 
 mod answer;
+mod body;
 mod content;
 mod events;
 mod messages;
+mod output;
 mod request;
+mod schema;
 mod tools;
 mod usage;
 

@@ -1,5 +1,8 @@
 //! From the events of a provider's stream to what they say.
 
+use std::borrow::Cow;
+
+use spillway_json::sound_texts;
 use spillway_sse::Event;
 
 use super::StreamEvent;
@@ -23,6 +26,15 @@ impl StreamDecoder {
                 Some(StreamEvent::Plain(chunk, &event.data))
             }
             Self::OpenAi | Self::Anthropic(_) => None,
+        }
+    }
+
+    /// Makes an event's texts such as can be read, where this dialect's are read.
+    pub fn mend(&self, event: &mut Event) {
+        if let Self::Anthropic(_) = self
+            && let Some(Cow::Owned(mended)) = sound_texts(&event.data)
+        {
+            event.data = mended;
         }
     }
 

@@ -11,6 +11,7 @@ pub(crate) struct StreamEncoder {
     id: String,
     model: String,
     created: u64,
+    thought_count: usize,
 }
 
 #[derive(Serialize)]
@@ -74,6 +75,7 @@ impl StreamEncoder {
     /// What it says as one chunk; `None` where that is nothing.
     pub fn encode(&mut self, event: &StreamEvent<'_>) -> Option<Vec<u8>> {
         let mut finish_reason = None;
+        let numbered: String;
         let delta = match event {
             StreamEvent::Start { id, model } => {
                 self.id = id.to_string();
@@ -92,10 +94,16 @@ impl StreamEncoder {
                 reasoning_content: Some(thought),
                 ..Delta::default()
             },
-            StreamEvent::ThinkingBlock(block) => Delta {
-                thinking_blocks: Some([serde_json::from_str(block).ok()?]),
-                ..Delta::default()
-            },
+            StreamEvent::ThinkingBlock(block) => {
+                // Client libraries put lists together by the place of each element.
+                let rest = block.trim_start().strip_prefix('{')?;
+                numbered = format!("{{\"index\":{},{rest}", self.thought_count);
+                self.thought_count = self.thought_count.saturating_add(1);
+                Delta {
+                    thinking_blocks: Some([serde_json::from_str(&numbered).ok()?]),
+                    ..Delta::default()
+                }
+            }
             StreamEvent::ToolCall { call, id, name } => Delta {
                 tool_calls: Some([ToolCall {
                     index: *call,

@@ -234,3 +234,30 @@ fn a_host_without_memory_holds_no_large_answer() {
         assert_eq!(completed.answer.status.as_u16(), expected);
     }
 }
+
+#[test]
+fn a_target_that_is_not_asked_hides_no_failure_of_one_that_was() {
+    let document = document("").replace(r#"{"name":"b","#, r#"{"name":"b","type":"anthropic","#);
+    let broken = vec![
+        Step::Head(500, JSON),
+        text(r#"{"error":{"message":"down"}}"#),
+    ];
+    for (scripts, status) in [(vec![broken.clone(), broken], 500), (vec![answers()], 200)] {
+        let sender = ScriptedSender::new(scripts);
+        let clock = sender.clock.clone();
+        let completed = with_call_by(
+            &document,
+            &sender,
+            r#"{"model":"m","messages":[],"n":2}"#,
+            Operation::ChatCompletions,
+            |call, request| run(&clock, call.complete(request)),
+        );
+        assert_eq!(completed.answer.status.as_u16(), status);
+        let failures: Vec<_> = completed.attempts.iter().map(|it| it.failure).collect();
+        let expected = match status {
+            200 => vec![None],
+            _ => vec![Some(Failure::Status(500)), Some(Failure::Unsupported)],
+        };
+        assert_eq!(failures, expected);
+    }
+}

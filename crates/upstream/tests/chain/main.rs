@@ -8,7 +8,7 @@
 
 mod bounds;
 mod budget;
-mod next_way;
+mod next_target;
 mod set_aside;
 mod waits;
 

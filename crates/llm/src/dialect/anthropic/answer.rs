@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use spillway_json::without_mark;
+use spillway_json::sound_texts;
 
 use super::content::Text;
 use super::usage::{Counts, OpenAiUsage, finish_reason};
@@ -87,7 +87,9 @@ struct Function<'a> {
 
 /// `None` where it is no message: an error, or one of OpenAI's answers, from a proxy that translates itself.
 pub(in crate::dialect) fn decode(body: &[u8], created: u64) -> Option<Vec<u8>> {
-    let message: Message<'_> = serde_json::from_slice(without_mark(body)).ok()?;
+    // Halves of characters, and numbers that are none, are read as clients read them.
+    let body = sound_texts(body)?;
+    let message: Message<'_> = serde_json::from_slice(&body).ok()?;
     let mut said = Said {
         role: "assistant",
         content: None,

@@ -2,14 +2,12 @@
 
 use std::borrow::Cow;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use spillway_json::elements;
 
 use crate::dialect::EncodeError;
-
-/// More than any message has parts, and any chat messages.
-const MAX_ELEMENTS: usize = 4000;
 
 /// A block of a message.
 #[derive(Debug, Serialize)]
@@ -18,6 +16,16 @@ pub(super) enum Block<'a> {
     Known(Known<'a>),
     /// One that OpenAI's API has no word for, in Anthropic's own form.
     Own(&'a RawValue),
+    Made(Box<RawValue>),
+}
+
+impl Block<'_> {
+    /// Ends a text that goes on by no white space.
+    pub fn trim_end(&mut self) {
+        if let Self::Known(Known::Text { text, .. }) = self {
+            *text = Cow::Owned(text.trim_end().to_owned());
+        }
+    }
 }
 
 /// A block that OpenAI's API has a word for.
@@ -60,8 +68,12 @@ pub(super) enum Known<'a> {
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Source<'a> {
     Base64 {
-        media_type: Cow<'a, str>,
+        media_type: &'static str,
         data: Cow<'a, str>,
+    },
+    Text {
+        media_type: &'static str,
+        data: String,
     },
     Url {
         url: Cow<'a, str>,
@@ -112,13 +124,7 @@ pub(super) struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
 
 /// A list's elements. `place` is for the client.
 pub(super) fn list<'a>(value: &'a RawValue, place: &str) -> Result<Vec<&'a RawValue>, EncodeError> {
-    let all = elements(value);
-    if all.len() > MAX_ELEMENTS {
-        return Err(EncodeError(format!(
-            "`{place}` has more than {MAX_ELEMENTS} elements, the most that the gateway translates for this model."
-        )));
-    }
-    Ok(all)
+    serde_json::from_str(value.get()).map_err(|_| EncodeError(format!("`{place}` must be a list.")))
 }
 
 /// A content's blocks. `place` is for the client: `messages[3]`.
@@ -154,9 +160,12 @@ pub(super) fn text_of(value: &RawValue) -> Option<Cow<'_, str>> {
         .map(|text| text.0)
 }
 
-/// Empty texts are refused by Anthropic.
-fn text_block<'a>(text: Cow<'a, str>, cache_control: Option<&'a RawValue>) -> Option<Block<'a>> {
-    (!text.is_empty()).then_some(Block::Known(Known::Text {
+/// Texts of white space alone are refused by Anthropic.
+pub(super) fn text_block<'a>(
+    text: Cow<'a, str>,
+    cache_control: Option<&'a RawValue>,
+) -> Option<Block<'a>> {
+    (!text.trim().is_empty()).then_some(Block::Known(Known::Text {
         text,
         cache_control,
     }))
@@ -167,9 +176,10 @@ fn block<'a>(part: &'a RawValue, place: &str) -> Result<Option<Block<'a>>, Encod
     if let Some(text) = text_of(part) {
         return Ok(text_block(text, None));
     }
-    let read: Part<'a> = serde_json::from_str(part.get()).map_err(|error| {
+    // In words of our own: serde's would repeat what the client wrote, all of it.
+    let read: Part<'a> = serde_json::from_str(part.get()).map_err(|_| {
         EncodeError(format!(
-            "A part of `{place}.content` cannot be read: {error}."
+            "A part of `{place}.content` is none that OpenAI's API knows."
         ))
     })?;
     let cache_control = read.cache_control;
@@ -186,10 +196,10 @@ fn block<'a>(part: &'a RawValue, place: &str) -> Result<Option<Block<'a>>, Encod
             let Some(url) = text_of(image).or_else(|| Some(object()?.url.0)) else {
                 return Ok(Some(Block::Own(part)));
             };
-            of_address(url, None, cache_control)
+            of_address(url, None, cache_control)?
         }
         ("file", _, _, Some(file)) => match (file.file_data, file.file_id) {
-            (Some(Text(data)), _) => of_address(data, title_of(file.filename), cache_control),
+            (Some(Text(data)), _) => of_address(data, title_of(file.filename), cache_control)?,
             (None, Some(Text(file_id))) => Known::Document {
                 source: Source::File { file_id },
                 title: title_of(file.filename),
@@ -197,6 +207,11 @@ fn block<'a>(part: &'a RawValue, place: &str) -> Result<Option<Block<'a>>, Encod
             },
             (None, None) => return Ok(Some(Block::Own(part))),
         },
+        (kind @ ("input_audio" | "audio_url" | "video_url"), ..) => {
+            return Err(EncodeError(format!(
+                "This model takes texts, images and documents: `{place}.content` has a part of the type `{kind}`."
+            )));
+        }
         _ => return Ok(Some(Block::Own(part))),
     };
     Ok(Some(Block::Known(known)))
@@ -211,39 +226,63 @@ fn of_address<'a>(
     url: Cow<'a, str>,
     title: Option<Cow<'a, str>>,
     cache_control: Option<&'a RawValue>,
-) -> Known<'a> {
+) -> Result<Known<'a>, EncodeError> {
     let source = match split(&url) {
         None => Source::Url { url },
         Some((media_end, data_start)) => {
-            let (media_type, data) = match url {
-                Cow::Borrowed(url) => (
-                    Cow::Borrowed(url.get(5..media_end).unwrap_or_default()),
-                    Cow::Borrowed(url.get(data_start..).unwrap_or_default()),
-                ),
-                Cow::Owned(url) => (
-                    Cow::Owned(url.get(5..media_end).unwrap_or_default().to_owned()),
-                    Cow::Owned(url.get(data_start..).unwrap_or_default().to_owned()),
-                ),
+            let media_type = url.get(5..media_end).unwrap_or_default().to_owned();
+            let data = match url {
+                Cow::Borrowed(url) => Cow::Borrowed(url.get(data_start..).unwrap_or_default()),
+                Cow::Owned(url) => Cow::Owned(url.get(data_start..).unwrap_or_default().to_owned()),
             };
-            Source::Base64 { media_type, data }
+            of_media(&media_type, data)?
         }
     };
-    let is_document = match &source {
-        Source::Base64 { media_type, .. } => !media_type.starts_with("image/"),
-        Source::Url { .. } | Source::File { .. } => title.is_some(),
+    let is_image = match &source {
+        Source::Base64 { media_type, .. } => media_type.starts_with("image/"),
+        Source::Text { .. } => false,
+        Source::Url { .. } | Source::File { .. } => title.is_none(),
     };
-    if is_document {
+    Ok(if is_image {
+        Known::Image {
+            source,
+            cache_control,
+        }
+    } else {
         Known::Document {
             source,
             title,
             cache_control,
         }
-    } else {
-        Known::Image {
-            source,
-            cache_control,
+    })
+}
+
+/// By the media types that Anthropic takes: four kinds of images, PDF, and plain text as text.
+fn of_media<'a>(media_type: &str, data: Cow<'a, str>) -> Result<Source<'a>, EncodeError> {
+    let media_type = match media_type.trim().to_ascii_lowercase().as_str() {
+        "image/jpg" | "image/jpeg" => "image/jpeg",
+        "image/png" => "image/png",
+        "image/gif" => "image/gif",
+        "image/webp" => "image/webp",
+        "application/pdf" => "application/pdf",
+        text if text.starts_with("text/") => {
+            let bytes = STANDARD.decode(data.as_bytes()).ok();
+            let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+            let data = text
+                .ok_or_else(|| EncodeError("A file of text is no base 64 of UTF-8.".to_owned()))?;
+            return Ok(Source::Text {
+                media_type: "text/plain",
+                data,
+            });
         }
-    }
+        other => {
+            let other: String = other.chars().take(40).collect();
+            return Err(EncodeError(format!(
+                "This model takes JPEG, PNG, GIF and WebP images, PDF and text: a part is of the type `{other}`."
+            )));
+        }
+    };
+    Ok(Source::Base64 { media_type, data })
 }
 
 /// Where the media type of a `data:` URL ends, and where its data begin.

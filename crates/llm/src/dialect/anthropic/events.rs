@@ -14,8 +14,8 @@ use spillway_upstream::Failure;
 
 use super::content::Text;
 use super::usage::{Counts, finish_reason};
-use crate::pipeline::StreamEvent;
-use crate::said::{ProviderError, bare_words, error_event};
+use crate::pipeline::{StreamDecoder, StreamEvent};
+use crate::said::{ProviderError, error_event};
 
 /// More calls of tools than any answer has.
 const MAX_TOOL_CALLS: usize = 1024;
@@ -30,24 +30,31 @@ pub(crate) struct StreamState {
     /// Of each block that is a call of a tool, which of the calls it is, and whether its arguments have begun.
     calls: BTreeMap<u64, (usize, bool)>,
     call_count: usize,
+    /// It has said why it ended: what follows and cannot be read takes nothing from it.
+    has_ended: bool,
     /// The thought that is being written: its signature is worth something with all of it alone.
     thought: String,
 }
 
+/// An event, its parts unread: of types that are not known they may be anything.
 #[derive(Deserialize)]
 struct Written<'a> {
     #[serde(borrow, default, rename = "type")]
     kind: Cow<'a, str>,
-    #[serde(default)]
-    index: u64,
     #[serde(borrow, default)]
-    message: Option<Message<'a>>,
+    index: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    message: Option<&'a RawValue>,
     #[serde(borrow, default)]
     content_block: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    delta: Option<Delta<'a>>,
-    #[serde(default)]
-    usage: Option<Counts>,
+    delta: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
+}
+
+fn read<'a, T: Deserialize<'a>>(value: Option<&'a RawValue>) -> Option<T> {
+    serde_json::from_str(value?.get()).ok()
 }
 
 #[derive(Deserialize)]
@@ -90,33 +97,61 @@ struct Delta<'a> {
     stop_reason: Option<Text<'a>>,
 }
 
+fn index(written: &Written<'_>) -> u64 {
+    read(written.index).unwrap_or_default()
+}
+
 impl StreamState {
-    /// What an event says.
+    /// What an event says. Some proxies forget the blank line between events, and some end a stream as OpenAI does, or
+    /// are OpenAI's already: those are read as theirs.
     pub fn decode<'e>(&mut self, event: &'e Event) -> Vec<StreamEvent<'e>> {
         let data = event.data.trim_ascii();
         if event.name.as_deref() == Some(b"error") {
             return vec![StreamEvent::Failed(error_event(data))];
         }
-        let Ok(written) = serde_json::from_slice::<Written<'e>>(data) else {
-            return match bare_words(data) {
-                Some(words) => words.map(StreamEvent::Failed).into_iter().collect(),
-                None => vec![StreamEvent::Failed(ProviderError::bare(Failure::Reset))],
-            };
-        };
-        match written.kind.as_ref() {
+        if let Some(said) = self.document(data) {
+            return said;
+        }
+        let mut all = Vec::new();
+        let mut has_any = false;
+        for piece in data.split(|byte| matches!(byte, b'\n' | b'\r')) {
+            match self.document(piece) {
+                Some(said) => {
+                    has_any = true;
+                    all.extend(said);
+                }
+                None if piece.is_empty() || self.has_ended => {}
+                None if has_any => {
+                    let broken = ProviderError::bare(Failure::Reset);
+                    all.push(StreamEvent::Failed(broken));
+                    break;
+                }
+                None => break,
+            }
+        }
+        if has_any || self.has_ended {
+            return all;
+        }
+        StreamDecoder::OpenAi.decode(event)
+    }
+
+    /// `None` where it is none of Anthropic's events.
+    fn document<'e>(&mut self, data: &'e [u8]) -> Option<Vec<StreamEvent<'e>>> {
+        let written: Written<'e> = serde_json::from_slice(data).ok()?;
+        Some(match written.kind.as_ref() {
+            "" => return None,
             "error" => vec![StreamEvent::Failed(error_event(data))],
-            "message_start" => self.start(written.message),
-            "content_block_start" => self.block(written.index, written.content_block),
-            "content_block_delta" => written
-                .delta
-                .and_then(|delta| self.delta(written.index, delta))
+            "message_start" => self.start(read(written.message)),
+            "content_block_start" => self.block(index(&written), written.content_block),
+            "content_block_delta" => read(written.delta)
+                .and_then(|delta| self.delta(index(&written), delta))
                 .into_iter()
                 .collect(),
-            "content_block_stop" => self.block_end(written.index).into_iter().collect(),
-            "message_delta" => self.end(written.delta, written.usage),
+            "content_block_stop" => self.block_end(index(&written)).into_iter().collect(),
+            "message_delta" => self.end(read(written.delta), read(written.usage)),
             "message_stop" => vec![StreamEvent::Done],
             _ => Vec::new(),
-        }
+        })
     }
 
     fn start<'e>(&mut self, message: Option<Message<'e>>) -> Vec<StreamEvent<'e>> {
@@ -214,6 +249,7 @@ impl StreamState {
     ) -> Vec<StreamEvent<'e>> {
         self.counts = self.counts.updated_by(counts.unwrap_or_default());
         let reason = delta.and_then(|delta| delta.stop_reason);
+        self.has_ended |= reason.is_some();
         let end = reason.map(|Text(reason)| StreamEvent::End(finish_reason(&reason)));
         let usage = StreamEvent::Usage(self.counts.as_openai());
         end.into_iter().chain([usage]).collect()

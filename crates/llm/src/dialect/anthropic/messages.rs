@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use spillway_json::Members;
 
-use super::content::{Block, Known, Text, blocks, list, text_of};
+use super::content::{Block, Known, Text, blocks, list, text_block, text_of};
 use crate::dialect::EncodeError;
 
 /// What becomes of a list of messages.
@@ -15,6 +15,7 @@ use crate::dialect::EncodeError;
 pub(super) struct Messages<'a> {
     pub system: Vec<Block<'a>>,
     pub messages: Vec<Message<'a>>,
+    legacy_calls: usize,
 }
 
 /// A message.
@@ -38,7 +39,7 @@ struct Written<'a> {
     #[serde(borrow, default)]
     tool_call_id: Option<Text<'a>>,
     #[serde(borrow, default)]
-    name: Option<Text<'a>>,
+    refusal: Option<Text<'a>>,
     /// Anthropic's own thinking, as answers had it: it goes back with its signatures.
     #[serde(borrow, default)]
     thinking_blocks: Option<&'a RawValue>,
@@ -68,25 +69,51 @@ impl<'a> Messages<'a> {
             return Err(EncodeError("`messages` must be a list.".to_owned()));
         }
         let mut messages = Self::default();
+        let mut is_system = false;
         for (index, message) in list(written, "messages")?.into_iter().enumerate() {
-            messages.take(message, &format!("messages[{index}]"))?;
+            is_system = messages.take(message, &format!("messages[{index}]"))?;
         }
+        messages.end(is_system);
         Ok(messages)
     }
 
-    fn take(&mut self, message: &'a RawValue, place: &str) -> Result<(), EncodeError> {
+    /// A chat ends with what is to be answered: instructions at its end are that, and stay there. What the model itself
+    /// has begun it goes on with, which may not end in white space.
+    fn end(&mut self, is_system: bool) {
+        if is_system && let Some(last) = self.system.pop() {
+            self.push("user", vec![last]);
+        }
+        if let Some(last) = self
+            .messages
+            .last_mut()
+            .filter(|last| last.role == "assistant")
+            && let Some(block) = last.content.last_mut()
+        {
+            block.trim_end();
+        }
+    }
+
+    /// Whether it is one of the system's.
+    fn take(&mut self, message: &'a RawValue, place: &str) -> Result<bool, EncodeError> {
         let written: Written<'a> = serde_json::from_str(message.get())
-            .map_err(|error| EncodeError(format!("`{place}` cannot be read: {error}.")))?;
+            .map_err(|_| EncodeError(format!("`{place}` is no message of OpenAI's API.")))?;
         let content = blocks(written.content, place)?;
         let content = cached(content, written.cache_control);
         match written.role.as_ref() {
-            "system" | "developer" => self.system.extend(content),
+            "system" | "developer" => {
+                let is_said = !content.is_empty();
+                self.system.extend(content);
+                return Ok(is_said);
+            }
             "assistant" => {
                 let thinking = match written.thinking_blocks {
                     Some(blocks) => list(blocks, &format!("{place}.thinking_blocks"))?,
                     None => Vec::new(),
                 };
-                let thinking = thinking.into_iter().map(Block::Own);
+                let thinking = thinking.into_iter().map(thought);
+                let refusal = written
+                    .refusal
+                    .and_then(|Text(text)| text_block(text, None));
                 let calls = match written.tool_calls {
                     Some(calls) => list(calls, &format!("{place}.tool_calls"))?,
                     None => Vec::new(),
@@ -95,21 +122,29 @@ impl<'a> Messages<'a> {
                     .into_iter()
                     .map(|call| tool_use(call, place))
                     .collect::<Result<Vec<_>, _>>()?;
-                let legacy = written.function_call.map(|call| Known::ToolUse {
-                    id: call.name.clone(),
-                    name: call.name,
-                    input: input(call.arguments),
+                let legacy = written.function_call.map(|call| {
+                    self.legacy_calls = self.legacy_calls.saturating_add(1);
+                    Known::ToolUse {
+                        id: self.legacy_id(),
+                        name: call.name,
+                        input: input(call.arguments),
+                    }
                 });
                 let all = thinking
                     .chain(content)
+                    .chain(refusal)
                     .chain(calls)
                     .chain(legacy.map(Block::Known));
                 self.push("assistant", all.collect());
             }
-            "tool" | "function" => {
-                let id = written.tool_call_id.or(written.name);
-                let Text(tool_use_id) =
-                    id.ok_or_else(|| EncodeError(format!("`{place}.tool_call_id` is missing.")))?;
+            role @ ("tool" | "function") => {
+                let tool_use_id = match written.tool_call_id {
+                    Some(Text(id)) => sound_id(id),
+                    None if role == "function" => self.legacy_id(),
+                    None => {
+                        return Err(EncodeError(format!("`{place}.tool_call_id` is missing.")));
+                    }
+                };
                 let result = Known::ToolResult {
                     tool_use_id,
                     content,
@@ -125,7 +160,12 @@ impl<'a> Messages<'a> {
                 )));
             }
         }
-        Ok(())
+        Ok(false)
+    }
+
+    /// Functions, as they were before tools, had no ids: each result is that of the call before it.
+    fn legacy_id(&self) -> Cow<'a, str> {
+        Cow::Owned(format!("function_{}", self.legacy_calls))
     }
 
     fn push(&mut self, role: &'static str, content: Vec<Block<'a>>) {
@@ -136,6 +176,29 @@ impl<'a> Messages<'a> {
             _ => self.messages.push(Message { role, content }),
         }
     }
+}
+
+/// A thought goes back as it came, but for its place in the stream.
+fn thought(block: &RawValue) -> Block<'_> {
+    let members = Members::of(block).filter(|members| members.get("index").is_some());
+    let Some(members) = members else {
+        return Block::Own(block);
+    };
+    let written = members.written(|name, value| (name != "index").then(|| value.get()));
+    RawValue::from_string(written).map_or(Block::Own(block), Block::Made)
+}
+
+/// Anthropic takes letters, digits, `_` and `-` in ids; those of other vendors in a chat's history have more.
+fn sound_id(id: Cow<'_, str>) -> Cow<'_, str> {
+    let is_sound = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-');
+    if !id.is_empty() && id.chars().all(is_sound) {
+        return id;
+    }
+    let letters = id
+        .chars()
+        .map(|letter| if is_sound(letter) { letter } else { '_' });
+    let id: String = letters.collect();
+    Cow::Owned(if id.is_empty() { "call".to_owned() } else { id })
 }
 
 /// A mark beside the content stands for its last block.
@@ -153,16 +216,16 @@ fn cached<'a>(mut content: Vec<Block<'a>>, mark: Option<&'a RawValue>) -> Vec<Bl
 }
 
 fn tool_use<'a>(call: &'a RawValue, place: &str) -> Result<Block<'a>, EncodeError> {
-    let read: ToolCall<'a> = serde_json::from_str(call.get()).map_err(|error| {
+    let read: ToolCall<'a> = serde_json::from_str(call.get()).map_err(|_| {
         EncodeError(format!(
-            "A call in `{place}.tool_calls` cannot be read: {error}."
+            "`{place}.tool_calls` has one that is no call of a tool."
         ))
     })?;
     let Some(function) = read.function else {
         return Ok(Block::Own(call));
     };
     Ok(Block::Known(Known::ToolUse {
-        id: read.id,
+        id: sound_id(read.id),
         name: function.name,
         input: input(function.arguments),
     }))

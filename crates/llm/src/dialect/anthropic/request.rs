@@ -4,8 +4,9 @@
 //! | --- | --- |
 //! | `max_completion_tokens`, `max_tokens` | `max_tokens`, which Anthropic wants: 4096 where there is none |
 //! | `messages` | `system`, `messages` |
-//! | `tools`, `functions`; `tool_choice`, `function_call`, `parallel_tool_calls` | `tools`; `tool_choice` |
+//! | `tools`; `tool_choice`, `parallel_tool_calls` | `tools`; `tool_choice` |
 //! | `stop` | `stop_sequences` |
+//! | `temperature`, `top_p` | themselves, unless they are 1, which they are anyway; never both, which newer models refuse |
 //! | `reasoning_effort` | `output_config.effort`; `none`: no `thinking` |
 //! | `response_format` with a schema | `output_config.format` |
 //! | `user`, `safety_identifier` | `metadata.user_id` |
@@ -14,17 +15,25 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::body::{Body, Member};
 use super::content::{Text, list, text_of};
 use super::messages::Messages;
+use super::output::{budget_of, encode_thoughts};
 use super::tools::{tool_choice, tools};
 use crate::dialect::EncodeError;
 use crate::{ModelRequest, ModelThere};
 
 /// Every model takes as many.
-const DEFAULT_MAX_TOKENS: u32 = 4096;
+const DEFAULT_MAX_TOKENS: u64 = 4096;
+
+/// Anthropic takes 32 MB a request.
+const MAX_MESSAGES_BYTES: usize = 32 * 1024 * 1024;
+
+/// So many members and elements are translated at most: each takes a hundred bytes meanwhile.
+const MAX_VALUES: usize = 1_000_000;
 
 /// Anthropic has no word for these.
 const LEFT_OUT: [&str; 11] = [
@@ -52,14 +61,16 @@ const SILENT: [&str; 6] = [
 ];
 
 /// These are translated.
-const READ: [&str; 22] = [
+const READ: [&str; 24] = [
     "model",
     "messages",
     "max_tokens",
     "max_completion_tokens",
     "stream",
     "stop",
+    "stop_sequences",
     "temperature",
+    "top_p",
     "tools",
     "functions",
     "tool_choice",
@@ -87,9 +98,36 @@ pub(in crate::dialect) fn left_out(request: &ModelRequest) -> Vec<&str> {
     };
     let members = request.members().iter();
     members
-        .filter(|(name, value)| LEFT_OUT.contains(&name.as_str()) && !is_neutral(value))
+        .filter(|(name, value)| {
+            let is_own = name == "service_tier" && value == STANDARD_TIER;
+            let is_dropped = LEFT_OUT.contains(&name.as_str()) && !is_own && !is_neutral(value);
+            is_dropped || (name == "top_p" && !sends_top_p(request) && !is_one(value))
+        })
         .map(|(name, _)| name.as_str())
         .collect()
+}
+
+/// A tier that Anthropic has and OpenAI has not.
+const STANDARD_TIER: &[u8] = b"\"standard_only\"";
+
+fn is_one(value: &[u8]) -> bool {
+    serde_json::from_slice::<f64>(value).is_ok_and(|number| (number - 1.0).abs() < f64::EPSILON)
+}
+
+/// Above 1 it is 1, which it is anyway.
+fn sends_temperature(request: &ModelRequest) -> bool {
+    let temperature = Member::of(request, "temperature");
+    temperature.is_some_and(|value| {
+        let number = serde_json::from_str::<f64>(value.get());
+        !is_one(value.get().as_bytes()) && !number.is_ok_and(|number| number > 1.0)
+    })
+}
+
+/// One of the two is sent, the temperature first: newer models refuse both.
+fn sends_top_p(request: &ModelRequest) -> bool {
+    let top_p = Member::of(request, "top_p");
+    let is_set = top_p.is_some_and(|value| !is_one(value.get().as_bytes()));
+    is_set && !sends_temperature(request)
 }
 
 /// The body.
@@ -101,15 +139,29 @@ pub(in crate::dialect) fn encode(
     refuse_what_changes_the_answer(request)?;
     let messages =
         member("messages").ok_or_else(|| EncodeError("`messages` is missing.".to_owned()))?;
+    let written = messages.get().as_bytes();
+    if written.len() > MAX_MESSAGES_BYTES
+        || memchr::memchr3_iter(b',', b'{', b'[', written).count() > MAX_VALUES
+    {
+        return Err(EncodeError(
+            "This model takes messages of up to 32 MB and 1,000,000 members.".to_owned(),
+        ));
+    }
     let Messages {
         mut system,
         messages,
+        ..
     } = Messages::of(messages)?;
     let mut body = Body::new();
     body.member("model", &model.name(&request.model))?;
     match member("max_completion_tokens").or_else(|| member("max_tokens")) {
         Some(max_tokens) => body.member("max_tokens", max_tokens)?,
-        None => body.member("max_tokens", &DEFAULT_MAX_TOKENS)?,
+        // Thoughts count among them.
+        None => {
+            let budget = member("thinking").map(budget_of).unwrap_or_default();
+            let max_tokens = budget.saturating_add(DEFAULT_MAX_TOKENS);
+            body.member("max_tokens", &max_tokens)?;
+        }
     }
     if let Some(own) = member("system") {
         let own = super::content::blocks(Some(own), "system")?;
@@ -122,28 +174,27 @@ pub(in crate::dialect) fn encode(
     if request.stream {
         body.member("stream", &true)?;
     }
-    if let Some(stop) = member("stop") {
-        let sequences = stop_sequences(stop)?;
-        if !sequences.is_empty() {
+    match (
+        member("stop").map(stop_sequences).transpose()?,
+        member("stop_sequences"),
+    ) {
+        (Some(sequences), _) if !sequences.is_empty() => {
             body.member("stop_sequences", &sequences)?;
         }
+        (None, Some(own)) => body.member("stop_sequences", own)?,
+        _ => {}
     }
-    if let Some(temperature) = member("temperature") {
-        let is_above = serde_json::from_str::<f64>(temperature.get()).is_ok_and(|it| it > 1.0);
-        if is_above {
-            body.member("temperature", &1)?;
-        } else {
-            body.member("temperature", temperature)?;
-        }
+    if let Some(temperature) = member("temperature").filter(|_| sends_temperature(request)) {
+        body.member("temperature", temperature)?;
     }
-    let own_tools = member("tools").map(|written| tools(written, false));
-    let old_tools = member("functions").map(|written| tools(written, true));
-    let all_tools = own_tools.or(old_tools).transpose()?.unwrap_or_default();
-    if !all_tools.is_empty() {
-        body.member("tools", &all_tools)?;
+    if let Some(top_p) = member("top_p").filter(|_| sends_top_p(request)) {
+        body.member("top_p", top_p)?;
+    }
+    let tools = member("tools").map(tools).transpose()?.unwrap_or_default();
+    if !tools.is_empty() {
+        body.member("tools", &tools)?;
         let is_serial = member("parallel_tool_calls").is_some_and(|it| it.get() == "false");
-        let choice = member("tool_choice").or_else(|| member("function_call"));
-        if let Some(choice) = tool_choice(choice, is_serial)? {
+        if let Some(choice) = tool_choice(member("tool_choice"), is_serial)? {
             body.member("tool_choice", &choice)?;
         }
     }
@@ -151,56 +202,13 @@ pub(in crate::dialect) fn encode(
     encode_user(request, &mut body)?;
     for (name, value) in request.members() {
         let name = name.as_str();
-        if !READ.contains(&name) && !LEFT_OUT.contains(&name) && !SILENT.contains(&name) {
+        let is_own = name == "service_tier" && value == STANDARD_TIER;
+        let is_known = READ.contains(&name) || LEFT_OUT.contains(&name) || SILENT.contains(&name);
+        if is_own || !is_known {
             body.raw(name, value);
         }
     }
     Ok(body.finish())
-}
-
-/// `thinking` and `output_config`: the client's own where it knows Anthropic's words.
-fn encode_thoughts(request: &ModelRequest, body: &mut Body) -> Result<(), EncodeError> {
-    #[derive(Default, Serialize)]
-    struct OutputConfig<'a> {
-        #[serde(skip_serializing_if = "Option::is_none")]
-        effort: Option<Cow<'a, str>>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        format: Option<Format<'a>>,
-    }
-    #[derive(Serialize)]
-    struct Format<'a> {
-        r#type: &'static str,
-        schema: &'a RawValue,
-    }
-    let member = |name: &str| Member::of(request, name);
-    let effort = member("reasoning_effort").and_then(text_of);
-    match (member("thinking"), effort.as_deref()) {
-        (Some(own), _) => body.member("thinking", own)?,
-        (None, Some("none")) => {
-            body.member("thinking", &serde_json::json!({ "type": "disabled" }))?;
-        }
-        (None, _) => {}
-    }
-    if let Some(own) = member("output_config") {
-        return body.member("output_config", own);
-    }
-    let config = OutputConfig {
-        effort: effort.filter(|effort| effort != "none").map(|effort| {
-            if effort == "minimal" {
-                Cow::Borrowed("low")
-            } else {
-                effort
-            }
-        }),
-        format: schema_of(member("response_format"))?.map(|schema| Format {
-            r#type: "json_schema",
-            schema,
-        }),
-    };
-    if config.effort.is_some() || config.format.is_some() {
-        body.member("output_config", &config)?;
-    }
-    Ok(())
 }
 
 fn encode_user(request: &ModelRequest, body: &mut Body) -> Result<(), EncodeError> {
@@ -235,99 +243,35 @@ fn refuse_what_changes_the_answer(request: &ModelRequest) -> Result<(), EncodeEr
             "This model gives one answer a call: leave `n` out, or send 1.".to_owned(),
         ));
     }
-    if is_other("modalities", &["[\"text\"]", "[]"]) {
+    let modalities = Member::of(request, "modalities");
+    let modalities = modalities.map(|it| serde_json::from_str::<Vec<String>>(it.get()));
+    let is_text_alone = |all: &Vec<String>| all.iter().all(|modality| modality == "text");
+    if modalities.is_some_and(|all| !all.is_ok_and(|all| is_text_alone(&all))) {
         return Err(EncodeError(
             "This model answers in text alone: leave `modalities` out.".to_owned(),
+        ));
+    }
+    if is_other("functions", &["[]"]) {
+        return Err(EncodeError(
+            "This model takes `tools`: `functions` and `function_call` are what they were called before.".to_owned(),
         ));
     }
     Ok(())
 }
 
-/// The schema that an answer is to fit.
-fn schema_of(format: Option<&RawValue>) -> Result<Option<&RawValue>, EncodeError> {
-    #[derive(Deserialize)]
-    struct Format<'a> {
-        #[serde(borrow, default, rename = "type")]
-        kind: Cow<'a, str>,
-        #[serde(borrow, default)]
-        json_schema: Option<Named<'a>>,
-    }
-    #[derive(Deserialize)]
-    struct Named<'a> {
-        #[serde(borrow, default)]
-        schema: Option<&'a RawValue>,
-    }
-    let Some(format) = format else {
-        return Ok(None);
-    };
-    let read: Format<'_> = serde_json::from_str(format.get())
-        .map_err(|error| EncodeError(format!("`response_format` cannot be read: {error}.")))?;
-    match (read.kind.as_ref(), read.json_schema) {
-        ("" | "text", _) => Ok(None),
-        ("json_schema", Some(Named { schema: Some(schema) })) => Ok(Some(schema)),
-        _ => Err(EncodeError(
-            "This model takes a `response_format` with a schema alone: send `json_schema`, or ask for JSON in words.".to_owned(),
-        )),
-    }
-}
-
 /// White space alone ends nothing.
 fn stop_sequences(stop: &RawValue) -> Result<Vec<Cow<'_, str>>, EncodeError> {
+    let wrong = || EncodeError("`stop` must be a text or a list of texts.".to_owned());
     let texts = match text_of(stop) {
         Some(one) => vec![one],
-        None => list(stop, "stop")?
+        None => list(stop, "stop")
+            .map_err(|_| wrong())?
             .into_iter()
-            .filter_map(text_of)
-            .collect(),
+            .map(|one| text_of(one).ok_or_else(wrong))
+            .collect::<Result<_, _>>()?,
     };
     Ok(texts
         .into_iter()
         .filter(|text| !text.trim().is_empty())
         .collect())
-}
-
-/// A member of the request, unless it is null.
-struct Member;
-
-impl Member {
-    fn of<'a>(request: &'a ModelRequest, name: &str) -> Option<&'a RawValue> {
-        let members = request.members().iter();
-        let value = members
-            .rev()
-            .find(|(own, _)| own == name)
-            .map(|(_, value)| value)?;
-        let value: &RawValue = serde_json::from_slice(value).ok()?;
-        (value.get() != "null").then_some(value)
-    }
-}
-
-/// A JSON object that is being written.
-struct Body(Vec<u8>);
-
-impl Body {
-    fn new() -> Self {
-        Self(vec![b'{'])
-    }
-
-    fn member(&mut self, name: &str, value: &(impl Serialize + ?Sized)) -> Result<(), EncodeError> {
-        let written = serde_json::to_vec(value)
-            .map_err(|error| EncodeError(format!("The request cannot be translated: {error}.")))?;
-        self.raw(name, &written);
-        Ok(())
-    }
-
-    fn raw(&mut self, name: &str, value: &[u8]) {
-        if self.0.len() > 1 {
-            self.0.push(b',');
-        }
-        self.0
-            .extend_from_slice(serde_json::Value::from(name).to_string().as_bytes());
-        self.0.push(b':');
-        self.0.extend_from_slice(value);
-    }
-
-    fn finish(mut self) -> Vec<u8> {
-        self.0.push(b'}');
-        self.0
-    }
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use spillway_json::Members;
 
 use super::content::{Text, list, text_of};
 use crate::dialect::EncodeError;
@@ -62,23 +63,13 @@ struct Function<'a> {
 /// A tool without parameters has to say so.
 const NO_PARAMETERS: &str = r#"{"type":"object","properties":{}}"#;
 
-/// `tools`, or `functions` as they once were.
-pub(super) fn tools<'a>(
-    written: &'a RawValue,
-    are_functions: bool,
-) -> Result<Vec<Tool<'a>>, EncodeError> {
-    let place = if are_functions { "functions" } else { "tools" };
-    let unreadable = |error: serde_json::Error| {
-        EncodeError(format!("A tool in `{place}` cannot be read: {error}."))
-    };
-    list(written, place)?
+/// `tools`.
+pub(super) fn tools<'a>(written: &'a RawValue) -> Result<Vec<Tool<'a>>, EncodeError> {
+    list(written, "tools")?
         .into_iter()
         .map(|tool| {
-            if are_functions {
-                let function = serde_json::from_str(tool.get()).map_err(unreadable)?;
-                return Ok(of_function(function, None));
-            }
-            let read: Written<'a> = serde_json::from_str(tool.get()).map_err(unreadable)?;
+            let read: Written<'a> = serde_json::from_str(tool.get())
+                .map_err(|_| EncodeError("`tools` has one that is no tool.".to_owned()))?;
             let is_function = read.kind.is_none_or(|Text(kind)| kind == "function");
             Ok(match read.function.filter(|_| is_function) {
                 Some(function) => of_function(function, read.cache_control),
@@ -95,13 +86,26 @@ fn of_function<'a>(function: Function<'a>, cache_control: Option<&'a RawValue>) 
         description: function.description.map(|Text(text)| text),
         input_schema: function
             .parameters
-            .map_or_else(|| Cow::Owned(none()), Cow::Borrowed),
+            .map_or_else(|| Cow::Owned(none()), typed),
         strict: function.strict,
         cache_control,
     }
 }
 
-/// `tool_choice` (or `function_call`), with what `parallel_tool_calls` says. `None` where there is nothing to say.
+/// Parameters say that they are an object: OpenAI's API does not mind if they do not.
+fn typed(parameters: &RawValue) -> Cow<'_, RawValue> {
+    let Some(members) = Members::of(parameters).filter(|members| members.get("type").is_none())
+    else {
+        return Cow::Borrowed(parameters);
+    };
+    let others = members.written(|name, value| (name != "type").then(|| value.get()));
+    let rest = others.strip_prefix('{').unwrap_or_default();
+    let comma = if rest == "}" { "" } else { "," };
+    RawValue::from_string(format!("{{\"type\":\"object\"{comma}{rest}"))
+        .map_or(Cow::Borrowed(parameters), Cow::Owned)
+}
+
+/// `tool_choice`, with what `parallel_tool_calls` says. `None` where there is nothing to say.
 pub(super) fn tool_choice<'a>(
     written: Option<&'a RawValue>,
     is_serial: bool,
@@ -126,13 +130,22 @@ pub(super) fn tool_choice<'a>(
     }
     #[derive(Deserialize)]
     struct Named<'a> {
+        #[serde(borrow, default, rename = "type")]
+        kind: Option<Text<'a>>,
         #[serde(borrow, default)]
         function: Option<Function<'a>>,
         #[serde(borrow, default)]
         name: Option<Text<'a>>,
     }
     let named: Named<'a> = serde_json::from_str(written.get())
-        .map_err(|error| EncodeError(format!("`tool_choice` cannot be read: {error}.")))?;
+        .map_err(|_| EncodeError("`tool_choice` is none of OpenAI's API.".to_owned()))?;
+    // Anthropic's own words, too.
+    match named.kind.as_ref().map(|Text(kind)| kind.as_ref()) {
+        Some("auto") => return Ok(Some(choice("auto", None))),
+        Some("any") => return Ok(Some(choice("any", None))),
+        Some("none") => return Ok(Some(choice("none", None))),
+        _ => {}
+    }
     let name = named.function.map(|function| function.name);
     match name.or_else(|| named.name.map(|Text(name)| name)) {
         Some(name) => Ok(Some(choice("tool", Some(name)))),

@@ -1,9 +1,9 @@
-//! Whose fault a failure is says what is tried next: another key, endpoint or target, the same way, or nothing.
+//! Whose fault a failure is says what is tried next: another key, endpoint or target, the same again, or nothing.
 
 use spillway_config::{Fallback, FallbackCondition};
-use spillway_upstream::{Failure, Stop};
+use spillway_upstream::{Budget, Failure, Stop};
 
-use crate::{fail_all, pools};
+use crate::{Call, fail_all, pools};
 
 #[test]
 fn targets_come_in_order_each_once() {
@@ -108,4 +108,28 @@ fn several_keys_of_one_machine_are_one_way_where_the_machine_fails() {
         Failure::Status(503),
     );
     assert_eq!(attempts.len(), 2);
+}
+
+#[test]
+fn what_was_not_sent_leads_on_and_ends_no_rounds() {
+    let pools = pools(&[(1, 1), (1, 1)]);
+    let fallback = Fallback {
+        max_attempts: 9,
+        ..Fallback::default()
+    };
+    let budget = Budget::default();
+    let mut call = Call::new(&pools, &fallback, &budget, 0);
+    let first = call.attempt().unwrap();
+    call.fails(first, Failure::Status(500));
+    let second = call.attempt().unwrap();
+    assert_eq!((first.0, second.0), (0, 1));
+    call.fails(second, Failure::Unsupported);
+    assert_eq!(call.attempt().map(|(target, _)| target), Ok(0), "once more");
+    let mut other = Call::new(&pools, &fallback, &budget, 0);
+    let first = other.attempt().unwrap();
+    other.fails(first, Failure::Unsupported);
+    let second = other.attempt().unwrap();
+    assert_eq!(second.0, 1);
+    other.fails(second, Failure::Unsupported);
+    assert_eq!(other.attempt(), Err(Stop::Exhausted));
 }
