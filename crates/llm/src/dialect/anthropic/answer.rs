@@ -26,19 +26,19 @@ struct Message<'a> {
 /// A block of an answer. Blocks that OpenAI's API has no word for (calls of Anthropic's own tools and their results) are
 /// passed over: what the model says of them is text.
 #[derive(Deserialize)]
-struct Block<'a> {
+pub(super) struct Block<'a> {
     #[serde(borrow, default, rename = "type")]
-    kind: Cow<'a, str>,
+    pub kind: Cow<'a, str>,
     #[serde(borrow, default)]
-    text: Option<Text<'a>>,
+    pub text: Option<Text<'a>>,
     #[serde(borrow, default)]
-    thinking: Option<Text<'a>>,
+    pub thinking: Option<Text<'a>>,
     #[serde(borrow, default)]
-    id: Option<Text<'a>>,
+    pub id: Option<Text<'a>>,
     #[serde(borrow, default)]
-    name: Option<Text<'a>>,
+    pub name: Option<Text<'a>>,
     #[serde(borrow, default)]
-    input: Option<&'a RawValue>,
+    pub input: Option<&'a RawValue>,
 }
 
 #[derive(Serialize)]

@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use spillway_sse::Event;
 use spillway_upstream::Failure;
 
+use super::answer::Block;
 use super::content::Text;
 use super::usage::{Counts, finish_reason};
 use crate::pipeline::{StreamDecoder, StreamEvent};
@@ -65,20 +66,6 @@ struct Message<'a> {
     model: Cow<'a, str>,
     #[serde(default)]
     usage: Counts,
-}
-
-#[derive(Deserialize)]
-struct Block<'a> {
-    #[serde(borrow, default, rename = "type")]
-    kind: Cow<'a, str>,
-    #[serde(borrow, default)]
-    id: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    name: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    text: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    input: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
