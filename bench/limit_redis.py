@@ -20,7 +20,7 @@ import time
 
 from side_by_side import ROOT, cpu_seconds, free_port, wait_for
 
-SCRIPT = (ROOT / "crates/state/src/limit_take_v3.lua").read_text()
+SCRIPT = (ROOT / "crates/state/src/limit_charge_v4.lua").read_text()
 FIXED_WINDOW = """
 local passes = 1
 for i = 1, #KEYS do
@@ -80,7 +80,7 @@ def sliding(prefix: str, rules: int, limit: int, first_value: int, values: int) 
     for index in range(BATCH):
         keys = [f"spillway:{{limit}}:v1:{prefix}{(first_value + index) % values:032x}:60"]
         keys += [f"spillway:{{limit}}:v1:{prefix}shared{rule:026x}:{rule}" for rule in range(1, rules)]
-        arguments = [part for rule in range(rules) for part in (limit, windows[rule], 0, 0)]
+        arguments = [part for rule in range(rules) for part in (limit, windows[rule], 0, 0, 1)]
         commands.append(encode("EVALSHA", hashlib.sha1(SCRIPT.encode()).hexdigest(), rules, *keys, "", rules, 0, "lease", 30000, "", *arguments))
     return commands
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use spillway_config::{Gateway, RateLimit};
 use spillway_limit::{Applicable, DifyApp, DigestKey, Due, InBody, RequestFacts, Rules};
-use spillway_platform::{Counted, Headers, Hold, LeaseName, Platform, State, Taken};
+use spillway_platform::{Admitted, Charge, Headers, LeaseName, Platform, Settled, State};
 use spillway_surface::LocalReply;
 
 use crate::digest_secret::digest_secret;
@@ -25,12 +25,12 @@ const SMALL_BODY_BYTES: u64 = 64 * 1024;
 pub struct Passage {
     /// Header fields for its answer.
     pub headers: Vec<(&'static str, String)>,
-    /// Its places among those that are under way, to be kept until its answer has ended.
+    /// Its permits among those that are in flight, to be kept until its answer has ended.
     pub permits: Vec<Permit>,
     /// Where it was counted by its key, and by what came with that: for [`Limits::forget`].
-    pub forgettable: Vec<Counted>,
+    pub forgettable: Vec<Settled>,
     /// Where it was counted at all, where a later phase may refuse it.
-    counted: Vec<Counted>,
+    counted: Vec<Settled>,
 }
 
 impl Passage {
@@ -154,20 +154,19 @@ impl<P: Platform> Limits<P> {
         if applicable.is_empty() {
             return Ok(Passage::default());
         }
-        // A name is only needed where places are kept.
-        let name = LeaseName(if applicable.holds().is_empty() {
-            String::new()
-        } else {
-            format!("{:032x}", self.platform.random_name())
-        });
-        match self.take(&applicable, &name).await {
-            Some(taken) if taken.too_many_new => Err(self.too_many_new_values()),
-            Some(taken) => {
-                let permit = self.permit(&applicable, &taken, name);
-                let mut passage = self.judged(&applicable.verdict(&taken), permit)?;
-                passage.forgettable = applicable.forgettable(&taken);
+        // A name is only needed where something is in flight.
+        let name = match applicable.in_flight().next() {
+            None => LeaseName(String::new()),
+            Some(_) => self.random_name(),
+        };
+        match self.charge(&applicable, &name).await {
+            Some(admitted) if admitted.too_many_new => Err(self.too_many_new_values()),
+            Some(admitted) => {
+                let permit = self.permit(&applicable, &admitted, name);
+                let mut passage = self.judged(&applicable.verdict(&admitted), permit)?;
+                passage.forgettable = applicable.forgettable(&admitted);
                 if due != Due::All {
-                    passage.counted = applicable.counted(&taken);
+                    passage.counted = applicable.counted(&admitted);
                 }
                 Ok(passage)
             }
@@ -178,13 +177,17 @@ impl<P: Platform> Limits<P> {
     /// Takes back, off the request's path, what a call was counted in: where a later phase refuses it, or where its key
     /// is one that the upstream does not know: such keys can be made up in any number, and would each be kept for as
     /// long as a window.
-    pub fn forget(&self, counted: Vec<Counted>) {
+    pub fn forget(&self, counted: Vec<Settled>) {
         if counted.is_empty() {
             return;
         }
-        let (log, state) = (self.log.clone(), Arc::clone(&self.state));
+        let (log, state, name) = (
+            self.log.clone(),
+            Arc::clone(&self.state),
+            self.random_name(),
+        );
         self.platform.spawn(async move {
-            if let Err(error) = state.forget(&counted).await {
+            if let Err(error) = state.settle(&counted, &name).await {
                 log.warn(&format!(
                     "limits: a call that was refused, or whose key Dify does not know, stays counted: {error}"
                 ));
@@ -192,17 +195,21 @@ impl<P: Platform> Limits<P> {
         });
     }
 
-    /// Keeps the places that were taken, if there are some.
+    fn random_name(&self) -> LeaseName {
+        LeaseName(format!("{:032x}", self.platform.random_name()))
+    }
+
+    /// Keeps what was charged for being in flight, if there is some.
     fn permit(
         &self,
         applicable: &Applicable<'_>,
-        taken: &Taken,
+        admitted: &Admitted,
         name: LeaseName,
     ) -> Option<Permit> {
-        let held = applicable.holds().iter().zip(&taken.holds);
-        let held: Vec<Hold> = held
-            .filter(|(_, count)| taken.passes && !count.full)
-            .map(|(hold, _)| hold.clone())
+        let charges = applicable.charges().iter().zip(&admitted.charges);
+        let held: Vec<Charge> = charges
+            .filter(|(charge, charged)| admitted.passes && charge.is_in_flight() && !charged.full)
+            .map(|(charge, _)| charge.clone())
             .collect();
         (!held.is_empty()).then(|| {
             Permit::keep(

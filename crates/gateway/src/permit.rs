@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_channel::oneshot;
 use futures_util::future::{Either, select};
-use spillway_platform::{Hold, LEASE_MS, LeaseName, Platform, State, StateError};
+use spillway_platform::{Charge, LEASE_MS, LeaseName, Platform, State, StateError};
 
 use crate::Log;
 
@@ -32,7 +32,7 @@ impl Permit {
         platform: &P,
         log: Log<P>,
         state: Arc<P::State>,
-        holds: Vec<Hold>,
+        in_flight: Vec<Charge>,
         name: LeaseName,
     ) -> Self {
         let (end, mut ended) = oneshot::channel();
@@ -43,11 +43,11 @@ impl Permit {
                 match select(&mut ended, renewal).await {
                     Either::Left(_) => break,
                     Either::Right(_) => {
-                        log_failure(&log, state.renew(&holds, &name).await);
+                        log_failure(&log, state.renew(&in_flight, &name).await);
                     }
                 }
             }
-            log_failure(&log, state.release(&holds, &name).await);
+            log_failure(&log, state.release(&in_flight, &name).await);
         });
         Self { _end: end }
     }
@@ -57,7 +57,7 @@ impl Permit {
     pub(crate) fn give_back<P: Platform>(
         platform: &P,
         state: Arc<P::State>,
-        holds: Vec<Hold>,
+        in_flight: Vec<Charge>,
         name: LeaseName,
     ) {
         let clock = platform.clone();
@@ -65,7 +65,7 @@ impl Permit {
             let mut was_given_back = false;
             for _ in 0..GIVE_BACK_ATTEMPTS {
                 clock.sleep(GIVE_BACK_EVERY).await;
-                let given_back = state.release(&holds, &name).await.is_ok();
+                let given_back = state.release(&in_flight, &name).await.is_ok();
                 if given_back && was_given_back {
                     break;
                 }
@@ -79,7 +79,7 @@ fn log_failure<P: Platform>(log: &Log<P>, result: Result<(), StateError>) {
     if let Err(error) = result {
         // The lease ends by itself.
         log.warn(&format!(
-            "limits: places under way could not be kept up to date: {error}"
+            "limits: what is in flight could not be kept up to date: {error}"
         ));
     }
 }

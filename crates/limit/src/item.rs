@@ -3,7 +3,7 @@
 use spillway_config::{KeyPattern, LimitBy, LimitKey, QuotaWindow, RequestQuota, RuleItem, Source};
 use spillway_pattern::{Pattern, PatternError};
 use spillway_platform::MAX_MATCHED_BYTES;
-use spillway_platform::{Hold, Take};
+use spillway_platform::{Charge, Mode};
 
 use crate::digest::CountNames;
 use crate::facts::Value;
@@ -38,51 +38,59 @@ enum Matcher {
     Any,
 }
 
-/// The limits of several windows, and of what is under way.
+/// The limits of several windows, and of what is in flight.
 #[derive(Debug)]
 pub(crate) struct Quota {
     windows: Vec<(QuotaWindow, u32)>,
-    under_way: Option<u32>,
+    in_flight: Option<u32>,
 }
 
-/// What a request has to take of one rule.
+/// What a request is charged by one rule.
 #[derive(Debug, Default)]
 pub(crate) struct Wanted {
-    pub takes: Vec<Take>,
-    /// Of each take, whether its value comes with a key that the upstream may not know.
+    pub charges: Vec<Charge>,
+    /// Of each charge, whether its value comes with a key that the upstream may not know.
     pub forgettable: Vec<bool>,
-    pub holds: Vec<Hold>,
 }
 
 impl Quota {
     pub fn new(quota: RequestQuota) -> Self {
         Self {
             windows: quota.windows().collect(),
-            under_way: quota.concurrency,
+            in_flight: quota.concurrency,
         }
     }
 
-    /// One take for each window, and a hold where what is under way is limited.
+    /// One charge for each window, and one where what is in flight is limited.
     pub fn want(&self, name: &str, dry_run: bool, invention: Invention, wanted: &mut Wanted) {
-        let takes = self.windows.iter().map(|(window, limit)| Take {
+        let windows = self.windows.iter().map(|(window, limit)| Charge {
             key: format!("{name}:{}", window.seconds()),
+            cost: 1,
             limit: *limit,
-            window_ms: u64::from(window.seconds()).saturating_mul(1000),
-            dry_run,
-            cost_when_new: if invention == Invention::None {
-                0
-            } else {
-                cost_when_new(*window)
+            mode: Mode::Count {
+                window_ms: u64::from(window.seconds()).saturating_mul(1000),
+                cost_when_new: if invention == Invention::None {
+                    0
+                } else {
+                    cost_when_new(*window)
+                },
             },
+            dry_run,
         });
-        wanted.takes.extend(takes);
+        wanted.charges.extend(windows);
         let forgettable = self.windows.iter().map(|_| invention == Invention::Word);
         wanted.forgettable.extend(forgettable);
-        wanted.holds.extend(self.under_way.map(|limit| Hold {
-            key: format!("{name}:under_way"),
-            limit,
-            dry_run,
-        }));
+        if let Some(limit) = self.in_flight {
+            wanted.charges.push(Charge {
+                // As earlier releases named it: they may share the store.
+                key: format!("{name}:under_way"),
+                cost: 1,
+                limit,
+                mode: Mode::InFlight,
+                dry_run,
+            });
+            wanted.forgettable.push(false);
+        }
     }
 }
 

@@ -1,12 +1,12 @@
 //! All rules of an API, and those of them that hold for a request.
 
 use spillway_config::{OnError, RateLimit, RuleItem, State};
-use spillway_platform::{Counted, Hold, NewValues, Take, Taken};
+use spillway_platform::{Admitted, Charge, NewValues, Settled};
 
 use crate::digest::CountNames;
 use crate::invention::{Invention, allowance, client};
 use crate::item::{Item, Quota, Wanted};
-use crate::verdict::Place;
+use crate::verdict::Standpoint;
 use crate::{DigestKey, Due, Error, RequestFacts, Verdict};
 
 /// A rule, as far as answers and reports are concerned.
@@ -116,7 +116,7 @@ impl Rules {
         })
     }
 
-    /// What a request has to take of the rules that are due, in the order of the file: of every rule all items that it matches, of every item
+    /// What a request is charged by the rules that are due, in the order of the file: of every rule all items that it matches, of every item
     /// the key that says its value most exactly, of every key all windows.
     pub fn applicable(&self, facts: &RequestFacts<'_>, due: Due) -> Applicable<'_> {
         let mut applicable = Applicable::default();
@@ -132,17 +132,15 @@ impl Rules {
                 item.want(facts, dry_run, &mut wanted);
             }
             let rule = &limits.rule;
-            applicable
-                .take_rules
-                .extend(wanted.takes.iter().map(|_| rule));
-            applicable
-                .hold_rules
-                .extend(wanted.holds.iter().map(|_| rule));
-            applicable.takes.extend(wanted.takes);
+            applicable.rules.extend(wanted.charges.iter().map(|_| rule));
+            applicable.charges.extend(wanted.charges);
             applicable.forgettable.extend(wanted.forgettable);
-            applicable.holds.extend(wanted.holds);
         }
-        if applicable.takes.iter().any(|take| take.cost_when_new > 0) {
+        if applicable
+            .charges
+            .iter()
+            .any(|charge| charge.cost_when_new() > 0)
+        {
             applicable.new_values = facts.client.map(|address| NewValues {
                 key: self.clients.name(&client(address)),
                 allowance: allowance(self.new_values_per_second),
@@ -158,34 +156,31 @@ impl Rule {
     }
 }
 
-/// What one request has to take, and from which rules.
+/// What one request is charged, and by which rules.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Applicable<'r> {
-    /// Of each take, its rule.
-    take_rules: Vec<&'r Rule>,
-    takes: Vec<Take>,
-    /// Of each take, whether it is to be taken back where the upstream does not know the client's key.
+    /// Of each charge, its rule.
+    rules: Vec<&'r Rule>,
+    charges: Vec<Charge>,
+    /// Of each charge, whether it is to be taken back where the upstream does not know the client's key.
     forgettable: Vec<bool>,
     new_values: Option<NewValues>,
-    /// Of each hold, its rule.
-    hold_rules: Vec<&'r Rule>,
-    holds: Vec<Hold>,
 }
 
 impl<'r> Applicable<'r> {
     /// Whether no rule holds for the request, so that nothing needs to be asked.
     pub fn is_empty(&self) -> bool {
-        self.takes.is_empty() && self.holds.is_empty()
+        self.charges.is_empty()
     }
 
     /// For the store, all in one call.
-    pub fn takes(&self) -> &[Take] {
-        &self.takes
+    pub fn charges(&self) -> &[Charge] {
+        &self.charges
     }
 
-    /// For the store, in the same call: the places to keep while the request is under way.
-    pub fn holds(&self) -> &[Hold] {
-        &self.holds
+    /// Those of them that are kept while the request is in flight.
+    pub fn in_flight(&self) -> impl Iterator<Item = &Charge> {
+        self.charges.iter().filter(|charge| charge.is_in_flight())
     }
 
     /// For the store, in the same call: the bound on what the client invents, where it did so.
@@ -193,51 +188,57 @@ impl<'r> Applicable<'r> {
         self.new_values.as_ref()
     }
 
-    /// Where the request was counted: to be taken back if a later phase refuses it.
-    pub fn counted(&self, taken: &Taken) -> Vec<Counted> {
-        let all = self.takes.iter().map(|_| true);
-        self.counted_where(all, taken)
+    /// What the request was counted by: to be taken back if a later phase refuses it.
+    pub fn counted(&self, admitted: &Admitted) -> Vec<Settled> {
+        self.taken_back_where(|_| true, admitted)
     }
 
-    /// Where the request was counted by what comes with its key: to be taken back if the upstream does not know that.
-    pub fn forgettable(&self, taken: &Taken) -> Vec<Counted> {
-        self.counted_where(self.forgettable.iter().copied(), taken)
+    /// What it was counted by that comes with its key: to be taken back if the upstream does not know that.
+    pub fn forgettable(&self, admitted: &Admitted) -> Vec<Settled> {
+        let is_one = |place: usize| self.forgettable.get(place).copied().unwrap_or_default();
+        self.taken_back_where(is_one, admitted)
     }
 
-    fn counted_where(&self, wanted: impl Iterator<Item = bool>, taken: &Taken) -> Vec<Counted> {
-        if !taken.passes {
+    fn taken_back_where(
+        &self,
+        wanted: impl Fn(usize) -> bool,
+        admitted: &Admitted,
+    ) -> Vec<Settled> {
+        if !admitted.passes {
             return Vec::new();
         }
-        let takes = self.takes.iter().zip(wanted);
-        takes
-            .zip(&taken.counts)
-            .filter(|((_, wanted), count)| *wanted && !count.full && count.used > 0)
-            .map(|((take, _), count)| Counted {
-                take: take.clone(),
-                sub_window: count.sub_window,
+        let charges = self.charges.iter().zip(&admitted.charges).enumerate();
+        charges
+            .filter(|(place, (charge, charged))| {
+                let was_charged = !charged.full && charged.used > 0;
+                was_charged && !charge.is_in_flight() && wanted(*place)
+            })
+            .map(|(_, (charge, charged))| Settled {
+                charge: charge.clone(),
+                sub_window: charged.sub_window,
+                actual: 0,
             })
             .collect()
     }
 
     /// What happens to the request if the store gives no answer: it is refused if a rule that is no dry run says so.
     pub fn when_state_fails(&self) -> OnError {
-        let mut rules = self.take_rules.iter().chain(&self.hold_rules);
-        if rules.any(|rule| rule.denies_on_error()) {
+        if self.rules.iter().any(|rule| rule.denies_on_error()) {
             OnError::Deny
         } else {
             OnError::Allow
         }
     }
 
-    /// What the store's answer to [`Applicable::takes`] and [`Applicable::holds`] means.
-    pub fn verdict(&self, taken: &Taken) -> Verdict<'r> {
-        let takes = self.takes.iter().zip(&taken.counts);
-        let takes = self.take_rules.iter().zip(takes);
-        let holds = self.holds.iter().zip(&taken.holds);
-        let holds = self.hold_rules.iter().zip(holds);
-        let places = takes
-            .map(|(rule, (take, count))| Place::in_window(rule, take, count))
-            .chain(holds.map(|(rule, (hold, count))| Place::under_way(rule, hold, count)));
-        Verdict::new(taken.passes, places)
+    /// What the store's answer to [`Applicable::charges`] means.
+    pub fn verdict(&self, admitted: &Admitted) -> Verdict<'r> {
+        let all = self.charges.iter().zip(&admitted.charges);
+        let all = self.rules.iter().zip(all);
+        // Of equals a window tells more than what is in flight, of which nobody knows when it ends.
+        let (in_flight, in_windows): (Vec<_>, Vec<_>) =
+            all.partition(|(_, (charge, _))| charge.is_in_flight());
+        let all = in_windows.into_iter().chain(in_flight);
+        let all = all.map(|(rule, (charge, charged))| Standpoint::new(rule, charge, charged));
+        Verdict::new(admitted.passes, all)
     }
 }

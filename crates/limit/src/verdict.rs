@@ -1,6 +1,6 @@
 //! What the counts mean for a request.
 
-use spillway_platform::{Count, Hold, HoldCount, Take};
+use spillway_platform::{Charge, Charged};
 
 use crate::Rule;
 
@@ -45,19 +45,19 @@ impl Outcome {
 pub struct Standing<'r> {
     /// The rule.
     pub rule: &'r Rule,
-    /// How many requests may pass in any window, or be under way.
+    /// How many requests may pass in any window, or be in flight.
     pub limit: u32,
-    /// The window in seconds; `None` for a limit on what is under way.
+    /// The window in seconds; `None` for a limit on what is in flight.
     pub window_s: Option<u64>,
     /// How many more may pass now.
     pub remaining: u64,
-    /// Seconds until more may, rounded up; at least 1. When one of those under way ends nobody knows: 1 then.
+    /// Seconds until more may, rounded up; at least 1. When one of those in flight ends nobody knows: 1 then.
     pub reset_s: u64,
 }
 
-/// One place that a request needs, and how it stands.
+/// One charge of a request, and how its rule stands.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place<'r> {
+pub(crate) struct Standpoint<'r> {
     rule: &'r Rule,
     limit: u32,
     window_ms: Option<u64>,
@@ -66,33 +66,22 @@ pub(crate) struct Place<'r> {
     full: bool,
 }
 
-impl<'r> Place<'r> {
-    pub fn in_window(rule: &'r Rule, take: &Take, count: &Count) -> Self {
+impl<'r> Standpoint<'r> {
+    pub fn new(rule: &'r Rule, charge: &Charge, charged: &Charged) -> Self {
         Self {
             rule,
-            limit: take.limit,
-            window_ms: Some(take.window_ms),
-            remaining: count.remaining,
-            reset_ms: count.reset_ms,
-            full: count.full,
-        }
-    }
-
-    pub fn under_way(rule: &'r Rule, hold: &Hold, count: &HoldCount) -> Self {
-        Self {
-            rule,
-            limit: hold.limit,
-            window_ms: None,
-            remaining: u64::from(hold.limit).saturating_sub(count.under_way),
-            reset_ms: 0,
-            full: count.full,
+            limit: charge.limit,
+            window_ms: charge.window_ms(),
+            remaining: charged.remaining,
+            reset_ms: charged.reset_ms,
+            full: charged.full,
         }
     }
 }
 
 impl<'r> Verdict<'r> {
-    pub(crate) fn new(passes: bool, places: impl Iterator<Item = Place<'r>>) -> Self {
-        let mut tightest: Option<Place<'r>> = None;
+    pub(crate) fn new(passes: bool, places: impl Iterator<Item = Standpoint<'r>>) -> Self {
+        let mut tightest: Option<Standpoint<'r>> = None;
         let mut outcomes: Vec<(&'r str, Outcome)> = Vec::new();
         for place in places {
             let rule = place.rule;
@@ -148,7 +137,7 @@ impl Standing<'_> {
                 "Too many requests: at most {limit} in any {window_s} s. Try again in {reset_s} s."
             ),
             None => format!(
-                "Too many requests at once: {limit} may be under way. Try again when one has ended."
+                "Too many requests at once: {limit} may be in flight. Try again when one has ended."
             ),
         }
     }

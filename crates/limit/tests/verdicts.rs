@@ -3,9 +3,8 @@
 
 use proptest::prelude::*;
 use spillway_config::{OnError, RateLimit, State, parse_normal_form};
-use spillway_limit::{DigestKey, Due, Outcome, RequestFacts, Rules, Verdict};
-use spillway_platform::Headers;
-use spillway_platform::LeaseName;
+use spillway_limit::{Applicable, DigestKey, Due, Outcome, RequestFacts, Rules, Verdict};
+use spillway_platform::{Admission, Charge, Headers, LeaseName};
 use spillway_state::MemoryStore;
 
 fn limits(json: &str) -> Vec<RateLimit> {
@@ -32,10 +31,18 @@ fn facts(headers: &Headers) -> RequestFacts<'_> {
     RequestFacts::of(headers)
 }
 
+fn asked<'a>(applicable: &'a Applicable<'_>, lease: &'a LeaseName) -> Admission<'a> {
+    Admission {
+        charges: applicable.charges(),
+        lease,
+        new_values: None,
+    }
+}
+
 fn ask<'r>(store: &mut MemoryStore, rules: &'r Rules, now_ms: u64, name: &str) -> Verdict<'r> {
     let headers = app(name);
     let applicable = rules.applicable(&facts(&headers), Due::All);
-    let taken = store.take(now_ms, applicable.takes());
+    let taken = store.charge(now_ms, applicable.charges());
     applicable.verdict(&taken)
 }
 
@@ -223,7 +230,7 @@ proptest! {
 }
 
 #[test]
-fn what_is_under_way_is_limited_until_it_ends() {
+fn what_is_in_flight_is_limited_until_it_ends() {
     let rules = rules(
         r#"[{ "rule_name": "at_once", "rule_items": [
             { "limit_by_per_header": "x-app-id", "limit_keys": [{ "key": "*", "concurrency": 1, "query_per_minute": 9 }] }] }]"#,
@@ -234,8 +241,7 @@ fn what_is_under_way_is_limited_until_it_ends() {
         let headers = app(name);
         let applicable = rules.applicable(&facts(&headers), Due::All);
         let lease = LeaseName(lease.to_owned());
-        let (takes, holds) = (applicable.takes(), applicable.holds());
-        applicable.verdict(&store.take_and_hold(0, takes, holds, &lease))
+        applicable.verdict(&store.admit(0, asked(&applicable, &lease)))
     };
     assert!(ask("a", "1").passes);
     let refused = ask("a", "2");
@@ -243,7 +249,7 @@ fn what_is_under_way_is_limited_until_it_ends() {
     let standing = refused.standing.unwrap();
     assert_eq!(
         standing.message(),
-        "Too many requests at once: 1 may be under way. Try again when one has ended."
+        "Too many requests at once: 1 may be in flight. Try again when one has ended."
     );
     let headers = refused.headers();
     assert_eq!(header(&headers, "retry-after"), "1");
@@ -254,16 +260,12 @@ fn what_is_under_way_is_limited_until_it_ends() {
     assert!(ask("b", "3").passes, "another app is free");
     let headers = app("a");
     let applicable = rules.applicable(&facts(&headers), Due::All);
-    store.release(applicable.holds(), &LeaseName("1".to_owned()));
-    let taken = store.take_and_hold(
-        0,
-        applicable.takes(),
-        applicable.holds(),
-        &LeaseName("4".to_owned()),
-    );
+    let in_flight: Vec<Charge> = applicable.in_flight().cloned().collect();
+    store.release(&in_flight, &LeaseName("1".to_owned()));
+    let taken = store.admit(0, asked(&applicable, &LeaseName("4".to_owned())));
     assert!(taken.passes);
     assert_eq!(
-        taken.counts.first().map(|count| count.used),
+        taken.charges.first().map(|count| count.used),
         Some(2),
         "the refused one took nothing"
     );

@@ -89,9 +89,7 @@ impl RedisConnection for SpinRedis {
         let was_held = self.connection.held().is_some();
         match self.run_once(command, parameters, patience).await {
             // As Redis was not asked over it before, a new connection tells how Redis is.
-            Err(error)
-                if was_held && patience != Patience::NobodyOnce && error.is_broken_connection() =>
-            {
+            Err(error) if was_held && error.is_broken_connection() => {
                 self.run_once(command, parameters, patience).await
             }
             result => result,

@@ -27,6 +27,6 @@ pub use ports::{
 pub use receive::ReceiveError;
 pub use round_trips::RoundTrips;
 pub use state::{
-    Admission, Count, Counted, Hold, HoldCount, LEASE_MS, LIMIT_KEY_PREFIX, LeaseName, NewValues,
-    PoolEntry, State, StateError, StateLocation, Take, Taken, Waiting,
+    Admission, Admitted, Charge, Charged, LEASE_MS, LIMIT_KEY_PREFIX, LeaseName, Mode, NewValues,
+    PoolEntry, Settled, State, StateError, StateLocation, Waiting,
 };

@@ -10,8 +10,8 @@ mod admission;
 mod pool;
 
 pub use admission::{
-    Admission, Count, Counted, Hold, HoldCount, LEASE_MS, LIMIT_KEY_PREFIX, LeaseName, NewValues,
-    Take, Taken,
+    Admission, Admitted, Charge, Charged, LEASE_MS, LIMIT_KEY_PREFIX, LeaseName, Mode, NewValues,
+    Settled,
 };
 pub use pool::PoolEntry;
 
@@ -58,36 +58,40 @@ pub trait State: 'static {
     /// Whether replicas share it.
     fn is_shared(&self) -> bool;
 
-    /// Takes a request's place from every rule, or from none, in one step.
+    /// Charges a request by every rule, or by none, in one step.
     ///
     /// # Errors
-    /// [`StateError`]; after it the places may have been taken all the same, or be taken yet.
-    fn admit(&self, asked: Admission<'_>) -> impl Future<Output = Result<Taken, StateError>>;
+    /// [`StateError`]; after it the request may have been charged all the same, or be charged yet.
+    fn admit(&self, asked: Admission<'_>) -> impl Future<Output = Result<Admitted, StateError>>;
 
-    /// Takes back what a request was counted in, at most once: where the store does not tell whether it has, the
-    /// counts stay until their windows are over.
+    /// Has charges come to what they are in truth, once for each `name`, however often it is asked. A window that is
+    /// over stays as it is.
     ///
     /// # Errors
-    /// [`StateError`].
-    fn forget(&self, counted: &[Counted]) -> impl Future<Output = Result<(), StateError>>;
+    /// [`StateError`]; the charges may stay as they are then until their windows are over.
+    fn settle(
+        &self,
+        settled: &[Settled],
+        name: &LeaseName,
+    ) -> impl Future<Output = Result<(), StateError>>;
 
-    /// Renews the lease of places that are held.
+    /// Renews the lease of charges that are in flight.
     ///
     /// # Errors
     /// [`StateError`].
     fn renew(
         &self,
-        holds: &[Hold],
+        in_flight: &[Charge],
         lease: &LeaseName,
     ) -> impl Future<Output = Result<(), StateError>>;
 
-    /// Gives places back.
+    /// Ends charges that are in flight.
     ///
     /// # Errors
-    /// [`StateError`]; they are free when the lease ends then.
+    /// [`StateError`]; they end with the lease then.
     fn release(
         &self,
-        holds: &[Hold],
+        in_flight: &[Charge],
         lease: &LeaseName,
     ) -> impl Future<Output = Result<(), StateError>>;
 

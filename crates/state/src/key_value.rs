@@ -1,15 +1,14 @@
 //! Request limits on a key-value store that can do no more than read, and add to, one number at a time.
 //!
-//! One number a sub-window, each under a key of its own. A place is taken by adding one, and kept if what comes back
-//! is within the limit; otherwise it is given back. While two requests try for the last place each may see the
+//! One number a sub-window, each under a key of its own. A request is charged by adding its cost, which stays if what comes
+//! back is within the limit; otherwise it is given back. While two requests try for the last place each may see the
 //! other's try, and neither get it: too few may pass, never too many, as long as the clock does not step back. A
 //! request with several rules takes their places one after the other and gives all back if one is refused, so
 //! another request may find places taken that are not.
 
 use crate::Error;
 use crate::sub_windows::{self, SubWindows};
-use spillway_platform::LIMIT_KEY_PREFIX;
-use spillway_platform::{Counted, NewValues, Take, Taken};
+use spillway_platform::{Admitted, Charge, LIMIT_KEY_PREFIX, NewValues, Settled};
 
 /// How often a request starts over because a sub-window ended while it was at it.
 const MAX_ATTEMPTS: u32 = 3;
@@ -32,22 +31,22 @@ pub trait Increment {
     fn get(&self, key: &str) -> Result<i64, Self::Error>;
 }
 
-/// Takes one request's place from every rule, or from none, as [`Take`] says, but for what this module's
-/// documentation leaves open. `now_ms` is the time since 1970, the same for all instances.
+/// Charges a request by every rule, or by none, as [`Charge`] says, but for what this module's documentation leaves open:
+/// by windows alone, for nothing here knows of leases. `now_ms` is the time since 1970, the same for all instances.
 ///
 /// Reads seven numbers a rule; a request that finds no room writes nothing.
 ///
 /// # Errors
 /// [`Error::Store`], after which places may stay taken until their sub-window is over, and [`Error::TooSlow`].
-pub fn take_from_numbers<S: Increment>(
+pub fn charge_in_numbers<S: Increment>(
     store: &S,
     now_ms: impl Fn() -> u64,
-    takes: &[Take],
+    charges: &[Charge],
     new_values: Option<&NewValues>,
-) -> Result<Taken, Error<S::Error>> {
+) -> Result<Admitted, Error<S::Error>> {
     let mut has_room_for_new = None;
     for _ in 0..MAX_ATTEMPTS {
-        let mut attempt = Attempt::read(store, now_ms(), takes)?;
+        let mut attempt = Attempt::read(store, now_ms(), charges)?;
         if !attempt.passes() {
             return Ok(attempt.finish(false));
         }
@@ -57,7 +56,7 @@ pub fn take_from_numbers<S: Increment>(
         };
         has_room_for_new = Some(has_room);
         if !has_room {
-            if attempt.new_values().any(|rule| !rule.take.dry_run) {
+            if attempt.new_values().any(|rule| !rule.charge.dry_run) {
                 return Ok(attempt.refuse_new_values());
             }
             attempt.pass_over_new_values();
@@ -78,17 +77,23 @@ pub fn take_from_numbers<S: Increment>(
     Err(Error::TooSlow)
 }
 
-/// Takes back what one request was counted in. Its numbers stay until their time is over.
+/// Has charges come to what they are in truth. Their numbers stay until their time is over.
 ///
 /// # Errors
 /// [`Error::Store`].
-pub fn forget_in_numbers<S: Increment>(
+pub fn settle_in_numbers<S: Increment>(
     store: &S,
-    counted: &[Counted],
+    settled: &[Settled],
 ) -> Result<(), Error<S::Error>> {
-    for Counted { take, sub_window } in counted {
-        let key = number_key(take, *sub_window);
-        store.increment(&key, -1).map_err(Error::Store)?;
+    for Settled {
+        charge,
+        sub_window,
+        actual,
+    } in settled
+    {
+        let change = i64::from(*actual).saturating_sub(i64::from(charge.cost));
+        let key = number_key(charge, *sub_window);
+        store.increment(&key, change).map_err(Error::Store)?;
     }
     Ok(())
 }
@@ -101,9 +106,14 @@ pub fn number_expires_ms(key: &str) -> Option<u64> {
 }
 
 /// Where the count of one sub-window stands. The expiry follows from the rest; it is there for whoever removes keys.
-fn number_key(take: &Take, index: u64) -> String {
-    let until = sub_windows::counted_until_ms(index, take.window_ms);
-    format!("{}:{index}:until:{until}", take.key)
+fn number_key(charge: &Charge, index: u64) -> String {
+    let until = sub_windows::counted_until_ms(index, window_ms(charge));
+    format!("{}:{index}:until:{until}", charge.key)
+}
+
+/// What is in flight has none, and does not come here.
+fn window_ms(charge: &Charge) -> u64 {
+    charge.window_ms().unwrap_or(1)
 }
 
 struct Attempt<'a, S> {
@@ -113,7 +123,7 @@ struct Attempt<'a, S> {
 }
 
 struct Rule<'a> {
-    take: &'a Take,
+    charge: &'a Charge,
     windows: SubWindows,
     full: bool,
     /// Whether this request's try is in the store.
@@ -123,16 +133,18 @@ struct Rule<'a> {
 }
 
 impl<'a, S: Increment> Attempt<'a, S> {
-    fn read(store: &'a S, now_ms: u64, takes: &'a [Take]) -> Result<Self, Error<S::Error>> {
-        let rules = takes.iter().map(|take| {
-            let current = sub_windows::index(now_ms, take.window_ms);
-            let windows = SubWindows::read(take.window_ms, current, |index| {
-                store.get(&number_key(take, index)).map(natural)
+    fn read(store: &'a S, now_ms: u64, charges: &'a [Charge]) -> Result<Self, Error<S::Error>> {
+        let rules = charges.iter().map(|charge| {
+            let window = window_ms(charge);
+            let current = sub_windows::index(now_ms, window);
+            let windows = SubWindows::read(window, current, |index| {
+                store.get(&number_key(charge, index)).map(natural)
             })
             .map_err(Error::Store)?;
+            let with = windows.used().saturating_add(u64::from(charge.cost));
             Ok(Rule {
-                take,
-                full: windows.used() >= u64::from(take.limit),
+                charge,
+                full: with > u64::from(charge.limit),
                 windows,
                 added: false,
                 passed_over: false,
@@ -149,13 +161,16 @@ impl<'a, S: Increment> Attempt<'a, S> {
     fn passes(&self) -> bool {
         self.rules
             .iter()
-            .all(|rule| rule.take.dry_run || !rule.full)
+            .all(|rule| rule.charge.dry_run || !rule.full)
     }
 
     /// Books what this request's new values cost; whether there was enough left for them. Requests that come at once
     /// may together book a little more.
     fn book_new_values(&self, new_values: Option<&NewValues>) -> Result<bool, Error<S::Error>> {
-        let cost = self.new_values().map(|rule| rule.take.cost_when_new).max();
+        let cost = self
+            .new_values()
+            .map(|rule| rule.charge.cost_when_new())
+            .max();
         let (Some(cost), Some(new_values)) = (cost, new_values) else {
             return Ok(true);
         };
@@ -175,8 +190,8 @@ impl<'a, S: Increment> Attempt<'a, S> {
         self.rules.iter().filter(|rule| rule.is_new())
     }
 
-    fn refuse_new_values(self) -> Taken {
-        Taken {
+    fn refuse_new_values(self) -> Admitted {
+        Admitted {
             too_many_new: true,
             ..self.finish(false)
         }
@@ -193,8 +208,8 @@ impl<'a, S: Increment> Attempt<'a, S> {
         // Dry runs last: they do not count what is refused.
         for dry_run in [false, true] {
             let rules = self.rules.iter_mut();
-            for rule in
-                rules.filter(|rule| rule.take.dry_run == dry_run && !rule.full && !rule.passed_over)
+            for rule in rules
+                .filter(|rule| rule.charge.dry_run == dry_run && !rule.full && !rule.passed_over)
             {
                 rule.add(self.store)?;
                 if rule.full && !dry_run {
@@ -207,9 +222,9 @@ impl<'a, S: Increment> Attempt<'a, S> {
 
     /// Whether each rule's sub-window is the one that time is in.
     fn is_current(&self, now_ms: u64) -> bool {
-        self.rules
-            .iter()
-            .all(|rule| sub_windows::index(now_ms, rule.take.window_ms) == rule.windows.current())
+        self.rules.iter().all(|rule| {
+            sub_windows::index(now_ms, window_ms(rule.charge)) == rule.windows.current()
+        })
     }
 
     fn give_back(&mut self) -> Result<(), Error<S::Error>> {
@@ -220,16 +235,15 @@ impl<'a, S: Increment> Attempt<'a, S> {
         result
     }
 
-    fn finish(self, passes: bool) -> Taken {
-        let counts = self
-            .rules
-            .iter()
-            .map(|rule| rule.windows.count(self.now_ms, rule.take.limit, rule.full));
-        Taken {
+    fn finish(self, passes: bool) -> Admitted {
+        let charges = self.rules.iter().map(|rule| {
+            rule.windows
+                .charged(self.now_ms, rule.charge.limit, rule.full)
+        });
+        Admitted {
             passes,
             too_many_new: false,
-            counts: counts.collect(),
-            holds: Vec::new(),
+            charges: charges.collect(),
         }
     }
 }
@@ -237,15 +251,17 @@ impl<'a, S: Increment> Attempt<'a, S> {
 impl Rule<'_> {
     /// Whether a client invented the value, and nobody is counted under it.
     fn is_new(&self) -> bool {
-        self.take.cost_when_new > 0 && self.windows.used() == 0
+        self.charge.cost_when_new() > 0 && self.windows.used() == 0
     }
 
     fn add<S: Increment>(&mut self, store: &S) -> Result<(), Error<S::Error>> {
-        let key = number_key(self.take, self.windows.current());
-        let sum = store.increment(&key, 1).map_err(Error::Store)?;
+        let key = number_key(self.charge, self.windows.current());
+        let sum = store
+            .increment(&key, i64::from(self.charge.cost))
+            .map_err(Error::Store)?;
         self.added = true;
         self.windows.set_current(natural(sum));
-        if self.windows.used() > u64::from(self.take.limit) {
+        if self.windows.used() > u64::from(self.charge.limit) {
             self.full = true;
             self.give_back(store)?;
         }
@@ -256,10 +272,14 @@ impl Rule<'_> {
         if !std::mem::take(&mut self.added) {
             return Ok(());
         }
-        let key = number_key(self.take, self.windows.current());
-        store.increment(&key, -1).map_err(Error::Store)?;
+        let key = number_key(self.charge, self.windows.current());
+        let cost = i64::from(self.charge.cost);
+        store
+            .increment(&key, cost.saturating_neg())
+            .map_err(Error::Store)?;
+        let cost = u64::from(self.charge.cost);
         self.windows
-            .set_current(self.windows.current_count().saturating_sub(1));
+            .set_current(self.windows.current_count().saturating_sub(cost));
         Ok(())
     }
 }

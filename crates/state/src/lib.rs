@@ -5,13 +5,12 @@
 //! (`{…}`), so that Redis Cluster can keep them together, and has an expiry.
 
 mod breaker;
+mod charge;
 mod distance;
 mod error;
 mod explain;
 mod key_value;
 mod lease;
-mod limit_forget;
-mod limit_take;
 mod memory;
 mod metrics;
 mod nonce;
@@ -21,18 +20,18 @@ mod pool;
 mod redis_connection;
 mod redis_store;
 mod script;
+mod settle;
 mod store;
 mod sub_windows;
 mod totals;
 
 pub use breaker::{Breaker, Transition};
+pub use charge::{LIMIT_CHARGE_V4, limit_charge_arguments, read_limit_charge};
 pub use distance::Distance;
 pub use error::Error;
 pub use explain::explain_redis_error;
-pub use key_value::{Increment, forget_in_numbers, number_expires_ms, take_from_numbers};
+pub use key_value::{Increment, charge_in_numbers, number_expires_ms, settle_in_numbers};
 pub use lease::{LEASE_RELEASE_V1, LEASE_RENEW_V1, lease_release_arguments, lease_renew_arguments};
-pub use limit_forget::{LIMIT_FORGET_V1, limit_forget_arguments};
-pub use limit_take::{LIMIT_TAKE_V3, limit_take_arguments, read_limit_take};
 pub use memory::MemoryStore;
 pub use metrics::{METRICS_ADD_V2, metrics_add_arguments};
 pub use nonce::{nonce_claim_arguments, nonce_number_key};
@@ -45,4 +44,5 @@ pub use pool::{
 pub use redis_connection::{Patience, RedisConnection, RedisError, Reply};
 pub use redis_store::RedisStore;
 pub use script::script_sha1;
+pub use settle::{LIMIT_SETTLE_V1, limit_settle_arguments};
 pub use store::Store;

@@ -1,15 +1,15 @@
-//! The limits' script as a model in memory.
+//! The limits' scripts as a model in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 
 use crate::sub_windows::{self, SUB_WINDOWS, SubWindows};
 use spillway_platform::{
-    Admission, Counted, Hold, HoldCount, LEASE_MS, LeaseName, NewValues, Take, Taken,
+    Admission, Admitted, Charge, Charged, LEASE_MS, LeaseName, NewValues, Settled,
 };
 
-/// Does what [`LIMIT_TAKE_V3`](crate::LIMIT_TAKE_V3) does, with a clock that is given to it. For tests: nothing
-/// expires here, and another process knows nothing of it.
+/// Does what [`LIMIT_CHARGE_V4`](crate::LIMIT_CHARGE_V4) and its fellows do, with a clock that is given to it. For tests:
+/// nothing expires here, and another process knows nothing of it.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryStore {
     /// By key and sub-window.
@@ -18,114 +18,103 @@ pub struct MemoryStore {
     leases: BTreeMap<String, BTreeMap<String, u64>>,
     /// By client and second: what its new values cost.
     costs: BTreeMap<(String, u64), u64>,
+    /// The names of settlements.
+    settled: BTreeSet<String>,
+}
+
+/// One rule, read.
+struct Read {
+    /// `None` for what is in flight.
+    windows: Option<SubWindows>,
+    used: u64,
+    full: bool,
 }
 
 impl MemoryStore {
-    /// Takes one request's place from every rule, or from none.
-    pub fn take(&mut self, now_ms: u64, takes: &[Take]) -> Taken {
-        self.take_bounded(now_ms, takes, None)
-    }
-
-    /// As [`Self::take`], with this bound on new values.
-    pub fn take_bounded(
-        &mut self,
-        now_ms: u64,
-        takes: &[Take],
-        new_values: Option<&NewValues>,
-    ) -> Taken {
-        self.take_all(now_ms, takes, &[], &LeaseName(String::new()), new_values)
-    }
-
-    /// Takes one request's place from every rule, those on what is under way among them, or from none.
-    pub fn take_and_hold(
-        &mut self,
-        now_ms: u64,
-        takes: &[Take],
-        holds: &[Hold],
-        lease: &LeaseName,
-    ) -> Taken {
-        self.take_all(now_ms, takes, holds, lease, None)
-    }
-
-    /// As the port has it.
-    pub fn admit(&mut self, now_ms: u64, asked: Admission<'_>) -> Taken {
+    /// Charges a request by every rule, or by none.
+    pub fn admit(&mut self, now_ms: u64, asked: Admission<'_>) -> Admitted {
         let Admission {
-            takes,
-            holds,
+            charges,
             lease,
             new_values,
         } = asked;
-        self.take_all(now_ms, takes, holds, lease, new_values)
-    }
-
-    fn take_all(
-        &mut self,
-        now_ms: u64,
-        takes: &[Take],
-        holds: &[Hold],
-        lease: &LeaseName,
-        new_values: Option<&NewValues>,
-    ) -> Taken {
-        let read: Vec<(SubWindows, bool)> = takes
+        let read: Vec<Read> = charges
             .iter()
-            .map(|take| {
-                let windows = self.read(now_ms, take);
-                let full = windows.used() >= u64::from(take.limit);
-                (windows, full)
-            })
+            .map(|it| self.read_rule(now_ms, it))
             .collect();
-        let under_way: Vec<(u64, bool)> = holds
-            .iter()
-            .map(|hold| {
-                let under_way = self.under_way(now_ms, &hold.key);
-                (under_way, under_way >= u64::from(hold.limit))
-            })
+        let rules = || charges.iter().zip(&read);
+        let mut passes = rules().all(|(charge, read)| charge.dry_run || !read.full);
+        let new: Vec<&Charge> = rules()
+            .filter(|(charge, read)| charge.cost_when_new() > 0 && read.used == 0)
+            .map(|(charge, _)| charge)
             .collect();
-        let windows_pass = takes
-            .iter()
-            .zip(&read)
-            .all(|(take, (_, full))| take.dry_run || !full);
-        let holds_pass = holds
-            .iter()
-            .zip(&under_way)
-            .all(|(hold, (_, full))| hold.dry_run || !full);
-        let mut passes = windows_pass && holds_pass;
-        let new = takes.iter().zip(&read);
-        let new = new.filter(|(take, (windows, _))| take.cost_when_new > 0 && windows.used() == 0);
-        let cost = new
-            .clone()
-            .map(|(take, _)| u64::from(take.cost_when_new))
-            .max();
+        let cost = new.iter().map(|it| u64::from(it.cost_when_new())).max();
         let too_many = passes && self.costs_too_much(now_ms, cost, new_values);
-        let too_many_new = too_many && new.clone().any(|(take, _)| !take.dry_run);
+        let too_many_new = too_many && new.iter().any(|charge| !charge.dry_run);
         passes &= !too_many_new;
-        let counts = takes.iter().zip(read).map(|(take, (mut windows, full))| {
-            let is_new = take.cost_when_new > 0 && windows.used() == 0;
-            if passes && !full && !(too_many && is_new) {
-                let count = windows.current_count().saturating_add(1);
+        let charged = charges.iter().zip(read).map(|(charge, read)| {
+            let is_new = charge.cost_when_new() > 0 && read.used == 0;
+            let is_charged = passes && !read.full && !(too_many && is_new);
+            let Some(mut windows) = read.windows else {
+                if is_charged {
+                    self.hold(now_ms, &charge.key, lease);
+                }
+                let used = read.used.saturating_add(u64::from(is_charged));
+                return Charged {
+                    used,
+                    remaining: u64::from(charge.limit).saturating_sub(used),
+                    full: read.full,
+                    ..Charged::default()
+                };
+            };
+            if is_charged {
+                let count = windows
+                    .current_count()
+                    .saturating_add(u64::from(charge.cost));
                 windows.set_current(count);
-                self.write(take, windows.current(), count);
+                self.write(charge, windows.current(), count);
             }
-            windows.count(now_ms, take.limit, full)
+            windows.charged(now_ms, charge.limit, read.full)
         });
-        let counts = counts.collect();
-        let held = holds.iter().zip(under_way).map(|(hold, (count, full))| {
-            let mut count = count;
-            if passes && !full {
-                count = count.saturating_add(1);
-                self.hold(now_ms, &hold.key, lease);
-            }
-            HoldCount {
-                under_way: count,
-                full,
-            }
-        });
-        let holds = held.collect();
-        Taken {
+        Admitted {
             passes,
             too_many_new,
-            counts,
-            holds,
+            charges: charged.collect(),
+        }
+    }
+
+    /// The same without a lease, and without a bound on new values.
+    pub fn charge(&mut self, now_ms: u64, charges: &[Charge]) -> Admitted {
+        self.charge_bounded(now_ms, charges, None)
+    }
+
+    /// The same with one.
+    pub fn charge_bounded(
+        &mut self,
+        now_ms: u64,
+        charges: &[Charge],
+        new_values: Option<&NewValues>,
+    ) -> Admitted {
+        let asked = Admission {
+            charges,
+            lease: &LeaseName(String::new()),
+            new_values,
+        };
+        self.admit(now_ms, asked)
+    }
+
+    fn read_rule(&self, now_ms: u64, charge: &Charge) -> Read {
+        let windows = charge
+            .window_ms()
+            .map(|window| self.read(now_ms, charge, window));
+        let used = match &windows {
+            Some(windows) => windows.used(),
+            None => self.in_flight(now_ms, &charge.key),
+        };
+        Read {
+            full: used.saturating_add(u64::from(charge.cost)) > u64::from(charge.limit),
+            used,
+            windows,
         }
     }
 
@@ -150,36 +139,45 @@ impl MemoryStore {
         false
     }
 
-    /// Takes back what one request was counted in.
-    pub fn forget(&mut self, counted: &[Counted]) {
-        for Counted { take, sub_window } in counted {
-            let Some(counts) = self.counts.get_mut(&take.key) else {
+    /// Has charges come to what they are in truth, once for each name.
+    pub fn settle(&mut self, settled: &[Settled], name: &LeaseName) {
+        if !self.settled.insert(name.0.clone()) {
+            return;
+        }
+        for Settled {
+            charge,
+            sub_window,
+            actual,
+        } in settled
+        {
+            let Some(counts) = self.counts.get_mut(&charge.key) else {
                 continue;
             };
             if let Some(count) = counts.get_mut(sub_window) {
-                *count = count.saturating_sub(1);
+                let with = count.saturating_add(u64::from(*actual));
+                *count = with.saturating_sub(u64::from(charge.cost));
             }
             counts.retain(|_, count| *count > 0);
         }
     }
 
     /// Renews a lease.
-    pub fn renew(&mut self, now_ms: u64, holds: &[Hold], lease: &LeaseName) {
-        for hold in holds {
-            self.hold(now_ms, &hold.key, lease);
+    pub fn renew(&mut self, now_ms: u64, in_flight: &[Charge], lease: &LeaseName) {
+        for charge in in_flight {
+            self.hold(now_ms, &charge.key, lease);
         }
     }
 
     /// Gives a lease up.
-    pub fn release(&mut self, holds: &[Hold], lease: &LeaseName) {
-        for hold in holds {
-            if let Some(leases) = self.leases.get_mut(&hold.key) {
+    pub fn release(&mut self, in_flight: &[Charge], lease: &LeaseName) {
+        for charge in in_flight {
+            if let Some(leases) = self.leases.get_mut(&charge.key) {
                 leases.remove(&lease.0);
             }
         }
     }
 
-    fn under_way(&self, now_ms: u64, key: &str) -> u64 {
+    fn in_flight(&self, now_ms: u64, key: &str) -> u64 {
         let leases = self.leases.get(key).into_iter().flat_map(BTreeMap::values);
         let running = leases.filter(|until| **until > now_ms).count();
         u64::try_from(running).unwrap_or(u64::MAX)
@@ -197,9 +195,9 @@ impl MemoryStore {
         self.counts.get(key).map_or(0, BTreeMap::len)
     }
 
-    fn read(&self, now_ms: u64, take: &Take) -> SubWindows {
-        let counts = self.counts.get(&take.key);
-        let clock = sub_windows::index(now_ms, take.window_ms);
+    fn read(&self, now_ms: u64, charge: &Charge, window_ms: u64) -> SubWindows {
+        let counts = self.counts.get(&charge.key);
+        let clock = sub_windows::index(now_ms, window_ms);
         // After a small step back of the clock the newest sub-window stays the current one.
         let newest = counts
             .into_iter()
@@ -209,7 +207,7 @@ impl MemoryStore {
             .max();
         let current = newest.map_or(clock, |newest| newest.max(clock));
         let count = |index| counts.and_then(|counts| counts.get(&index)).copied();
-        let read = SubWindows::read(take.window_ms, current, |index| {
+        let read = SubWindows::read(window_ms, current, |index| {
             Ok::<_, Infallible>(count(index).unwrap_or(0))
         });
         match read {
@@ -217,8 +215,8 @@ impl MemoryStore {
         }
     }
 
-    fn write(&mut self, take: &Take, current: u64, count: u64) {
-        let counts = self.counts.entry(take.key.clone()).or_default();
+    fn write(&mut self, charge: &Charge, current: u64, count: u64) {
+        let counts = self.counts.entry(charge.key.clone()).or_default();
         let oldest = current.saturating_sub(SUB_WINDOWS);
         counts.retain(|index, _| (oldest..=current).contains(index));
         counts.insert(current, count);

@@ -5,14 +5,14 @@ use std::future::Future;
 use std::time::Duration;
 
 use spillway_platform::{
-    Admission, Clock, Counted, Hold, LIMIT_KEY_PREFIX, LeaseName, PoolEntry, State, StateError,
-    Take, Taken, Waiting,
+    Admission, Admitted, Charge, Clock, LIMIT_KEY_PREFIX, LeaseName, Mode, PoolEntry, Settled,
+    State, StateError, Waiting,
 };
 
 use crate::metrics::metrics_key;
 use crate::nonce::nonce_number_key;
 use crate::totals::Totals;
-use crate::{Increment, forget_in_numbers, number_expires_ms, take_from_numbers};
+use crate::{Increment, charge_in_numbers, number_expires_ms, settle_in_numbers};
 
 /// How often a change of the totals is tried while other instances change them too.
 const MAX_ATTEMPTS: u32 = 32;
@@ -65,9 +65,12 @@ impl<K: KeyValue, C: Clock> NumberStore<K, C> {
         Self { store, clock }
     }
 
-    fn take(&self, asked: Admission<'_>) -> Result<Taken, StateError> {
+    fn charge(&self, asked: Admission<'_>) -> Result<Admitted, StateError> {
+        if asked.charges.iter().any(Charge::is_in_flight) {
+            return Err(needs_redis());
+        }
         let now_ms = || milliseconds(self.clock.since_1970());
-        take_from_numbers(&self.store, now_ms, asked.takes, asked.new_values).map_err(in_words)
+        charge_in_numbers(&self.store, now_ms, asked.charges, asked.new_values).map_err(in_words)
     }
 }
 
@@ -83,19 +86,20 @@ impl<K: KeyValue, C: Clock + 'static> State for NumberStore<K, C> {
         false
     }
 
-    async fn admit(&self, asked: Admission<'_>) -> Result<Taken, StateError> {
-        self.take(asked)
+    async fn admit(&self, asked: Admission<'_>) -> Result<Admitted, StateError> {
+        self.charge(asked)
     }
 
-    async fn forget(&self, counted: &[Counted]) -> Result<(), StateError> {
-        forget_in_numbers(&self.store, counted).map_err(in_words)
+    async fn settle(&self, settled: &[Settled], _name: &LeaseName) -> Result<(), StateError> {
+        // Nothing is asked twice here: no connection can break.
+        settle_in_numbers(&self.store, settled).map_err(in_words)
     }
 
-    async fn renew(&self, _holds: &[Hold], _lease: &LeaseName) -> Result<(), StateError> {
+    async fn renew(&self, _in_flight: &[Charge], _lease: &LeaseName) -> Result<(), StateError> {
         Err(needs_redis())
     }
 
-    async fn release(&self, _holds: &[Hold], _lease: &LeaseName) -> Result<(), StateError> {
+    async fn release(&self, _in_flight: &[Charge], _lease: &LeaseName) -> Result<(), StateError> {
         Err(needs_redis())
     }
 
@@ -159,16 +163,18 @@ impl<K: KeyValue, C: Clock + 'static> State for NumberStore<K, C> {
     }
 
     async fn probe(&self) -> Result<Duration, StateError> {
-        let take = Take {
+        let charge = Charge {
             key: format!("{LIMIT_KEY_PREFIX}probe"),
+            cost: 1,
             limit: u32::MAX,
-            window_ms: 1000,
+            mode: Mode::Count {
+                window_ms: 1000,
+                cost_when_new: 0,
+            },
             dry_run: false,
-            cost_when_new: 0,
         };
-        self.take(Admission {
-            takes: &[take],
-            holds: &[],
+        self.charge(Admission {
+            charges: &[charge],
             lease: &LeaseName(String::new()),
             new_values: None,
         })?;

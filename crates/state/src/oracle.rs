@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use spillway_platform::{
-    Admission, Clock, Counted, Hold, LeaseName, PoolEntry, State, StateError, Taken, Waiting,
+    Admission, Admitted, Charge, Clock, LeaseName, PoolEntry, Settled, State, StateError, Waiting,
 };
 
 use crate::{MemoryStore, PROBE_CLAIM_MS};
@@ -73,20 +73,20 @@ impl<C: Clock + 'static> State for Oracle<C> {
         true
     }
 
-    async fn admit(&self, asked: Admission<'_>) -> Result<Taken, StateError> {
+    async fn admit(&self, asked: Admission<'_>) -> Result<Admitted, StateError> {
         self.with(|memory, now| memory.limits.admit(now, asked))
     }
 
-    async fn forget(&self, counted: &[Counted]) -> Result<(), StateError> {
-        self.with(|memory, _| memory.limits.forget(counted))
+    async fn settle(&self, settled: &[Settled], name: &LeaseName) -> Result<(), StateError> {
+        self.with(|memory, _| memory.limits.settle(settled, name))
     }
 
-    async fn renew(&self, holds: &[Hold], lease: &LeaseName) -> Result<(), StateError> {
-        self.with(|memory, now| memory.limits.renew(now, holds, lease))
+    async fn renew(&self, in_flight: &[Charge], lease: &LeaseName) -> Result<(), StateError> {
+        self.with(|memory, now| memory.limits.renew(now, in_flight, lease))
     }
 
-    async fn release(&self, holds: &[Hold], lease: &LeaseName) -> Result<(), StateError> {
-        self.with(|memory, _| memory.limits.release(holds, lease))
+    async fn release(&self, in_flight: &[Charge], lease: &LeaseName) -> Result<(), StateError> {
+        self.with(|memory, _| memory.limits.release(in_flight, lease))
     }
 
     async fn pool_read(&self, provider: &str, _: Waiting) -> Result<Vec<PoolEntry>, StateError> {

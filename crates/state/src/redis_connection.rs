@@ -105,8 +105,6 @@ pub enum Patience {
     Request,
     /// Nobody waits: an answer that comes late is taken, too.
     Nobody,
-    /// As [`Patience::Nobody`], but sent no second time: for what must not be done twice.
-    NobodyOnce,
 }
 
 /// Commands to one Redis, over one connection that is opened when it is first needed.

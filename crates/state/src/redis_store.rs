@@ -7,18 +7,18 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 use spillway_platform::{
-    Admission, Clock, Counted, Hold, LIMIT_KEY_PREFIX, LeaseName, PoolEntry, State, StateError,
-    Take, Taken, Waiting,
+    Admission, Admitted, Charge, Clock, LIMIT_KEY_PREFIX, LeaseName, Mode, PoolEntry, Settled,
+    State, StateError, Waiting,
 };
 
-use crate::limit_forget::{LIMIT_FORGET_V1, limit_forget_arguments};
 use crate::metrics::metrics_key;
 use crate::script::Script;
 use crate::{
-    LEASE_RELEASE_V1, LEASE_RENEW_V1, LIMIT_TAKE_V3, METRICS_ADD_V2, POOL_READ_V2, POOL_WRITE_V2,
-    Patience, RedisConnection, RedisError, Reply, lease_release_arguments, lease_renew_arguments,
-    limit_take_arguments, metrics_add_arguments, nonce_claim_arguments, pool_read_arguments,
-    pool_write_arguments, probe_claim_arguments, read_limit_take, read_pool,
+    LEASE_RELEASE_V1, LEASE_RENEW_V1, LIMIT_CHARGE_V4, LIMIT_SETTLE_V1, METRICS_ADD_V2,
+    POOL_READ_V2, POOL_WRITE_V2, Patience, RedisConnection, RedisError, Reply,
+    lease_release_arguments, lease_renew_arguments, limit_charge_arguments, limit_settle_arguments,
+    metrics_add_arguments, nonce_claim_arguments, pool_read_arguments, pool_write_arguments,
+    probe_claim_arguments, read_limit_charge, read_pool,
 };
 
 /// No request waits for totals, so this may be longer than for verdicts.
@@ -44,8 +44,8 @@ pub struct RedisStore<R, C> {
 
 #[derive(Debug)]
 struct Scripts {
-    limit_take: Script,
-    limit_forget: Script,
+    limit_charge: Script,
+    limit_settle: Script,
     lease_renew: Script,
     lease_release: Script,
     pool_read: Script,
@@ -61,8 +61,8 @@ impl<R: RedisConnection, C: Clock> RedisStore<R, C> {
             verdicts,
             clock,
             scripts: Scripts {
-                limit_take: Script::new(LIMIT_TAKE_V3),
-                limit_forget: Script::new(LIMIT_FORGET_V1),
+                limit_charge: Script::new(LIMIT_CHARGE_V4),
+                limit_settle: Script::new(LIMIT_SETTLE_V1),
                 lease_renew: Script::new(LEASE_RENEW_V1),
                 lease_release: Script::new(LEASE_RELEASE_V1),
                 pool_read: Script::new(POOL_READ_V2),
@@ -72,15 +72,9 @@ impl<R: RedisConnection, C: Clock> RedisStore<R, C> {
         }
     }
 
-    async fn take(&self, connection: &R, asked: Admission<'_>) -> Result<Taken, StateError> {
-        let Admission {
-            takes,
-            holds,
-            lease,
-            new_values,
-        } = asked;
-        let arguments = limit_take_arguments(takes, holds, lease, new_values, None);
-        let script = &self.scripts.limit_take;
+    async fn charge(&self, connection: &R, asked: Admission<'_>) -> Result<Admitted, StateError> {
+        let arguments = limit_charge_arguments(asked, None);
+        let script = &self.scripts.limit_charge;
         let replies = evaluate(connection, script, arguments, Patience::Request).await?;
         let numbers: Vec<i64> = replies
             .iter()
@@ -89,7 +83,7 @@ impl<R: RedisConnection, C: Clock> RedisStore<R, C> {
                 _ => None,
             })
             .collect();
-        read_limit_take(&numbers, takes.len(), holds.len()).map_err(|error| StateError {
+        read_limit_charge(&numbers, asked.charges).map_err(|error| StateError {
             message: error.to_string(),
             is_late: false,
         })
@@ -135,24 +129,22 @@ impl<R: RedisConnection, C: Clock + 'static> State for RedisStore<R, C> {
         true
     }
 
-    async fn admit(&self, asked: Admission<'_>) -> Result<Taken, StateError> {
-        self.take(&self.verdicts, asked).await
+    async fn admit(&self, asked: Admission<'_>) -> Result<Admitted, StateError> {
+        self.charge(&self.verdicts, asked).await
     }
 
-    async fn forget(&self, counted: &[Counted]) -> Result<(), StateError> {
-        let arguments = limit_forget_arguments(counted);
-        let script = &self.scripts.limit_forget;
-        evaluate(&self.verdicts, script, arguments, Patience::NobodyOnce).await?;
-        Ok(())
+    async fn settle(&self, settled: &[Settled], name: &LeaseName) -> Result<(), StateError> {
+        let arguments = limit_settle_arguments(settled, name);
+        self.change(&self.scripts.limit_settle, arguments).await
     }
 
-    async fn renew(&self, holds: &[Hold], lease: &LeaseName) -> Result<(), StateError> {
-        let arguments = lease_renew_arguments(holds, lease, None);
+    async fn renew(&self, in_flight: &[Charge], lease: &LeaseName) -> Result<(), StateError> {
+        let arguments = lease_renew_arguments(in_flight, lease, None);
         self.change(&self.scripts.lease_renew, arguments).await
     }
 
-    async fn release(&self, holds: &[Hold], lease: &LeaseName) -> Result<(), StateError> {
-        let arguments = lease_release_arguments(holds, lease);
+    async fn release(&self, in_flight: &[Charge], lease: &LeaseName) -> Result<(), StateError> {
+        let arguments = lease_release_arguments(in_flight, lease);
         self.change(&self.scripts.lease_release, arguments).await
     }
 
@@ -218,22 +210,24 @@ impl<R: RedisConnection, C: Clock + 'static> State for RedisStore<R, C> {
 
     async fn probe(&self) -> Result<Duration, StateError> {
         let connection = self.verdicts.another(PROBE_TIMEOUT);
-        let take = Take {
+        let charge = Charge {
             key: format!("{LIMIT_KEY_PREFIX}probe"),
+            cost: 1,
             limit: u32::MAX,
-            window_ms: 1000,
+            mode: Mode::Count {
+                window_ms: 1000,
+                cost_when_new: 0,
+            },
             dry_run: false,
-            cost_when_new: 0,
         };
         let asked = Admission {
-            takes: std::slice::from_ref(&take),
-            holds: &[],
+            charges: std::slice::from_ref(&charge),
             lease: &LeaseName(String::new()),
             new_values: None,
         };
         let asking = std::pin::pin!(async {
             for _ in 0..PROBES {
-                self.take(&connection, asked).await?;
+                self.charge(&connection, asked).await?;
             }
             Ok(connection.distance().unwrap_or_default())
         });

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use spillway_platform::{
-    Admission, Clock, Counted, Hold, LeaseName, PoolEntry, State, StateError, Taken, Waiting,
+    Admission, Admitted, Charge, Clock, LeaseName, PoolEntry, Settled, State, StateError, Waiting,
 };
 
 use crate::{KeyValue, NumberStore, RedisConnection, RedisStore};
@@ -31,20 +31,20 @@ impl<R: RedisConnection, K: KeyValue, C: Clock + 'static> State for Store<R, K, 
         either!(self, store => store.is_shared())
     }
 
-    async fn admit(&self, asked: Admission<'_>) -> Result<Taken, StateError> {
+    async fn admit(&self, asked: Admission<'_>) -> Result<Admitted, StateError> {
         either!(self, store => store.admit(asked).await)
     }
 
-    async fn forget(&self, counted: &[Counted]) -> Result<(), StateError> {
-        either!(self, store => store.forget(counted).await)
+    async fn settle(&self, settled: &[Settled], name: &LeaseName) -> Result<(), StateError> {
+        either!(self, store => store.settle(settled, name).await)
     }
 
-    async fn renew(&self, holds: &[Hold], lease: &LeaseName) -> Result<(), StateError> {
-        either!(self, store => store.renew(holds, lease).await)
+    async fn renew(&self, in_flight: &[Charge], lease: &LeaseName) -> Result<(), StateError> {
+        either!(self, store => store.renew(in_flight, lease).await)
     }
 
-    async fn release(&self, holds: &[Hold], lease: &LeaseName) -> Result<(), StateError> {
-        either!(self, store => store.release(holds, lease).await)
+    async fn release(&self, in_flight: &[Charge], lease: &LeaseName) -> Result<(), StateError> {
+        either!(self, store => store.release(in_flight, lease).await)
     }
 
     async fn pool_read(

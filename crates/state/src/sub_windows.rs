@@ -3,7 +3,7 @@
 //! So never more than the limit pass in any window, wherever it begins, and a place becomes free at most a sixth
 //! of the window later than it might.
 
-use spillway_platform::Count;
+use spillway_platform::Charged;
 
 /// How many make up a window.
 pub(crate) const SUB_WINDOWS: u64 = 6;
@@ -28,7 +28,7 @@ pub(crate) fn counted_until_ms(index: u64, window_ms: u64) -> u64 {
         .div_ceil(SUB_WINDOWS)
 }
 
-/// The requests that passed in the sub-windows that count now.
+/// What is charged in the sub-windows that count now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SubWindows {
     window_ms: u64,
@@ -59,7 +59,7 @@ impl SubWindows {
         })
     }
 
-    /// How many passed in the window.
+    /// How much is charged in the window.
     pub fn used(&self) -> u64 {
         self.counts
             .iter()
@@ -84,9 +84,9 @@ impl SubWindows {
     }
 
     /// What is told of a rule.
-    pub fn count(&self, now_ms: u64, limit: u32, full: bool) -> Count {
+    pub fn charged(&self, now_ms: u64, limit: u32, full: bool) -> Charged {
         let used = self.used();
-        Count {
+        Charged {
             used,
             remaining: u64::from(limit).saturating_sub(used),
             reset_ms: self.reset_ms(now_ms, limit),

@@ -12,28 +12,36 @@ mod turns;
 use std::cell::Cell;
 
 use proptest::prelude::*;
-use spillway_platform::{Counted, LIMIT_KEY_PREFIX, NewValues, Take, Taken};
-use spillway_state::{Error, MemoryStore, forget_in_numbers, number_expires_ms, take_from_numbers};
+use spillway_platform::{Admitted, Charge, LIMIT_KEY_PREFIX, LeaseName, Mode, NewValues, Settled};
+use spillway_state::{Error, MemoryStore, charge_in_numbers, number_expires_ms, settle_in_numbers};
 use turns::{Numbers, run, turns};
 
-fn take(key: &str, limit: u32, window_ms: u64, dry_run: bool) -> Take {
-    Take {
+fn take(key: &str, limit: u32, window_ms: u64, dry_run: bool) -> Charge {
+    new_take(key, limit, window_ms, dry_run, 0)
+}
+
+fn new_take(key: &str, limit: u32, window_ms: u64, dry_run: bool, cost_when_new: u32) -> Charge {
+    Charge {
         key: format!("{LIMIT_KEY_PREFIX}{key}"),
+        cost: 1,
         limit,
-        window_ms,
+        mode: Mode::Count {
+            window_ms,
+            cost_when_new,
+        },
         dry_run,
-        cost_when_new: 0,
     }
 }
 
 /// Where a request was counted.
-fn counted(takes: &[Take], taken: &Taken) -> Vec<Counted> {
-    let counts = takes.iter().zip(&taken.counts);
+fn counted(takes: &[Charge], taken: &Admitted) -> Vec<Settled> {
+    let counts = takes.iter().zip(&taken.charges);
     let counts = counts.filter(|(_, count)| taken.passes && !count.full && count.used > 0);
     counts
-        .map(|(take, count)| Counted {
-            take: take.clone(),
+        .map(|(charge, count)| Settled {
+            charge: charge.clone(),
             sub_window: count.sub_window,
+            actual: 0,
         })
         .collect()
 }
@@ -57,27 +65,27 @@ proptest! {
     #[test]
     fn one_after_the_other_they_do_as_the_model(
         limits in prop::collection::vec(
-            (1..6_u32, prop::sample::select(vec![1_000, 60_000, 777_u64]), any::<bool>(), 0..4_u32), 0..4),
+            (1..6_u32, prop::sample::select(vec![1_000, 60_000, 777_u64]), any::<bool>(), 0..4_u32, 1..4_u32), 0..4),
         steps in prop::collection::vec(prop_oneof![Just(0), 0..300_u64, 0..20_000_u64, 0..200_000_u64], 1..60),
         allowance in prop::option::of(0..9_u32),
         forgets in any::<u64>(),
     ) {
-        let takes: Vec<Take> = limits.into_iter().enumerate()
-            .map(|(index, (limit, window_ms, dry_run, cost_when_new))| Take {
-                cost_when_new,
-                ..take(&index.to_string(), limit, window_ms, dry_run)
+        let takes: Vec<Charge> = limits.into_iter().enumerate()
+            .map(|(index, (limit, window_ms, dry_run, cost_when_new, cost))| Charge {
+                cost,
+                ..new_take(&index.to_string(), limit, window_ms, dry_run, cost_when_new)
             }).collect();
         let new_values = allowance.map(|allowance| NewValues { key: format!("{LIMIT_KEY_PREFIX}client"), allowance });
         let (numbers, mut model) = (Numbers::default(), MemoryStore::default());
         let mut now = 1_700_000_000_000;
         for (number, step) in steps.into_iter().enumerate() {
             now += step;
-            let taken = take_from_numbers(&numbers, || now, &takes, new_values.as_ref()).unwrap();
-            prop_assert_eq!(&taken, &model.take_bounded(now, &takes, new_values.as_ref()));
+            let taken = charge_in_numbers(&numbers, || now, &takes, new_values.as_ref()).unwrap();
+            prop_assert_eq!(&taken, &model.charge_bounded(now, &takes, new_values.as_ref()));
             if forgets >> (number % 64) & 1 == 1 {
                 let counted = counted(&takes, &taken);
-                forget_in_numbers(&numbers, &counted).unwrap();
-                model.forget(&counted);
+                settle_in_numbers(&numbers, &counted).unwrap();
+                model.settle(&counted, &LeaseName(number.to_string()));
             }
         }
     }
@@ -122,13 +130,13 @@ fn a_request_without_room_writes_nothing() {
     let takes = [take("a", 1, 60_000, false), take("b", 5, 60_000, false)];
     let start = 1_700_000_000_000;
     assert!(
-        take_from_numbers(&numbers, || start, &takes, None)
+        charge_in_numbers(&numbers, || start, &takes, None)
             .unwrap()
             .passes
     );
     let before = numbers.0.borrow().clone();
     assert!(
-        !take_from_numbers(&numbers, || start + 30_000, &takes, None)
+        !charge_in_numbers(&numbers, || start + 30_000, &takes, None)
             .unwrap()
             .passes
     );
@@ -140,13 +148,13 @@ fn a_request_without_room_writes_nothing() {
 fn a_key_tells_when_it_may_be_removed() {
     let numbers = Numbers::default();
     let start = 1_700_000_000_000;
-    take_from_numbers(&numbers, || start, &[take("a", 1, 60_000, false)], None).unwrap();
+    charge_in_numbers(&numbers, || start, &[take("a", 1, 60_000, false)], None).unwrap();
     let key = numbers.0.borrow().keys().next().unwrap().clone();
     let expiry = number_expires_ms(&key).unwrap();
     assert!((start + 60_000..=start + 70_000).contains(&expiry), "{key}");
     // Removed then, it changes nothing: until then the place is taken, afterwards it is free.
     let taken_at =
-        |now| take_from_numbers(&numbers, || now, &[take("a", 1, 60_000, false)], None).unwrap();
+        |now| charge_in_numbers(&numbers, || now, &[take("a", 1, 60_000, false)], None).unwrap();
     assert!(!taken_at(expiry - 1).passes);
     assert!(taken_at(expiry).passes);
     for other in [
@@ -165,7 +173,7 @@ fn a_store_that_outlasts_each_sub_window_is_told_of() {
     let numbers = Numbers::default();
     let clock = Cell::new(1_700_000_000_000_u64);
     let slow = || clock.replace(clock.get() + 200);
-    let result = take_from_numbers(&numbers, slow, &[take("a", 10, 1_000, false)], None);
+    let result = charge_in_numbers(&numbers, slow, &[take("a", 10, 1_000, false)], None);
     assert_eq!(result, Err(Error::TooSlow));
     assert!(numbers.0.borrow().values().all(|number| *number == 0));
 }

@@ -14,16 +14,18 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use redis::Connection;
 use redis_server::RedisServer;
-use spillway_platform::{Hold, LEASE_MS, LeaseName, Take, Taken};
+use spillway_platform::{Admission, Admitted, Charge, LEASE_MS, LeaseName, Mode};
 use spillway_state::{
-    LEASE_RELEASE_V1, LEASE_RENEW_V1, LIMIT_TAKE_V3, MemoryStore, lease_release_arguments,
-    lease_renew_arguments, limit_take_arguments, read_limit_take,
+    LEASE_RELEASE_V1, LEASE_RENEW_V1, LIMIT_CHARGE_V4, MemoryStore, lease_release_arguments,
+    lease_renew_arguments, limit_charge_arguments, read_limit_charge,
 };
 
-fn hold(key: &str, limit: u32) -> Hold {
-    Hold {
+fn in_flight(key: &str, limit: u32) -> Charge {
+    Charge {
         key: key.to_owned(),
+        cost: 1,
         limit,
+        mode: Mode::InFlight,
         dry_run: false,
     }
 }
@@ -32,19 +34,23 @@ fn name(number: u32) -> LeaseName {
     LeaseName(format!("lease-{number}"))
 }
 
-fn take(
+fn charge(
     connection: &mut Connection,
-    takes: &[Take],
-    holds: &[Hold],
+    charges: &[Charge],
     lease: &LeaseName,
     now_ms: Option<u64>,
-) -> Taken {
+) -> Admitted {
+    let asked = Admission {
+        charges,
+        lease,
+        new_values: None,
+    };
     let answer: Vec<i64> = redis::cmd("EVAL")
-        .arg(LIMIT_TAKE_V3)
-        .arg(limit_take_arguments(takes, holds, lease, None, now_ms))
+        .arg(LIMIT_CHARGE_V4)
+        .arg(limit_charge_arguments(asked, now_ms))
         .query(connection)
         .unwrap();
-    read_limit_take(&answer, takes.len(), holds.len()).unwrap()
+    read_limit_charge(&answer, charges).unwrap()
 }
 
 fn evaluate(connection: &mut Connection, script: &str, arguments: Vec<String>) {
@@ -56,57 +62,51 @@ fn evaluate(connection: &mut Connection, script: &str, arguments: Vec<String>) {
 }
 
 #[test]
-fn all_or_nothing_holds_between_windows_and_what_is_under_way() {
+fn all_or_nothing_holds_between_windows_and_what_is_in_flight() {
     let server = RedisServer::start();
     let mut connection = server.connect();
-    let window = Take {
-        key: "w".to_owned(),
-        limit: 5,
-        window_ms: 60_000,
-        dry_run: false,
-        cost_when_new: 0,
+    let window = Charge {
+        mode: Mode::Count {
+            window_ms: 60_000,
+            cost_when_new: 0,
+        },
+        ..in_flight("w", 5)
     };
-    let holds = [hold("a", 1), hold("b", 9)];
-    let takes = std::slice::from_ref(&window);
-    assert!(take(&mut connection, takes, &holds, &name(1), None).passes);
-    let refused = take(&mut connection, takes, &holds, &name(2), None);
+    let charges = [in_flight("a", 1), window, in_flight("b", 9)];
+    assert!(charge(&mut connection, &charges, &name(1), None).passes);
+    let refused = charge(&mut connection, &charges, &name(2), None);
     assert!(!refused.passes);
-    let used: Vec<u64> = refused.counts.iter().map(|count| count.used).collect();
-    let under_way: Vec<u64> = refused.holds.iter().map(|count| count.under_way).collect();
-    assert_eq!(
-        (used, under_way),
-        (vec![1], vec![1, 1]),
-        "the refused one is nowhere"
-    );
+    let used: Vec<u64> = refused.charges.iter().map(|it| it.used).collect();
+    assert_eq!(used, [1, 1, 1], "the refused one is nowhere");
     for key in ["a", "b"] {
         let left: i64 = redis::cmd("PTTL").arg(key).query(&mut connection).unwrap();
         assert!(left > 0, "{key} would stay for ever");
     }
-    let arguments = lease_release_arguments(&holds, &name(1));
+    let arguments = lease_release_arguments(&[charges[0].clone(), charges[2].clone()], &name(1));
     evaluate(&mut connection, LEASE_RELEASE_V1, arguments);
-    assert!(take(&mut connection, takes, &holds, &name(2), None).passes);
+    assert!(charge(&mut connection, &charges, &name(2), None).passes);
 }
 
 #[test]
 fn a_dead_holders_place_is_free_after_its_lease_and_a_renewed_one_is_not() {
     let server = RedisServer::start();
     let mut connection = server.connect();
-    let holds = [hold("a", 1)];
+    let charges = [in_flight("a", 1)];
     let now = 1_700_000_000_000;
-    assert!(take(&mut connection, &[], &holds, &name(1), Some(now)).passes);
+    assert!(charge(&mut connection, &charges, &name(1), Some(now)).passes);
     let later = now + LEASE_MS - 1;
-    assert!(!take(&mut connection, &[], &holds, &name(2), Some(later)).passes);
-    let arguments = lease_renew_arguments(&holds, &name(1), Some(later));
+    assert!(!charge(&mut connection, &charges, &name(2), Some(later)).passes);
+    let arguments = lease_renew_arguments(&charges, &name(1), Some(later));
     evaluate(&mut connection, LEASE_RENEW_V1, arguments);
     let after = now + LEASE_MS;
-    assert!(!take(&mut connection, &[], &holds, &name(2), Some(after)).passes);
+    assert!(!charge(&mut connection, &charges, &name(2), Some(after)).passes);
     let end = later + LEASE_MS;
-    assert!(take(&mut connection, &[], &holds, &name(2), Some(end)).passes);
+    assert!(charge(&mut connection, &charges, &name(2), Some(end)).passes);
 }
 
 #[derive(Debug, Clone)]
 enum Step {
-    Take(Vec<(usize, u32, bool)>),
+    Charge(Vec<(usize, u32, bool)>),
     Renew(u32),
     Release(u32),
     Wait(u64),
@@ -115,7 +115,7 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let rules = prop::collection::vec((0..3_usize, 1..4_u32, prop::bool::weighted(0.2)), 0..4);
     let step = prop_oneof![
-        6 => rules.prop_map(Step::Take),
+        6 => rules.prop_map(Step::Charge),
         2 => (0..30_u32).prop_map(Step::Renew),
         3 => (0..30_u32).prop_map(Step::Release),
         3 => prop_oneof![0..500_u64, 0..2 * LEASE_MS].prop_map(Step::Wait),
@@ -136,30 +136,32 @@ fn random_schedules_end_as_in_the_model() {
         *run += 1;
         let mut model = MemoryStore::default();
         let mut now = 1_700_000_000_000_u64;
-        let mut held: BTreeMap<u32, Vec<Hold>> = BTreeMap::new();
+        let mut held: BTreeMap<u32, Vec<Charge>> = BTreeMap::new();
         let mut number = 0;
         for step in steps {
             match step {
                 Step::Wait(time) => now += time,
-                Step::Take(rules) => {
-                    let mut holds: Vec<Hold> = Vec::new();
+                Step::Charge(rules) => {
+                    let mut charges: Vec<Charge> = Vec::new();
                     for (key, limit, dry_run) in rules {
                         let key = format!("{run}:{key}");
-                        if holds.iter().all(|hold| hold.key != key) {
-                            holds.push(Hold { key, limit, dry_run });
+                        if charges.iter().all(|charge| charge.key != key) {
+                            charges.push(Charge { dry_run, ..in_flight(&key, limit) });
                         }
                     }
-                    let expected = model.take_and_hold(now, &[], &holds, &name(number));
-                    let taken = take(connection, &[], &holds, &name(number), Some(now));
+                    let lease = name(number);
+                    let asked = Admission { charges: &charges, lease: &lease, new_values: None };
+                    let expected = model.admit(now, asked);
+                    let taken = charge(connection, &charges, &lease, Some(now));
                     prop_assert_eq!(&taken, &expected);
-                    for (hold, count) in holds.iter().zip(&taken.holds) {
-                        if taken.passes && !hold.dry_run {
-                            prop_assert!(count.under_way <= u64::from(hold.limit));
+                    for (charge, charged) in charges.iter().zip(&taken.charges) {
+                        if taken.passes && !charge.dry_run {
+                            prop_assert!(charged.used <= u64::from(charge.limit));
                         }
                     }
                     if taken.passes {
-                        let kept = holds.into_iter().zip(&taken.holds);
-                        let kept = kept.filter(|(_, count)| !count.full).map(|(hold, _)| hold);
+                        let kept = charges.into_iter().zip(&taken.charges);
+                        let kept = kept.filter(|(_, charged)| !charged.full).map(|(charge, _)| charge);
                         held.insert(number, kept.collect());
                     }
                     number += 1;

@@ -15,22 +15,43 @@ use std::time::Duration;
 use proptest::prelude::*;
 use redis::Connection;
 use redis_server::RedisServer;
-use spillway_platform::{Counted, LeaseName, NewValues, Take, Taken};
+use spillway_platform::{Admission, Admitted, Charge, LeaseName, Mode, NewValues, Settled};
 use spillway_state::{
-    LIMIT_FORGET_V1, LIMIT_TAKE_V3, MemoryStore, limit_forget_arguments, limit_take_arguments,
-    read_limit_take, script_sha1,
+    LIMIT_CHARGE_V4, LIMIT_SETTLE_V1, MemoryStore, limit_charge_arguments, limit_settle_arguments,
+    read_limit_charge, script_sha1,
 };
 
 const SLACK_MS: u64 = 1_000;
 
-fn take(key: &str, limit: u32, window_ms: u64) -> Take {
-    Take {
+fn take(key: &str, limit: u32, window_ms: u64) -> Charge {
+    new_take(key, limit, window_ms, 0)
+}
+
+fn new_take(key: &str, limit: u32, window_ms: u64, cost_when_new: u32) -> Charge {
+    Charge {
         key: key.to_owned(),
+        cost: 1,
         limit,
-        window_ms,
+        mode: Mode::Count {
+            window_ms,
+            cost_when_new,
+        },
         dry_run: false,
-        cost_when_new: 0,
     }
+}
+
+/// What is sent for these charges.
+fn arguments(
+    charges: &[Charge],
+    new_values: Option<&NewValues>,
+    now_ms: Option<u64>,
+) -> Vec<String> {
+    let asked = Admission {
+        charges,
+        lease: &no_lease(),
+        new_values,
+    };
+    limit_charge_arguments(asked, now_ms)
 }
 
 /// Nothing is held where there is no rule on what is under way.
@@ -38,28 +59,22 @@ fn no_lease() -> LeaseName {
     LeaseName(String::new())
 }
 
-fn call(connection: &mut Connection, takes: &[Take], now_ms: Option<u64>) -> Taken {
+fn call(connection: &mut Connection, takes: &[Charge], now_ms: Option<u64>) -> Admitted {
     call_bounded(connection, takes, None, now_ms)
 }
 
 fn call_bounded(
     connection: &mut Connection,
-    takes: &[Take],
+    takes: &[Charge],
     new_values: Option<&NewValues>,
     now_ms: Option<u64>,
-) -> Taken {
+) -> Admitted {
     let answer: Vec<i64> = redis::cmd("EVAL")
-        .arg(LIMIT_TAKE_V3)
-        .arg(limit_take_arguments(
-            takes,
-            &[],
-            &no_lease(),
-            new_values,
-            now_ms,
-        ))
+        .arg(LIMIT_CHARGE_V4)
+        .arg(arguments(takes, new_values, now_ms))
         .query(connection)
         .unwrap();
-    read_limit_take(&answer, takes.len(), 0).unwrap()
+    read_limit_charge(&answer, takes).unwrap()
 }
 
 fn milliseconds_left(connection: &mut Connection, key: &str) -> i64 {
@@ -76,17 +91,17 @@ fn the_digest_is_the_scripts() {
     let mut connection = server.connect();
     let digest: String = redis::cmd("SCRIPT")
         .arg("LOAD")
-        .arg(LIMIT_TAKE_V3)
+        .arg(LIMIT_CHARGE_V4)
         .query(&mut connection)
         .unwrap();
-    assert_eq!(digest, script_sha1(LIMIT_TAKE_V3));
+    assert_eq!(digest, script_sha1(LIMIT_CHARGE_V4));
     let takes = [take("a", 1, 60_000)];
     let answer: Vec<i64> = redis::cmd("EVALSHA")
-        .arg(script_sha1(LIMIT_TAKE_V3))
-        .arg(limit_take_arguments(&takes, &[], &no_lease(), None, None))
+        .arg(script_sha1(LIMIT_CHARGE_V4))
+        .arg(arguments(&takes, None, None))
         .query(&mut connection)
         .unwrap();
-    assert!(read_limit_take(&answer, 1, 0).unwrap().passes);
+    assert!(read_limit_charge(&answer, &takes).unwrap().passes);
 }
 
 #[test]
@@ -100,13 +115,13 @@ fn without_a_given_time_it_is_redis_own() {
             break taken;
         }
     };
-    let [second, day] = refused.counts.as_slice() else {
+    let [second, day] = refused.charges.as_slice() else {
         panic!("{refused:?}")
     };
     assert_eq!((second.used, second.remaining, second.full), (1, 0, true));
     assert!(!day.full);
-    for (take, count) in takes.iter().zip(&refused.counts) {
-        let longest = (take.window_ms * 7).div_ceil(6);
+    for (take, count) in takes.iter().zip(&refused.charges) {
+        let longest = (take.window_ms().unwrap() * 7).div_ceil(6);
         assert!(count.reset_ms > 0 && count.reset_ms <= longest, "{count:?}");
         let left = milliseconds_left(&mut connection, &take.key);
         assert!(left > 0 && left as u64 <= longest + SLACK_MS, "{left}");
@@ -138,7 +153,7 @@ fn many_connections_at_once_share_one_count() {
     assert_eq!(passed, 10);
     let mut connection = server.connect();
     let other = call(&mut connection, &[take("other", 100, 60_000)], None);
-    assert_eq!(other.counts[0].used, 11);
+    assert_eq!(other.charges[0].used, 11);
 }
 
 #[test]
@@ -153,14 +168,8 @@ fn a_full_redis_leaves_no_rule_half_taken() {
         .unwrap();
     // In another sub-window, so that old fields would be removed first.
     let error = redis::cmd("EVAL")
-        .arg(LIMIT_TAKE_V3)
-        .arg(limit_take_arguments(
-            &takes,
-            &[],
-            &no_lease(),
-            None,
-            Some(75_000),
-        ))
+        .arg(LIMIT_CHARGE_V4)
+        .arg(arguments(&takes, None, Some(75_000)))
         .query::<Vec<i64>>(&mut connection)
         .unwrap_err();
     assert!(error.to_string().contains("OOM"), "{error}");
@@ -169,25 +178,26 @@ fn a_full_redis_leaves_no_rule_half_taken() {
         .exec(&mut connection)
         .unwrap();
     let taken = call(&mut connection, &takes, Some(75_000));
-    assert_eq!((taken.counts[0].used, taken.counts[1].used), (2, 2));
+    assert_eq!((taken.charges[0].used, taken.charges[1].used), (2, 2));
 }
 
-fn forget(connection: &mut Connection, counted: &[Counted]) {
+fn settle(connection: &mut Connection, settled: &[Settled], name: &str) {
     redis::cmd("EVAL")
-        .arg(LIMIT_FORGET_V1)
-        .arg(limit_forget_arguments(counted))
+        .arg(LIMIT_SETTLE_V1)
+        .arg(limit_settle_arguments(settled, &LeaseName(name.to_owned())))
         .exec(connection)
         .unwrap();
 }
 
 /// Where a request was counted.
-fn counted(takes: &[Take], taken: &Taken) -> Vec<Counted> {
-    let counts = takes.iter().zip(&taken.counts);
+fn counted(takes: &[Charge], taken: &Admitted) -> Vec<Settled> {
+    let counts = takes.iter().zip(&taken.charges);
     let counts = counts.filter(|(_, count)| taken.passes && !count.full && count.used > 0);
     counts
-        .map(|(take, count)| Counted {
-            take: take.clone(),
+        .map(|(charge, count)| Settled {
+            charge: charge.clone(),
             sub_window: count.sub_window,
+            actual: 0,
         })
         .collect()
 }
@@ -203,15 +213,21 @@ fn what_is_forgotten_leaves_nothing_and_others_stay_counted() {
     let day = [take("day", 9, 86_400_000)];
     let now = 1_700_000_000_000;
     let alone = call(&mut connection, &day, Some(now));
-    forget(&mut connection, &counted(&day, &alone));
-    assert_eq!(keys(&mut connection), 0, "nobody else was counted");
+    settle(&mut connection, &counted(&day, &alone), "a");
+    assert_eq!(
+        keys(&mut connection),
+        1,
+        "nobody else was counted, and for a moment it is known that this was settled"
+    );
 
     let first = call(&mut connection, &day, Some(now));
     call(&mut connection, &day, Some(now));
     let later = call(&mut connection, &day, Some(now + 15_000_000));
-    forget(&mut connection, &counted(&day, &first));
-    forget(&mut connection, &counted(&day, &later));
-    let used = |connection: &mut Connection| call(connection, &day, Some(now)).counts[0].used;
+    for _ in 0..3 {
+        settle(&mut connection, &counted(&day, &first), "b");
+    }
+    settle(&mut connection, &counted(&day, &later), "c");
+    let used = |connection: &mut Connection| call(connection, &day, Some(now)).charges[0].used;
     assert_eq!(used(&mut connection), 2, "one of the three, and this one");
     assert!(milliseconds_left(&mut connection, "day") > 0);
 
@@ -219,9 +235,9 @@ fn what_is_forgotten_leaves_nothing_and_others_stay_counted() {
     let minute = [take("minute", 9, 60_000)];
     let old = call(&mut connection, &minute, Some(now));
     call(&mut connection, &minute, Some(now + 120_000));
-    forget(&mut connection, &counted(&minute, &old));
+    settle(&mut connection, &counted(&minute, &old), "d");
     let taken = call(&mut connection, &minute, Some(now + 120_000));
-    assert_eq!(taken.counts[0].used, 2);
+    assert_eq!(taken.charges[0].used, 2);
 }
 
 #[test]
@@ -233,13 +249,12 @@ fn a_client_begins_so_many_windows_a_second_and_what_is_refused_writes_nothing()
         allowance: 20,
     };
     let (one, other) = (new_values("one"), new_values("other"));
-    let new = |key: &str, cost_when_new: u32, dry_run: bool| Take {
-        cost_when_new,
+    let new = |key: &str, cost_when_new: u32, dry_run: bool| Charge {
         dry_run,
-        ..take(key, 9, 86_400_000)
+        ..new_take(key, 9, 86_400_000, cost_when_new)
     };
     let now = 1_700_000_000_500;
-    let mut ask = |takes: &[Take], client: &NewValues, now| {
+    let mut ask = |takes: &[Charge], client: &NewValues, now| {
         let taken = call_bounded(&mut connection, takes, Some(client), Some(now));
         (taken.passes, taken.too_many_new, keys(&mut connection))
     };
@@ -282,7 +297,7 @@ fn a_client_begins_so_many_windows_a_second_and_what_is_refused_writes_nothing()
 type Request = (i64, Vec<Rule>, bool);
 
 /// Which key, limit, which window, dry run, what it costs when new.
-type Rule = (usize, u32, usize, bool, u32);
+type Rule = (usize, u32, usize, bool, u32, u32);
 
 fn requests() -> impl Strategy<Value = Vec<Request>> {
     let step = prop_oneof![
@@ -299,24 +314,23 @@ fn requests() -> impl Strategy<Value = Vec<Request>> {
         0..3_usize,
         prop::bool::weighted(0.2),
         0..3_u32,
+        1..4_u32,
     );
     let rules = prop::collection::vec(rule, 0..6);
     prop::collection::vec((step, rules, prop::bool::weighted(0.2)), 1..60)
 }
 
 /// A key has one window and stands once in a request, as it does outside of tests.
-fn takes(prefix: &str, rules: &[Rule]) -> Vec<Take> {
-    let mut takes: Vec<Take> = Vec::new();
-    for (key, limit, window, dry_run, cost_when_new) in rules {
+fn takes(prefix: &str, rules: &[Rule]) -> Vec<Charge> {
+    let mut takes: Vec<Charge> = Vec::new();
+    for (key, limit, window, dry_run, cost_when_new, cost) in rules {
         let window_ms = [1_000, 60_000, 777][*window];
         let key = format!("{prefix}:{key}:{window_ms}");
         if takes.iter().all(|take| take.key != key) {
-            takes.push(Take {
-                key,
-                limit: *limit,
-                window_ms,
+            takes.push(Charge {
+                cost: *cost,
                 dry_run: *dry_run,
-                cost_when_new: *cost_when_new,
+                ..new_take(&key, *limit, window_ms, *cost_when_new)
             });
         }
     }
@@ -336,25 +350,29 @@ fn random_schedules_end_as_in_the_model() {
         let (connection, run) = &mut *state.borrow_mut();
         *run += 1;
         let mut model = MemoryStore::default();
-        let mut now = 1_700_000_000_000_u64;
+        let (mut now, mut number) = (1_700_000_000_000_u64, 0);
         let new_values = allowance.map(|allowance| NewValues { key: format!("{run}:client"), allowance });
         for (step, rules, is_forgotten) in requests {
             now = now.saturating_add_signed(step);
             let takes = takes(&run.to_string(), &rules);
-            let expected = model.take_bounded(now, &takes, new_values.as_ref());
+            let expected = model.charge_bounded(now, &takes, new_values.as_ref());
             let taken = call_bounded(connection, &takes, new_values.as_ref(), Some(now));
             prop_assert_eq!(&taken, &expected);
             if is_forgotten {
-                let counted = counted(&takes, &taken);
-                forget(connection, &counted);
-                model.forget(&counted);
+                let actual = u32::from(step.unsigned_abs() % 2 == 1);
+                let mut settled = counted(&takes, &taken);
+                settled.iter_mut().for_each(|it| it.actual = actual * 5);
+                number += 1;
+                let name = format!("{run}:{number}");
+                settle(connection, &settled, &name);
+                model.settle(&settled, &LeaseName(name));
                 continue;
             }
-            for (take, count) in takes.iter().zip(&expected.counts) {
+            for (take, count) in takes.iter().zip(&expected.charges) {
                 prop_assert_eq!(sub_windows(connection, &take.key), model.sub_windows(&take.key));
                 if count.used > 0 {
                     let left = milliseconds_left(connection, &take.key);
-                    let longest = take.window_ms * 14 / 6 + SLACK_MS;
+                    let longest = take.window_ms().unwrap() * 14 / 6 + SLACK_MS;
                     prop_assert!(left > 0 && left as u64 <= longest, "{left} of {longest}");
                 }
             }

@@ -6,16 +6,19 @@
 )]
 
 use proptest::prelude::*;
-use spillway_platform::Take;
+use spillway_platform::{Charge, Mode};
 use spillway_state::MemoryStore;
 
-fn take(key: &str, limit: u32, window_ms: u64, dry_run: bool) -> Take {
-    Take {
+fn take(key: &str, limit: u32, window_ms: u64, dry_run: bool) -> Charge {
+    Charge {
         key: key.to_owned(),
+        cost: 1,
         limit,
-        window_ms,
+        mode: Mode::Count {
+            window_ms,
+            cost_when_new: 0,
+        },
         dry_run,
-        cost_when_new: 0,
     }
 }
 
@@ -73,8 +76,8 @@ proptest! {
         let (mut now, mut passed) = (start, Vec::new());
         for step in steps {
             now += step;
-            let taken = store.take(now, &rules);
-            let count = taken.counts[0];
+            let taken = store.charge(now, &rules);
+            let count = taken.charges[0];
             prop_assert_eq!(taken.passes, !count.full);
             prop_assert_eq!(count.remaining, u64::from(limit) - count.used);
             prop_assert!(store.sub_windows("a") <= 7);
@@ -97,12 +100,12 @@ proptest! {
         let mut now = start;
         for step in steps {
             now += step;
-            let taken = store.take(now, &rules);
-            let reset_ms = taken.counts[0].reset_ms;
+            let taken = store.charge(now, &rules);
+            let reset_ms = taken.charges[0].reset_ms;
             prop_assert!(reset_ms > 0 && reset_ms <= (window_ms * 7).div_ceil(6));
             if !taken.passes {
-                prop_assert!(!store.clone().take(now + reset_ms - 1, &rules).passes);
-                prop_assert!(store.clone().take(now + reset_ms, &rules).passes);
+                prop_assert!(!store.clone().charge(now + reset_ms - 1, &rules).passes);
+                prop_assert!(store.clone().charge(now + reset_ms, &rules).passes);
             }
         }
     }
@@ -116,19 +119,19 @@ proptest! {
         for (index, (limit, dry_run)) in others.into_iter().enumerate() {
             rules.push(take(&format!("other {index}"), limit, window_ms, dry_run));
         }
-        let enforced: Vec<Take> = rules.iter().filter(|rule| !rule.dry_run).cloned().collect();
+        let enforced: Vec<Charge> = rules.iter().filter(|rule| !rule.dry_run).cloned().collect();
         let (mut store, mut without_dry_runs) = (MemoryStore::default(), MemoryStore::default());
         let mut now = start;
         let mut before: Option<Vec<u64>> = None;
         for step in steps {
             now += step;
-            let taken = store.take(now, &rules);
+            let taken = store.charge(now, &rules);
             // Dry runs change nothing for the others.
-            prop_assert_eq!(taken.passes, without_dry_runs.take(now, &enforced).passes);
-            prop_assert_eq!(taken.passes, rules.iter().zip(&taken.counts).all(|(rule, count)| rule.dry_run || !count.full));
-            let used: Vec<u64> = taken.counts.iter().map(|count| count.used).collect();
+            prop_assert_eq!(taken.passes, without_dry_runs.charge(now, &enforced).passes);
+            prop_assert_eq!(taken.passes, rules.iter().zip(&taken.charges).all(|(rule, count)| rule.dry_run || !count.full));
+            let used: Vec<u64> = taken.charges.iter().map(|count| count.used).collect();
             if let Some(before) = before.filter(|_| step == 0) {
-                for ((before, count), rule) in before.iter().zip(&taken.counts).zip(&rules) {
+                for ((before, count), rule) in before.iter().zip(&taken.charges).zip(&rules) {
                     let counted = taken.passes && !count.full;
                     prop_assert_eq!(count.used, before + u64::from(counted));
                     prop_assert!(count.used <= u64::from(rule.limit));
@@ -144,10 +147,10 @@ proptest! {
         let mut now = start;
         for step in steps {
             now += step;
-            let watched = dry.take(now, &[take("a", limit, window_ms, true)]);
-            let refused = enforced.take(now, &[take("a", limit, window_ms, false)]);
+            let watched = dry.charge(now, &[take("a", limit, window_ms, true)]);
+            let refused = enforced.charge(now, &[take("a", limit, window_ms, false)]);
             prop_assert!(watched.passes);
-            prop_assert_eq!(watched.counts, refused.counts);
+            prop_assert_eq!(watched.charges, refused.charges);
         }
     }
 }
@@ -158,24 +161,24 @@ fn a_limit_that_was_lowered_tells_when_enough_have_gone() {
     for second in 0..6 {
         assert!(
             store
-                .take(second * 10_000, &[take("a", 6, 60_000, false)])
+                .charge(second * 10_000, &[take("a", 6, 60_000, false)])
                 .passes
         );
     }
     let lowered = [take("a", 2, 60_000, false)];
-    let count = store.take(50_000, &lowered).counts[0];
+    let count = store.charge(50_000, &lowered).charges[0];
     assert_eq!((count.used, count.remaining, count.full), (6, 0, true));
     // Of the six, passed at 0, 10, … 50 s, five must have gone: the fifth counts until 110 s.
     assert_eq!(count.reset_ms, 60_000);
-    assert!(!store.clone().take(109_999, &lowered).passes);
-    assert!(store.take(110_000, &lowered).passes);
+    assert!(!store.clone().charge(109_999, &lowered).passes);
+    assert!(store.charge(110_000, &lowered).passes);
 }
 
 #[test]
 fn a_small_step_back_of_the_clock_forgets_nothing_and_a_large_one_blocks_nobody() {
     let mut store = MemoryStore::default();
     let rules = [take("a", 1, 60_000, false)];
-    assert!(store.take(1_000_000_000, &rules).passes);
-    assert!(!store.take(1_000_000_000 - 59_000, &rules).passes);
-    assert!(store.take(1_000_000_000 - 3_600_000, &rules).passes);
+    assert!(store.charge(1_000_000_000, &rules).passes);
+    assert!(!store.charge(1_000_000_000 - 59_000, &rules).passes);
+    assert!(store.charge(1_000_000_000 - 3_600_000, &rules).passes);
 }

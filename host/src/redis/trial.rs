@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, ErrorKind, RedisError, ServerErrorKind, cmd};
-use spillway_platform::{Hold, LIMIT_KEY_PREFIX, LeaseName, Take};
+use spillway_platform::{Admission, Charge, LIMIT_KEY_PREFIX, LeaseName, Mode};
 use spillway_state::{
-    LEASE_RELEASE_V1, LIMIT_TAKE_V3, explain_redis_error, lease_release_arguments,
-    limit_take_arguments, script_sha1,
+    LEASE_RELEASE_V1, LIMIT_CHARGE_V4, explain_redis_error, lease_release_arguments,
+    limit_charge_arguments, script_sha1,
 };
 
 use super::connect::client;
@@ -52,30 +52,37 @@ pub async fn try_out(address: &str) -> Result<Duration, String> {
 }
 
 async fn count_once(connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
-    let take = Take {
+    let count = Charge {
         key: format!("{LIMIT_KEY_PREFIX}probe"),
+        cost: 1,
         limit: u32::MAX,
-        window_ms: 1000,
+        mode: Mode::Count {
+            window_ms: 1000,
+            cost_when_new: 0,
+        },
         dry_run: false,
-        cost_when_new: 0,
     };
-    let hold = Hold {
+    let in_flight = Charge {
         key: format!("{LIMIT_KEY_PREFIX}probe:under_way"),
-        limit: u32::MAX,
-        dry_run: false,
+        mode: Mode::InFlight,
+        ..count.clone()
     };
     let lease = LeaseName("check".to_owned());
-    let holds = std::slice::from_ref(&hold);
-    let arguments = limit_take_arguments(&[take], holds, &lease, None, None);
+    let asked = Admission {
+        charges: &[count, in_flight.clone()],
+        lease: &lease,
+        new_values: None,
+    };
+    let arguments = limit_charge_arguments(asked, None);
     let counted = cmd("EVALSHA")
-        .arg(script_sha1(LIMIT_TAKE_V3))
+        .arg(script_sha1(LIMIT_CHARGE_V4))
         .arg(&arguments)
         .exec_async(connection)
         .await;
     match counted {
         Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
             cmd("EVAL")
-                .arg(LIMIT_TAKE_V3)
+                .arg(LIMIT_CHARGE_V4)
                 .arg(&arguments)
                 .exec_async(connection)
                 .await?;
@@ -84,7 +91,7 @@ async fn count_once(connection: &mut MultiplexedConnection) -> Result<(), RedisE
     }
     cmd("EVAL")
         .arg(LEASE_RELEASE_V1)
-        .arg(lease_release_arguments(holds, &lease))
+        .arg(lease_release_arguments(&[in_flight], &lease))
         .exec_async(connection)
         .await
 }

@@ -1,4 +1,4 @@
-//! How many may be under way at once.
+//! How many may be in flight at once.
 
 use std::sync::Arc;
 

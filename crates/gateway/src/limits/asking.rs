@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use spillway_limit::Applicable;
-use spillway_platform::{Admission, LeaseName, Platform, State, StateError, Taken};
+use spillway_platform::{Admission, Admitted, Charge, LeaseName, Platform, State, StateError};
 use spillway_state::Transition;
 use spillway_telemetry::Family;
 
@@ -16,15 +16,13 @@ const LATE_LOGGED_EVERY: Duration = Duration::from_secs(10);
 
 impl<P: Platform> Limits<P> {
     /// `None`: the store did not answer, or is being left alone.
-    pub(super) async fn take(
+    pub(super) async fn charge(
         &self,
         applicable: &Applicable<'_>,
         lease: &LeaseName,
-    ) -> Option<Taken> {
-        let holds = applicable.holds();
+    ) -> Option<Admitted> {
         let asked = Admission {
-            takes: applicable.takes(),
-            holds,
+            charges: applicable.charges(),
             lease,
             new_values: applicable.new_values(),
         };
@@ -32,16 +30,19 @@ impl<P: Platform> Limits<P> {
             .access
             .ask(&self.platform, self.state.admit(asked))
             .await?;
-        if asked.result.is_err() && !holds.is_empty() {
-            let state = Arc::clone(&self.state);
-            Permit::give_back(&self.platform, state, holds.to_vec(), lease.clone());
+        if asked.result.is_err() {
+            let in_flight: Vec<Charge> = applicable.in_flight().cloned().collect();
+            if !in_flight.is_empty() {
+                let state = Arc::clone(&self.state);
+                Permit::give_back(&self.platform, state, in_flight, lease.clone());
+            }
         }
         self.tell(&asked.result, asked.transition);
         asked.result.ok()
     }
 
     /// What the operator should know of the store.
-    fn tell(&self, result: &Result<Taken, StateError>, transition: Option<Transition>) {
+    fn tell(&self, result: &Result<Admitted, StateError>, transition: Option<Transition>) {
         match (result, transition) {
             (Err(error), Some(Transition::Opened)) => {
                 self.log.warn(&format!(

@@ -8,7 +8,7 @@ fn costs(request: &Request, by: &str, key: &str) -> Vec<u32> {
         r#"{{ "limit_by_per_{by}, "limit_keys": [{{ "key": "{key}", "query_per_second": 1, "query_per_minute": 1, "query_per_day": 1 }}] }}"#
     ));
     let takes = request.takes(&rules);
-    takes.iter().map(|take| take.cost_when_new).collect()
+    takes.iter().map(|take| take.cost_when_new()).collect()
 }
 
 #[test]
@@ -112,9 +112,12 @@ fn what_came_with_a_key_can_be_forgotten_and_nothing_else() {
             ..RequestFacts::of(&headers)
         };
         let applicable = rules.applicable(&facts, Due::All);
-        let taken = store.take(1_700_000_000_000, applicable.takes());
+        let taken = store.charge(1_700_000_000_000, applicable.charges());
         let counted = applicable.forgettable(&taken);
-        let windows: Vec<u64> = counted.iter().map(|it| it.take.window_ms).collect();
+        let windows: Vec<u64> = counted
+            .iter()
+            .map(|it| it.charge.window_ms().unwrap())
+            .collect();
         (taken.passes, windows)
     };
     let (minute, day) = (60_000, 86_400_000);

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use spillway_config::{RateLimit, State, parse_normal_form};
 use spillway_limit::{DifyApp, DigestKey, Due, RequestFacts, Rules};
 use spillway_platform::Headers;
-use spillway_platform::{LIMIT_KEY_PREFIX, Take};
+use spillway_platform::{Charge, LIMIT_KEY_PREFIX};
 use spillway_state::MemoryStore;
 
 /// Rate limits of an API, in JSON.
@@ -61,11 +61,11 @@ impl Request {
         self
     }
 
-    fn takes(&self, rules: &Rules) -> Vec<Take> {
+    fn takes(&self, rules: &Rules) -> Vec<Charge> {
         self.takes_due(rules, Due::All)
     }
 
-    fn takes_due(&self, rules: &Rules, due: Due) -> Vec<Take> {
+    fn takes_due(&self, rules: &Rules, due: Due) -> Vec<Charge> {
         let facts = RequestFacts {
             query: Some(&self.query)
                 .filter(|query| !query.is_empty())
@@ -76,7 +76,7 @@ impl Request {
             dify_app: self.dify_app.as_ref(),
             ..RequestFacts::of(&self.headers)
         };
-        rules.applicable(&facts, due).takes().to_vec()
+        rules.applicable(&facts, due).charges().to_vec()
     }
 
     /// The limits that hold.
@@ -106,7 +106,11 @@ fn the_guides_rule_holds_for_its_application_alone() {
         .takes(&rules);
     assert_eq!(takes.len(), 1);
     assert_eq!(
-        (takes[0].limit, takes[0].window_ms, takes[0].dry_run),
+        (
+            takes[0].limit,
+            takes[0].window_ms().unwrap(),
+            takes[0].dry_run
+        ),
         (1, 60_000, false)
     );
     assert!(
@@ -185,7 +189,7 @@ fn every_item_and_every_window_holds() {
     let takes = request().header("x", "a").query("y=a&y=b").takes(&rules);
     let quotas: Vec<_> = takes
         .iter()
-        .map(|take| (take.limit, take.window_ms))
+        .map(|take| (take.limit, take.window_ms().unwrap()))
         .collect();
     assert_eq!(
         quotas,

@@ -10,36 +10,80 @@ pub const LEASE_MS: u64 = 30_000;
 /// What a request asks of the store, all in one step.
 #[derive(Debug, Clone, Copy)]
 pub struct Admission<'a> {
-    /// The rules that count requests in a window.
-    pub takes: &'a [Take],
-    /// The rules on what is in flight.
-    pub holds: &'a [Hold],
-    /// The name under which places in flight are held; read only where there are such.
+    /// What it costs, by rule.
+    pub charges: &'a [Charge],
+    /// The name under which it is in flight; read only where a charge is for that.
     pub lease: &'a LeaseName,
     /// The bound on what the client invents, where it did so.
     pub new_values: Option<&'a NewValues>,
 }
 
-/// One rule that a request has to pass.
+/// What one rule charges a request.
 ///
-/// A request passes if every rule that is no dry run has room: fewer requests than its limit passed in the last
-/// window. Then it is counted by each of these rules, and by each dry run that has room. A request that does not
-/// pass is counted nowhere. So a dry run takes nothing from the others, and its own count is what it would be if
-/// it refused.
+/// A request passes if every rule that is no dry run has room for its cost. Then it is charged by each of these rules,
+/// and by each dry run that has room. A request that does not pass is charged nothing. So a dry run takes nothing from
+/// the others, and its own count is what it would be if it refused.
+///
+/// ```
+/// use spillway_platform::{Charge, Mode};
+///
+/// let a_minute = Mode::Count { window_ms: 60_000, cost_when_new: 0 };
+/// let charge = Charge { key: "spillway:{limit}:v1:a".to_owned(), cost: 1, limit: 10, mode: a_minute, dry_run: false };
+/// assert_eq!(charge.window_ms(), Some(60_000));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Take {
-    /// Whose requests are counted together: [`LIMIT_KEY_PREFIX`] and what tells it from others, its window among
-    /// that. A key that is there twice is counted twice.
+pub struct Charge {
+    /// What is charged together: [`LIMIT_KEY_PREFIX`] and what tells it from others, its window among that. A key that
+    /// is there twice is charged twice.
     pub key: String,
-    /// How many may pass in any window.
+    /// How much. What is in flight costs 1.
+    pub cost: u32,
+    /// How much there may be in all.
     pub limit: u32,
-    /// The window in milliseconds, not 0.
-    pub window_ms: u64,
-    /// Whether it only counts.
+    /// For how long it is charged.
+    pub mode: Mode,
+    /// Whether the rule only counts.
     pub dry_run: bool,
-    /// What it costs a client to begin this window while nobody is counted in it, see [`NewValues`]. 0 where the value
-    /// is none that clients invent.
-    pub cost_when_new: u32,
+}
+
+/// For how long a request is charged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Until no window has any of it, whatever becomes of the request, unless it is settled otherwise
+    /// ([`State::settle`](crate::State::settle)).
+    Count {
+        /// The window in milliseconds, not 0.
+        window_ms: u64,
+        /// What it costs a client to begin this window while nobody is counted in it, see [`NewValues`]. 0 where the
+        /// value is none that clients invent.
+        cost_when_new: u32,
+    },
+    /// Until it is given up ([`State::release`](crate::State::release)) or not renewed in time
+    /// ([`State::renew`](crate::State::renew)), as when its holder died.
+    InFlight,
+}
+
+impl Charge {
+    /// The window in milliseconds, where it is one of a window.
+    pub const fn window_ms(&self) -> Option<u64> {
+        match self.mode {
+            Mode::Count { window_ms, .. } => Some(window_ms),
+            Mode::InFlight => None,
+        }
+    }
+
+    /// What it costs a client to begin it, where it did not exist.
+    pub const fn cost_when_new(&self) -> u32 {
+        match self.mode {
+            Mode::Count { cost_when_new, .. } => cost_when_new,
+            Mode::InFlight => 0,
+        }
+    }
+
+    /// Whether it is for being in flight.
+    pub const fn is_in_flight(&self) -> bool {
+        matches!(self.mode, Mode::InFlight)
+    }
 }
 
 /// The bound on what a client invents: values that were not counted before, each of which makes keys in the store.
@@ -55,64 +99,44 @@ pub struct NewValues {
     pub allowance: u32,
 }
 
-/// A rule on how many requests are under way at once. Like a [`Take`], but a place is kept until it is given up
-/// ([`State::release`](crate::State::release)) or not renewed in time ([`State::renew`](crate::State::renew)), as when its holder died.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hold {
-    /// Whose requests are counted together: [`LIMIT_KEY_PREFIX`] and what tells it from others.
-    pub key: String,
-    /// How many may be under way.
-    pub limit: u32,
-    /// Whether it only counts.
-    pub dry_run: bool,
-}
-
-/// The name under which a request's places are held.
+/// The name under which a request is in flight, or by which a settlement is told from another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseName(pub String);
 
 /// What came of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Taken {
+pub struct Admitted {
     /// Whether it passes.
     pub passes: bool,
     /// Whether it does not because of [`NewValues`]. Every rule has room then.
     pub too_many_new: bool,
-    /// Of each rule, in the order of the [`Take`]s.
-    pub counts: Vec<Count>,
-    /// Of each rule on what is under way, in the order of the [`Hold`]s.
-    pub holds: Vec<HoldCount>,
-}
-
-/// Where a rule on what is under way stands after a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HoldCount {
-    /// How many are under way, this one included where it passed.
-    pub under_way: u64,
-    /// Whether there was no room for this request.
-    pub full: bool,
+    /// Of each rule, in the order of the [`Charge`]s.
+    pub charges: Vec<Charged>,
 }
 
 /// Where a rule stands after a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Count {
-    /// How many passed in the window, this one included.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Charged {
+    /// How much is charged in the window, or in flight, this request included where it passed.
     pub used: u64,
-    /// How many more may.
+    /// How much more may be.
     pub remaining: u64,
-    /// Milliseconds until more may than now, if no other comes; 0 where none passed.
+    /// Milliseconds until more may than now, if no other comes; 0 where nothing is charged, and for what is in flight,
+    /// of which nobody knows.
     pub reset_ms: u64,
     /// Whether there was no room for this request.
     pub full: bool,
-    /// The number of the sub-window that is counted in now.
+    /// The number of the sub-window that is counted in now; 0 for what is in flight.
     pub sub_window: u64,
 }
 
-/// Where one request was counted.
+/// What a charge comes to in the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Counted {
-    /// The rule.
-    pub take: Take,
-    /// The number of the sub-window, [`Count::sub_window`].
+pub struct Settled {
+    /// The charge; one that counts.
+    pub charge: Charge,
+    /// The number of the sub-window, [`Charged::sub_window`].
     pub sub_window: u64,
+    /// What it costs in truth; 0: it is taken back.
+    pub actual: u32,
 }

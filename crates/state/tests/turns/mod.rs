@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use proptest::prelude::*;
-use spillway_platform::{Take, Taken};
-use spillway_state::{Error, Increment, take_from_numbers};
+use spillway_platform::{Admitted, Charge};
+use spillway_state::{Error, Increment, charge_in_numbers};
 
 #[derive(Default)]
 pub struct Numbers(pub RefCell<BTreeMap<String, i64>>);
@@ -35,7 +35,7 @@ enum Step {
 
 enum Message {
     Asks(usize, Step, Sender<Result<i64, &'static str>>),
-    Ends(usize, Result<Taken, Error<&'static str>>),
+    Ends(usize, Result<Admitted, Error<&'static str>>),
 }
 
 /// The store as one request sees it: every step waits until its turn has come.
@@ -90,7 +90,7 @@ pub struct Outcome {
 }
 
 /// Runs so many requests at once, their steps in the order of `turns`, which begins anew when it is at its end.
-pub fn run(requests: usize, takes: &[Take], turns: &[Turn]) -> Outcome {
+pub fn run(requests: usize, takes: &[Charge], turns: &[Turn]) -> Outcome {
     let (messages, inbox) = channel();
     std::thread::scope(|scope| {
         for request in 0..requests {
@@ -100,7 +100,7 @@ pub fn run(requests: usize, takes: &[Take], turns: &[Turn]) -> Outcome {
             };
             scope.spawn(move || {
                 let clock = || u64::try_from(turns.ask(Step::Clock).unwrap()).unwrap();
-                let taken = take_from_numbers(&turns, clock, takes, None);
+                let taken = charge_in_numbers(&turns, clock, takes, None);
                 turns.messages.send(Message::Ends(request, taken)).unwrap();
             });
         }
@@ -110,7 +110,7 @@ pub fn run(requests: usize, takes: &[Take], turns: &[Turn]) -> Outcome {
 
 fn give_turns(
     requests: usize,
-    takes: &[Take],
+    takes: &[Charge],
     turns: &[Turn],
     inbox: &Receiver<Message>,
 ) -> Outcome {

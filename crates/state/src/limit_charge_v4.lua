@@ -1,20 +1,21 @@
--- Takes one request's place from every rule, or from none. One Lua call, so nothing comes in between.
+-- Charges a request by every rule, or by none. One Lua call, so nothing comes in between.
 --
--- KEYS[1 .. n]         the hash of window rule i: number of a sub-window -> requests that passed in it
--- KEYS[n + 1 .. n + h] the sorted set of each rule on what is under way: lease -> when it ends
--- KEYS[n + h + 1]      where there is a bound on new values, the hash of the client: second -> what they cost in it
+-- KEYS[1 .. n]         the hash of window rule i: number of a sub-window -> what is charged in it
+-- KEYS[n + 1 .. n + f] the sorted set of each rule on what is in flight: lease -> when it ends
+-- KEYS[n + f + 1]      where there is a bound on new values, the hash of the client: second -> what they cost in it
 -- ARGV[1]              milliseconds since 1970 for tests; empty: Redis' own clock
--- ARGV[2], ARGV[3]     n and h, how many rules of each kind there are
+-- ARGV[2], ARGV[3]     n and f, how many rules of each kind there are
 -- ARGV[4], ARGV[5]     this request's lease, and how long it lasts in milliseconds
 -- ARGV[6]              what a client's new values may cost in a second; empty: any amount
--- ARGV[4i + 3 ...]     of window rule i: its limit, its window in milliseconds, 1 if it only counts (dry run), what it
---                      costs to begin a window that counts nobody yet; a request costs what the dearest does
--- ARGV[after those]    of each rule on what is under way: its limit, 1 if it only counts
+-- ARGV[5i + 2 ...]     of window rule i: its limit, its window in milliseconds, 1 if it only counts (dry run), what it
+--                      costs to begin a window that counts nobody yet (of a request's the dearest is booked), and
+--                      what it charges
+-- ARGV[after those]    of each rule on what is in flight: its limit, 1 if it only counts
 --
 -- Answers flat integers: 1 if the request passes, 0 if a rule refuses it, -1 if the bound on new values does; then of
--- each window rule: requests in the window, how many more may pass, milliseconds until more may, 1 if it had no room
--- for this one, the number of the current sub-window; then of each rule on what is under way: how many are, 1 if it had
--- no room for this one.
+-- each window rule: what is charged in the window, how much more may be, milliseconds until more may, 1 if it had no
+-- room for this one, the number of the current sub-window; then of each rule on what is in flight: how many are, 1 if it
+-- had no room for this one.
 
 local SUB_WINDOWS = 6
 local SLACK = 1000
@@ -31,13 +32,13 @@ local function counted_for(index, window)
   return ceil((index + SUB_WINDOWS + 1) * window / SUB_WINDOWS) - now
 end
 
-local window_rules, hold_rules = tonumber(ARGV[2]), tonumber(ARGV[3])
+local window_rules, flight_rules = tonumber(ARGV[2]), tonumber(ARGV[3])
 local passes = 1
 -- What this request's new values cost, and whether all are of rules that only count.
 local cost, all_dry = 0, true
 local rules = {}
 for i = 1, window_rules do
-  local at = 4 * i + 3
+  local at = 5 * i + 2
   local limit, window = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
   local fields = call('HGETALL', KEYS[i])
   local clock = floor(now * SUB_WINDOWS / window)
@@ -62,7 +63,8 @@ for i = 1, window_rules do
       outdated[#outdated + 1] = fields[f]
     end
   end
-  local full, is_dry = used >= limit, ARGV[at + 2] == '1'
+  local charge = tonumber(ARGV[at + 4])
+  local full, is_dry = used + charge > limit, ARGV[at + 2] == '1'
   if full and not is_dry then passes = 0 end
   local own_cost = used == 0 and tonumber(ARGV[at + 3]) or 0
   if own_cost > 0 then
@@ -70,24 +72,24 @@ for i = 1, window_rules do
     all_dry = all_dry and is_dry
   end
   rules[i] = {
-    limit = limit, window = window, current = current, counts = counts, used = used,
+    limit = limit, window = window, charge = charge, current = current, counts = counts, used = used,
     full = full, field = field, outdated = outdated, is_new = own_cost > 0,
   }
 end
 
-local holds = {}
-for i = 1, hold_rules do
-  local at, key = 7 + 4 * window_rules + 2 * (i - 1), KEYS[window_rules + i]
-  local under_way = call('ZCOUNT', key, '(' .. now, '+inf')
-  local full = under_way >= tonumber(ARGV[at])
+local flights = {}
+for i = 1, flight_rules do
+  local at, key = 7 + 5 * window_rules + 2 * (i - 1), KEYS[window_rules + i]
+  local in_flight = call('ZCOUNT', key, '(' .. now, '+inf')
+  local full = in_flight >= tonumber(ARGV[at])
   if full and ARGV[at + 1] ~= '1' then passes = 0 end
-  holds[i] = { key = key, under_way = under_way, full = full }
+  flights[i] = { key = key, in_flight = in_flight, full = full }
 end
 
 -- New values write keys, and a client can invent as many as it likes.
 local too_many_new = false
 if cost > 0 and passes == 1 and ARGV[6] ~= '' then
-  local client, second = KEYS[window_rules + hold_rules + 1], string.format('%.0f', floor(now / 1000))
+  local client, second = KEYS[window_rules + flight_rules + 1], string.format('%.0f', floor(now / 1000))
   too_many_new = tonumber(call('HGET', client, second) or 0) + cost > tonumber(ARGV[6])
   if not too_many_new then
     if call('HINCRBY', client, second, cost) == cost then call('PEXPIRE', client, 2 * SLACK) end
@@ -103,10 +105,10 @@ for i = 1, window_rules do
   -- What only counts refuses nobody, but writes nothing new either.
   if passes == 1 and not rule.full and not (too_many_new and rule.is_new) then
     if rule.outdated then call('HDEL', KEYS[i], unpack(rule.outdated)) end
-    counts[0] = call('HINCRBY', KEYS[i], rule.field or rule.current, '1')
-    used = used + 1
-    -- All requests of a sub-window stop counting at the same time, so the first of them sets the expiry.
-    if counts[0] == 1 then
+    counts[0] = call('HINCRBY', KEYS[i], rule.field or rule.current, rule.charge)
+    used = used + rule.charge
+    -- All charges of a sub-window stop counting at the same time, so the first of them sets the expiry.
+    if counts[0] == rule.charge then
       call('PEXPIRE', KEYS[i], counted_for(rule.current, rule.window) + SLACK)
     end
   end
@@ -127,15 +129,15 @@ for i = 1, window_rules do
   answer[5 * i] = rule.full and 1 or 0
   answer[5 * i + 1] = rule.current
 end
-for i = 1, hold_rules do
-  local hold = holds[i]
-  if passes == 1 and not hold.full then
-    call('ZREMRANGEBYSCORE', hold.key, '-inf', now)
-    call('ZADD', hold.key, now + tonumber(ARGV[5]), ARGV[4])
-    call('PEXPIRE', hold.key, tonumber(ARGV[5]) + SLACK)
-    hold.under_way = hold.under_way + 1
+for i = 1, flight_rules do
+  local flight = flights[i]
+  if passes == 1 and not flight.full then
+    call('ZREMRANGEBYSCORE', flight.key, '-inf', now)
+    call('ZADD', flight.key, now + tonumber(ARGV[5]), ARGV[4])
+    call('PEXPIRE', flight.key, tonumber(ARGV[5]) + SLACK)
+    flight.in_flight = flight.in_flight + 1
   end
-  answer[#answer + 1] = hold.under_way
-  answer[#answer + 1] = hold.full and 1 or 0
+  answer[#answer + 1] = flight.in_flight
+  answer[#answer + 1] = flight.full and 1 or 0
 end
 return answer
