@@ -18,6 +18,7 @@ mod translated;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use memchr::memmem;
 use spillway_sse::{Event, Reader, write_event};
 use spillway_upstream::Failure;
 
@@ -103,23 +104,27 @@ impl StreamPipeline {
     }
 
     /// Takes the next piece of the provider's stream.
-    pub fn push(&mut self, bytes: &[u8]) -> Progress {
-        if self.done {
-            return Progress::Done;
-        }
-        let plain = self.pass_plain(bytes);
-        let bytes = bytes.get(plain..).unwrap_or_default();
-        if bytes.is_empty() {
-            return Progress::Open;
-        }
-        let read = self.reader.push(bytes);
-        let progress = self.take_events();
-        match read {
-            Err(error) if progress == Progress::Open => {
-                Progress::Failed(ProviderError::oversized(&error))
+    pub fn push(&mut self, mut bytes: &[u8]) -> Progress {
+        while !self.done {
+            let plain = self.pass_plain(bytes);
+            bytes = bytes.get(plain..).unwrap_or_default();
+            if bytes.is_empty() {
+                return Progress::Open;
             }
-            _ => progress,
+            // An event of another kind takes the long way alone.
+            let end = memmem::find(bytes, b"\n\n").map_or(bytes.len(), |end| end.saturating_add(2));
+            let (event, rest) = bytes.split_at(end);
+            let read = self.reader.push(event);
+            let progress = self.take_events();
+            if progress != Progress::Open {
+                return progress;
+            }
+            if let Err(error) = read {
+                return Progress::Failed(ProviderError::oversized(&error));
+            }
+            bytes = rest;
         }
+        Progress::Done
     }
 
     /// Says that the provider's stream has ended cleanly. A stream that said neither `[DONE]` nor a

@@ -126,10 +126,9 @@ impl Reader {
     /// The data of the event that `bytes` begins with, where it is written as nearly all are, `data: ` and one line that
     /// an LF and an empty line end, and nothing before it is still open. It need not be pushed then: its bytes are those
     /// of `data`, eight more in all.
-    pub fn plain<'b>(&self, bytes: &'b [u8]) -> Option<&'b [u8]> {
+    pub fn plain<'b>(&mut self, bytes: &'b [u8]) -> Option<&'b [u8]> {
         let is_between_events = self.line.is_empty()
             && !self.after_carriage_return
-            && !self.at_start
             && !self.block.has_data
             && self.block.name.is_empty()
             && self.ready.is_empty();
@@ -137,7 +136,10 @@ impl Reader {
             .strip_prefix(b"data: ")
             .filter(|_| is_between_events)?;
         let (data, end) = rest.split_at(memchr2(b'\n', b'\r', rest)?);
-        (end.starts_with(b"\n\n") && data.len() < self.limit).then_some(data)
+        let is_plain = end.starts_with(b"\n\n") && data.len() < self.limit;
+        // What begins so has no byte-order mark.
+        self.at_start &= !is_plain;
+        is_plain.then_some(data)
     }
 
     /// The next complete event.
