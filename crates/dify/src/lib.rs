@@ -5,12 +5,10 @@
 //! as of 1.17.
 
 mod answer;
-mod error_event;
 mod outcome;
 mod python_json;
 mod request;
 
 pub use answer::{AnswerReader, Form};
-pub use error_event::error_event;
 pub use outcome::{Mode, Outcome, Run, Tokens};
 pub use request::end_user;

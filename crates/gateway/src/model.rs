@@ -1,12 +1,15 @@
-//! The path of a model call: find the API, identify the consumer, read the body, find the route, count, call.
+//! The path of a model call.
 
-mod admission;
-mod body;
+mod admit;
 mod complete;
-mod handler;
+mod exchange;
+mod headers;
+mod identify;
 mod probe;
+mod read;
 mod record;
 mod replies;
+mod routing;
 mod stateful;
 mod stream;
 
@@ -16,17 +19,20 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use futures_util::future::join_all;
 use spillway_config::OnError;
 use spillway_identity::Directory;
-use spillway_llm::{Call, Catalogue, Route};
+use spillway_llm::{Call, Catalogue, Operation, Route};
 use spillway_platform::Platform;
 use spillway_surface::{LocalReply, Surface};
+use spillway_telemetry::Api;
 use spillway_upstream::{Budget, Pool, PoolWatch, Transition};
 
+use self::admit::{admit_body, admit_head};
+use self::exchange::{Entry, Exchange};
+use self::identify::identify;
+use self::read::{Outgoing, read};
+use self::routing::route;
 use crate::pools::PoolStates;
 use crate::runtime::configuration;
-use crate::{Log, Runtime};
-use handler::Received;
-
-pub use handler::handle;
+use crate::{Log, Runtime, Settlement};
 
 /// What an instance knows that serves model APIs.
 pub type ModelRuntime<P> = Runtime<P, Models<P>>;
@@ -79,28 +85,31 @@ impl<P: Platform> PoolWatch for Watch<P> {
     }
 }
 
-/// A call of a request that was received.
+/// A call of this request.
 fn call_of<'a, P: Platform>(
-    runtime: &'a ModelRuntime<P>,
+    exchange: &'a Exchange<P>,
+    entry: &'a Entry,
     watch: &'a Watch<P>,
     route: &'a Route,
     model: &'a str,
-    received: &'a Received,
 ) -> Call<'a, P, P, Watch<P>> {
+    let runtime = &exchange.runtime;
     Call {
         sender: &runtime.platform,
         clock: &runtime.platform,
         watch,
         budget: &runtime.apis.budget,
         route,
-        operation: received.operation,
+        operation: entry.operation,
+        surface: exchange.surface,
         model,
-        consumer: received.whose(),
-        headers: &received.headers,
-        forwardable: &received.forwardable,
-        arrived: received.arrived,
+        // All callers without a credential are one.
+        consumer: exchange.consumer().unwrap_or_default(),
+        headers: &entry.headers,
+        forwardable: &entry.forwardable,
+        arrived: exchange.settlement.arrived,
         number: runtime.next_call(),
-        skips_first: received.skips_first,
+        skips_first: exchange.skips_first,
         in_hand: Arc::clone(&runtime.answers_in_hand),
     }
 }
@@ -125,6 +134,77 @@ pub async fn start<P: Platform>(platform: P) -> Result<ModelRuntime<P>, String> 
         on_error: gateway.state.on_error,
         budget: Budget::default(),
         calls,
+    })
+}
+
+/// Answers a request.
+///
+/// # Errors
+/// The platform's, where there can be no answer.
+pub async fn handle<P: Platform>(
+    runtime: &Arc<ModelRuntime<P>>,
+    request: P::Request,
+) -> Result<P::Response, P::Error> {
+    let head = runtime.platform.head(&request);
+    let (settlement, _) = Settlement::begin(runtime, Api::Model, &head);
+    let mut exchange = Exchange {
+        runtime: Arc::clone(runtime),
+        settlement,
+        head,
+        surface: Surface::OpenAi,
+        quota: Vec::new(),
+        skips_first: false,
+    };
+    let Ready {
+        entry,
+        route,
+        outgoing,
+    } = match prepare(&mut exchange, request).await {
+        Ok(ready) => ready,
+        Err(reply) => return exchange.reply(reply).await,
+    };
+    match outgoing {
+        Outgoing::Read(request) if entry.operation != Operation::Stateful => {
+            if request.stream {
+                stream::serve(exchange, entry, route, *request).await
+            } else {
+                complete::serve(exchange, &entry, &route, &request).await
+            }
+        }
+        outgoing => stateful::serve(exchange, &entry, &route, outgoing).await,
+    }
+}
+
+/// A call that has passed every phase before its first attempt.
+struct Ready<P: Platform> {
+    entry: Entry,
+    route: Arc<Route>,
+    outgoing: Outgoing<P::Request>,
+}
+
+/// The phases, each of which may reply in the gateway's own name.
+async fn prepare<P: Platform>(
+    exchange: &mut Exchange<P>,
+    request: P::Request,
+) -> Result<Ready<P>, LocalReply> {
+    let entry = identify(exchange).await?;
+    if entry.operation == Operation::Models {
+        let id = entry.id.as_deref();
+        return Err(replies::list_models(&entry.api, exchange.consumer(), id));
+    }
+    let passage = admit_head(exchange, &entry).await?;
+    let mut outgoing = read(exchange, &entry, request).await?;
+    let route = route(exchange, &entry, &outgoing)?;
+    exchange.settlement.record.route = route.name.clone().into();
+    admit_body(exchange, &entry, passage, &route, outgoing.model()).await?;
+    exchange.runtime.refresh(&route).await;
+    if let Outgoing::Read(request) = &mut outgoing {
+        request.apply(&route.parameters, entry.operation);
+    }
+    Ok(Ready {
+        entry,
+        route,
+        outgoing,
     })
 }
 

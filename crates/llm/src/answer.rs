@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::StatusCode;
 use spillway_platform::Headers;
-use spillway_surface::{Rendered, openai_error};
+use spillway_surface::{LocalReply, Rendered, openai_error};
 use spillway_telemetry::Reason;
 use spillway_upstream::{Pool, Stop};
 
@@ -52,111 +52,59 @@ pub struct Served {
     pub left_out: Vec<String>,
 }
 
-/// A complete answer to the client.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CallAnswer {
-    /// The status.
-    pub status: StatusCode,
-    /// Why.
-    pub reason: Reason,
-    /// Header fields besides the length; a content type is among them.
-    pub headers: Headers,
-    /// The body.
-    pub body: Bytes,
-}
-
-impl CallAnswer {
-    /// The answer to a call that could be sent nowhere.
-    pub(crate) fn not_sent(stop: Stop, providers: &str) -> Self {
-        match stop {
-            Stop::Cooling(rest) => {
-                let seconds = rest.as_secs().saturating_add(1);
-                let mut answer = Self::error(
-                    StatusCode::TOO_MANY_REQUESTS,
-                    Reason::UpstreamStatus,
-                    &format!(
-                        "The model's providers ({providers}) take no more calls for now. Try again in {seconds} s."
-                    ),
-                );
-                answer.headers.append("retry-after", seconds.to_string());
-                answer
-            }
-            Stop::NoKey => Self::error(
-                StatusCode::SERVICE_UNAVAILABLE,
-                Reason::Misconfigured,
-                &format!(
-                    "None of the providers ({providers}) has a key that is good now. `spillway check gateway.yaml` shows which have run out."
+/// The reply to a call that could be sent nowhere.
+pub(crate) fn not_sent(stop: Stop, providers: &str) -> LocalReply {
+    match stop {
+        Stop::Cooling(rest) => {
+            let seconds = rest.as_secs().saturating_add(1);
+            LocalReply::error(
+                StatusCode::TOO_MANY_REQUESTS,
+                Reason::UpstreamStatus,
+                format!(
+                    "The model's providers ({providers}) take no more calls for now. Try again in {seconds} s."
                 ),
-            ),
-            Stop::NoTarget if !providers.is_empty() => Self::error(
-                StatusCode::NOT_FOUND,
-                Reason::NotFound,
-                "The model's provider has no such endpoint. docs/models.md tells what each `type` of provider serves.",
-            ),
-            _ => Self::error(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                Reason::Misconfigured,
-                "The route has no targets. `spillway check gateway.yaml` shows where.",
-            ),
+            )
+            .with_header("retry-after", seconds.to_string())
         }
-    }
-
-    /// A provider's error in OpenAI's form, without what clients must not see.
-    pub fn passed_error(status: StatusCode, headers: &Headers, body: &Bytes, pool: &Pool) -> Self {
-        passed_error(status, headers, body, pool)
-    }
-
-    /// The gateway's own error, in OpenAI's form.
-    pub fn error(status: StatusCode, reason: Reason, message: &str) -> Self {
-        let body = error_document(status, reason, message).into();
-        Self {
-            status,
-            reason,
-            headers: json_headers(),
-            body,
-        }
-    }
-
-    /// There is no room for a body.
-    pub fn overloaded(message: &str) -> Self {
-        let status = StatusCode::SERVICE_UNAVAILABLE;
-        let mut answer = Self::error(status, Reason::Overloaded, message);
-        answer.headers.append("retry-after", "1");
-        answer
-    }
-
-    /// A provider's complete answer.
-    pub(crate) fn served(reason: Reason, headers: &Headers, body: Bytes, pool: &Pool) -> Self {
-        Self {
-            status: StatusCode::OK,
-            reason,
-            headers: passed_headers(headers, pool),
-            body,
-        }
+        Stop::NoKey => LocalReply::error(
+            StatusCode::SERVICE_UNAVAILABLE,
+            Reason::Misconfigured,
+            format!(
+                "None of the providers ({providers}) has a key that is good now. `spillway check gateway.yaml` shows which have run out."
+            ),
+        ),
+        Stop::NoTarget if !providers.is_empty() => LocalReply::error(
+            StatusCode::NOT_FOUND,
+            Reason::NotFound,
+            "The model's provider has no such endpoint. docs/models.md tells what each `type` of provider serves.",
+        ),
+        _ => LocalReply::error(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            Reason::Misconfigured,
+            "The route has no targets. `spillway check gateway.yaml` shows where.",
+        ),
     }
 }
 
-impl From<CallAnswer> for Rendered {
-    fn from(answer: CallAnswer) -> Self {
-        let mut headers = answer.headers;
-        headers.append("x-gateway-reason", answer.reason.as_str());
-        Self {
-            status: answer.status,
-            reason: answer.reason,
-            headers,
-            body: answer.body,
-        }
+/// A provider's complete answer, as its client gets it.
+pub(crate) fn served(reason: Reason, headers: &Headers, body: Bytes, pool: &Pool) -> Rendered {
+    let mut passed = Headers::default();
+    passed.append("content-type", "application/json");
+    for (name, value) in passed_headers(headers, pool).iter() {
+        passed.append(name, value);
     }
-}
-
-/// An error in OpenAI's form, as JSON.
-pub fn error_document(status: StatusCode, reason: Reason, message: &str) -> String {
-    openai_error(status, reason.as_str(), message).to_string()
+    passed.append("x-gateway-reason", reason.as_str());
+    Rendered {
+        status: StatusCode::OK,
+        reason,
+        headers: passed,
+        body,
+    }
 }
 
 /// The provider did not take what the gateway sent as its key. A client that got 401 would look for the fault in its own
 /// key, so it gets 502, with the provider's words.
-pub(crate) fn key_refused(headers: &Headers, body: &[u8], pool: &Pool) -> CallAnswer {
+pub(crate) fn key_refused(headers: &Headers, body: &[u8], pool: &Pool) -> LocalReply {
     let said = UpstreamError::read(body).map(|error| error.message());
     let said = said.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned());
     let said = redact(&said, pool);
@@ -170,32 +118,31 @@ pub(crate) fn key_refused(headers: &Headers, body: &[u8], pool: &Pool) -> CallAn
         "The model provider refused the credentials that the gateway sent it, which are not yours.{words}"
     );
     let status = StatusCode::BAD_GATEWAY;
-    CallAnswer {
-        status,
-        reason: Reason::UpstreamStatus,
-        headers: passed_headers(headers, pool),
-        body: openai_error(status, "provider_unauthorized", &message)
-            .to_string()
-            .into(),
-    }
+    let document = openai_error(status, "provider_unauthorized", &message);
+    let mut reply = LocalReply::json(status, Reason::UpstreamStatus, &document);
+    reply.headers = passed_headers(headers, pool);
+    reply
 }
 
 /// A provider's error in OpenAI's form, without what clients must not see.
 pub(crate) fn passed_error(
     status: StatusCode,
     headers: &Headers,
-    body: &Bytes,
+    body: &[u8],
     pool: &Pool,
-) -> CallAnswer {
+) -> LocalReply {
     if status == StatusCode::UNAUTHORIZED || tells_of_a_dead_key(status.as_u16(), body) {
         return key_refused(headers, body, pool);
     }
-    CallAnswer {
-        status,
-        reason: Reason::UpstreamStatus,
-        headers: passed_headers(headers, pool),
-        body: told_document(status, body, pool).into(),
-    }
+    let document = told_document(status, body, pool);
+    let mut reply = told(status, Reason::UpstreamStatus, document);
+    reply.headers = passed_headers(headers, pool);
+    reply
+}
+
+/// What a provider told, in OpenAI's form.
+pub(crate) fn told(status: StatusCode, reason: Reason, document: String) -> LocalReply {
+    LocalReply::document(status, reason, "application/json", document)
 }
 
 /// A provider's error document in OpenAI's form, redacted; of one that cannot be read, or is too long, the beginning.
@@ -212,7 +159,7 @@ fn told_document(status: StatusCode, body: &[u8], pool: &Pool) -> String {
     } else {
         format!("The model provider answered {status}: {excerpt}")
     };
-    error_document(status, Reason::UpstreamStatus, &message)
+    openai_error(status, Reason::UpstreamStatus.as_str(), &message).to_string()
 }
 
 /// An error object out of an answer that had begun with 200, as a document; redacted.
@@ -224,14 +171,8 @@ pub(crate) fn told_object(status: StatusCode, error: &str, pool: &Pool) -> Strin
     }
 }
 
-pub(crate) fn json_headers() -> Headers {
-    let mut headers = Headers::default();
-    headers.append("content-type", "application/json");
-    headers
-}
-
 fn passed_headers(headers: &Headers, pool: &Pool) -> Headers {
-    let mut passed = json_headers();
+    let mut passed = Headers::default();
     for (name, told_as) in PASSED_HEADERS {
         let Some(value) = headers
             .first(name)

@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use http::StatusCode;
 use spillway_platform::{Headers, SendError, Upstream};
+use spillway_surface::LocalReply;
 use spillway_telemetry::Reason;
 use spillway_upstream::{AttemptError, Failure, Pool};
 
-use crate::CallAnswer;
-use crate::answer::{json_headers, key_refused, passed_error, told_object};
+use crate::answer::{key_refused, passed_error, told, told_object};
 use crate::redaction::redact;
 
 /// Why one attempt failed.
@@ -90,8 +90,8 @@ impl FailureReply {
         }
     }
 
-    /// The answer, should no further target be tried. `trail` says what was tried.
-    pub(crate) fn into_answer(self, failure: Failure, trail: &str, pool: &Pool) -> CallAnswer {
+    /// What the client gets, should no further target be tried. `trail` says what was tried.
+    pub(crate) fn into_reply(self, failure: Failure, trail: &str, pool: &Pool) -> LocalReply {
         if matches!(failure, Failure::Status(401) | Failure::DeadKey(_)) {
             return match self {
                 Self::Answer { headers, body, .. } => key_refused(&headers, &body, pool),
@@ -128,28 +128,23 @@ impl FailureReply {
                 headers,
                 body,
             } => passed_error(status, &headers, &body, pool),
-            Self::Object(error) => CallAnswer {
-                status,
-                reason,
-                headers: json_headers(),
-                body: told_object(status, &error, pool).into(),
-            },
-            Self::Words(words) => CallAnswer::error(status, reason, &redact(&words, pool)),
-            Self::HostNotAllowed => CallAnswer::error(
+            Self::Object(error) => told(status, reason, told_object(status, &error, pool)),
+            Self::Words(words) => LocalReply::error(status, reason, redact(&words, pool)),
+            Self::HostNotAllowed => LocalReply::error(
                 StatusCode::BAD_GATEWAY,
                 Reason::HostNotAllowed,
                 "The gateway is not allowed to reach this model provider. Its log says which host spin.toml lacks.",
             ),
-            Self::NoRoom => CallAnswer::overloaded(
+            Self::NoRoom => LocalReply::overloaded(
                 "The gateway has too many large answers at once. Try again in a moment.",
             ),
-            Self::NoConnection => CallAnswer::overloaded(
+            Self::NoConnection => LocalReply::overloaded(
                 "The gateway has as many connections open as it may. Try again in a moment.",
             ),
-            Self::Generic => CallAnswer::error(
+            Self::Generic => LocalReply::error(
                 status,
                 reason,
-                &format!("No model could answer. Tried: {trail}. Try again later."),
+                format!("No model could answer. Tried: {trail}. Try again later."),
             ),
         }
     }

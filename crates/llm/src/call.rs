@@ -10,13 +10,15 @@ use spillway_config::Fallback;
 use spillway_platform::{
     BytesInHand, Clock, Headers, InboundResponse, OutboundRequest, Sender, Timeouts,
 };
+use spillway_surface::{LocalReply, Surface};
 use spillway_telemetry::Reason;
 use spillway_upstream::{AttemptRecord, Attempts, Budget, GaveUp, PoolWatch, Target, target_order};
 
+use crate::answer::not_sent;
 use crate::attempt_failure::{AttemptFailure, FailureReply, of_send, unsupported};
 use crate::target::PlacedAttempt;
 use crate::unpacking::Unpacking;
-use crate::{CallAnswer, ModelRequest, Operation, Route, Served, TargetPlace};
+use crate::{ModelRequest, Operation, Route, Served, TargetPlace};
 
 /// Until a connection to a provider stands: 10 s, as Dify's own clients allow.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -42,6 +44,8 @@ pub struct Call<'a, S, C, W> {
     pub route: &'a Route,
     /// The endpoint.
     pub operation: Operation,
+    /// The form that its client reads errors in.
+    pub surface: Surface,
     /// The model asked for; empty: none was named.
     pub model: &'a str,
     /// Who calls: what the call finds of keys and endpoints is this consumer's. Empty: nobody, who are one consumer all
@@ -104,7 +108,7 @@ impl<'a, S: Sender, C: Clock, W: PoolWatch> Call<'a, S, C, W> {
         gave_up: GaveUp<FailureReply>,
         target: Option<&TargetPlace>,
         attempts: &[AttemptRecord],
-    ) -> CallAnswer {
+    ) -> LocalReply {
         if let (Some(last), Some(place)) = (gave_up.last, target) {
             let trail: Vec<String> = attempts
                 .iter()
@@ -114,12 +118,12 @@ impl<'a, S: Sender, C: Clock, W: PoolWatch> Call<'a, S, C, W> {
                 })
                 .collect();
             let trail = trail.join(", ");
-            return last.reply.into_answer(last.failure, &trail, &place.pool);
+            return last.reply.into_reply(last.failure, &trail, &place.pool);
         }
         let places = self.route.targets.iter();
         let mut providers: Vec<&str> = places.map(TargetPlace::provider).collect();
         providers.dedup();
-        CallAnswer::not_sent(gave_up.stop, &providers.join(", "))
+        not_sent(gave_up.stop, &providers.join(", "))
     }
 
     pub(crate) async fn send(

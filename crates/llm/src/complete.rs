@@ -7,24 +7,25 @@ use futures_util::future::{Either, select};
 use spillway_json::without_mark;
 use spillway_platform::{Clock, Headers, Sender, Timeouts};
 use spillway_sse::write_event;
+use spillway_surface::Rendered;
 use spillway_upstream::{Attempt, AttemptRecord, Caller, Ended, Failure, PoolWatch, Stop};
 
-use crate::attempt_failure::FailureReply;
-use crate::attempt_failure::{AttemptFailure, in_an_object};
+use crate::answer::served;
+use crate::attempt_failure::{AttemptFailure, FailureReply, in_an_object};
 use crate::call::connect_timeout;
 use crate::inspect::{is_emptied_by_filter, readable, without_secrets};
 use crate::no_answer::no_answer;
 use crate::target::PlacedAttempt;
 use crate::{
-    Call, CallAnswer, Dialect, Inspected, ModelRequest, Progress, Served, StreamPipeline,
-    TargetPlace, Usage, as_document,
+    Call, Dialect, Inspected, ModelRequest, Progress, Served, StreamPipeline, TargetPlace, Usage,
+    as_document,
 };
 
 /// How a complete (not streamed) call went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Completed {
     /// What the client gets.
-    pub answer: CallAnswer,
+    pub answer: Rendered,
     /// Who served, where somebody did or refused.
     pub served: Option<Served>,
     /// Every attempt in order.
@@ -42,7 +43,7 @@ struct Completing<'c, 'a, S, C, W> {
 
 impl<'a, S: Sender, C: Clock, W: PoolWatch> Caller for Completing<'_, 'a, S, C, W> {
     type Target = &'a TargetPlace;
-    type Answer = (CallAnswer, Option<Usage>);
+    type Answer = (Rendered, Option<Usage>);
     type Reply = FailureReply;
 
     async fn wait(&mut self, time: Duration) -> Result<(), Self::Answer> {
@@ -65,7 +66,7 @@ impl<'a, S: Sender, C: Clock, W: PoolWatch> Caller for Completing<'_, 'a, S, C, 
             Either::Right((Err(failure), _)) => Ended::Failed(failure),
             Either::Right((Ok((headers, body, usage)), _)) => {
                 let reason = call.served_reason(attempt);
-                let answer = CallAnswer::served(reason, &headers, body, &place.pool);
+                let answer = served(reason, &headers, body, &place.pool);
                 Ended::Served((answer, usage))
             }
         }
@@ -93,8 +94,9 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
             },
             Err(gave_up) => {
                 let stop = gave_up.stop;
+                let reply = self.give_up(gave_up, attempted.target, &attempted.attempts);
                 Completed {
-                    answer: self.give_up(gave_up, attempted.target, &attempted.attempts),
+                    answer: self.surface.render(reply),
                     served,
                     attempts: attempted.attempts,
                     usage: None,

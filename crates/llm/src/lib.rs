@@ -40,7 +40,7 @@ mod usage;
 mod usage_chunk;
 mod waiter;
 
-pub use answer::{CallAnswer, Served, UPSTREAM_REQUEST_ID, error_document};
+pub use answer::{Served, UPSTREAM_REQUEST_ID};
 pub use assemble::as_document;
 pub use call::Call;
 pub use catalogue::{Api, Catalogue, Error, NoRoute};

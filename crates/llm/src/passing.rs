@@ -78,9 +78,10 @@ impl PassFailure {
         dialect: Dialect,
         upstream: &Upstream,
         since_1970: Duration,
+        surface: Surface,
     ) -> Ended<Result<R, Rendered>, FailureReply> {
         Ended::Failed(match self {
-            Self::Client(reply) => return Ended::Over(Err(Surface::OpenAi.render(*reply))),
+            Self::Client(reply) => return Ended::Over(Err(surface.render(*reply))),
             Self::Send(error) => of_send(&error, upstream),
             Self::Redirect(status) => in_words(
                 Failure::Reset,
@@ -144,7 +145,8 @@ where
         match (self.send)(passing).await {
             Ok(answer) => Ended::Served(Ok(answer)),
             Err(failure) => {
-                failure.into_ended(place.dialect(), upstream, self.call.clock.since_1970())
+                let (call, dialect) = (self.call, place.dialect());
+                failure.into_ended(dialect, upstream, call.clock.since_1970(), call.surface)
             }
         }
     }
@@ -174,8 +176,8 @@ impl<'a, S: Sender, C: Clock, W: PoolWatch> Call<'a, S, C, W> {
             Ok(outcome) => (outcome, None),
             Err(gave_up) => {
                 let stop = gave_up.stop;
-                let answer = self.give_up(gave_up, attempted.target, &attempted.attempts);
-                (Err(answer.into()), Some(stop))
+                let reply = self.give_up(gave_up, attempted.target, &attempted.attempts);
+                (Err(self.surface.render(reply)), Some(stop))
             }
         };
         Passed {

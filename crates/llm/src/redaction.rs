@@ -103,6 +103,13 @@ mod tests {
         }
     }
 
+    fn told_by(reply: spillway_surface::LocalReply) -> Vec<u8> {
+        spillway_surface::Surface::OpenAi
+            .render(reply)
+            .body
+            .to_vec()
+    }
+
     #[test]
     fn a_key_is_blotted_out_before_an_error_is_cut() {
         let provider = serde_json::from_str(
@@ -111,13 +118,13 @@ mod tests {
         .unwrap();
         let pool = Pool::new(&provider).unwrap();
         let body = format!("{}sk-0123456789", "x".repeat(492));
-        let answer = crate::CallAnswer::passed_error(
+        let answer = crate::answer::passed_error(
             http::StatusCode::BAD_GATEWAY,
             &spillway_platform::Headers::default(),
-            &body.into(),
+            body.as_bytes(),
             &pool,
         );
-        let told = String::from_utf8(answer.body.to_vec()).unwrap();
+        let told = String::from_utf8(told_by(answer)).unwrap();
         assert!(told.contains("x***") && !told.contains("sk-"), "{told}");
     }
 
@@ -132,10 +139,10 @@ mod tests {
         let body = format!(r#"{{"error":{{"message":"{long}"}}}}"#);
         let status = http::StatusCode::BAD_REQUEST;
         let headers = spillway_platform::Headers::default();
-        let answer = crate::CallAnswer::passed_error(status, &headers, &body.into(), &pool);
+        let answer = crate::answer::passed_error(status, &headers, body.as_bytes(), &pool);
         let object =
             crate::answer::told_object(status, &format!(r#"{{"message":"{long}"}}"#), &pool);
-        for told in [String::from_utf8(answer.body.to_vec()).unwrap(), object] {
+        for told in [String::from_utf8(told_by(answer)).unwrap(), object] {
             assert!(
                 told.len() < 1_000 && told.contains("*** too long"),
                 "{told}"
@@ -152,8 +159,7 @@ mod tests {
             let mut headers = spillway_platform::Headers::default();
             headers.append("retry-after", value);
             let status = http::StatusCode::TOO_MANY_REQUESTS;
-            let answer =
-                crate::CallAnswer::passed_error(status, &headers, &bytes::Bytes::new(), &pool);
+            let answer = crate::answer::passed_error(status, &headers, &[], &pool);
             assert_eq!(answer.headers.contains("retry-after"), passes, "{value}");
         }
     }

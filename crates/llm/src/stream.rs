@@ -7,10 +7,11 @@ use spillway_json::without_mark;
 use spillway_platform::{
     ClientLeft, Clock, Headers, InboundResponse, IncomingBody, Sender, Timeouts,
 };
+use spillway_surface::{LocalReply, Rendered};
 use spillway_telemetry::Reason;
 use spillway_upstream::{Attempt, AttemptRecord, Caller, Ended, Failure, Pool, PoolWatch, Stop};
 
-use crate::answer::{told_object, upstream_request_id};
+use crate::answer::{told, told_object, upstream_request_id};
 use crate::as_stream::{MAX_STREAMED_DOCUMENT_BYTES, as_stream};
 use crate::attempt_failure::{AttemptFailure, FailureReply, in_an_object, in_words};
 use crate::call::connect_timeout;
@@ -18,8 +19,8 @@ use crate::target::PlacedAttempt;
 use crate::unpacking::Unpacking;
 use crate::waiter::{Interrupt, Waiter};
 use crate::{
-    Call, CallAnswer, ModelRequest, Progress, ProviderError, Served, StreamOutput, StreamPipeline,
-    TargetPlace, Usage,
+    Call, ModelRequest, Progress, ProviderError, Served, StreamOutput, StreamPipeline, TargetPlace,
+    Usage,
 };
 
 /// How long `[DONE]` may take once every choice has ended and the usage has come by itself.
@@ -52,7 +53,7 @@ pub enum StreamEnd {
     /// The client left.
     ClientLeft,
     /// Nothing had gone out, not even the head: this answer is to be sent instead.
-    Refused(CallAnswer),
+    Refused(Rendered),
 }
 
 /// What one attempt came to.
@@ -157,20 +158,21 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
             Ok(AttemptEnd::Complete(reason)) => (StreamEnd::Complete(reason), None),
             Ok(AttemptEnd::Broken(error)) => {
                 let pool = attempted.target.map(|place| &*place.pool);
-                let event = broken_event(&error, pool);
-                (tell(waiter, &event, error.failure).await, None)
+                let reply = broken_off(&error, pool);
+                (self.tell(waiter, reply, error.failure).await, None)
             }
             // A failed attempt is none of the loop's answers.
             Ok(AttemptEnd::ClientLeft | AttemptEnd::Failed(_)) => (StreamEnd::ClientLeft, None),
             Err(gave_up) => {
                 let stop = gave_up.stop;
-                let answer = self.give_up(gave_up, attempted.target, &attempted.attempts);
+                let reply = self.give_up(gave_up, attempted.target, &attempted.attempts);
                 let last = attempted.attempts.last();
                 let failure = last.and_then(|attempt| attempt.failure);
                 let end = if waiter.is_open {
-                    tell(waiter, &answer.body, failure.unwrap_or(Failure::Reset)).await
+                    self.tell(waiter, reply, failure.unwrap_or(Failure::Reset))
+                        .await
                 } else {
-                    StreamEnd::Refused(answer)
+                    StreamEnd::Refused(self.surface.render(reply))
                 };
                 (end, Some(stop))
             }
@@ -186,17 +188,18 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
             stop,
         }
     }
-}
 
-/// Tells the client how its answer broke off.
-async fn tell<O: StreamOutput, C: Clock>(
-    waiter: &mut Waiter<'_, O, C>,
-    document: &[u8],
-    failure: Failure,
-) -> StreamEnd {
-    match waiter.tell(document).await {
-        Ok(()) => StreamEnd::Broken(failure),
-        Err(ClientLeft) => StreamEnd::ClientLeft,
+    /// Tells the client how its answer broke off.
+    async fn tell<O: StreamOutput>(
+        &self,
+        waiter: &mut Waiter<'_, O, C>,
+        reply: LocalReply,
+        failure: Failure,
+    ) -> StreamEnd {
+        match waiter.write(self.surface.stream_error(reply)).await {
+            Ok(()) => StreamEnd::Broken(failure),
+            Err(ClientLeft) => StreamEnd::ClientLeft,
+        }
     }
 }
 
@@ -366,23 +369,19 @@ fn is_event_stream<B>(response: &InboundResponse<B>) -> bool {
     })
 }
 
-/// The provider's own error object, else ours.
-fn broken_event(error: &ProviderError, pool: Option<&Pool>) -> Vec<u8> {
-    match error.error.as_ref().zip(pool) {
-        Some((object, pool)) => {
-            told_object(http::StatusCode::BAD_GATEWAY, object, pool).into_bytes()
-        }
-        None => {
-            let message = match error.failure {
-                Failure::Timeout | Failure::FirstTokenTimeout => {
-                    "The model stopped answering in the middle of its answer. What came so far is not complete."
-                }
-                _ => {
-                    "The connection to the model broke in the middle of its answer. What came so far is not complete."
-                }
-            };
-            crate::error_document(http::StatusCode::BAD_GATEWAY, Reason::StreamBroken, message)
-                .into_bytes()
-        }
+/// The provider's own error object, else our words.
+fn broken_off(error: &ProviderError, pool: Option<&Pool>) -> LocalReply {
+    let (status, reason) = (http::StatusCode::BAD_GATEWAY, Reason::StreamBroken);
+    if let Some((object, pool)) = error.error.as_ref().zip(pool) {
+        return told(status, reason, told_object(status, object, pool));
     }
+    let message = match error.failure {
+        Failure::Timeout | Failure::FirstTokenTimeout => {
+            "The model stopped answering in the middle of its answer. What came so far is not complete."
+        }
+        _ => {
+            "The connection to the model broke in the middle of its answer. What came so far is not complete."
+        }
+    };
+    LocalReply::error(status, reason, message)
 }

@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 use spillway_platform::{ClientLeft, Clock, OutgoingBody};
-use spillway_sse::{write_comment, write_event};
+use spillway_sse::write_comment;
 use spillway_telemetry::Reason;
 
 use crate::Served;
-use crate::pipeline::one_line;
 
 /// Where a stream goes. Nothing is written before [`StreamOutput::open`].
 pub trait StreamOutput: OutgoingBody {
@@ -95,13 +94,6 @@ impl<'o, O: StreamOutput, C: Clock> Waiter<'o, O, C> {
         self.out.write(bytes).await?;
         self.last_write = self.clock.now();
         Ok(())
-    }
-
-    /// Writes an error document as the stream's last event.
-    pub async fn tell(&mut self, document: &[u8]) -> Result<(), ClientLeft> {
-        let mut event = Vec::new();
-        write_event(&mut event, None, &one_line(document));
-        self.write(event).await
     }
 
     fn set_timer(&mut self, now: Duration, deadline: Option<Duration>) {

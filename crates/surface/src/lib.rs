@@ -15,6 +15,7 @@ mod local_reply;
 mod openai;
 mod page;
 mod render;
+mod stream_error;
 mod transport;
 
 pub use local_reply::{LocalReply, ReplyBody};

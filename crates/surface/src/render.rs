@@ -102,7 +102,7 @@ impl Surface {
 }
 
 /// Dify's clients know its own codes; where it has none for the case, ours stands.
-fn dify_code(status: StatusCode, reason: Reason) -> &'static str {
+pub(crate) fn dify_code(status: StatusCode, reason: Reason) -> &'static str {
     match status {
         StatusCode::UNAUTHORIZED => "unauthorized",
         StatusCode::NOT_FOUND => "not_found",

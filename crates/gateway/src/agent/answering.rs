@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::{Either, select};
 use http::{Method, StatusCode};
-use spillway_dify::{AnswerReader, Form, Mode, Outcome, error_event};
+use spillway_dify::{AnswerReader, Form, Mode, Outcome};
 use spillway_forward::{
     Class, Destination, drop_internal_headers, keep_events_moving, media_type, mend_places,
 };
@@ -13,6 +13,7 @@ use spillway_platform::{
     ForwardedResponse, Headers, IncomingBody, MAX_ANSWER_SECTION_BYTES, OutgoingBody, Platform,
     ResponseWriter, SendError,
 };
+use spillway_surface::Surface;
 use spillway_telemetry::{Detail, Reason};
 
 use super::exchange::Exchange;
@@ -206,9 +207,9 @@ impl<P: Platform> Reading<P> {
             return End::Complete;
         }
         if self.tells_why {
-            let (code, message, status) = cut.error_event();
+            let event = Surface::Dify.stream_error(cut.reply());
             let was_sent = {
-                let written = std::pin::pin!(writer.write(error_event(code, &message, status)));
+                let written = std::pin::pin!(writer.write(event));
                 let timer = std::pin::pin!(self.watch.sleep(LAST_WORDS));
                 matches!(select(written, timer).await, Either::Left((Ok(()), _)))
             };

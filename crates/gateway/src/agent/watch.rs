@@ -5,7 +5,10 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
+use http::StatusCode;
 use spillway_platform::{Clock, SendError};
+use spillway_surface::LocalReply;
+use spillway_telemetry::Reason;
 
 /// Why an answer that has begun is not passed on to its end.
 #[derive(Debug)]
@@ -16,31 +19,27 @@ pub(super) enum Cut {
 }
 
 impl Cut {
-    /// Code, message and status of Dify's `error` event.
-    pub fn error_event(&self) -> (&'static str, String, u16) {
+    /// What the client is told.
+    pub fn reply(&self) -> LocalReply {
+        let late = |message: &str| {
+            let (status, reason) = (StatusCode::GATEWAY_TIMEOUT, Reason::UpstreamTimeout);
+            LocalReply::error(status, reason, message)
+        };
         match self {
-            Self::Failed(SendError::BetweenBytesTimeout) => (
-                "gateway_timeout",
-                "Dify sent nothing more for too long, so the gateway ended this stream. The run may still be going on.".to_owned(),
-                504,
+            Self::Failed(SendError::BetweenBytesTimeout) => late(
+                "Dify sent nothing more for too long, so the gateway ended this stream. The run may still be going on.",
             ),
-            Self::Failed(_) => (
-                "bad_gateway",
-                "The connection to Dify broke off in the middle of this stream. The run may still be going on.".to_owned(),
-                502,
+            Self::Failed(_) => LocalReply::error(
+                StatusCode::BAD_GATEWAY,
+                Reason::UpstreamError,
+                "The connection to Dify broke off in the middle of this stream. The run may still be going on.",
             ),
-            Self::Idle(idle) => (
-                "gateway_timeout",
-                format!(
-                    "Dify sent nothing for {} s, so the gateway ended this stream. The run may still be going on.",
-                    idle.as_secs_f32()
-                ),
-                504,
-            ),
-            Self::Ceiling => (
-                "gateway_timeout",
-                "This stream has lasted as long as the gateway lets one last. The run may still be going on.".to_owned(),
-                504,
+            Self::Idle(idle) => late(&format!(
+                "Dify sent nothing for {} s, so the gateway ended this stream. The run may still be going on.",
+                idle.as_secs_f32()
+            )),
+            Self::Ceiling => late(
+                "This stream has lasted as long as the gateway lets one last. The run may still be going on.",
             ),
         }
     }

@@ -24,8 +24,8 @@ pub(super) struct CallOutcome<'a> {
 }
 
 impl CallOutcome<'_> {
-    /// Tells it. The call has ended then.
-    pub fn settle<P: Platform>(&self, settlement: Settlement<P>) {
+    /// Tells it.
+    pub fn tell<P: Platform>(&self, settlement: &mut Settlement<P>) {
         let call = Call {
             model: self.model.to_owned(),
             is_stream: self.is_stream,
@@ -37,7 +37,8 @@ impl CallOutcome<'_> {
             attempts: self.attempts.iter().map(|it| self.attempt(it)).collect(),
             stopped_by: self.stopped_by(),
         };
-        settlement.finish(self.status, self.reason, Detail::Call(Box::new(call)));
+        settlement.record.detail = Detail::Call(Box::new(call));
+        settlement.set(self.status, self.reason);
     }
 
     fn attempt(&self, attempt: &AttemptRecord) -> Attempt {

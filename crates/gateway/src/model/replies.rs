@@ -2,14 +2,11 @@
 
 use http::StatusCode;
 use serde_json::json;
-use spillway_forward::REQUEST_ID;
 use spillway_llm::{Api, NoRoute, RequestError};
-use spillway_platform::Platform;
-use spillway_surface::{LocalReply, Rendered, ReplyBody, Surface};
+use spillway_surface::{LocalReply, ReplyBody};
 use spillway_telemetry::Reason;
 
-use super::{ModelRuntime, admission};
-use crate::Settlement;
+use super::identify::unauthorized;
 
 pub(super) fn no_api(path: &str) -> LocalReply {
     LocalReply::error(
@@ -74,7 +71,7 @@ pub(super) fn not_routed(
             "No route takes calls that name no model. One without `match.model` in gateway.yaml would.",
         ),
         (NoRoute::Forbidden, _) if consumer.is_none() => {
-            admission::unauthorized("No key of a consumer was sent, and this is not for everybody.")
+            unauthorized("No key of a consumer was sent, and this is not for everybody.")
         }
         (NoRoute::Forbidden, Some(model)) => LocalReply::error(
             StatusCode::FORBIDDEN,
@@ -121,31 +118,4 @@ fn unknown_model(api: &Api, consumer: Option<&str>, model: &str) -> LocalReply {
 /// The name is the client's own text: enough of it to be recognised.
 pub(super) fn shown(model: &str) -> String {
     model.chars().take(100).collect()
-}
-
-/// Answers in the gateway's own name: no provider had a part in it.
-pub(super) async fn reply<P: Platform>(
-    runtime: &ModelRuntime<P>,
-    mut settlement: Settlement<P>,
-    reply: LocalReply,
-) -> Result<P::Response, P::Error> {
-    settlement.set(reply.status, reply.reason);
-    let rendered = Surface::OpenAi.render(reply);
-    send(&runtime.platform, rendered, &settlement.record.request_id).await
-}
-
-/// Sends a complete answer, under the request's own name.
-pub(super) async fn send<P: Platform>(
-    platform: &P,
-    answer: impl Into<Rendered>,
-    request_id: &str,
-) -> Result<P::Response, P::Error> {
-    let Rendered {
-        status,
-        mut headers,
-        body,
-        ..
-    } = answer.into();
-    headers.append(REQUEST_ID, request_id);
-    platform.respond(status, headers, body).await
 }

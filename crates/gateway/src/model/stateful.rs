@@ -3,141 +3,144 @@
 //! What the gateway does not read goes to the route's first target, with the credential and to the endpoint that are
 //! always this caller's, and is tried once: another provider, or another key of this one, would not know what an id
 //! means. `/v1/responses`, and what is below it that names a model, is served like a chat, by whatever target can, unless
-//! it refers to something that a provider keeps.
+//! it refers to something that a provider keeps. The answer's body is moved by the runtime.
 
-mod exchange;
-mod passing;
+mod heads;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http::{Method, StatusCode};
-use spillway_llm::ModelRequest;
-use spillway_platform::{ForwardedBody, Platform, RequestHead};
-use spillway_surface::LocalReply;
+use http::StatusCode;
+use spillway_llm::{PassFailure, Passed, Passing, Route};
+use spillway_platform::{
+    ForwardError, ForwardRequest, ForwardedBody, ForwardedResponse, Platform, SendError,
+};
+use spillway_surface::{LocalReply, Subject};
 use spillway_telemetry::Reason;
 
-use self::passing::Outgoing;
-use super::handler::{self, Received};
-use super::{ModelRuntime, body, replies};
-use crate::Settlement;
+use self::heads::{answer_headers, place_at, read_error, request_headers};
+use super::exchange::{Entry, Exchange};
+use super::read::Outgoing;
+use super::record::CallOutcome;
+use super::{Watch, call_of};
 
-/// Whether the request's body names a model that decides on its route, whatever its content type claims it is.
-pub(super) fn names_model(head: &RequestHead, below: &str) -> bool {
-    let versioned = spillway_llm::versioned(below);
-    let path = versioned.strip_prefix("/v1").unwrap_or(&versioned);
-    spillway_llm::names_model(&head.method, path)
-}
-
-/// A batch names its models in a file that is with the provider: it cannot be held to a consumer's list.
-fn is_batch(head: &RequestHead, below: &str) -> bool {
-    head.method == Method::POST
-        && spillway_llm::versioned(below).trim_end_matches('/') == "/v1/batches"
-}
-
-/// A request whose body the gateway has read.
-pub(super) async fn serve_in_hand<P: Platform>(
-    runtime: &Arc<ModelRuntime<P>>,
-    settlement: Settlement<P>,
-    mut received: Received,
-    head: &RequestHead,
-    below: &str,
-) -> Result<P::Response, P::Error> {
-    let body = std::mem::take(&mut received.body);
-    if !names_model(head, below) {
-        let sent = ForwardedBody::Whole(body);
-        return serve_body(runtime, settlement, received, sent, head, below, None).await;
-    }
-    let request = match body::read(&runtime.platform, body, received.operation).await {
-        Ok(request) => request,
-        Err(error) => {
-            let answer = replies::unreadable(error);
-            return replies::reply(runtime, settlement, answer).await;
+fn body_for<R>(outgoing: &mut Outgoing<R>, passing: &Passing<'_>) -> Option<ForwardedBody<R>> {
+    match outgoing {
+        Outgoing::Read(request) => {
+            let model = passing.place.model_there(&request.model);
+            let body = request.body_without_usage_for(model);
+            Some(ForwardedBody::Whole(body.into()))
         }
-    };
-    let sent = ForwardedBody::Whole(Bytes::new());
-    serve_body(
-        runtime,
-        settlement,
-        received,
-        sent,
-        head,
-        below,
-        Some(request),
-    )
-    .await
+        Outgoing::Unread(body) => body.take(),
+    }
 }
 
-/// A request whose body the runtime moves.
 pub(super) async fn serve<P: Platform>(
-    runtime: &Arc<ModelRuntime<P>>,
-    settlement: Settlement<P>,
-    received: Received,
-    request: P::Request,
-    head: &RequestHead,
-    below: &str,
+    mut exchange: Exchange<P>,
+    entry: &Entry,
+    route: &Route,
+    mut outgoing: Outgoing<P::Request>,
 ) -> Result<P::Response, P::Error> {
-    let limit = received.api.max_body_bytes;
-    if head.content_length().is_some_and(|length| length > limit) {
-        let answer = LocalReply::body_too_large(limit);
-        return replies::reply(runtime, settlement, answer).await;
-    }
-    let body = if head.has_body() && head.content_length().is_none() {
-        ForwardedBody::Counted { request, limit }
-    } else {
-        ForwardedBody::Spliced(request)
+    let watch = Watch(exchange.runtime.clone());
+    let binding = outgoing.binding();
+    let model = outgoing.model().unwrap_or_default().to_owned();
+    let call = call_of(&exchange, entry, &watch, route, &model);
+    let passed = call
+        .pass(binding, async |passing| {
+            let body = body_for(&mut outgoing, &passing);
+            attempt(&exchange, entry, body, passing).await
+        })
+        .await;
+    let Passed {
+        outcome,
+        place,
+        served,
+        attempts,
+        stop,
+    } = passed;
+    let pool = place.map(|place| Arc::clone(&place.pool));
+    let (status, reason) = match &outcome {
+        Ok(answered) if attempts.len() > 1 => (answered.status, Reason::Fallback),
+        Ok(answered) => (answered.status, Reason::Ok),
+        Err(answer) => (answer.status, answer.reason),
     };
-    serve_body(runtime, settlement, received, body, head, below, None).await
+    CallOutcome {
+        model: &model,
+        is_stream: false,
+        status,
+        reason,
+        attempts: &attempts,
+        usage: None,
+        first_content: None,
+        stop,
+    }
+    .tell(&mut exchange.settlement);
+    let (served, attempts) = (served.as_ref(), attempts.len());
+    match outcome {
+        Ok(answered) => {
+            let (told, pool) = (&answered.headers, pool.as_deref());
+            let headers = answer_headers(&exchange, told, pool, served, attempts, reason);
+            let platform = &exchange.runtime.platform;
+            platform.splice(status, &headers, answered.body)
+        }
+        Err(answer) => exchange.answer(answer, served, attempts).await,
+    }
 }
 
-async fn serve_body<P: Platform>(
-    runtime: &Arc<ModelRuntime<P>>,
-    mut settlement: Settlement<P>,
-    mut received: Received,
-    body: ForwardedBody<P::Request>,
-    head: &RequestHead,
-    below: &str,
-    mut asked: Option<ModelRequest>,
-) -> Result<P::Response, P::Error> {
-    let api = Arc::clone(&received.api);
-    let found = match &asked {
-        Some(asked) => handler::route_of(&received, head, below, asked),
-        None => handler::find_route(&received, head, below, None),
+async fn attempt<P: Platform>(
+    exchange: &Exchange<P>,
+    entry: &Entry,
+    body: Option<ForwardedBody<P::Request>>,
+    passing: Passing<'_>,
+) -> Result<ForwardedResponse<P::Unread>, PassFailure> {
+    let Passing {
+        place,
+        upstream,
+        secret,
+        timeouts,
+    } = passing;
+    let Some(body) = body else {
+        // It is sent once.
+        return Err(PassFailure::Send(SendError::Other("no body".to_owned())));
     };
-    let route = match found {
-        Ok(route) => route,
-        Err(answer) => return replies::reply(runtime, settlement, answer).await,
-    };
-    settlement.record.route = route.name.clone().into();
-    if let Some(unlisted) = received.unlisted
-        && !route.lists(&spillway_llm::versioned(below))
-    {
-        return replies::reply(runtime, settlement, unlisted.refusal(head)).await;
+    let (platform, head) = (&exchange.runtime.platform, &exchange.head);
+    let mut headers = request_headers(entry, head, place, secret);
+    if matches!(body, ForwardedBody::Whole(_)) {
+        headers.remove("content-length");
     }
-    let is_unread = is_batch(head, below) || received.unlisted.is_some();
-    if is_unread && api.is_restricted(received.consumer.as_deref()) {
-        let answer = LocalReply::error(
-            StatusCode::FORBIDDEN,
-            Reason::Unauthorized,
-            "This caller may use some models only, and what models this request names the gateway does not read.",
-        );
-        return replies::reply(runtime, settlement, answer).await;
-    }
-    let model = asked.as_ref().map(|asked| asked.model.as_str());
-    let counted = handler::count(runtime, &mut received, head, model, &route).await;
-    if let Err(answer) = counted {
-        return replies::reply(runtime, settlement, answer).await;
-    }
-    runtime.refresh(&route).await;
-    let outgoing = match &mut asked {
-        Some(asked) => {
-            asked.apply(&route.parameters, received.operation);
-            Outgoing::Read(asked)
+    let forwarded = platform
+        .forward(
+            body,
+            ForwardRequest {
+                method: &head.method,
+                scheme: &upstream.scheme,
+                authority: &upstream.authority,
+                path_and_query: &place_at(place, upstream, entry, head),
+                headers: &headers,
+                timeouts,
+                join: None,
+            },
+        )
+        .await;
+    let is_error = |status: StatusCode| status.is_client_error() || status.is_server_error();
+    // Where it leads is for the gateway's network, and the client's key is not the provider's.
+    let is_redirect =
+        |status: StatusCode| status.is_redirection() && status != StatusCode::NOT_MODIFIED;
+    match forwarded {
+        Ok(answered) if is_redirect(answered.status) => Err(PassFailure::Redirect(answered.status)),
+        Ok(answered) if is_error(answered.status) => {
+            let (status, headers) = (answered.status, answered.headers.clone());
+            let body = read_error(platform, answered).await;
+            Err(PassFailure::Status {
+                status,
+                headers,
+                body,
+            })
         }
-        None => Outgoing::Unread(Some(body)),
-    };
-    passing::serve(
-        runtime, settlement, &route, outgoing, &received, head, below,
-    )
-    .await
+        Ok(answered) => Ok(answered),
+        Err(ForwardError::Send(error)) => Err(PassFailure::Send(error)),
+        Err(error) => {
+            let reply = LocalReply::of_forward(&error, Subject::Provider);
+            Err(PassFailure::Client(Box::new(reply)))
+        }
+    }
 }

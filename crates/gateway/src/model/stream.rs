@@ -5,18 +5,15 @@ use std::sync::Arc;
 use futures_channel::oneshot;
 use http::StatusCode;
 use spillway_forward::REQUEST_ID;
-use spillway_llm::{
-    CallAnswer, ModelRequest, Route, Served, StreamEnd, StreamOutput, StreamSummary,
-};
+use spillway_llm::{ModelRequest, Route, Served, StreamEnd, StreamOutput, StreamSummary};
 use spillway_platform::{ClientLeft, Headers, OutgoingBody, Platform, ResponseWriter};
-use spillway_surface::{LocalReply, Surface};
+use spillway_surface::{LocalReply, Rendered};
 use spillway_telemetry::Reason;
 
-use super::complete::{append_quota, describe};
-use super::handler::Received;
+use super::exchange::{Entry, Exchange};
+use super::headers::{append_quota, describe};
 use super::record::CallOutcome;
-use super::{ModelRuntime, Watch, call_of, replies};
-use crate::Settlement;
+use super::{Watch, call_of};
 
 /// What the waiting handler is told.
 enum Head {
@@ -25,7 +22,7 @@ enum Head {
         attempts: usize,
         reason: Reason,
     },
-    Answer(CallAnswer),
+    Answer(Rendered),
 }
 
 struct ClientStream<W> {
@@ -54,29 +51,22 @@ impl<W: OutgoingBody> OutgoingBody for ClientStream<W> {
 
 /// Answers once the stream's first bytes, or an error, are there; the rest goes on in a task of its own.
 pub(super) async fn serve<P: Platform>(
-    runtime: &Arc<ModelRuntime<P>>,
-    route: &Arc<Route>,
+    exchange: Exchange<P>,
+    entry: Entry,
+    route: Arc<Route>,
     request: ModelRequest,
-    received: Received,
-    settlement: Settlement<P>,
 ) -> Result<P::Response, P::Error> {
-    let quota = received.quota.clone();
-    let request_id = received.request_id.clone();
-    let platform = &runtime.platform;
+    let platform = exchange.runtime.platform.clone();
+    let (quota, surface) = (exchange.quota.clone(), exchange.surface);
+    let request_id = exchange.id().to_owned();
     let (writer, reader) = platform.response_stream();
     let (sender, receiver) = oneshot::channel();
-    platform.spawn(run(
-        Arc::clone(runtime),
-        Arc::clone(route),
-        request,
-        received,
-        settlement,
-        ClientStream {
-            writer,
-            head: Some(sender),
-        },
-    ));
-    match receiver.await {
+    let out = ClientStream {
+        writer,
+        head: Some(sender),
+    };
+    platform.spawn(run(exchange, entry, route, request, out));
+    let mut answer = match receiver.await {
         Ok(Head::Stream {
             served,
             attempts,
@@ -90,33 +80,33 @@ pub(super) async fn serve<P: Platform>(
             headers.append("x-gateway-reason", reason.as_str());
             describe(&mut headers, Some(&served), attempts);
             append_quota(&mut headers, &quota);
-            platform
+            return platform
                 .respond_with_stream(StatusCode::OK, &headers, reader)
-                .await
+                .await;
         }
-        Ok(Head::Answer(mut answer)) => {
-            append_quota(&mut answer.headers, &quota);
-            replies::send(platform, answer, &request_id).await
-        }
+        Ok(Head::Answer(answer)) => answer,
         Err(oneshot::Canceled) => {
             let text = "The gateway lost the call. Try again.";
             let status = StatusCode::INTERNAL_SERVER_ERROR;
-            let reply = LocalReply::error(status, Reason::Internal, text);
-            replies::send(platform, Surface::OpenAi.render(reply), &request_id).await
+            surface.render(LocalReply::error(status, Reason::Internal, text))
         }
-    }
+    };
+    append_quota(&mut answer.headers, &quota);
+    answer.headers.append(REQUEST_ID, request_id);
+    platform
+        .respond(answer.status, answer.headers, answer.body)
+        .await
 }
 
 async fn run<P: Platform>(
-    runtime: Arc<ModelRuntime<P>>,
+    mut exchange: Exchange<P>,
+    entry: Entry,
     route: Arc<Route>,
     request: ModelRequest,
-    received: Received,
-    settlement: Settlement<P>,
     mut out: ClientStream<P::Writer>,
 ) {
-    let watch = Watch(Arc::clone(&runtime));
-    let call = call_of(&runtime, &watch, &route, &request.model, &received);
+    let watch = Watch(exchange.runtime.clone());
+    let call = call_of(&exchange, &entry, &watch, &route, &request.model);
     let summary = call.stream(&request, &mut out).await;
     let (status, reason) = end(&summary, out).await;
     CallOutcome {
@@ -129,7 +119,7 @@ async fn run<P: Platform>(
         first_content: summary.first_content,
         stop: summary.stop,
     }
-    .settle(settlement);
+    .tell(&mut exchange.settlement);
 }
 
 /// Ends the client's answer as the stream ended.

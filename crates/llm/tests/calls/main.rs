@@ -29,6 +29,7 @@ use spillway_llm::{
     passed_headers,
 };
 use spillway_platform::{BytesInHand, Clock, Headers, MAX_ANSWERS_IN_HAND, RequestHead, SendError};
+use spillway_surface::Surface;
 use spillway_telemetry::Reason;
 use spillway_upstream::{Budget, Failure, Pool, PoolWatch, Transition};
 
@@ -113,6 +114,7 @@ fn with_call_by<T>(
         budget: &Budget::default(),
         route,
         operation,
+        surface: Surface::OpenAi,
         model: &request.model,
         consumer: "",
         headers: &passed_headers(&from_client),

@@ -12,8 +12,8 @@ use spillway_platform::{
 use spillway_telemetry::Reason;
 use spillway_upstream::Pool;
 
-use crate::model::complete::{append_quota, describe};
-use crate::model::handler::Received;
+use crate::model::exchange::{Entry, Exchange};
+use crate::model::headers::{append_quota, describe};
 
 /// Header fields that go along besides those of every call: the bodies are the client's and the provider's own.
 const PASSED_REQUEST_HEADERS: [&str; 4] = ["content-type", "content-length", "accept", "range"];
@@ -33,13 +33,13 @@ const MAX_ERROR_BYTES: usize = 64 * 1024;
 
 /// The head of the request.
 pub(super) fn request_headers(
-    received: &Received,
+    entry: &Entry,
     head: &RequestHead,
     place: &TargetPlace,
     secret: Option<&str>,
 ) -> Headers {
-    let mut headers = received.headers.clone();
-    place.forward(&received.forwardable, &mut headers);
+    let mut headers = entry.headers.clone();
+    place.forward(&entry.forwardable, &mut headers);
     for name in PASSED_REQUEST_HEADERS {
         if let Some(value) = head.headers.first(name) {
             headers.append(name, value);
@@ -53,21 +53,19 @@ pub(super) fn request_headers(
 pub(super) fn place_at(
     place: &TargetPlace,
     upstream: &Upstream,
-    received: &Received,
+    entry: &Entry,
     head: &RequestHead,
-    below: &str,
 ) -> String {
     let base = place.dialect().endpoint(Operation::Stateful, upstream);
-    let version = spillway_llm::versioned(below);
-    let path = version.strip_prefix("/v1").unwrap_or(&version);
-    let query = passed_query(head.query(), received.api.api_key_query.as_deref());
+    let path = entry.path.strip_prefix("/v1").unwrap_or(&entry.path);
+    let query = passed_query(head.query(), entry.api.api_key_query.as_deref());
     format!("{}{path}{query}", base.unwrap_or_default())
 }
 
 /// The head of an answer that is passed on.
-pub(super) fn answer_headers(
+pub(super) fn answer_headers<P: Platform>(
+    exchange: &Exchange<P>,
     answered: &Headers,
-    received: &Received,
     pool: Option<&Pool>,
     served: Option<&Served>,
     attempts: usize,
@@ -89,10 +87,10 @@ pub(super) fn answer_headers(
         };
         headers.append(name_here, value);
     }
-    headers.append(REQUEST_ID, received.request_id.as_str());
+    headers.append(REQUEST_ID, exchange.id());
     headers.append("x-gateway-reason", reason.as_str());
     describe(&mut headers, served, attempts);
-    append_quota(&mut headers, &received.quota);
+    append_quota(&mut headers, &exchange.quota);
     headers
 }
 

@@ -1,36 +1,29 @@
-//! Whether a request may be read on: its size, its endpoint, and who calls.
+//! Phase *identify*: whether a request may be read on. Its size, its endpoint, and who calls.
 
 use std::sync::Arc;
 
 use http::StatusCode;
-use spillway_forward::resolves_elsewhere;
+use spillway_forward::{REQUEST_ID, resolves_elsewhere};
 use spillway_identity::{Identity, SignatureFault, Signed};
-use spillway_llm::{Api, Operation, OperationMatch};
+use spillway_llm::{Api, Operation, OperationMatch, passed_headers, versioned};
 use spillway_platform::{Platform, RequestHead};
 use spillway_surface::LocalReply;
 use spillway_telemetry::Reason;
 
 use super::ModelRuntime;
+use super::exchange::{Entry, Exchange};
+use super::replies;
 use crate::nonce::Nonce;
 
-/// A request that may be read on.
-pub(super) struct Admitted<'p> {
-    pub operation: Operation,
-    /// It is nothing that the gateway knows, and needs a route that lists it.
-    pub unlisted: Option<Unlisted>,
-    /// The model's name, of `GET /models/{id}`.
-    pub id: Option<&'p str>,
-    pub consumer: Option<Arc<str>>,
-    /// What the body's MD5 must be, where the client signed it.
-    pub content_md5: Option<String>,
-}
-
-pub(super) async fn admit<'p, P: Platform>(
-    runtime: &ModelRuntime<P>,
-    api: &Api,
-    below: &'p str,
-    head: &RequestHead,
-) -> Result<Admitted<'p>, LocalReply> {
+/// Finds the API and the consumer. A signed request is let through once.
+pub(super) async fn identify<P: Platform>(exchange: &mut Exchange<P>) -> Result<Entry, LocalReply> {
+    let head = &exchange.head;
+    let runtime = &exchange.runtime;
+    let models = &runtime.apis;
+    let Some((api, below)) = models.catalogue.api(head.path()) else {
+        return Err(replies::no_api(head.path()));
+    };
+    exchange.settlement.record.name = api.name.clone().into();
     if head.headers.is_too_large() {
         return Err(LocalReply::headers_too_large());
     }
@@ -41,7 +34,6 @@ pub(super) async fn admit<'p, P: Platform>(
     }
     let (operation, unlisted, id) = endpoint(api, below, head)?;
     let now = runtime.platform.since_1970();
-    let models = &runtime.apis;
     let identity = models
         .consumers
         .identify(head, api.api_key_query.as_deref(), now);
@@ -62,13 +54,20 @@ pub(super) async fn admit<'p, P: Platform>(
         Some(signed) => once(runtime, &signed).await?,
         None => None,
     };
-    Ok(Admitted {
+    let mut headers = passed_headers(&head.headers);
+    headers.append(REQUEST_ID, exchange.id());
+    let entry = Entry {
+        api: Arc::clone(api),
         operation,
+        path: versioned(below),
         unlisted,
-        id,
-        consumer: consumer.ok(),
+        id: id.map(ToOwned::to_owned),
         content_md5,
-    })
+        headers,
+        forwardable: models.catalogue.forwardable(&head.headers),
+    };
+    exchange.settlement.record.consumer = consumer.ok();
+    Ok(entry)
 }
 
 fn endpoint<'p>(

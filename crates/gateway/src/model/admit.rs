@@ -1,0 +1,84 @@
+//! Phases *admit, head* and *admit, body*: the API's limits.
+
+use spillway_limit::{Due, InBody, RequestFacts};
+use spillway_llm::{Operation, Route};
+use spillway_platform::Platform;
+use spillway_surface::LocalReply;
+use spillway_telemetry::Reason;
+
+use super::exchange::{Entry, Exchange};
+use super::read::reads;
+use crate::Passage;
+
+/// What only the body of a call tells.
+const IN_BODY: InBody = InBody::ModelAndRoute;
+
+/// Counts a call under those of the API's limits that need nothing of its body, before that is read. `None`: all are
+/// asked later, at once. A small body is read first, and so is one whose route may send it elsewhere when it is refused;
+/// what is not read at all has its route a moment later.
+pub(super) async fn admit_head<P: Platform>(
+    exchange: &Exchange<P>,
+    entry: &Entry,
+) -> Result<Option<Passage>, LocalReply> {
+    let (api, limits) = (&entry.api, &exchange.runtime.limits);
+    let length = exchange.head.content_length();
+    let splits = reads(exchange, entry) && limits.splits(&api.name, IN_BODY, length);
+    if !splits || api.serves_refused() {
+        return Ok(None);
+    }
+    let (due, earlier) = (Due::Head(IN_BODY), Passage::default());
+    let facts = facts(exchange);
+    let admitted = limits.admit(&api.name, &facts, due, earlier).await;
+    admitted.map(Some)
+}
+
+/// Counts a call under the API's limits, or those of them that are left. A refused one may still go to its route's second
+/// target, where that is wanted.
+pub(super) async fn admit_body<P: Platform>(
+    exchange: &mut Exchange<P>,
+    entry: &Entry,
+    earlier: Option<Passage>,
+    route: &Route,
+    model: Option<&str>,
+) -> Result<(), LocalReply> {
+    let name = &entry.api.name;
+    let limits = &exchange.runtime.limits;
+    if !limits.has_rules(name) {
+        return Ok(());
+    }
+    let (due, earlier) = match earlier {
+        Some(earlier) => (Due::Body(IN_BODY), earlier),
+        None => (Due::All, Passage::default()),
+    };
+    let facts = RequestFacts {
+        model,
+        route: Some(&route.name),
+        ..facts(exchange)
+    };
+    match limits.admit(name, &facts, due, earlier).await {
+        Ok(passage) => {
+            exchange.quota = passage.headers;
+            exchange.settlement.permits = passage.permits;
+            Ok(())
+        }
+        Err(refusal) => {
+            let has_another = entry.operation != Operation::Stateful
+                && route.serves_refused(entry.operation, model);
+            if has_another && refusal.reason == Reason::RateLimited {
+                exchange.skips_first = true;
+                return Ok(());
+            }
+            Err(refusal)
+        }
+    }
+}
+
+fn facts<P: Platform>(exchange: &Exchange<P>) -> RequestFacts<'_> {
+    let head = &exchange.head;
+    RequestFacts {
+        query: head.query(),
+        client: exchange.settlement.record.client,
+        consumer: exchange.consumer(),
+        ..RequestFacts::of(&head.headers)
+    }
+}
