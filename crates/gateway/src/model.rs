@@ -16,7 +16,6 @@ mod stream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use futures_util::future::join_all;
 use spillway_config::OnError;
 use spillway_identity::Directory;
 use spillway_llm::{Call, Catalogue, Operation, Route};
@@ -56,7 +55,7 @@ impl<P: Platform> ModelRuntime<P> {
     /// Looks up what other instances know of the providers of a route, all at once.
     async fn refresh(self: &Arc<Self>, route: &Route) {
         let pools = route.targets.iter().map(|target| &target.pool);
-        join_all(pools.map(|pool| self.apis.pools.refresh(pool))).await;
+        self.apis.pools.refresh(pools).await;
         for target in &route.targets {
             self.probe(&target.pool);
         }

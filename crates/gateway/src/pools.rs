@@ -1,14 +1,14 @@
 //! What is known of providers' endpoints and credentials, shared with all other instances where there is a Redis.
 //!
-//! A pool is read at most once a second, in the background but for the first time; it is written when something
-//! changes, and no request waits for that. Without a Redis every instance finds out by itself.
+//! A pool is read at most once a second, in the background but for the first time, all of a route's in one call; it is
+//! written when something changes, and no request waits for that. Without a Redis every instance finds out by itself.
 
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use spillway_platform::{Platform, State, StateError, Waiting};
+use spillway_platform::{Platform, PoolEntry, State, StateError, Waiting};
 use spillway_state::Transition as BreakerTransition;
 use spillway_telemetry::Family;
 use spillway_upstream::{Pool, SharedEntry, SharedState, Subject, Transition};
@@ -45,50 +45,59 @@ impl<P: Platform> PoolStates<P> {
         }
     }
 
-    /// Sees to it that what is known of a pool is no older than a second, or will not be in a moment.
-    pub async fn refresh(self: &Arc<Self>, pool: &Arc<Pool>) {
+    /// Sees to it that what is known of these pools is no older than a second, or will not be in a moment.
+    pub async fn refresh<'p>(self: &Arc<Self>, pools: impl Iterator<Item = &'p Arc<Pool>>) {
         if !self.state.is_shared() {
             return;
         }
-        let now = self.platform.now();
-        let last = {
-            let Ok(mut read_at) = self.read_at.lock() else {
-                return;
-            };
-            let last = read_at.get(pool.provider()).copied();
-            if last.is_some_and(|last| now.saturating_sub(last) < FRESH_FOR) {
-                return;
-            }
-            read_at.insert(pool.provider().to_owned(), now);
-            last
-        };
-        if last.is_none() {
-            self.read(pool, Waiting::Request).await;
-        } else {
-            let (states, pool) = (Arc::clone(self), Arc::clone(pool));
+        let (unknown, old) = self.due(pools);
+        if !old.is_empty() {
+            let states = Arc::clone(self);
             self.platform
-                .spawn(async move { states.read(&pool, Waiting::Nobody).await });
+                .spawn(async move { states.read(&old, Waiting::Nobody).await });
+        }
+        if !unknown.is_empty() {
+            self.read(&unknown, Waiting::Request).await;
         }
     }
 
-    async fn read(&self, pool: &Pool, waiting: Waiting) {
+    /// Which of these pools are to be read now: those that never were, and those that were too long ago.
+    fn due<'p>(
+        &self,
+        pools: impl Iterator<Item = &'p Arc<Pool>>,
+    ) -> (Vec<Arc<Pool>>, Vec<Arc<Pool>>) {
+        let (mut unknown, mut old) = (Vec::new(), Vec::new());
+        let now = self.platform.now();
+        let Ok(mut read_at) = self.read_at.lock() else {
+            return (unknown, old);
+        };
+        for pool in pools {
+            match read_at.get_mut(pool.provider()) {
+                Some(last) if now.saturating_sub(*last) < FRESH_FOR => {}
+                Some(last) => {
+                    *last = now;
+                    old.push(Arc::clone(pool));
+                }
+                None => {
+                    read_at.insert(pool.provider().to_owned(), now);
+                    unknown.push(Arc::clone(pool));
+                }
+            }
+        }
+        (unknown, old)
+    }
+
+    async fn read(&self, pools: &[Arc<Pool>], waiting: Waiting) {
         let began = self.platform.now();
-        let read = self.state.pool_read(pool.provider(), waiting);
-        let Some(entries) = self.ask(read).await else {
+        let providers: Vec<&str> = pools.iter().map(|pool| pool.provider()).collect();
+        let read = self.state.pool_read(&providers, waiting);
+        let Some(read) = self.ask(read).await else {
             return;
         };
-        let entries: Vec<SharedEntry> = entries
-            .into_iter()
-            .filter_map(|entry| {
-                Some(SharedEntry {
-                    subject: Subject::of_field(&entry.name)?,
-                    state: SharedState::of_str(&entry.state)?,
-                    age: Duration::from_millis(entry.age_ms),
-                    rest: Duration::from_millis(entry.rest_ms),
-                })
-            })
-            .collect();
-        pool.merge(self.platform.now(), began, &entries);
+        for (pool, entries) in pools.iter().zip(read) {
+            let entries: Vec<SharedEntry> = entries.into_iter().filter_map(shared_entry).collect();
+            pool.merge(self.platform.now(), began, &entries);
+        }
     }
 
     /// Counts, logs and tells the other instances what has changed.
@@ -166,4 +175,13 @@ impl<P: Platform> PoolStates<P> {
         }
         asked.result.ok()
     }
+}
+
+fn shared_entry(entry: PoolEntry) -> Option<SharedEntry> {
+    Some(SharedEntry {
+        subject: Subject::of_field(&entry.name)?,
+        state: SharedState::of_str(&entry.state)?,
+        age: Duration::from_millis(entry.age_ms),
+        rest: Duration::from_millis(entry.rest_ms),
+    })
 }

@@ -95,15 +95,15 @@ pub trait State: 'static {
         lease: &LeaseName,
     ) -> impl Future<Output = Result<(), StateError>>;
 
-    /// What is known of a provider's endpoints and credentials.
+    /// What is known of the endpoints and credentials of each of these providers, in their order.
     ///
     /// # Errors
     /// [`StateError`].
     fn pool_read(
         &self,
-        provider: &str,
+        providers: &[&str],
         waiting: Waiting,
-    ) -> impl Future<Output = Result<Vec<PoolEntry>, StateError>>;
+    ) -> impl Future<Output = Result<Vec<Vec<PoolEntry>>, StateError>>;
 
     /// Changes what is known of one of them. `to` is a state and how long it lasts, in milliseconds; `None` takes the
     /// entry away.

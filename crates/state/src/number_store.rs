@@ -105,9 +105,9 @@ impl<K: KeyValue, C: Clock + 'static> State for NumberStore<K, C> {
 
     async fn pool_read(
         &self,
-        _provider: &str,
+        _providers: &[&str],
         _waiting: Waiting,
-    ) -> Result<Vec<PoolEntry>, StateError> {
+    ) -> Result<Vec<Vec<PoolEntry>>, StateError> {
         Err(needs_redis())
     }
 

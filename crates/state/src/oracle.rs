@@ -26,6 +26,7 @@ struct Memory {
     claims: BTreeMap<String, u64>,
     totals: BTreeMap<String, u64>,
     is_gone: bool,
+    operations: Vec<&'static str>,
 }
 
 impl<C: Clock> Oracle<C> {
@@ -45,9 +46,20 @@ impl<C: Clock> Oracle<C> {
             .is_gone = is_gone;
     }
 
-    fn with<T>(&self, change: impl FnOnce(&mut Memory, u64) -> T) -> Result<T, StateError> {
+    /// The operations that were asked for so far, in their order: round trips, were this a store elsewhere.
+    pub fn operations(&self) -> Vec<&'static str> {
+        let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.operations.clone()
+    }
+
+    fn with<T>(
+        &self,
+        operation: &'static str,
+        change: impl FnOnce(&mut Memory, u64) -> T,
+    ) -> Result<T, StateError> {
         let now = u64::try_from(self.clock.since_1970().as_millis()).unwrap_or(u64::MAX);
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.operations.push(operation);
         if memory.is_gone {
             return Err(StateError {
                 message: "the store is gone".to_owned(),
@@ -57,8 +69,13 @@ impl<C: Clock> Oracle<C> {
         Ok(change(&mut memory, now))
     }
 
-    fn claim(&self, name: String, until: impl FnOnce(u64) -> u64) -> Result<bool, StateError> {
-        self.with(|memory, now| {
+    fn claim(
+        &self,
+        operation: &'static str,
+        name: String,
+        until: impl FnOnce(u64) -> u64,
+    ) -> Result<bool, StateError> {
+        self.with(operation, |memory, now| {
             let is_free = memory.claims.get(&name).is_none_or(|until| *until <= now);
             if is_free {
                 memory.claims.insert(name, until(now));
@@ -74,33 +91,45 @@ impl<C: Clock + 'static> State for Oracle<C> {
     }
 
     async fn admit(&self, asked: Admission<'_>) -> Result<Admitted, StateError> {
-        self.with(|memory, now| memory.limits.admit(now, asked))
+        self.with("admit", |memory, now| memory.limits.admit(now, asked))
     }
 
     async fn settle(&self, settled: &[Settled], name: &LeaseName) -> Result<(), StateError> {
-        self.with(|memory, _| memory.limits.settle(settled, name))
+        self.with("settle", |memory, _| memory.limits.settle(settled, name))
     }
 
     async fn renew(&self, in_flight: &[Charge], lease: &LeaseName) -> Result<(), StateError> {
-        self.with(|memory, now| memory.limits.renew(now, in_flight, lease))
+        self.with("renew", |memory, now| {
+            memory.limits.renew(now, in_flight, lease)
+        })
     }
 
     async fn release(&self, in_flight: &[Charge], lease: &LeaseName) -> Result<(), StateError> {
-        self.with(|memory, _| memory.limits.release(in_flight, lease))
+        self.with("release", |memory, _| {
+            memory.limits.release(in_flight, lease)
+        })
     }
 
-    async fn pool_read(&self, provider: &str, _: Waiting) -> Result<Vec<PoolEntry>, StateError> {
-        self.with(|memory, now| {
-            let entries = memory.pools.iter();
-            entries
-                .filter(|((of, _), (_, _, until))| of == provider && *until > now)
-                .map(|((_, name), (state, since, until))| PoolEntry {
-                    name: name.clone(),
-                    state: state.clone(),
-                    rest_ms: until.saturating_sub(now),
-                    age_ms: now.saturating_sub(*since),
-                })
-                .collect()
+    async fn pool_read(
+        &self,
+        providers: &[&str],
+        _: Waiting,
+    ) -> Result<Vec<Vec<PoolEntry>>, StateError> {
+        self.with("pool_read", |memory, now| {
+            let entries = |provider: &&str| {
+                let entries = memory.pools.iter();
+                let entries =
+                    entries.filter(|((of, _), (_, _, until))| of == provider && *until > now);
+                entries
+                    .map(|((_, name), (state, since, until))| PoolEntry {
+                        name: name.clone(),
+                        state: state.clone(),
+                        rest_ms: until.saturating_sub(now),
+                        age_ms: now.saturating_sub(*since),
+                    })
+                    .collect()
+            };
+            providers.iter().map(entries).collect()
         })
     }
 
@@ -110,7 +139,7 @@ impl<C: Clock + 'static> State for Oracle<C> {
         name: &str,
         to: Option<(&str, u64)>,
     ) -> Result<(), StateError> {
-        self.with(|memory, now| {
+        self.with("pool_write", |memory, now| {
             let key = (provider.to_owned(), name.to_owned());
             match to {
                 Some((state, time_ms)) => {
@@ -126,16 +155,18 @@ impl<C: Clock + 'static> State for Oracle<C> {
 
     async fn claim_probe(&self, provider: &str, digest: &str) -> Result<bool, StateError> {
         let name = format!("probe {provider} {digest}");
-        self.claim(name, |now| now.saturating_add(PROBE_CLAIM_MS))
+        self.claim("claim_probe", name, |now| {
+            now.saturating_add(PROBE_CLAIM_MS)
+        })
     }
 
     async fn claim_nonce(&self, nonce: &str, until: Duration) -> Result<bool, StateError> {
         let until = u64::try_from(until.as_millis()).unwrap_or(u64::MAX);
-        self.claim(format!("nonce {nonce}"), |_| until)
+        self.claim("claim_nonce", format!("nonce {nonce}"), |_| until)
     }
 
     async fn add_totals(&self, _: &str, amounts: &[(String, u64)]) -> Result<(), StateError> {
-        self.with(|memory, _| {
+        self.with("add_totals", |memory, _| {
             for (series, amount) in amounts {
                 let sum = memory.totals.entry(series.clone()).or_default();
                 *sum = sum.saturating_add(*amount);
@@ -144,11 +175,13 @@ impl<C: Clock + 'static> State for Oracle<C> {
     }
 
     async fn totals(&self, _: &str) -> Result<Vec<(String, u64)>, StateError> {
-        self.with(|memory, _| memory.totals.clone().into_iter().collect())
+        self.with("totals", |memory, _| {
+            memory.totals.clone().into_iter().collect()
+        })
     }
 
     async fn probe(&self) -> Result<Duration, StateError> {
-        self.with(|_, _| Duration::ZERO)
+        self.with("probe", |_, _| Duration::ZERO)
     }
 
     async fn sweep(&self) -> Result<(), StateError> {

@@ -2,9 +2,9 @@
 
 use spillway_platform::PoolEntry;
 
-/// Reads a provider's hash; arguments are [`pool_read_arguments`]'. Answers name, state, the milliseconds that are left,
-/// and those since when, in turn.
-pub const POOL_READ_V2: &str = include_str!("pool_read_v2.lua");
+/// Reads the hashes of some providers; arguments are [`pool_read_arguments`]'. Answers for each entry the number of its
+/// provider from 1, name, state, the milliseconds that are left, and those since when.
+pub const POOL_READ_V3: &str = include_str!("pool_read_v3.lua");
 
 /// Changes one entry; arguments are [`pool_write_arguments`]'. Answers 1.
 pub const POOL_WRITE_V2: &str = include_str!("pool_write_v2.lua");
@@ -12,9 +12,12 @@ pub const POOL_WRITE_V2: &str = include_str!("pool_write_v2.lua");
 /// How long one instance has the probing of a key to itself, in milliseconds.
 pub const PROBE_CLAIM_MS: u64 = 240_000;
 
-/// What `EVAL` gets after [`POOL_READ_V2`]. `now_ms` is for tests; `None` has the script ask Redis for the time.
-pub fn pool_read_arguments(provider: &str, now_ms: Option<u64>) -> Vec<String> {
-    vec!["1".to_owned(), pool_key(provider), time(now_ms)]
+/// What `EVAL` gets after [`POOL_READ_V3`]. `now_ms` is for tests; `None` has the script ask Redis for the time.
+pub fn pool_read_arguments(providers: &[&str], now_ms: Option<u64>) -> Vec<String> {
+    let mut arguments = vec![providers.len().to_string()];
+    arguments.extend(providers.iter().map(|provider| pool_key(provider)));
+    arguments.push(time(now_ms));
+    arguments
 }
 
 /// What `EVAL` gets after [`POOL_WRITE_V2`]. `to` is a state and how long it lasts, in milliseconds; `None` takes the
@@ -36,20 +39,32 @@ pub fn pool_write_arguments(
     ]
 }
 
-/// Reads what [`POOL_READ_V2`] answered, as text. Entries that are none are passed over.
-pub fn read_pool(answer: &[String]) -> Vec<PoolEntry> {
-    answer
-        .chunks_exact(4)
-        .filter_map(|entry| match entry {
-            [name, state, rest, age] => Some(PoolEntry {
+/// Reads what [`POOL_READ_V3`] answered of so many providers, as text: the entries of each, in the order in which they were
+/// asked for. Entries that are none are passed over.
+pub fn read_pools(answer: &[String], providers: usize) -> Vec<Vec<PoolEntry>> {
+    let mut pools = vec![Vec::new(); providers];
+    for entry in answer.chunks_exact(5) {
+        let [provider, name, state, rest, age] = entry else {
+            continue;
+        };
+        let index = provider
+            .parse()
+            .ok()
+            .and_then(|number: usize| number.checked_sub(1));
+        if let (Some(pool), Ok(rest_ms), Ok(age_ms)) = (
+            index.and_then(|index| pools.get_mut(index)),
+            rest.parse(),
+            age.parse(),
+        ) {
+            pool.push(PoolEntry {
                 name: name.clone(),
                 state: state.clone(),
-                rest_ms: rest.parse().ok()?,
-                age_ms: age.parse().ok()?,
-            }),
-            _ => None,
-        })
-        .collect()
+                rest_ms,
+                age_ms,
+            });
+        }
+    }
+    pools
 }
 
 /// What `SET` gets so that one instance alone probes a key: `OK` where it is this one.

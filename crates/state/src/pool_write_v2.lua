@@ -1,6 +1,6 @@
 -- Says what is the matter with one of a provider's endpoints or keys, or that nothing is any more.
 --
--- KEYS[1]    the hash that pool_read_v2 reads
+-- KEYS[1]    the hash that pool_read_v3 reads
 -- ARGV[1]    milliseconds since 1970 for tests; empty: Redis' own clock
 -- ARGV[2]    the endpoint's or key's name
 -- ARGV[3]    its state; empty: nothing is the matter

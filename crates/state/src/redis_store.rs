@@ -15,10 +15,10 @@ use crate::metrics::metrics_key;
 use crate::script::Script;
 use crate::{
     LEASE_RELEASE_V1, LEASE_RENEW_V1, LIMIT_CHARGE_V4, LIMIT_SETTLE_V1, METRICS_ADD_V2,
-    POOL_READ_V2, POOL_WRITE_V2, Patience, RedisConnection, RedisError, Reply,
+    POOL_READ_V3, POOL_WRITE_V2, Patience, RedisConnection, RedisError, Reply,
     lease_release_arguments, lease_renew_arguments, limit_charge_arguments, limit_settle_arguments,
     metrics_add_arguments, nonce_claim_arguments, pool_read_arguments, pool_write_arguments,
-    probe_claim_arguments, read_limit_charge, read_pool,
+    probe_claim_arguments, read_limit_charge, read_pools,
 };
 
 /// No request waits for totals, so this may be longer than for verdicts.
@@ -65,7 +65,7 @@ impl<R: RedisConnection, C: Clock> RedisStore<R, C> {
                 limit_settle: Script::new(LIMIT_SETTLE_V1),
                 lease_renew: Script::new(LEASE_RENEW_V1),
                 lease_release: Script::new(LEASE_RELEASE_V1),
-                pool_read: Script::new(POOL_READ_V2),
+                pool_read: Script::new(POOL_READ_V3),
                 pool_write: Script::new(POOL_WRITE_V2),
                 metrics_add: Script::new(METRICS_ADD_V2),
             },
@@ -150,18 +150,18 @@ impl<R: RedisConnection, C: Clock + 'static> State for RedisStore<R, C> {
 
     async fn pool_read(
         &self,
-        provider: &str,
+        providers: &[&str],
         waiting: Waiting,
-    ) -> Result<Vec<PoolEntry>, StateError> {
+    ) -> Result<Vec<Vec<PoolEntry>>, StateError> {
         let patience = match waiting {
             Waiting::Request => Patience::Request,
             Waiting::Nobody => Patience::Nobody,
         };
-        let arguments = pool_read_arguments(provider, None);
+        let arguments = pool_read_arguments(providers, None);
         let script = &self.scripts.pool_read;
         let replies = evaluate(&self.verdicts, script, arguments, patience).await?;
         let texts: Vec<String> = replies.into_iter().filter_map(Reply::into_text).collect();
-        Ok(read_pool(&texts))
+        Ok(read_pools(&texts, providers.len()))
     }
 
     async fn pool_write(

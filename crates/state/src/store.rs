@@ -49,10 +49,10 @@ impl<R: RedisConnection, K: KeyValue, C: Clock + 'static> State for Store<R, K, 
 
     async fn pool_read(
         &self,
-        provider: &str,
+        providers: &[&str],
         waiting: Waiting,
-    ) -> Result<Vec<PoolEntry>, StateError> {
-        either!(self, store => store.pool_read(provider, waiting).await)
+    ) -> Result<Vec<Vec<PoolEntry>>, StateError> {
+        either!(self, store => store.pool_read(providers, waiting).await)
     }
 
     async fn pool_write(

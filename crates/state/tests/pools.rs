@@ -12,8 +12,8 @@ use redis::Connection;
 use redis_server::RedisServer;
 use spillway_platform::PoolEntry;
 use spillway_state::{
-    POOL_READ_V2, POOL_WRITE_V2, nonce_claim_arguments, pool_read_arguments, pool_write_arguments,
-    probe_claim_arguments, read_pool,
+    POOL_READ_V3, POOL_WRITE_V2, nonce_claim_arguments, pool_read_arguments, pool_write_arguments,
+    probe_claim_arguments, read_pools,
 };
 
 fn write(connection: &mut Connection, name: &str, to: Option<(&str, u64)>, now_ms: Option<u64>) {
@@ -33,11 +33,13 @@ fn read(connection: &mut Connection, now_ms: Option<u64>) -> Vec<PoolEntry> {
 
 fn read_with_ages(connection: &mut Connection, now_ms: Option<u64>) -> Vec<PoolEntry> {
     let answer: Vec<String> = redis::cmd("EVAL")
-        .arg(POOL_READ_V2)
-        .arg(pool_read_arguments("openai", now_ms))
+        .arg(POOL_READ_V3)
+        .arg(pool_read_arguments(&["other", "openai"], now_ms))
         .query(connection)
         .unwrap();
-    let mut entries = read_pool(&answer);
+    let mut pools = read_pools(&answer, 2);
+    let mut entries = pools.pop().unwrap();
+    assert_eq!(pools, [Vec::new()]);
     entries.sort_by(|left, right| left.name.cmp(&right.name));
     entries
 }

@@ -9,6 +9,7 @@ mod agents;
 mod in_flight;
 mod knowledge;
 mod models;
+mod round_trips;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,8 +37,12 @@ const CONFIGURATION: &str = r#"{
 
 /// A world with the configuration in it.
 fn world() -> Sim {
+    world_of(CONFIGURATION)
+}
+
+fn world_of(configuration: &str) -> Sim {
     let sim = Sim::default();
-    sim.set_variable("gateway_config", CONFIGURATION);
+    sim.set_variable("gateway_config", configuration);
     sim
 }
 

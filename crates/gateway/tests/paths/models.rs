@@ -9,13 +9,17 @@ use super::{Client, Kind, records, serve, total, world};
 
 const ANSWER: &str = r#"{"id":"1","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}"#;
 
-fn chat(model: &str, more: &str) -> SimRequest {
+pub fn chat(model: &str, more: &str) -> SimRequest {
     let body =
         format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"hi"}}]{more}}}"#);
-    SimRequest::json("/llm/v1/chat/completions", &body).header("authorization", "Bearer sk-team")
+    SimRequest::json("/llm/v1/chat/completions", &body)
 }
 
-fn answer() -> Vec<Step> {
+fn call(model: &str, more: &str) -> SimRequest {
+    chat(model, more).header("authorization", "Bearer sk-team")
+}
+
+pub fn answer() -> Vec<Step> {
     vec![Step::head(200, "application/json"), Step::piece(ANSWER)]
 }
 
@@ -30,7 +34,7 @@ fn a_call_falls_back_and_is_one_record_with_both_attempts() {
     let sim = world();
     sim.set_upstream("first:1", |_| vec![Step::head(503, "application/json")]);
     sim.set_upstream("second:2", |_| answer());
-    let answers = serve(&sim, Kind::Model, vec![(chat("m", ""), Client::Reads)]);
+    let answers = serve(&sim, Kind::Model, vec![(call("m", ""), Client::Reads)]);
     assert_eq!(
         (answers[0].status, answers[0].text().as_str()),
         (200, ANSWER)
@@ -81,7 +85,7 @@ fn a_stream_that_is_cut_is_told_and_never_clean() {
         let answers = serve(
             &sim,
             Kind::Model,
-            vec![(chat("m", ",\"stream\":true"), Client::Reads)],
+            vec![(call("m", ",\"stream\":true"), Client::Reads)],
         );
         assert_eq!(records(&sim), [expected]);
         let text = answers[0].text();
@@ -104,7 +108,7 @@ fn a_client_that_leaves_is_told_of_and_nobody_is_blamed() {
             chunk("c", "null"),
         ]
     });
-    let request = chat("m", ",\"stream\":true");
+    let request = call("m", ",\"stream\":true");
     serve(&sim, Kind::Model, vec![(request, Client::Leaves(1))]);
     assert_eq!(records(&sim), ["call 200 client_left"]);
     assert_eq!(total(&sim, "outcome=\"client_left\""), 1);
@@ -119,8 +123,8 @@ fn whoever_is_refused_has_a_record_too() {
     let nobody = SimRequest::json("/llm/v1/chat/completions", "{}");
     let requests = vec![
         (nobody, client),
-        (chat("dear", ""), client),
-        (chat("dear", ""), client),
+        (call("dear", ""), client),
+        (call("dear", ""), client),
         (SimRequest::get("/llm/v1/none"), client),
     ];
     serve(&sim, Kind::Model, requests);
@@ -143,7 +147,7 @@ fn what_the_second_step_refuses_the_first_takes_back() {
     let client = Client::Reads;
     // The consumer may three times a minute, the dear model once.
     let requests = ["dear", "dear", "dear", "cheap", "cheap", "cheap"];
-    let requests = requests.map(|model| (chat(model, &large), client)).to_vec();
+    let requests = requests.map(|model| (call(model, &large), client)).to_vec();
     let statuses: Vec<u16> = serve(&sim, Kind::Model, requests)
         .iter()
         .map(|answer| answer.status)
