@@ -69,19 +69,23 @@ impl<'a> Messages<'a> {
             return Err(EncodeError("`messages` must be a list.".to_owned()));
         }
         let mut messages = Self::default();
-        let mut is_system = false;
+        let mut instructions = 0;
         for (index, message) in list(written, "messages")?.into_iter().enumerate() {
-            is_system = messages.take(message, &format!("messages[{index}]"))?;
+            let before = messages.system.len();
+            messages.take(message, &format!("messages[{index}]"))?;
+            instructions = messages.system.len().saturating_sub(before);
         }
-        messages.end(is_system);
+        messages.end(instructions);
         Ok(messages)
     }
 
-    /// A chat ends with what is to be answered: instructions at its end are that, and stay there. What the model itself
-    /// has begun it goes on with, which may not end in white space.
-    fn end(&mut self, is_system: bool) {
-        if is_system && let Some(last) = self.system.pop() {
-            self.push("user", vec![last]);
+    /// A chat ends with what is to be answered: `instructions`, so many blocks of the system's at its end, are that, and
+    /// stay there. What the model itself has begun it goes on with, which may not end in white space.
+    fn end(&mut self, instructions: usize) {
+        if instructions > 0 {
+            let first = self.system.len().saturating_sub(instructions);
+            let last = self.system.split_off(first);
+            self.push("user", last);
         }
         if let Some(last) = self
             .messages
@@ -93,18 +97,13 @@ impl<'a> Messages<'a> {
         }
     }
 
-    /// Whether it is one of the system's.
-    fn take(&mut self, message: &'a RawValue, place: &str) -> Result<bool, EncodeError> {
+    fn take(&mut self, message: &'a RawValue, place: &str) -> Result<(), EncodeError> {
         let written: Written<'a> = serde_json::from_str(message.get())
             .map_err(|_| EncodeError(format!("`{place}` is no message of OpenAI's API.")))?;
         let content = blocks(written.content, place)?;
         let content = cached(content, written.cache_control);
         match written.role.as_ref() {
-            "system" | "developer" => {
-                let is_said = !content.is_empty();
-                self.system.extend(content);
-                return Ok(is_said);
-            }
+            "system" | "developer" => self.system.extend(content),
             "assistant" => {
                 let thinking = match written.thinking_blocks {
                     Some(blocks) => list(blocks, &format!("{place}.thinking_blocks"))?,
@@ -160,7 +159,7 @@ impl<'a> Messages<'a> {
                 )));
             }
         }
-        Ok(false)
+        Ok(())
     }
 
     /// Functions, as they were before tools, had no ids: each result is that of the call before it.
