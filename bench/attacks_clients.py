@@ -19,7 +19,7 @@ ATTACKER = "127.0.0.2"
 # Many clients, a few streams each.
 MANY_CLIENTS = [f"127.0.1.{number}" for number in range(1, 201)]
 MODEL_KEY = {"authorization": "Bearer sk-attacker"}
-# Of a large body so many are under way at once, and each of them begins no sooner than this after the one before it.
+# Of a large body so many are in flight at once, and each of them begins no sooner than this after the one before it.
 AT_ONCE, PAUSE = 3, 2.0
 MIB = 1 << 20
 # An instance takes 128 requests: one that stays, and these. On one connection: side by side they would reach several

@@ -133,7 +133,7 @@ fn page(status: StatusCode, message: &str) -> String {
 mod tests {
     use super::*;
 
-    async fn told(form: ErrorForm, accept: &'static str) -> (String, String) {
+    async fn rendered(form: ErrorForm, accept: &'static str) -> (String, String) {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
         let response = form.answer(&OVERLOADED, wants_page(&headers));
@@ -154,14 +154,14 @@ mod tests {
             (ErrorForm::Openai, "/error/message"),
             (ErrorForm::DifyKnowledge, "/error_msg"),
         ] {
-            let (content_type, body) = told(form, "*/*").await;
+            let (content_type, body) = rendered(form, "*/*").await;
             assert_eq!(content_type, "application/json");
             let document: serde_json::Value = serde_json::from_str(&body).unwrap();
             assert_eq!(document.pointer(member).unwrap(), OVERLOADED.message);
         }
-        let (_, text) = told(ErrorForm::Text, "*/*").await;
+        let (_, text) = rendered(ErrorForm::Text, "*/*").await;
         assert_eq!(text, format!("{}\n", OVERLOADED.message));
-        let (content_type, body) = told(ErrorForm::Dify, "text/html,*/*").await;
+        let (content_type, body) = rendered(ErrorForm::Dify, "text/html,*/*").await;
         assert!(content_type.starts_with("text/html") && body.contains(OVERLOADED.message));
     }
 }

@@ -161,7 +161,7 @@ fn pool(instances: u32) -> anyhow::Result<PoolingAllocationConfig> {
             instances.saturating_mul(2),
         )?)
         // A stack serves a guest's task, of which an instance has many: with Spin's one an instance, instances die when
-        // more requests than that are under way.
+        // more requests than that are in flight.
         .total_stacks(variable(
             "SPIN_WASMTIME_TOTAL_STACKS",
             instances.saturating_mul(4),

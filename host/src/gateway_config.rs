@@ -8,7 +8,8 @@ use std::path::Path;
 use anyhow::Context as _;
 use ipnet::IpNet;
 use spillway_config::{
-    AllowedHosts, Checked, Gateway, Severity, State, outbound_hosts, parse_normal_form, template,
+    AllowedHosts, Checked, Gateway, Severity, StateConfig, outbound_hosts, parse_normal_form,
+    template,
 };
 
 use crate::manifest::Manifest;
@@ -93,7 +94,7 @@ impl GatewayConfig {
     }
 
     /// Where state shared by replicas lives.
-    pub const fn state(&self) -> &State {
+    pub const fn state(&self) -> &StateConfig {
         &self.gateway.state
     }
 

@@ -103,12 +103,12 @@ pub struct HandOver {
     socket: UnixListener,
     listeners: Vec<TcpListener>,
     /// Whether the file is the next host's by now.
-    is_taken: AtomicBool,
+    was_accepted: AtomicBool,
 }
 
 impl Drop for HandOver {
     fn drop(&mut self) {
-        if !self.is_taken.load(Ordering::Relaxed) {
+        if !self.was_accepted.load(Ordering::Relaxed) {
             // Whoever comes now finds nobody, and listens by itself.
             let _ = fs::remove_file(&self.file);
         }
@@ -138,7 +138,7 @@ impl HandOver {
             file: file.to_owned(),
             socket,
             listeners,
-            is_taken: AtomicBool::new(false),
+            was_accepted: AtomicBool::new(false),
         })
     }
 
@@ -151,7 +151,7 @@ impl HandOver {
             };
             match taken {
                 Ok(()) => {
-                    self.is_taken.store(true, Ordering::Relaxed);
+                    self.was_accepted.store(true, Ordering::Relaxed);
                     return;
                 }
                 Err(error) => {

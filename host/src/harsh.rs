@@ -17,7 +17,7 @@ const TICK: Duration = Duration::from_millis(10);
 /// Sizes of the pieces that a body comes in; the larger ones so that 100 MiB do not take minutes.
 const PIECES: [usize; 8] = [1, 2, 7, 61, 1_021, 4_099, 16_381, 65_537];
 
-/// After so many commands a Redis connection is dropped: more than can be under way at once, or Redis would seem gone.
+/// After so many commands a Redis connection is dropped: more than can be in flight at once, or Redis would seem gone.
 const REDIS_COMMANDS: std::ops::Range<u32> = 17..50;
 
 /// Instances are replaced after a few requests, and soon when they have nothing to do, unless flags say otherwise.

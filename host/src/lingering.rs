@@ -16,7 +16,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// Without a byte for so long the client is taken to have read the answer.
 const QUIET: Duration = Duration::from_secs(2);
 /// After this the connection is closed whatever comes.
-const LONGEST: Duration = Duration::from_secs(30);
+const MAX_LINGERING: Duration = Duration::from_secs(30);
 
 /// A stream that lingers when it is shut down, unless the host is ending.
 pub struct Lingering<S> {
@@ -83,7 +83,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<S> {
             let now = Instant::now();
             this.closing = Some(Closing {
                 quiet: Box::pin(sleep_until(after(now, QUIET))),
-                until: after(now, LONGEST),
+                until: after(now, MAX_LINGERING),
             });
         }
         let Some(closing) = &mut this.closing else {

@@ -13,13 +13,13 @@ const PAUSE: Duration = Duration::from_secs(10);
 /// What was told when.
 #[derive(Debug, Default)]
 pub struct Refusals {
-    told: Mutex<HashMap<String, Told>>,
+    repeated: Mutex<HashMap<String, Repeated>>,
 }
 
 #[derive(Debug)]
-struct Told {
+struct Repeated {
     at: Instant,
-    untold: u64,
+    unlogged: u64,
 }
 
 impl Refusals {
@@ -43,19 +43,25 @@ impl Refusals {
 
     /// How many there were since it was last told, if it is to be told now.
     fn is_news(&self, what: &str) -> Option<u64> {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut repeated = self.repeated.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        match told.get_mut(what) {
+        match repeated.get_mut(what) {
             Some(last) if now.saturating_duration_since(last.at) < PAUSE => {
-                last.untold = last.untold.saturating_add(1);
+                last.unlogged = last.unlogged.saturating_add(1);
                 None
             }
             Some(last) => {
                 last.at = now;
-                Some(std::mem::take(&mut last.untold))
+                Some(std::mem::take(&mut last.unlogged))
             }
             None => {
-                told.insert(what.to_owned(), Told { at: now, untold: 0 });
+                repeated.insert(
+                    what.to_owned(),
+                    Repeated {
+                        at: now,
+                        unlogged: 0,
+                    },
+                );
                 Some(0)
             }
         }
@@ -80,6 +86,6 @@ mod tests {
         assert_eq!(refusals.is_news("model"), Some(0));
         assert_eq!(refusals.is_news("model"), None);
         assert_eq!(refusals.is_news("ingress"), Some(0));
-        assert_eq!(refusals.told.lock().unwrap()["model"].untold, 1);
+        assert_eq!(refusals.repeated.lock().unwrap()["model"].unlogged, 1);
     }
 }

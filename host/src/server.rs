@@ -128,7 +128,7 @@ impl Server {
     }
 
     /// Ends when another host has taken the listeners over; never, where none can.
-    pub async fn taken_over(&self) {
+    pub async fn handed_over(&self) {
         match &self.hand_over {
             Some(hand_over) => hand_over.taken().await,
             None => std::future::pending().await,

@@ -85,13 +85,13 @@ mod tests {
 
     #[test]
     fn a_certificates_fault_is_told_without_names_of_types() {
-        let told = |error| in_words(&rustls::Error::InvalidCertificate(error));
-        let foreign = told(CertificateError::NotValidForNameContext {
+        let explained = |error| in_words(&rustls::Error::InvalidCertificate(error));
+        let foreign = explained(CertificateError::NotValidForNameContext {
             expected: "a.example".try_into().unwrap(),
             presented: vec!["DnsName(\"b.example\")".to_owned()],
         });
         assert_eq!(foreign, "its certificate is for other names");
-        let unknown = told(CertificateError::UnknownIssuer);
+        let unknown = explained(CertificateError::UnknownIssuer);
         assert!(unknown.contains("SSL_CERT_FILE"), "{unknown}");
         assert!(!in_words(&rustls::Error::DecryptError).is_empty());
     }

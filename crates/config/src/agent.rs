@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ByteSize, Cors, PathMatch, RateLimit, RequestMatch, TimeSpan};
+use crate::{ByteSize, CorsConfig, PathMatch, RateLimit, RequestMatch, TimeSpan};
 
 /// One published Dify installation (or part of one), or any other HTTP back end.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "document", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub struct AgentApi {
+pub struct AgentApiConfig {
     /// Unique among agent APIs; stands in logs and metrics.
     pub name: String,
     /// What the back end speaks.
@@ -52,11 +52,11 @@ pub struct AgentApi {
 #[cfg_attr(feature = "document", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct AgentPolicies {
-    /// How many requests may pass in which time, and be under way at once.
+    /// How many requests may pass in which time, and be in flight at once.
     pub rate_limits: Vec<RateLimit>,
     /// Which web pages of other origins may call. Left out: Dify says so itself.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub cors: Option<Cors>,
+    pub cors: Option<CorsConfig>,
 }
 
 /// What an agent API's back end speaks.

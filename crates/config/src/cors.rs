@@ -9,7 +9,7 @@ use crate::TimeSpan;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "document", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub struct Cors {
+pub struct CorsConfig {
     /// Origins such as `https://app.example.com` or `https://*.example.com`, or `*` for all.
     pub allow_origins: Vec<String>,
     /// Methods beyond GET, HEAD and POST.

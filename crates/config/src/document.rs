@@ -88,8 +88,8 @@ fn take_out(root: &mut Node, mistake: &Mistake, report: &mut Report) {
         }
         Kind::MissingKey(key) => {
             // One that was taken out has been told of.
-            let told = root.get(&path).and_then(|node| node.entry(key)).is_some();
-            if !told {
+            let shown = root.get(&path).and_then(|node| node.entry(key)).is_some();
+            if !shown {
                 report.fatal(root.position_of(&path), &path, message);
             }
         }

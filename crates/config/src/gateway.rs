@@ -3,7 +3,10 @@
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use crate::{AgentApi, KnowledgeApi, ModelApi, OnError, Provider, Secret, Telemetry, TimeSpan};
+use crate::{
+    AgentApiConfig, KnowledgeApiConfig, ModelApiConfig, OnError, Provider, Secret, Telemetry,
+    TimeSpan,
+};
 
 /// `gateway.yaml`. The normal form (`gateway.json`) is this type written as JSON, every default spelt out.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -11,7 +14,7 @@ use crate::{AgentApi, KnowledgeApi, ModelApi, OnError, Provider, Secret, Telemet
 #[serde(deny_unknown_fields, default)]
 pub struct Gateway {
     /// Where state shared by replicas lives.
-    pub state: State,
+    pub state: StateConfig,
     /// Networks of the proxies in front of the gateway, such as `10.0.0.0/8`. Only a peer in one of them is
     /// believed about `X-Forwarded-For`, `-Proto`, `-Host` and `-Port`.
     #[cfg_attr(feature = "document", schemars(with = "Vec<String>"))]
@@ -20,13 +23,13 @@ pub struct Gateway {
     /// Who may call, and with which credentials.
     pub consumers: Vec<Consumer>,
     /// Ingress: Dify applications published through the gateway.
-    pub agents: Vec<AgentApi>,
+    pub agents: Vec<AgentApiConfig>,
     /// Egress: model APIs offered to Dify and to other OpenAI clients.
-    pub models: Vec<ModelApi>,
+    pub models: Vec<ModelApiConfig>,
     /// The model vendors and self-hosted engines that `models` send to.
     pub providers: Vec<Provider>,
     /// Egress: retrieval engines offered to Dify as external knowledge.
-    pub knowledge: Vec<KnowledgeApi>,
+    pub knowledge: Vec<KnowledgeApiConfig>,
     /// What the gateway tells its operator.
     pub telemetry: Telemetry,
 }
@@ -35,7 +38,7 @@ pub struct Gateway {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "document", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
-pub struct State {
+pub struct StateConfig {
     /// Address of a Redis, `redis://[user:password@]host[:port][/database]`, `rediss://` for TLS. Empty: Spin's
     /// key-value store, which serves one machine.
     pub redis: Secret,
@@ -54,7 +57,7 @@ pub struct State {
     pub new_values_per_second: u32,
 }
 
-impl Default for State {
+impl Default for StateConfig {
     fn default() -> Self {
         Self {
             redis: Secret::default(),

@@ -10,7 +10,7 @@ use crate::{RateLimit, Secret, TimeSpan};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "document", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub struct KnowledgeApi {
+pub struct KnowledgeApiConfig {
     /// Unique among knowledge APIs; stands in the URL, in logs and metrics. Dify's endpoint setting is
     /// `http(s)://<gateway>/knowledge/<name>`.
     pub name: String,

@@ -33,19 +33,20 @@ mod outbound;
 mod schema;
 
 pub use agent::{
-    AgentApi, AgentPolicies, AgentProtocol, AgentRoute, AgentTimeouts, DifyService, DifyServices,
+    AgentApiConfig, AgentPolicies, AgentProtocol, AgentRoute, AgentTimeouts, DifyService,
+    DifyServices,
 };
-pub use cors::Cors;
+pub use cors::CorsConfig;
 pub use error::Error;
 pub use fallback::{Fallback, FallbackCondition, StatusPattern};
 pub use forward_headers::PASSED_HEADERS;
-pub use gateway::{Consumer, Credential, Gateway, HmacCredential, State};
+pub use gateway::{Consumer, Credential, Gateway, HmacCredential, StateConfig};
 pub use knowledge::{
-    DifyCompatibleBackend, KnowledgeApi, KnowledgeBackend, KnowledgePolicies, RagflowBackend,
+    DifyCompatibleBackend, KnowledgeApiConfig, KnowledgeBackend, KnowledgePolicies, RagflowBackend,
 };
 pub use load_balance::{LbPolicy, LoadBalance};
 pub use matching::{PathMatch, RequestMatch, ValueMatch};
-pub use model::{ModelApi, ModelMatch, ModelPolicies, ModelRoute, Parameters, Target};
+pub use model::{ModelApiConfig, ModelMatch, ModelPolicies, ModelRoute, Parameters, TargetConfig};
 pub use moment::Moment;
 pub use normal_form::parse_normal_form;
 pub use provider::{CircuitBreaker, Provider, ProviderKey, ProviderType};
@@ -54,7 +55,7 @@ pub use rate_limit::{
     QuotaWindow, RateLimit, RequestQuota, RuleItem, Source, Values,
 };
 pub use secret::Secret;
-pub use telemetry::{Log, LogFormat, LogLevel, Telemetry};
+pub use telemetry::{LogConfig, LogFormat, LogLevel, Telemetry};
 pub use units::{ByteSize, TimeSpan};
 
 #[cfg(feature = "document")]

@@ -11,7 +11,7 @@ use crate::{ByteSize, Fallback, PathMatch, RateLimit, TimeSpan, ValueMatch};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "document", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub struct ModelApi {
+pub struct ModelApiConfig {
     /// Unique among model APIs; stands in logs and metrics.
     pub name: String,
     /// Path prefix, at or below `/llm` (where `spin.toml` mounts the component). `/v1` follows it or not.
@@ -58,7 +58,7 @@ pub struct ModelRoute {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<Vec<String>>,
     /// Tried in this order. Where some have a `weight`, the first is drawn among those.
-    pub targets: Vec<Target>,
+    pub targets: Vec<TargetConfig>,
     /// What the gateway sees to in a request's parameters.
     #[serde(default)]
     pub parameters: Parameters,
@@ -105,7 +105,7 @@ pub struct Parameters {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "document", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub struct Target {
+pub struct TargetConfig {
     /// Name of a provider.
     pub provider: String,
     /// The model's name there. Left out: as the client asked.

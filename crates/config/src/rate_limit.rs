@@ -10,7 +10,7 @@ mod key_pattern;
 pub use address_source::AddressSource;
 pub use dimension::{Argument, Dimension, LimitBy, Source, Values};
 #[cfg(feature = "document")]
-pub(crate) use dimension::{Takes, Traffic};
+pub(crate) use dimension::{ArgumentKind, Traffic};
 pub use item::RuleItem;
 pub use key_pattern::KeyPattern;
 
@@ -67,7 +67,7 @@ pub struct RequestQuota {
     /// In any 24 hours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub query_per_day: Option<u32>,
-    /// Under way at once, from the request's arrival to the end of its answer. Needs `state.redis`.
+    /// In flight at once, from the request's arrival to the end of its answer. Needs `state.redis`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<u32>,
 }
@@ -154,7 +154,7 @@ struct LimitKeyFields {
     /// In any 24 hours.
     #[serde(skip_serializing_if = "Option::is_none")]
     query_per_day: Option<u32>,
-    /// Under way at once, from the request's arrival to the end of its answer. Needs `state.redis`.
+    /// In flight at once, from the request's arrival to the end of its answer. Needs `state.redis`.
     #[serde(skip_serializing_if = "Option::is_none")]
     concurrency: Option<u32>,
 }

@@ -1,5 +1,5 @@
 //! The JSON Schema of `gateway.yaml`, for editors. It follows from the types and their comments; written by hand
-//! is only what has a text form of its own.
+//! is only what has a text form, or spellings, of its own.
 
 use std::borrow::Cow;
 

@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, default)]
 pub struct Telemetry {
     /// The log: one line for each request, and what else happens.
-    pub log: Log,
+    pub log: LogConfig,
 }
 
 /// The log.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "document", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
-pub struct Log {
+pub struct LogConfig {
     /// How a line is written: `text` for people, `json` for programs. `text`.
     pub format: LogFormat,
     /// The least that is written: `error`, `warn`, `info` or `debug`. Requests that were served are `info`. `info`.

@@ -6,14 +6,14 @@ use memchr::memmem;
 use serde::Deserialize;
 use spillway_sse::Reader;
 
-use crate::{Mode, Outcome, Run, Tokens};
+use crate::{ResponseMode, Run, RunOutcome, Tokens};
 
 /// The largest event, or blocking answer, that is read: far above any text, below what an instance has. What is
 /// larger goes by unread.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// What one of these events says is kept; all others are only counted. A text that mentions one is read for nothing.
-const TOLD_EVENTS: [&str; 5] = [
+const REPORTED_EVENTS: [&str; 5] = [
     "message_end",
     "workflow_finished",
     "workflow_paused",
@@ -41,10 +41,10 @@ impl Form {
     }
 
     /// The mode that answers so.
-    pub const fn mode(self) -> Mode {
+    pub const fn mode(self) -> ResponseMode {
         match self {
-            Self::Events => Mode::Streaming,
-            Self::Json => Mode::Blocking,
+            Self::Events => ResponseMode::Streaming,
+            Self::Json => ResponseMode::Blocking,
         }
     }
 }
@@ -154,7 +154,7 @@ impl AnswerReader {
             Body::Unread => {}
         }
         if matches!(self.body, Body::Unread) && !self.run.outcome.is_an_end() {
-            self.run.outcome = Outcome::Unread;
+            self.run.outcome = RunOutcome::Unread;
         }
         self.run
     }
@@ -170,7 +170,7 @@ impl AnswerReader {
             let is_first = self.run.events == 0;
             self.run.events = self.run.events.saturating_add(1);
             let is_named = || {
-                TOLD_EVENTS
+                REPORTED_EVENTS
                     .iter()
                     .any(|name| memmem::find(&event.data, name.as_bytes()).is_some())
             };
@@ -182,14 +182,14 @@ impl AnswerReader {
 
     fn read_answer(&mut self, body: &[u8]) {
         let Ok(said) = serde_json::from_slice::<RunEvent<'_>>(body) else {
-            self.run.outcome = Outcome::Unread;
+            self.run.outcome = RunOutcome::Unread;
             return;
         };
         self.keep_names(&said);
         self.keep_tokens(&said);
         self.run.outcome = match said.data.as_ref().and_then(|data| data.status.as_deref()) {
             Some(status) => workflow_outcome(status),
-            None => Outcome::Succeeded,
+            None => RunOutcome::Succeeded,
         };
     }
 
@@ -199,18 +199,18 @@ impl AnswerReader {
         };
         self.keep_names(&said);
         let outcome = match said.event.as_deref() {
-            Some("message_end") => Outcome::Succeeded,
+            Some("message_end") => RunOutcome::Succeeded,
             Some("workflow_finished") => {
                 let status = said.data.as_ref().and_then(|data| data.status.as_deref());
                 workflow_outcome(status.unwrap_or("succeeded"))
             }
-            Some("workflow_paused" | "human_input_required") => Outcome::Paused,
-            Some("error") => Outcome::Error,
+            Some("workflow_paused" | "human_input_required") => RunOutcome::Paused,
+            Some("error") => RunOutcome::Error,
             _ => return,
         };
         self.keep_tokens(&said);
         // A chat flow ends twice: its workflow, then its message. The first failure stands.
-        let stands = matches!(self.run.outcome, Outcome::Failed | Outcome::Error);
+        let stands = matches!(self.run.outcome, RunOutcome::Failed | RunOutcome::Error);
         if !stands {
             self.run.outcome = outcome;
         }
@@ -246,12 +246,12 @@ impl AnswerReader {
     }
 }
 
-fn workflow_outcome(status: &str) -> Outcome {
+fn workflow_outcome(status: &str) -> RunOutcome {
     match status {
-        "failed" => Outcome::Failed,
-        "stopped" => Outcome::Stopped,
-        "paused" => Outcome::Paused,
+        "failed" => RunOutcome::Failed,
+        "stopped" => RunOutcome::Stopped,
+        "paused" => RunOutcome::Paused,
         // `succeeded`, `partial-succeeded`, and what a later release may call it.
-        _ => Outcome::Succeeded,
+        _ => RunOutcome::Succeeded,
     }
 }

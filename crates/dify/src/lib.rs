@@ -10,5 +10,5 @@ mod python_json;
 mod request;
 
 pub use answer::{AnswerReader, Form};
-pub use outcome::{Mode, Outcome, Run, Tokens};
+pub use outcome::{ResponseMode, Run, RunOutcome, Tokens};
 pub use request::end_user;

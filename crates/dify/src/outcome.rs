@@ -2,7 +2,7 @@
 
 /// How an app answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
+pub enum ResponseMode {
     /// In one piece when the run is over.
     Blocking,
     /// As a stream of events.
@@ -11,7 +11,7 @@ pub enum Mode {
     Unknown,
 }
 
-impl Mode {
+impl ResponseMode {
     /// The name that Dify's `response_mode` has for it, where it has one.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -24,7 +24,7 @@ impl Mode {
 
 /// How a run ended. The names are labels of metrics.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Outcome {
+pub enum RunOutcome {
     /// It came to its end: `message_end`, or a workflow that succeeded, wholly or with exceptions handled.
     Succeeded,
     /// The workflow failed.
@@ -48,7 +48,7 @@ pub enum Outcome {
     Unread,
 }
 
-impl Outcome {
+impl RunOutcome {
     /// The name in metrics and logs.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -89,7 +89,7 @@ pub enum Tokens {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Run {
     /// How it ended.
-    pub outcome: Outcome,
+    pub outcome: RunOutcome,
     /// What it took, as far as told. Dify tells web apps (`/api`) less than API clients.
     pub tokens: Option<Tokens>,
     /// The conversation that it belongs to.

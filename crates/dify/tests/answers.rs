@@ -1,7 +1,7 @@
 //! Runs as Dify's answers tell them.
 
 use proptest::prelude::*;
-use spillway_dify::{AnswerReader, Form, Outcome, Run, Tokens};
+use spillway_dify::{AnswerReader, Form, Run, RunOutcome, Tokens};
 
 fn read(form: Form, text: &str) -> Run {
     let mut reader = AnswerReader::new(form);
@@ -29,28 +29,28 @@ fn each_run_is_counted_once() {
         output: 5,
     });
     for (events, outcome, tokens) in [
-        (&[MESSAGE, MESSAGE_END][..], Outcome::Succeeded, split),
+        (&[MESSAGE, MESSAGE_END][..], RunOutcome::Succeeded, split),
         (
             &[WORKFLOW_STARTED, WORKFLOW_FINISHED],
-            Outcome::Succeeded,
+            RunOutcome::Succeeded,
             Some(Tokens::Total(17)),
         ),
         // A chat flow tells the same tokens twice, in either order.
         (
             &[WORKFLOW_STARTED, MESSAGE, WORKFLOW_FINISHED, MESSAGE_END],
-            Outcome::Succeeded,
+            RunOutcome::Succeeded,
             split,
         ),
         (
             &[MESSAGE, MESSAGE_END, WORKFLOW_FINISHED],
-            Outcome::Succeeded,
+            RunOutcome::Succeeded,
             split,
         ),
-        (&[MESSAGE], Outcome::Unfinished, None),
-        (&[MESSAGE, ERROR], Outcome::Error, None),
-        (&[ERROR], Outcome::Error, None),
-        (&[MESSAGE, ERROR, MESSAGE_END], Outcome::Error, split),
-        (&[], Outcome::Unfinished, None),
+        (&[MESSAGE], RunOutcome::Unfinished, None),
+        (&[MESSAGE, ERROR], RunOutcome::Error, None),
+        (&[ERROR], RunOutcome::Error, None),
+        (&[MESSAGE, ERROR, MESSAGE_END], RunOutcome::Error, split),
+        (&[], RunOutcome::Unfinished, None),
     ] {
         let run = read(Form::Events, &stream(events));
         assert_eq!((run.outcome, run.tokens), (outcome, tokens), "{events:?}");
@@ -66,7 +66,7 @@ fn a_web_apps_stream_tells_less() {
         &stream(&[WORKFLOW_STARTED, WORKFLOW_FINISHED, end]),
     );
     assert_eq!(run.tokens, Some(Tokens::Total(17)));
-    assert_eq!(run.outcome, Outcome::Succeeded);
+    assert_eq!(run.outcome, RunOutcome::Succeeded);
     assert_eq!(run.conversation.as_deref(), Some("c1"));
     assert_eq!(run.workflow_run.as_deref(), Some("r1"));
 }
@@ -74,10 +74,10 @@ fn a_web_apps_stream_tells_less() {
 #[test]
 fn a_workflows_status_is_its_outcome() {
     for (status, outcome) in [
-        ("succeeded", Outcome::Succeeded),
-        ("partial-succeeded", Outcome::Succeeded),
-        ("failed", Outcome::Failed),
-        ("stopped", Outcome::Stopped),
+        ("succeeded", RunOutcome::Succeeded),
+        ("partial-succeeded", RunOutcome::Succeeded),
+        ("failed", RunOutcome::Failed),
+        ("stopped", RunOutcome::Stopped),
     ] {
         let told = WORKFLOW_FINISHED.replace("succeeded", status);
         let run = read(Form::Events, &stream(&[&told]));
@@ -95,7 +95,7 @@ fn a_workflows_status_is_its_outcome() {
     let paused = r#"{"event":"workflow_paused","workflow_run_id":"r1","data":{"status":"paused"}}"#;
     assert_eq!(
         read(Form::Events, &stream(&[paused])).outcome,
-        Outcome::Paused
+        RunOutcome::Paused
     );
 }
 
@@ -103,7 +103,7 @@ fn a_workflows_status_is_its_outcome() {
 fn a_blocking_answer_tells_the_same() {
     let body = r#"{"event":"message","conversation_id":"c1","mode":"chat","answer":"Hi","metadata":{"usage":{"prompt_tokens":1,"completion_tokens":2}}}"#;
     let run = read(Form::Json, body);
-    assert_eq!(run.outcome, Outcome::Succeeded);
+    assert_eq!(run.outcome, RunOutcome::Succeeded);
     assert_eq!(
         run.tokens,
         Some(Tokens::Split {
@@ -112,7 +112,7 @@ fn a_blocking_answer_tells_the_same() {
         })
     );
     for garbage in ["", "[", "<html>"] {
-        assert_eq!(read(Form::Json, garbage).outcome, Outcome::Unread);
+        assert_eq!(read(Form::Json, garbage).outcome, RunOutcome::Unread);
     }
 }
 
@@ -125,8 +125,8 @@ fn what_is_too_large_goes_by_unread() {
     let mut reader = AnswerReader::new(Form::Events);
     reader.push(stream(&[MESSAGE, &huge, MESSAGE_END]).as_bytes());
     let run = reader.finish();
-    assert_eq!((run.outcome, run.events), (Outcome::Unread, 1));
-    assert_eq!(read(Form::Json, &huge).outcome, Outcome::Unread);
+    assert_eq!((run.outcome, run.events), (RunOutcome::Unread, 1));
+    assert_eq!(read(Form::Json, &huge).outcome, RunOutcome::Unread);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::{ForwardedHeaders, is_below};
 /// `Host`), and knows nothing of a base path that was cut off. `Location` and `Content-Location` that name its own
 /// address name the gateway's instead, and get the base path back, as does the `Path` of its cookies; with `stripped`
 /// only. A relative reference and another host's are left alone.
-pub fn mend_places(
+pub fn rewrite_places(
     headers: &mut Headers,
     upstream: &Upstream,
     asked: &ForwardedHeaders,
@@ -19,8 +19,8 @@ pub fn mend_places(
 ) {
     let base = stripped.unwrap_or_default();
     headers.edit(|name, value| match name {
-        "location" | "content-location" => mended_place(value, upstream, asked, base),
-        "set-cookie" if !base.is_empty() => mended_cookie(value, base),
+        "location" | "content-location" => rewritten_place(value, upstream, asked, base),
+        "set-cookie" if !base.is_empty() => rewritten_cookie(value, base),
         _ => None,
     });
 }
@@ -55,7 +55,7 @@ pub(crate) fn media_type_of(value: &[u8]) -> String {
     media_type.trim().to_ascii_lowercase()
 }
 
-fn mended_place(
+fn rewritten_place(
     value: &[u8],
     upstream: &Upstream,
     asked: &ForwardedHeaders,
@@ -99,9 +99,9 @@ fn is_own(authority: &str, upstream: &Upstream, asked: &ForwardedHeaders) -> boo
 }
 
 /// Puts `base` before the value of `Path`.
-fn mended_cookie(value: &[u8], base: &str) -> Option<Vec<u8>> {
+fn rewritten_cookie(value: &[u8], base: &str) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(value).ok()?;
-    let mut mended = false;
+    let mut rewritten = false;
     let parts: Vec<String> = text
         .split(';')
         .enumerate()
@@ -112,7 +112,7 @@ fn mended_cookie(value: &[u8], base: &str) -> Option<Vec<u8>> {
             });
             match path {
                 Some(path) if path.starts_with('/') => {
-                    mended = true;
+                    rewritten = true;
                     let path = path.strip_suffix('/').unwrap_or(path);
                     format!(" Path={base}{path}")
                 }
@@ -120,7 +120,7 @@ fn mended_cookie(value: &[u8], base: &str) -> Option<Vec<u8>> {
             }
         })
         .collect();
-    mended.then(|| parts.join(";").into_bytes())
+    rewritten.then(|| parts.join(";").into_bytes())
 }
 
 #[cfg(test)]
@@ -143,12 +143,12 @@ mod tests {
         )
     }
 
-    fn mended(name: &str, value: &str, stripped: Option<&str>) -> String {
+    fn rewritten(name: &str, value: &str, stripped: Option<&str>) -> String {
         let asked = asked("dify.example.com:8443");
         let upstream = Upstream::parse("http://api:5001").unwrap();
         let mut headers = Headers::default();
         headers.append(name, value);
-        mend_places(&mut headers, &upstream, &asked, stripped);
+        rewrite_places(&mut headers, &upstream, &asked, stripped);
         headers.text(name).unwrap().to_owned()
     }
 
@@ -196,9 +196,9 @@ mod tests {
             ("x/y", "x/y", "x/y"),
             ("", "", ""),
         ] {
-            assert_eq!(mended("location", value, None), plain, "{value}");
+            assert_eq!(rewritten("location", value, None), plain, "{value}");
             assert_eq!(
-                mended("location", value, Some("/base")),
+                rewritten("location", value, Some("/base")),
                 stripped,
                 "{value}"
             );
@@ -212,7 +212,7 @@ mod tests {
             let upstream = Upstream::parse("http://localhost:5001").unwrap();
             let mut headers = Headers::default();
             headers.append("location", value);
-            mend_places(&mut headers, &upstream, &asked, Some("/base"));
+            rewrite_places(&mut headers, &upstream, &asked, Some("/base"));
             headers.text("location").unwrap().to_owned()
         };
         for (value, expected) in [
@@ -240,8 +240,8 @@ mod tests {
                 "a=b=c; Path=/base/x; Max-Age=1",
             ),
         ] {
-            assert_eq!(mended("set-cookie", value, Some("/base")), expected);
-            assert_eq!(mended("set-cookie", value, None), value);
+            assert_eq!(rewritten("set-cookie", value, Some("/base")), expected);
+            assert_eq!(rewritten("set-cookie", value, None), value);
         }
     }
 

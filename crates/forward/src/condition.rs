@@ -53,17 +53,17 @@ impl Conditions {
 
     /// Whether every condition holds. A field or parameter given several times satisfies a condition if one of its
     /// values does.
-    pub fn hold(&self, request: &RequestHead) -> bool {
+    pub fn match_request(&self, request: &RequestHead) -> bool {
         self.headers.iter().all(|(name, condition)| {
             let values = request.headers.all(name);
-            condition.holds(values.filter_map(|value| std::str::from_utf8(value).ok()))
+            condition.matches(values.filter_map(|value| std::str::from_utf8(value).ok()))
         }) && self.query.iter().all(|(name, condition)| {
             let query = request.query().unwrap_or_default();
             let values: Vec<_> = url::form_urlencoded::parse(query.as_bytes())
                 .filter(|(key, _)| key == name)
                 .map(|(_, value)| value)
                 .collect();
-            condition.holds(values.iter().map(AsRef::as_ref))
+            condition.matches(values.iter().map(AsRef::as_ref))
         })
     }
 
@@ -74,7 +74,7 @@ impl Conditions {
 }
 
 impl Condition {
-    fn holds<'a>(&self, mut values: impl Iterator<Item = &'a str>) -> bool {
+    fn matches<'a>(&self, mut values: impl Iterator<Item = &'a str>) -> bool {
         match self {
             Self::Exact(text) => values.any(|value| value == text),
             Self::Prefix(prefix) => values.any(|value| value.starts_with(prefix)),

@@ -27,7 +27,7 @@ enum Origin {
 
 impl Cors {
     /// Prepares the rules.
-    pub fn new(config: &spillway_config::Cors) -> Self {
+    pub fn new(config: &spillway_config::CorsConfig) -> Self {
         let origins = config
             .allow_origins
             .iter()
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     fn cors(origins: &[&str], allow_credentials: bool) -> Cors {
-        Cors::new(&spillway_config::Cors {
+        Cors::new(&spillway_config::CorsConfig {
             allow_origins: origins.iter().map(|origin| (*origin).to_owned()).collect(),
             allow_methods: vec!["GET".to_owned(), "POST".to_owned()],
             allow_headers: Vec::new(),

@@ -10,7 +10,7 @@ mod path;
 mod request_id;
 mod router;
 
-pub use answer_headers::{keep_events_moving, media_type, mend_places};
+pub use answer_headers::{keep_events_moving, media_type, rewrite_places};
 pub use condition::Conditions;
 pub use cors::Cors;
 pub use dify::{Class, asks_for_websocket};

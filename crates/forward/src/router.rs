@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use spillway_config::{AgentApi, DifyService};
+use spillway_config::{AgentApiConfig, DifyService};
 use spillway_platform::{RequestHead, Timeouts, Upstream};
 use spillway_surface::Surface;
 use spillway_telemetry::Label;
@@ -16,7 +16,7 @@ mod api;
 mod domain;
 mod route;
 
-use api::Api;
+use api::AgentApi;
 use domain::Fit;
 
 /// A configuration that cannot be routed by. `spillway check` refuses it before.
@@ -177,7 +177,7 @@ pub enum RoutingFailure {
 /// The agent APIs, ready to be asked.
 #[derive(Debug, Default)]
 pub struct Router {
-    apis: Vec<Api>,
+    apis: Vec<AgentApi>,
 }
 
 impl Router {
@@ -185,8 +185,8 @@ impl Router {
     ///
     /// # Errors
     /// [`Error`].
-    pub fn new(apis: &[AgentApi]) -> Result<Self, Error> {
-        let apis = apis.iter().map(Api::new).collect::<Result<_, _>>()?;
+    pub fn new(apis: &[AgentApiConfig]) -> Result<Self, Error> {
+        let apis = apis.iter().map(AgentApi::new).collect::<Result<_, _>>()?;
         Ok(Self { apis })
     }
 
@@ -217,7 +217,7 @@ impl Router {
             .0
             .trim_end_matches('.')
             .to_ascii_lowercase();
-        let mut best: Option<(&Api, (Fit, usize))> = None;
+        let mut best: Option<(&AgentApi, (Fit, usize))> = None;
         for api in &self.apis {
             let Some(fit) = api.fit(&host) else { continue };
             if !is_below(&path, &api.base_path) {

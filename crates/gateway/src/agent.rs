@@ -7,20 +7,22 @@ mod forwarding;
 mod joining;
 mod read;
 mod replies;
+mod routing;
 mod run;
 mod watch;
 
 use std::sync::Arc;
 
-use http::{Method, StatusCode};
-use spillway_forward::{Destination, Router, RoutingFailure, ambiguity};
+use http::StatusCode;
+use spillway_forward::{Destination, Router};
 use spillway_platform::{ForwardedResponse, JoinKey, Platform};
 use spillway_surface::{LocalReply, Surface};
-use spillway_telemetry::{Api, Reason};
+use spillway_telemetry::ApiKind;
 
 use self::admit::{Steps, admit};
 use self::exchange::Exchange;
 use self::read::{read, reads_end_user};
+use self::routing::{check_head, route};
 use crate::runtime::configuration;
 use crate::{Log, Passage, Runtime, Settlement};
 
@@ -62,56 +64,25 @@ pub async fn handle<P: Platform>(
 ) -> Result<P::Response, P::Error> {
     let platform = &runtime.platform;
     let head = platform.head(&request);
-    let (settlement, claims) = Settlement::begin(runtime, Api::Agent, &head);
+    let (settlement, claims) = Settlement::begin(runtime, ApiKind::Agent, &head);
     let mut exchange = Exchange {
         runtime: Arc::clone(runtime),
         settlement,
         claims,
         head,
     };
-    let head = &exchange.head;
-    if head.headers.is_too_large() {
-        return exchange.reply(None, LocalReply::headers_too_large()).await;
-    }
-    if let Some(words) = ambiguity(&head.headers) {
-        return exchange.reply(None, LocalReply::invalid(words)).await;
-    }
-    if matches!(head.method, Method::TRACE | Method::CONNECT) {
-        // TRACE would echo cookies, and what the gateway itself adds, to whoever asks. CONNECT would leave without its
-        // path, as a request for a tunnel.
-        let reply = replies::method_not_allowed(&head.method);
-        return exchange.reply(None, reply).await;
-    }
-    match runtime.apis.router.route(head, &exchange.claims.host) {
-        Ok(destination) => {
-            exchange.found(&destination);
-            serve(exchange, destination, request).await
-        }
-        Err(failure) => {
-            if let RoutingFailure::NoService { api, .. } = &failure {
-                exchange.settlement.record.name = Arc::clone(api).into();
-            }
-            let no_apis = runtime.apis.router.is_empty();
-            let answer = replies::not_routed(&failure, no_apis);
-            exchange.reply(None, answer).await
-        }
-    }
-}
-
-/// Goes through the phases, and answers.
-async fn serve<P: Platform>(
-    mut exchange: Exchange<P>,
-    destination: Destination,
-    request: P::Request,
-) -> Result<P::Response, P::Error> {
-    match attempt(&mut exchange, &destination, request).await {
-        Ok(attempted) => answering::answer(exchange, destination, attempted).await,
+    let destination = match route(&mut exchange) {
+        Ok(destination) => destination,
+        Err(reply) => return exchange.reply(None, reply).await,
+    };
+    match serve(&mut exchange, &destination, request).await {
+        Ok(served) => answering::answer(exchange, destination, served).await,
         Err(reply) => exchange.reply(Some(&destination), reply).await,
     }
 }
 
 /// What came of a request that passed every phase.
-struct Attempted<P: Platform> {
+struct Served<P: Platform> {
     answered: ForwardedResponse<P::Unread>,
     /// Header fields that tell the client of its limits.
     quota: Vec<(&'static str, String)>,
@@ -120,12 +91,12 @@ struct Attempted<P: Platform> {
 }
 
 /// The phases, each of which may reply in the gateway's own name.
-async fn attempt<P: Platform>(
+async fn serve<P: Platform>(
     exchange: &mut Exchange<P>,
     destination: &Destination,
     request: P::Request,
-) -> Result<Attempted<P>, LocalReply> {
-    look_at_head(exchange, destination)?;
+) -> Result<Served<P>, LocalReply> {
+    check_head(exchange, destination)?;
     let reads = reads_end_user(exchange, destination);
     let steps = Steps::of(exchange, destination, reads);
     let passage = admit(exchange, destination, None, steps.head, Passage::default()).await?;
@@ -152,36 +123,11 @@ async fn attempt<P: Platform>(
     if answered.status == StatusCode::UNAUTHORIZED && destination.user_place.is_some() {
         exchange.runtime.limits.forget(passage.forgettable);
     }
-    Ok(Attempted {
+    Ok(Served {
         answered,
         quota: passage.headers,
         end_user,
     })
-}
-
-/// What the head alone decides: redirects, preflights, WebSockets that cannot pass, sizes.
-fn look_at_head<P: Platform>(
-    exchange: &Exchange<P>,
-    destination: &Destination,
-) -> Result<(), LocalReply> {
-    let head = &exchange.head;
-    let rules = &destination.rules;
-    if rules.redirect_to_https && exchange.claims.proto == "http" {
-        return Err(replies::to_https(head, exchange.claims.host_name()));
-    }
-    if let Some(headers) = rules.cors.as_ref().and_then(|cors| cors.preflight(head)) {
-        let mut reply = LocalReply::empty(StatusCode::NO_CONTENT, Reason::Ok);
-        reply.headers = headers;
-        return Err(reply);
-    }
-    if joining::is_in_vain(exchange, destination) {
-        return Err(replies::websocket_cannot_pass());
-    }
-    let limit = rules.max_body_bytes;
-    if head.content_length().is_some_and(|length| length > limit) {
-        return Err(replies::body_too_large(destination, limit));
-    }
-    Ok(())
 }
 
 /// Nothing can be served: the operator must act, so the operator is told.
@@ -192,7 +138,7 @@ pub async fn misconfigured<P: Platform>(
     platform: &P,
     problem: &str,
 ) -> Result<P::Response, P::Error> {
-    Log::new(platform.clone(), &spillway_config::Log::default()).error(problem);
+    Log::new(platform.clone(), &spillway_config::LogConfig::default()).error(problem);
     let rendered = Surface::Dify.render(LocalReply::misconfigured());
     platform
         .respond(rendered.status, rendered.headers, rendered.body)

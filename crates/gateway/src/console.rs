@@ -9,11 +9,11 @@ use serde_json::json;
 use spillway_config::{Credential, Gateway, OnError};
 use spillway_forward::{REQUEST_ID, Router, request_id};
 use spillway_limit::{DigestKey, Rules};
-use spillway_llm::Catalogue;
+use spillway_llm::ModelCatalogue;
 use spillway_platform::{Platform, State, StateLocation};
 use spillway_state::Distance;
 use spillway_surface::{LocalReply, Surface};
-use spillway_telemetry::{AccessRecord, Api, Reason, render, totals_version};
+use spillway_telemetry::{AccessRecord, ApiKind, Reason, render, totals_version};
 use spillway_upstream::key_digest;
 
 use crate::Log;
@@ -28,7 +28,7 @@ pub struct Console<P: Platform> {
     /// How much longer than the way takes requests wait for the store.
     timeout: Duration,
     /// Whether some policy lets nothing pass while the store is gone.
-    needs_store: bool,
+    requires_store: bool,
     key_expiries: String,
 }
 
@@ -48,7 +48,7 @@ impl<P: Platform> Console<P> {
             log: Log::new(platform.clone(), &gateway.telemetry.log),
             platform,
             timeout: gateway.state.timeout.duration(),
-            needs_store: denies || signs_and_denies(&gateway),
+            requires_store: denies || signs_and_denies(&gateway),
             key_expiries: key_expiries(&gateway),
         })
     }
@@ -65,7 +65,7 @@ impl<P: Platform> Console<P> {
             Ok(Distance::TooFar(message)) => message,
             Err(error) => format!("the store does not answer: {error}"),
         };
-        if self.needs_store {
+        if self.requires_store {
             not_ready(&self.log, &problem)
         } else {
             degraded(&problem)
@@ -112,10 +112,10 @@ pub async fn handle<P: Platform>(
     drop(request);
     let log = match console {
         Ok(console) => console.log.clone(),
-        Err(_) => Log::new(platform.clone(), &spillway_config::Log::default()),
+        Err(_) => Log::new(platform.clone(), &spillway_config::LogConfig::default()),
     };
     let id = request_id(&head.headers, || platform.random_name());
-    let mut record = AccessRecord::new(Api::Console, head.method.clone(), head.path(), id);
+    let mut record = AccessRecord::new(ApiKind::Console, head.method.clone(), head.path(), id);
     let is_read = matches!(head.method, Method::GET | Method::HEAD);
     let answer = match (head.path(), console) {
         ("/_gateway/health/live" | "/_gateway/health/ready" | "/_gateway/metrics", _)
@@ -163,8 +163,8 @@ pub async fn handle<P: Platform>(
 /// Prepares what all kinds of APIs need. Says whether some limit lets no request pass that it cannot count.
 fn prepare_all(gateway: &Gateway) -> Result<bool, String> {
     Router::new(&gateway.agents).map_err(|error| error.to_string())?;
-    Catalogue::new(gateway).map_err(|error| error.to_string())?;
-    spillway_knowledge::Catalogue::new(gateway).map_err(|error| error.to_string())?;
+    ModelCatalogue::new(gateway).map_err(|error| error.to_string())?;
+    spillway_knowledge::KnowledgeCatalogue::new(gateway).map_err(|error| error.to_string())?;
     let digest = DigestKey::new(digest_secret(gateway).as_bytes());
     let agents = gateway
         .agents

@@ -1,21 +1,22 @@
-//! A knowledge request's path: find the API, check the key, count, read the body, retrieve.
+//! The path of a retrieval.
 
-use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
+use bytes::Bytes;
 use spillway_forward::REQUEST_ID;
-use spillway_knowledge::{Api, Catalogue, MAX_REQUEST_BYTES, Retrieval, RetrievalReply};
+use spillway_knowledge::{
+    KnowledgeApi, KnowledgeCatalogue, MAX_REQUEST_BYTES, Retrieval, RetrievalReply,
+};
 use spillway_limit::{Due, RequestFacts};
 use spillway_platform::{Platform, ReceiveError, RequestHead};
 use spillway_surface::Surface;
-use spillway_telemetry::{Api as ApiKind, Detail, Retrieval as Retrieved};
+use spillway_telemetry::{ApiKind, Detail, RetrievalDetail};
 
 use crate::runtime::configuration;
 use crate::{Log, Passage, Runtime, Settlement};
 
 /// What an instance knows that serves knowledge APIs.
-pub type KnowledgeRuntime<P> = Runtime<P, Catalogue>;
+pub type KnowledgeRuntime<P> = Runtime<P, KnowledgeCatalogue>;
 
 /// Reads the configuration.
 ///
@@ -23,7 +24,7 @@ pub type KnowledgeRuntime<P> = Runtime<P, Catalogue>;
 /// What is wrong, for the operator.
 pub async fn start<P: Platform>(platform: P) -> Result<KnowledgeRuntime<P>, String> {
     let gateway = configuration(&platform).await?;
-    let catalogue = Catalogue::new(&gateway).map_err(|error| error.to_string())?;
+    let catalogue = KnowledgeCatalogue::new(&gateway).map_err(|error| error.to_string())?;
     let rate_limits = gateway
         .knowledge
         .iter()
@@ -41,18 +42,25 @@ pub async fn handle<P: Platform>(
 ) -> Result<P::Response, P::Error> {
     let platform = &runtime.platform;
     let head = platform.head(&request);
-    let (mut settlement, _) = Settlement::begin(runtime, ApiKind::Knowledge, &head);
-    let found = runtime.apis.api(head.path());
-    let mut backend = "";
-    let reply = match found {
-        Err(reply) => reply,
-        Ok(api) => {
-            settlement.record.name = api.name.clone().into();
-            backend = api.backend;
-            admitted(runtime, &mut settlement, api, &head, request).await
-        }
+    let (settlement, _) = Settlement::begin(runtime, ApiKind::Knowledge, &head);
+    let mut exchange = Exchange {
+        runtime,
+        settlement,
+        head,
+        quota: Vec::new(),
     };
-    settlement.record.detail = Detail::Retrieval(Retrieved {
+    let (backend, mut reply) = match runtime.apis.api(exchange.head.path()) {
+        Ok(api) => {
+            let served = serve(&mut exchange, api, request).await;
+            (api.backend, served.unwrap_or_else(|reply| reply))
+        }
+        Err(reply) => ("", reply),
+    };
+    for (name, value) in &exchange.quota {
+        reply.local.headers.append(name, value.as_str());
+    }
+    let mut settlement = exchange.settlement;
+    settlement.record.detail = Detail::Retrieval(RetrievalDetail {
         backend,
         outcome: reply.outcome.as_str(),
         records: reply.records,
@@ -68,88 +76,87 @@ pub async fn handle<P: Platform>(
         .await
 }
 
-/// Answers a request for this API, if it may come in.
-async fn admitted<P: Platform>(
-    runtime: &KnowledgeRuntime<P>,
-    settlement: &mut Settlement<P>,
-    api: &Api,
-    head: &RequestHead,
+/// One request on its way.
+struct Exchange<'r, P: Platform> {
+    runtime: &'r KnowledgeRuntime<P>,
+    settlement: Settlement<P>,
+    head: RequestHead,
+    /// Header fields that tell the client of its limits.
+    quota: Vec<(&'static str, String)>,
+}
+
+/// The phases, each of which may reply in the gateway's own name.
+async fn serve<P: Platform>(
+    exchange: &mut Exchange<'_, P>,
+    api: &KnowledgeApi,
     request: P::Request,
-) -> RetrievalReply {
-    if head.headers.is_too_large() {
-        return RetrievalReply::headers_too_large();
-    }
-    let caller = match api.admit(head) {
-        Ok(caller) => caller,
-        Err(reply) => return reply,
+) -> Result<RetrievalReply, RetrievalReply> {
+    exchange.settlement.record.name = api.name.clone().into();
+    identify(exchange, api)?;
+    admit(exchange, api).await?;
+    let body = read(exchange, api, request).await?;
+    let platform = &exchange.runtime.platform;
+    let retrieval = Retrieval {
+        sender: platform,
+        clock: platform,
+        api,
+        arrived: exchange.settlement.arrived,
     };
-    settlement.record.consumer = caller.name().map(Into::into);
-    let consumer = settlement.record.consumer.as_deref();
-    let client = settlement.record.client;
-    match limited(runtime, api, head, consumer, client).await {
-        Err(reply) => reply,
-        Ok(quota) => {
-            let mut reply = retrieve(runtime, api, request, settlement.arrived).await;
-            for (name, value) in &quota {
-                reply.local.headers.append(name, value.as_str());
-            }
-            reply
-        }
-    }
+    Ok(retrieval.serve(&body).await)
 }
 
-async fn retrieve<P: Platform>(
-    runtime: &KnowledgeRuntime<P>,
-    api: &Api,
-    request: P::Request,
-    arrived: Duration,
-) -> RetrievalReply {
-    let platform = &runtime.platform;
-    let until = arrived.saturating_add(api.deadline);
-    let in_hand = &runtime.requests_in_hand;
-    let read = platform.read_body(request, MAX_REQUEST_BYTES, until, in_hand);
-    match read.await {
-        Err(ReceiveError::TooLarge { .. }) => RetrievalReply::too_large(),
-        Err(ReceiveError::Broken(_)) => RetrievalReply::broken_body(),
-        Err(ReceiveError::NoRoom(_)) => RetrievalReply::overloaded(),
-        Err(ReceiveError::TooSlow) => RetrievalReply::slow_body(),
-        Ok(body) => {
-            let retrieval = Retrieval {
-                sender: platform,
-                clock: platform,
-                api,
-                arrived,
-            };
-            retrieval.serve(&body).await
-        }
+/// Phase *identify*: the API's keys.
+fn identify<P: Platform>(
+    exchange: &mut Exchange<'_, P>,
+    api: &KnowledgeApi,
+) -> Result<(), RetrievalReply> {
+    if exchange.head.headers.is_too_large() {
+        return Err(RetrievalReply::headers_too_large());
     }
+    let caller = api.admit(&exchange.head)?;
+    exchange.settlement.record.consumer = caller.name().map(Into::into);
+    Ok(())
 }
 
-/// Counts a request under the API's limits; gives the header fields that tell of them.
-async fn limited<P: Platform>(
-    runtime: &KnowledgeRuntime<P>,
-    api: &Api,
-    head: &RequestHead,
-    consumer: Option<&str>,
-    client: Option<IpAddr>,
-) -> Result<Vec<(&'static str, String)>, RetrievalReply> {
-    if !runtime.limits.has_rules(&api.name) {
-        return Ok(Vec::new());
+/// Phase *admit*: the API's limits, none of which needs the body.
+async fn admit<P: Platform>(
+    exchange: &mut Exchange<'_, P>,
+    api: &KnowledgeApi,
+) -> Result<(), RetrievalReply> {
+    let limits = &exchange.runtime.limits;
+    if !limits.has_rules(&api.name) {
+        return Ok(());
     }
+    let (head, record) = (&exchange.head, &exchange.settlement.record);
     let facts = RequestFacts {
         query: head.query(),
-        client,
-        consumer,
+        client: record.client,
+        consumer: record.consumer.as_deref(),
         ..RequestFacts::of(&head.headers)
     };
-    match runtime
-        .limits
-        .admit(&api.name, &facts, Due::All, Passage::default())
-        .await
-    {
-        Ok(passage) => Ok(passage.headers),
-        Err(refusal) => Err(RetrievalReply::rate_limited(refusal)),
-    }
+    let admitted = limits.admit(&api.name, &facts, Due::All, Passage::default());
+    let passage = admitted.await.map_err(RetrievalReply::rate_limited)?;
+    exchange.quota = passage.headers;
+    exchange.settlement.permits = passage.permits;
+    Ok(())
+}
+
+/// Phase *read*: the whole body, which names the knowledge and what is looked for.
+async fn read<P: Platform>(
+    exchange: &Exchange<'_, P>,
+    api: &KnowledgeApi,
+    request: P::Request,
+) -> Result<Bytes, RetrievalReply> {
+    let until = exchange.settlement.arrived.saturating_add(api.deadline);
+    let in_hand = &exchange.runtime.requests_in_hand;
+    let platform = &exchange.runtime.platform;
+    let read = platform.read_body(request, MAX_REQUEST_BYTES, until, in_hand);
+    read.await.map_err(|error| match error {
+        ReceiveError::TooLarge { .. } => RetrievalReply::too_large(),
+        ReceiveError::Broken(_) => RetrievalReply::broken_body(),
+        ReceiveError::NoRoom(_) => RetrievalReply::overloaded(),
+        ReceiveError::TooSlow => RetrievalReply::slow_body(),
+    })
 }
 
 /// Nothing can be served: the operator must act, so the operator is told.
@@ -160,7 +167,7 @@ pub async fn misconfigured<P: Platform>(
     platform: &P,
     problem: &str,
 ) -> Result<P::Response, P::Error> {
-    Log::new(platform.clone(), &spillway_config::Log::default()).error(problem);
+    Log::new(platform.clone(), &spillway_config::LogConfig::default()).error(problem);
     let rendered = Surface::Knowledge.render(*RetrievalReply::misconfigured().local);
     platform
         .respond(rendered.status, rendered.headers, rendered.body)

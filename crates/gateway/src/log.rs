@@ -22,7 +22,7 @@ const MAX_WAITING_BYTES: usize = 16 * 1024;
 #[derive(Clone)]
 pub struct Log<P> {
     platform: P,
-    style: spillway_telemetry::Log,
+    style: spillway_telemetry::LogStyle,
     lines: Arc<Mutex<Lines>>,
 }
 
@@ -36,11 +36,11 @@ struct Lines {
 
 impl<P: Platform> Log<P> {
     /// As this part of the configuration says.
-    pub fn new(platform: P, config: &spillway_config::Log) -> Self {
+    pub fn new(platform: P, config: &spillway_config::LogConfig) -> Self {
         platform.log_as_json(config.format == spillway_config::LogFormat::Json);
         Self {
             platform,
-            style: spillway_telemetry::Log::new(config.clone()),
+            style: spillway_telemetry::LogStyle::new(config.clone()),
             lines: Arc::default(),
         }
     }

@@ -18,10 +18,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use spillway_config::OnError;
 use spillway_identity::Directory;
-use spillway_llm::{Call, Catalogue, Operation, Route};
+use spillway_llm::{Call, ModelCatalogue, Operation, Route};
 use spillway_platform::Platform;
 use spillway_surface::{LocalReply, Surface};
-use spillway_telemetry::Api;
+use spillway_telemetry::ApiKind;
 use spillway_upstream::{Budget, Pool, PoolWatch, Transition};
 
 use self::admit::{admit_body, admit_head};
@@ -38,7 +38,7 @@ pub type ModelRuntime<P> = Runtime<P, Models<P>>;
 
 /// The model APIs, and what is known of their providers.
 pub struct Models<P: Platform> {
-    catalogue: Catalogue,
+    catalogue: ModelCatalogue,
     consumers: Directory,
     pools: Arc<PoolStates<P>>,
     /// What happens to signed requests while nobody can tell whether they are repeated.
@@ -72,9 +72,9 @@ impl<P: Platform> ModelRuntime<P> {
 }
 
 /// Tells all instances what one has found out.
-struct Watch<P: Platform>(Arc<ModelRuntime<P>>);
+struct Reporter<P: Platform>(Arc<ModelRuntime<P>>);
 
-impl<P: Platform> PoolWatch for Watch<P> {
+impl<P: Platform> PoolWatch for Reporter<P> {
     fn changed(&self, pool: &Arc<Pool>, transition: Transition) {
         self.0.apis.pools.publish(pool, transition);
     }
@@ -88,15 +88,15 @@ impl<P: Platform> PoolWatch for Watch<P> {
 fn call_of<'a, P: Platform>(
     exchange: &'a Exchange<P>,
     entry: &'a Entry,
-    watch: &'a Watch<P>,
+    reporter: &'a Reporter<P>,
     route: &'a Route,
     model: &'a str,
-) -> Call<'a, P, P, Watch<P>> {
+) -> Call<'a, P, P, Reporter<P>> {
     let runtime = &exchange.runtime;
     Call {
         sender: &runtime.platform,
         clock: &runtime.platform,
-        watch,
+        watch: reporter,
         budget: &runtime.apis.budget,
         route,
         operation: entry.operation,
@@ -119,7 +119,7 @@ fn call_of<'a, P: Platform>(
 /// What is wrong, for the operator.
 pub async fn start<P: Platform>(platform: P) -> Result<ModelRuntime<P>, String> {
     let gateway = configuration(&platform).await?;
-    let catalogue = Catalogue::new(&gateway).map_err(|error| error.to_string())?;
+    let catalogue = ModelCatalogue::new(&gateway).map_err(|error| error.to_string())?;
     // Not all instances begin with a provider's first key.
     let calls = AtomicU32::new(platform.random_number());
     let rate_limits = gateway
@@ -145,7 +145,7 @@ pub async fn handle<P: Platform>(
     request: P::Request,
 ) -> Result<P::Response, P::Error> {
     let head = runtime.platform.head(&request);
-    let (settlement, _) = Settlement::begin(runtime, Api::Model, &head);
+    let (settlement, _) = Settlement::begin(runtime, ApiKind::Model, &head);
     let mut exchange = Exchange {
         runtime: Arc::clone(runtime),
         settlement,
@@ -215,7 +215,7 @@ pub async fn misconfigured<P: Platform>(
     platform: &P,
     problem: &str,
 ) -> Result<P::Response, P::Error> {
-    Log::new(platform.clone(), &spillway_config::Log::default()).error(problem);
+    Log::new(platform.clone(), &spillway_config::LogConfig::default()).error(problem);
     let rendered = Surface::OpenAi.render(LocalReply::misconfigured());
     platform
         .respond(rendered.status, rendered.headers, rendered.body)

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use spillway_platform::{Platform, PoolEntry, State, StateError, Waiting};
-use spillway_state::Transition as BreakerTransition;
+use spillway_state::StoreTransition;
 use spillway_telemetry::Family;
 use spillway_upstream::{Pool, SharedEntry, SharedState, Subject, Transition};
 
@@ -167,7 +167,7 @@ impl<P: Platform> PoolStates<P> {
     async fn ask<T>(&self, call: impl Future<Output = Result<T, StateError>>) -> Option<T> {
         let asked = self.access.ask(&self.platform, call).await?;
         match (&asked.result, asked.transition) {
-            (Err(error), Some(BreakerTransition::Opened)) => self.log.warn(&format!(
+            (Err(error), Some(StoreTransition::Opened)) => self.log.warn(&format!(
                 "providers: their state cannot be shared, so every instance finds out by itself: {error}"
             )),
             (_, Some(_)) => self.log.info("providers: their state can be shared again"),

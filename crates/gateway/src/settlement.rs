@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::StatusCode;
 use spillway_forward::{ForwardedHeaders, request_id};
 use spillway_platform::{Platform, RequestHead};
-use spillway_telemetry::{AccessRecord, Api, Detail, Reason};
+use spillway_telemetry::{AccessRecord, ApiKind, Detail, Reason};
 
 use crate::{Log, Meter, Permit, Runtime};
 
@@ -30,7 +30,7 @@ impl<P: Platform> Settlement<P> {
     /// Of a request that has just come, of any kind; with what its client asked for, and who that is.
     pub(crate) fn begin<A>(
         runtime: &Runtime<P, A>,
-        api: Api,
+        api: ApiKind,
         head: &RequestHead,
     ) -> (Self, ForwardedHeaders) {
         let platform = &runtime.platform;

@@ -1,21 +1,21 @@
-//! Asking a store that may be gone: after a few failures it is left alone for moments, see [`Breaker`].
+//! Asking a store that may be gone: after a few failures it is left alone for moments, see [`StoreBreaker`].
 
 use std::future::Future;
 use std::sync::Mutex;
 
 use spillway_platform::{Clock, StateError};
-use spillway_state::{Breaker, Transition};
+use spillway_state::{StoreBreaker, StoreTransition};
 
 /// One user's opinion of the store.
 #[derive(Debug, Default)]
 pub(crate) struct StateAccess {
-    breaker: Mutex<Breaker>,
+    breaker: Mutex<StoreBreaker>,
 }
 
 /// What the store said, and what that changed.
-pub(crate) struct Asked<T> {
+pub(crate) struct StoreAnswer<T> {
     pub result: Result<T, StateError>,
-    pub transition: Option<Transition>,
+    pub transition: Option<StoreTransition>,
 }
 
 impl StateAccess {
@@ -24,8 +24,9 @@ impl StateAccess {
         &self,
         clock: &impl Clock,
         call: impl Future<Output = Result<T, StateError>>,
-    ) -> Option<Asked<T>> {
-        let allows = |mut breaker: std::sync::MutexGuard<'_, Breaker>| breaker.allows(clock.now());
+    ) -> Option<StoreAnswer<T>> {
+        let allows =
+            |mut breaker: std::sync::MutexGuard<'_, StoreBreaker>| breaker.allows(clock.now());
         if !self.breaker.lock().is_ok_and(allows) {
             return None;
         }
@@ -39,6 +40,6 @@ impl StateAccess {
                 breaker.succeeded()
             }
         });
-        Some(Asked { result, transition })
+        Some(StoreAnswer { result, transition })
     }
 }

@@ -1,6 +1,7 @@
 //! How the house is kept: a file is one idea, components only export, and nothing outside them lives in a static.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -81,4 +82,26 @@ fn no_runtime_state_is_static_outside_components() {
             assert!(!text.contains(word), "{word} in {}", path.display());
         }
     }
+}
+
+#[test]
+fn no_two_types_have_one_name() {
+    let mut places: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+    for (path, text) in files(&["crates"]) {
+        if path.components().any(|part| part.as_os_str() == "tests") {
+            continue;
+        }
+        for line in text.lines() {
+            let mut words = line.split(|c: char| !c.is_alphanumeric() && c != '_');
+            let kinds = ["struct", "enum", "trait", "type", "union"];
+            if words.next() == Some("pub") && words.next().is_some_and(|kind| kinds.contains(&kind))
+            {
+                let name = words.next().unwrap().to_owned();
+                places.entry(name).or_default().push(path.clone());
+            }
+        }
+    }
+    // Each crate may have one `Error`, which is named with its crate.
+    places.retain(|name, paths| name != "Error" && paths.len() > 1);
+    assert!(places.is_empty(), "{places:#?}");
 }

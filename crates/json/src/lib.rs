@@ -4,9 +4,9 @@
 //! **Rule.** The last of equal names counts. `NaN` and the infinities are numbers (Python writes them), a half of a
 //! character is a character (JavaScript cuts strings so), control characters and bytes that are no UTF-8 are text. None
 //! of that may cost the client an answer that it could have read.
-//! **Cost.** What is JSON by RFC 8259 is read as it stands. The rest is copied once, mended.
+//! **Cost.** What is JSON by RFC 8259 is read as it stands. The rest is copied once, repaired.
 
-mod mend;
+mod repair;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,8 +15,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use mend::mended;
-pub use mend::{sound, sound_texts, value, without_mark};
+use repair::repaired;
+pub use repair::{sound, sound_texts, value, without_mark};
 
 /// More members than any object of an API has, and more elements than any list whose elements are looked at: of a longer
 /// one the rest is passed over.
@@ -150,7 +150,7 @@ impl<'de> Deserialize<'de> for Elements<'de> {
 pub fn text(value: &RawValue) -> Option<String> {
     serde_json::from_str(value.get())
         .ok()
-        .or_else(|| serde_json::from_slice(&mended(value.get().as_bytes())?).ok())
+        .or_else(|| serde_json::from_slice(&repaired(value.get().as_bytes())?).ok())
 }
 
 /// A number, also one that is written as text or with a fraction: choices and tool calls are numbered so.
@@ -278,7 +278,7 @@ mod tests {
         fn what_is_json_stays_as_it_is(value: Vec<(String, i64)>) {
             let document = serde_json::to_vec(&value).unwrap();
             prop_assert_eq!(super::value(&document), serde_json::from_slice(&document).ok());
-            prop_assert_eq!(mended(&document), Some(document));
+            prop_assert_eq!(repaired(&document), Some(document));
         }
 
         #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::Method;
 use sha2::{Digest, Sha256};
-use spillway_config::{Gateway, KnowledgeApi, Secret};
+use spillway_config::{Gateway, KnowledgeApiConfig, Secret};
 use spillway_platform::{Headers, RequestHead, Upstream};
 use spillway_telemetry::Reason;
 
@@ -30,13 +30,13 @@ pub enum Error {
 
 /// All knowledge APIs, ready to be asked.
 #[derive(Debug, Default)]
-pub struct Catalogue {
-    apis: BTreeMap<String, Api>,
+pub struct KnowledgeCatalogue {
+    apis: BTreeMap<String, KnowledgeApi>,
 }
 
 /// One knowledge API.
 #[derive(Debug)]
-pub struct Api {
+pub struct KnowledgeApi {
     /// Its name.
     pub name: String,
     /// From a request's arrival until it is answered.
@@ -51,14 +51,14 @@ pub struct Api {
 
 /// Who asks, as far as it shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Caller {
+pub enum KnowledgeCaller {
     /// Somebody; the API wants no key.
     Anyone,
     /// Whoever has the key with this SHA-256 digest.
     Key([u8; 32]),
 }
 
-impl Caller {
+impl KnowledgeCaller {
     /// A name for whoever has the key, of which the key cannot be told.
     pub fn name(&self) -> Option<String> {
         match self {
@@ -81,7 +81,7 @@ enum Keys {
     Known(BTreeSet<[u8; 32]>),
 }
 
-impl Catalogue {
+impl KnowledgeCatalogue {
     /// Prepares the APIs of a configuration.
     ///
     /// # Errors
@@ -90,7 +90,7 @@ impl Catalogue {
         let apis = gateway
             .knowledge
             .iter()
-            .map(|api| Ok((api.name.clone(), Api::new(api)?)))
+            .map(|api| Ok((api.name.clone(), KnowledgeApi::new(api)?)))
             .collect::<Result<_, _>>()?;
         Ok(Self { apis })
     }
@@ -100,7 +100,7 @@ impl Catalogue {
     ///
     /// # Errors
     /// The answer where there is none.
-    pub fn api(&self, path: &str) -> Result<&Api, RetrievalReply> {
+    pub fn api(&self, path: &str) -> Result<&KnowledgeApi, RetrievalReply> {
         let name = path
             .strip_prefix(MOUNT)
             .and_then(|rest| rest.strip_suffix("/retrieval"))
@@ -128,8 +128,8 @@ impl Catalogue {
     }
 }
 
-impl Api {
-    fn new(config: &KnowledgeApi) -> Result<Self, Error> {
+impl KnowledgeApi {
+    fn new(config: &KnowledgeApiConfig) -> Result<Self, Error> {
         let url = config.backend.base_url();
         let upstream = Upstream::parse(url).ok_or_else(|| Error::BackendUrl {
             api: config.name.clone(),
@@ -150,7 +150,7 @@ impl Api {
     ///
     /// # Errors
     /// The answer where it may not.
-    pub fn admit(&self, head: &RequestHead) -> Result<Caller, RetrievalReply> {
+    pub fn admit(&self, head: &RequestHead) -> Result<KnowledgeCaller, RetrievalReply> {
         if head.method != Method::POST {
             let text = format!("{} takes POST, not {}.", head.path(), head.method);
             return Err(RetrievalReply::wrong_method(&text));
@@ -169,9 +169,9 @@ impl Keys {
         Self::Known(keys.map(|key| digest(key.as_bytes())).collect())
     }
 
-    fn admit(&self, headers: &Headers) -> Result<Caller, RetrievalReply> {
+    fn admit(&self, headers: &Headers) -> Result<KnowledgeCaller, RetrievalReply> {
         let Self::Known(known) = self else {
-            return Ok(Caller::Anyone);
+            return Ok(KnowledgeCaller::Anyone);
         };
         let Some(key) = bearer(headers) else {
             return Err(RetrievalReply::unauthorized(
@@ -181,7 +181,7 @@ impl Keys {
         };
         let digest = digest(key);
         if known.contains(&digest) {
-            Ok(Caller::Key(digest))
+            Ok(KnowledgeCaller::Key(digest))
         } else {
             Err(RetrievalReply::unauthorized(
                 ErrorCode::AuthorizationFailed,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::engine::{not_in_form, readable, status_failure, words};
-use crate::failure::{Failure, Rejection, Unreadable};
+use crate::failure::{BackendFailure, Rejection, Unreadable};
 use crate::record::Record;
 use crate::{ErrorCode, MetadataCondition, Query};
 
@@ -79,7 +79,7 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<I
 }
 
 /// The records of an answer, in its order.
-pub(crate) fn read(status: StatusCode, document: Value) -> Result<Vec<Record>, Failure> {
+pub(crate) fn read(status: StatusCode, document: Value) -> Result<Vec<Record>, BackendFailure> {
     let document: Document = serde_json::from_value(document).map_err(|_| not_in_form(status))?;
     if status.is_success()
         && let Some(items) = document.records
@@ -93,13 +93,13 @@ pub(crate) fn read(status: StatusCode, document: Value) -> Result<Vec<Record>, F
     Err(error(status, &document))
 }
 
-fn error(status: StatusCode, document: &Document) -> Failure {
+fn error(status: StatusCode, document: &Document) -> BackendFailure {
     let is = |code: ErrorCode| document.error_code.as_i64() == Some(i64::from(code.number()));
     if is(ErrorCode::UnknownKnowledge) {
-        return Failure::UnknownKnowledge;
+        return BackendFailure::UnknownKnowledge;
     }
     if is(ErrorCode::AuthorizationFormat) || is(ErrorCode::AuthorizationFailed) {
-        return Failure::KeyRefused;
+        return BackendFailure::KeyRefused;
     }
     let code = document
         .error_code
@@ -107,11 +107,11 @@ fn error(status: StatusCode, document: &Document) -> Failure {
         .or_else(|| document.code.as_i64());
     let message = words(&document.error_msg).or_else(|| words(&document.message));
     if status.is_success() && code.is_none() && message.is_none() {
-        return Failure::Unreadable(Unreadable::NoRecords);
+        return BackendFailure::Unreadable(Unreadable::NoRecords);
     }
     match status_failure(status) {
         // A server's own error may tell of its insides, so only words for the caller are passed on.
-        Failure::Rejected(_) => Failure::Rejected(Rejection {
+        BackendFailure::Rejected(_) => BackendFailure::Rejected(Rejection {
             status,
             code,
             message: message.filter(|_| !status.is_server_error()),

@@ -7,7 +7,7 @@ use serde_json::Value;
 use spillway_config::KnowledgeBackend;
 use spillway_platform::{Headers, OutboundRequest, Timeouts, Upstream};
 
-use crate::failure::{Failure, Rejection, Unreadable};
+use crate::failure::{BackendFailure, Rejection, Unreadable};
 use crate::record::Record;
 use crate::{Query, dify_compatible, ragflow};
 
@@ -41,7 +41,11 @@ impl Engine {
     }
 
     /// The request that puts a query to the engine, to be answered within `time`.
-    pub fn request(&self, query: &Query, time: Duration) -> Result<OutboundRequest, Failure> {
+    pub fn request(
+        &self,
+        query: &Query,
+        time: Duration,
+    ) -> Result<OutboundRequest, BackendFailure> {
         let (path, body) = match &self.backend {
             KnowledgeBackend::Ragflow(config) => (ragflow::PATH, ragflow::body(config, query)?),
             KnowledgeBackend::DifyCompatible(_) => {
@@ -72,11 +76,11 @@ impl Engine {
     }
 
     /// The records of the engine's answer, in its order.
-    pub fn read(&self, status: StatusCode, body: &[u8]) -> Result<Vec<Record>, Failure> {
+    pub fn read(&self, status: StatusCode, body: &[u8]) -> Result<Vec<Record>, BackendFailure> {
         let document = match spillway_json::value(body) {
             Some(document) => document,
             None if status.is_success() => {
-                return Err(Failure::Unreadable(Unreadable::NotJson));
+                return Err(BackendFailure::Unreadable(Unreadable::NotJson));
             }
             None => return Err(status_failure(status)),
         };
@@ -119,9 +123,9 @@ impl Engine {
 }
 
 /// What an answer says that is not in the engine's form.
-pub(crate) fn not_in_form(status: StatusCode) -> Failure {
+pub(crate) fn not_in_form(status: StatusCode) -> BackendFailure {
     if status.is_success() {
-        Failure::Unreadable(Unreadable::NoRecords)
+        BackendFailure::Unreadable(Unreadable::NoRecords)
     } else {
         status_failure(status)
     }
@@ -134,14 +138,14 @@ pub(crate) fn readable<T: serde::de::DeserializeOwned>(list: Vec<Value>) -> Vec<
 }
 
 /// What a status alone says, where it is no success.
-pub(crate) fn status_failure(status: StatusCode) -> Failure {
+pub(crate) fn status_failure(status: StatusCode) -> BackendFailure {
     match status {
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Failure::KeyRefused,
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => BackendFailure::KeyRefused,
         StatusCode::TOO_MANY_REQUESTS
         | StatusCode::BAD_GATEWAY
         | StatusCode::SERVICE_UNAVAILABLE
-        | StatusCode::GATEWAY_TIMEOUT => Failure::Busy(status),
-        _ => Failure::Rejected(Rejection {
+        | StatusCode::GATEWAY_TIMEOUT => BackendFailure::Busy(status),
+        _ => BackendFailure::Rejected(Rejection {
             status,
             code: None,
             message: None,

@@ -10,11 +10,11 @@ use http::StatusCode;
 use spillway_platform::SendError;
 use spillway_telemetry::Reason;
 
-use crate::{Api, ErrorCode, Outcome, RetrievalReply};
+use crate::{ErrorCode, KnowledgeApi, RetrievalOutcome, RetrievalReply};
 
 /// Why there are no records.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Failure {
+pub(crate) enum BackendFailure {
     /// The request cannot be put to this engine.
     Invalid(String),
     /// No answer, or no complete one.
@@ -63,15 +63,15 @@ impl Unreadable {
     }
 }
 
-impl From<SendError> for Failure {
+impl From<SendError> for BackendFailure {
     fn from(error: SendError) -> Self {
         Self::Send(error)
     }
 }
 
-impl Failure {
+impl BackendFailure {
     /// What Dify is told.
-    pub fn answer(&self, api: &Api, knowledge_id: &str) -> RetrievalReply {
+    pub fn answer(&self, api: &KnowledgeApi, knowledge_id: &str) -> RetrievalReply {
         let message = self.message(api, knowledge_id);
         match self {
             Self::Invalid(_) => RetrievalReply::invalid_request(&message),
@@ -85,12 +85,12 @@ impl Failure {
         }
     }
 
-    fn kind(&self) -> (StatusCode, Outcome, Reason, ErrorCode) {
+    fn kind(&self) -> (StatusCode, RetrievalOutcome, Reason, ErrorCode) {
         const NOT_AGAIN: StatusCode = StatusCode::FAILED_DEPENDENCY;
         let error = |status, reason| {
             (
                 status,
-                Outcome::BackendError,
+                RetrievalOutcome::BackendError,
                 reason,
                 ErrorCode::BackendError,
             )
@@ -98,7 +98,7 @@ impl Failure {
         match self {
             Self::Send(SendError::Connect(_)) => (
                 StatusCode::BAD_GATEWAY,
-                Outcome::BackendRefused,
+                RetrievalOutcome::BackendRefused,
                 Reason::UpstreamRefused,
                 ErrorCode::BackendRefused,
             ),
@@ -107,7 +107,7 @@ impl Failure {
             }
             Self::Send(SendError::HostNotAllowed) => (
                 NOT_AGAIN,
-                Outcome::HostNotAllowed,
+                RetrievalOutcome::HostNotAllowed,
                 Reason::HostNotAllowed,
                 ErrorCode::HostNotAllowed,
             ),
@@ -118,7 +118,7 @@ impl Failure {
                 | SendError::BetweenBytesTimeout,
             ) => (
                 NOT_AGAIN,
-                Outcome::BackendTimeout,
+                RetrievalOutcome::BackendTimeout,
                 Reason::UpstreamTimeout,
                 ErrorCode::BackendTimeout,
             ),
@@ -127,7 +127,7 @@ impl Failure {
             }
             Self::NoRoom => (
                 StatusCode::SERVICE_UNAVAILABLE,
-                Outcome::Overloaded,
+                RetrievalOutcome::Overloaded,
                 Reason::Overloaded,
                 ErrorCode::Overloaded,
             ),
@@ -139,7 +139,7 @@ impl Failure {
         }
     }
 
-    fn message(&self, api: &Api, knowledge_id: &str) -> String {
+    fn message(&self, api: &KnowledgeApi, knowledge_id: &str) -> String {
         match self {
             Self::Invalid(message) => message.clone(),
             Self::Deadline
@@ -197,7 +197,7 @@ impl Failure {
 }
 
 /// For the log: without the query, and so without the engine's own words, which may repeat it.
-impl fmt::Display for Failure {
+impl fmt::Display for BackendFailure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Invalid(_) => formatter.write_str("the request does not fit this engine"),

@@ -12,9 +12,9 @@ mod record;
 mod reply;
 mod retrieval;
 
-pub use catalogue::{Api, Caller, Catalogue, Error};
+pub use catalogue::{Error, KnowledgeApi, KnowledgeCaller, KnowledgeCatalogue};
 pub use condition::{Condition, Logic, MetadataCondition, Operand};
 pub use query::{MAX_REQUEST_BYTES, Query, Request};
 pub use record::Record;
-pub use reply::{ErrorCode, Outcome, RetrievalReply};
+pub use reply::{ErrorCode, RetrievalOutcome, RetrievalReply};
 pub use retrieval::{MAX_ENGINE_ANSWER_BYTES, Retrieval};

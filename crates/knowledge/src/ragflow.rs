@@ -10,7 +10,7 @@ use spillway_config::RagflowBackend;
 
 use crate::Query;
 use crate::engine::{not_in_form, readable, status_failure, words};
-use crate::failure::{Failure, Rejection, Unreadable};
+use crate::failure::{BackendFailure, Rejection, Unreadable};
 use crate::record::{Record, text};
 
 mod filter;
@@ -55,15 +55,15 @@ pub(crate) fn threshold(config: &RagflowBackend, query: &Query) -> f64 {
 }
 
 /// The body that puts a query.
-pub(crate) fn body(config: &RagflowBackend, query: &Query) -> Result<Vec<u8>, Failure> {
+pub(crate) fn body(config: &RagflowBackend, query: &Query) -> Result<Vec<u8>, BackendFailure> {
     let dataset_ids = dataset_ids(config, &query.knowledge_id);
     if dataset_ids.is_empty() {
-        return Err(Failure::UnknownKnowledge);
+        return Err(BackendFailure::UnknownKnowledge);
     }
     let metadata_condition = query.metadata_condition.as_ref();
     if metadata_condition.is_some() && !config.document_ids.is_empty() {
         // RAGFlow would pass over the condition, and find what it was to keep out.
-        return Err(Failure::Invalid(
+        return Err(BackendFailure::Invalid(
             "This knowledge API is bound to certain documents (`backend.document_ids`) and takes no metadata condition."
                 .to_owned(),
         ));
@@ -141,7 +141,7 @@ struct Chunk {
 }
 
 /// The records of an answer, in its order.
-pub(crate) fn read(status: StatusCode, document: Value) -> Result<Vec<Record>, Failure> {
+pub(crate) fn read(status: StatusCode, document: Value) -> Result<Vec<Record>, BackendFailure> {
     let Envelope {
         code,
         message,
@@ -151,10 +151,10 @@ pub(crate) fn read(status: StatusCode, document: Value) -> Result<Vec<Record>, F
         Some(0) if status.is_success() => {}
         Some(code) if code != 0 => return Err(error(status, code, &message)),
         _ if !status.is_success() => return Err(status_failure(status)),
-        _ => return Err(Failure::Unreadable(Unreadable::NoRecords)),
+        _ => return Err(BackendFailure::Unreadable(Unreadable::NoRecords)),
     }
-    let found: Found =
-        serde_json::from_value(data).map_err(|_| Failure::Unreadable(Unreadable::NoRecords))?;
+    let found: Found = serde_json::from_value(data)
+        .map_err(|_| BackendFailure::Unreadable(Unreadable::NoRecords))?;
     let chunks = readable(found.chunks.unwrap_or_default());
     Ok(chunks
         .into_iter()
@@ -163,21 +163,23 @@ pub(crate) fn read(status: StatusCode, document: Value) -> Result<Vec<Record>, F
 }
 
 /// What an error code means. 101 and 102 come with words for the caller, the others with those of an exception.
-fn error(status: StatusCode, code: i64, message: &Value) -> Failure {
+fn error(status: StatusCode, code: i64, message: &Value) -> BackendFailure {
     let rejection = |message| {
-        Failure::Rejected(Rejection {
+        BackendFailure::Rejected(Rejection {
             status,
             code: Some(code),
             message,
         })
     };
     match code {
-        109 | 401 | 403 => Failure::KeyRefused,
-        101 | 102 | 108 | 400 | 404 if names_unknown_dataset(message) => Failure::UnknownKnowledge,
+        109 | 401 | 403 => BackendFailure::KeyRefused,
+        101 | 102 | 108 | 400 | 404 if names_unknown_dataset(message) => {
+            BackendFailure::UnknownKnowledge
+        }
         101 | 102 => rejection(words(message)),
         _ if !status.is_success() && status != StatusCode::INTERNAL_SERVER_ERROR => {
             match status_failure(status) {
-                Failure::Rejected(_) => rejection(None),
+                BackendFailure::Rejected(_) => rejection(None),
                 other => other,
             }
         }

@@ -9,7 +9,7 @@ use crate::{MAX_REQUEST_BYTES, Record};
 
 /// How a request ended; labels the metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Outcome {
+pub enum RetrievalOutcome {
     /// Records were found.
     Ok,
     /// None was found.
@@ -38,7 +38,7 @@ pub enum Outcome {
     Overloaded,
 }
 
-impl Outcome {
+impl RetrievalOutcome {
     /// The name in metrics and logs.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -111,7 +111,7 @@ pub struct RetrievalReply {
     /// Status, reason and words; records are a document.
     pub local: Box<LocalReply>,
     /// How the request ended, for the metric of knowledge APIs.
-    pub outcome: Outcome,
+    pub outcome: RetrievalOutcome,
     /// How many records were found, where an engine was asked and answered.
     pub records: Option<u32>,
     /// The query, where those are logged.
@@ -124,7 +124,7 @@ impl RetrievalReply {
     /// An error in the contract's form.
     pub fn error(
         status: StatusCode,
-        outcome: Outcome,
+        outcome: RetrievalOutcome,
         reason: Reason,
         code: ErrorCode,
         message: &str,
@@ -134,7 +134,7 @@ impl RetrievalReply {
     }
 
     /// A reply of the gateway's own to any kind of request: the contract's number for its reason is the surface's.
-    pub fn of(local: LocalReply, outcome: Outcome) -> Self {
+    pub fn of(local: LocalReply, outcome: RetrievalOutcome) -> Self {
         Self {
             local: Box::new(local),
             outcome,
@@ -153,7 +153,7 @@ impl RetrievalReply {
     pub fn invalid_request(message: &str) -> Self {
         Self::error(
             StatusCode::BAD_REQUEST,
-            Outcome::InvalidRequest,
+            RetrievalOutcome::InvalidRequest,
             Reason::InvalidRequest,
             ErrorCode::InvalidRequest,
             message,
@@ -170,7 +170,10 @@ impl RetrievalReply {
 
     /// The request's header section is larger than can be forwarded safely.
     pub fn headers_too_large() -> Self {
-        Self::of(LocalReply::headers_too_large(), Outcome::InvalidRequest)
+        Self::of(
+            LocalReply::headers_too_large(),
+            RetrievalOutcome::InvalidRequest,
+        )
     }
 
     /// A limit refuses the request, whatever its words: Dify shows nothing but the message.
@@ -185,14 +188,14 @@ impl RetrievalReply {
             ..LocalReply::error(refusal.status, refusal.reason, message)
         };
         let code = ErrorCode::RateLimited.number();
-        Self::of(local.with_code(code), Outcome::RateLimited)
+        Self::of(local.with_code(code), RetrievalOutcome::RateLimited)
     }
 
     /// Nothing can be served before the operator acts; 424, which Dify does not repeat.
     pub fn misconfigured() -> Self {
         Self::error(
             StatusCode::FAILED_DEPENDENCY,
-            Outcome::Misconfigured,
+            RetrievalOutcome::Misconfigured,
             Reason::Misconfigured,
             ErrorCode::Misconfigured,
             "The gateway's configuration cannot be used. Its log says why.",
@@ -213,7 +216,7 @@ impl RetrievalReply {
     /// Other requests' bodies leave no room for this one.
     pub fn overloaded() -> Self {
         let words = "The gateway has too many large requests at once. Try again in a moment.";
-        Self::of(LocalReply::overloaded(words), Outcome::Overloaded)
+        Self::of(LocalReply::overloaded(words), RetrievalOutcome::Overloaded)
     }
 
     pub(crate) fn wrong_method(message: &str) -> Self {
@@ -227,7 +230,7 @@ impl RetrievalReply {
         // Not 401, which Dify takes for a success when it checks a new setting.
         Self::error(
             StatusCode::FORBIDDEN,
-            Outcome::Unauthorized,
+            RetrievalOutcome::Unauthorized,
             Reason::Unauthorized,
             code,
             message,
@@ -237,7 +240,7 @@ impl RetrievalReply {
     pub(crate) fn unknown_knowledge(reason: Reason, message: &str) -> Self {
         Self::error(
             StatusCode::NOT_FOUND,
-            Outcome::UnknownKnowledge,
+            RetrievalOutcome::UnknownKnowledge,
             reason,
             ErrorCode::UnknownKnowledge,
             message,
@@ -246,7 +249,7 @@ impl RetrievalReply {
 
     pub(crate) fn probe() -> Self {
         Self {
-            outcome: Outcome::Probe,
+            outcome: RetrievalOutcome::Probe,
             records: None,
             ..Self::found(&[])
         }
@@ -254,9 +257,9 @@ impl RetrievalReply {
 
     pub(crate) fn found(records: &[Record]) -> Self {
         let outcome = if records.is_empty() {
-            Outcome::Empty
+            RetrievalOutcome::Empty
         } else {
-            Outcome::Ok
+            RetrievalOutcome::Ok
         };
         // Texts, finite numbers and JSON: writing those cannot fail.
         let body = serde_json::to_vec(&Found { records }).unwrap_or_default();

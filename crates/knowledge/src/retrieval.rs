@@ -6,9 +6,9 @@ use bytes::{Bytes, BytesMut};
 use futures_util::future::{Either, select};
 use spillway_platform::{Clock, IncomingBody, Sender, may_grow};
 
-use crate::failure::{Failure, Unreadable};
+use crate::failure::{BackendFailure, Unreadable};
 use crate::record::{Record, best};
-use crate::{Api, Query, Request, RetrievalReply};
+use crate::{KnowledgeApi, Query, Request, RetrievalReply};
 
 /// The longest answer that is taken from an engine: 16 MiB.
 pub const MAX_ENGINE_ANSWER_BYTES: usize = 16 * 1024 * 1024;
@@ -24,7 +24,7 @@ pub struct Retrieval<'a, S, C> {
     /// What time it is.
     pub clock: &'a C,
     /// The API that it came to.
-    pub api: &'a Api,
+    pub api: &'a KnowledgeApi,
     /// When it arrived, by `clock`.
     pub arrived: Duration,
 }
@@ -43,12 +43,12 @@ impl<S: Sender, C: Clock> Retrieval<'_, S, C> {
     pub async fn retrieve(&self, query: &Query) -> RetrievalReply {
         let time = self.api.deadline.saturating_sub(self.elapsed());
         let result = if time.is_zero() {
-            Err(Failure::Deadline)
+            Err(BackendFailure::Deadline)
         } else {
             let deadline = self.clock.sleep(time);
             let asking = self.ask(query, time);
             match select(std::pin::pin!(deadline), std::pin::pin!(asking)).await {
-                Either::Left(((), _)) => Err(Failure::Deadline),
+                Either::Left(((), _)) => Err(BackendFailure::Deadline),
                 Either::Right((result, _)) => result,
             }
         };
@@ -61,7 +61,7 @@ impl<S: Sender, C: Clock> Retrieval<'_, S, C> {
         answer
     }
 
-    async fn ask(&self, query: &Query, time: Duration) -> Result<Vec<Record>, Failure> {
+    async fn ask(&self, query: &Query, time: Duration) -> Result<Vec<Record>, BackendFailure> {
         let engine = &self.api.engine;
         let mut response = self.sender.send(engine.request(query, time)?).await?;
         let body = read_whole(&mut response.body).await;
@@ -75,9 +75,11 @@ impl<S: Sender, C: Clock> Retrieval<'_, S, C> {
     }
 
     /// What went wrong, for the operator.
-    fn detail(&self, failure: &Failure) -> String {
+    fn detail(&self, failure: &BackendFailure) -> String {
         match failure {
-            Failure::Send(_) => format!("{}: {failure}", self.api.engine.upstream().origin()),
+            BackendFailure::Send(_) => {
+                format!("{}: {failure}", self.api.engine.upstream().origin())
+            }
             _ => failure.to_string(),
         }
     }
@@ -91,14 +93,14 @@ fn shown(query: &str) -> String {
     query.chars().take(MAX_LOGGED_CHARS).collect()
 }
 
-async fn read_whole<B: IncomingBody>(body: &mut B) -> Result<Bytes, Failure> {
+async fn read_whole<B: IncomingBody>(body: &mut B) -> Result<Bytes, BackendFailure> {
     let mut whole = BytesMut::new();
     while let Some(piece) = body.next().await? {
         if whole.len().saturating_add(piece.len()) > MAX_ENGINE_ANSWER_BYTES {
-            return Err(Failure::Unreadable(Unreadable::TooLarge));
+            return Err(BackendFailure::Unreadable(Unreadable::TooLarge));
         }
         if !may_grow(body, whole.len(), whole.len().saturating_add(piece.len())).await {
-            return Err(Failure::NoRoom);
+            return Err(BackendFailure::NoRoom);
         }
         whole.extend_from_slice(&piece);
     }

@@ -16,4 +16,4 @@ pub use due::{Due, InBody};
 pub use error::Error;
 pub use facts::RequestFacts;
 pub use rules::{Applicable, Rule, Rules};
-pub use verdict::{Outcome, Standing, Verdict};
+pub use verdict::{RuleOutcome, Standing, Verdict};

@@ -1,6 +1,6 @@
 //! All rules of an API, and those of them that hold for a request.
 
-use spillway_config::{OnError, RateLimit, RuleItem, State};
+use spillway_config::{OnError, RateLimit, RuleItem, StateConfig};
 use spillway_platform::{Admitted, Charge, NewValues, Settled};
 
 use crate::digest::CountNames;
@@ -54,7 +54,7 @@ impl Rules {
     pub fn new(
         limits: &[RateLimit],
         api: &str,
-        state: &State,
+        state: &StateConfig,
         digest_key: &DigestKey,
     ) -> Result<Self, Error> {
         let rules = limits.iter().map(|config| {
@@ -190,20 +190,16 @@ impl<'r> Applicable<'r> {
 
     /// What the request was counted by: to be taken back if a later phase refuses it.
     pub fn counted(&self, admitted: &Admitted) -> Vec<Settled> {
-        self.taken_back_where(|_| true, admitted)
+        self.undo_where(|_| true, admitted)
     }
 
     /// What it was counted by that comes with its key: to be taken back if the upstream does not know that.
     pub fn forgettable(&self, admitted: &Admitted) -> Vec<Settled> {
         let is_one = |place: usize| self.forgettable.get(place).copied().unwrap_or_default();
-        self.taken_back_where(is_one, admitted)
+        self.undo_where(is_one, admitted)
     }
 
-    fn taken_back_where(
-        &self,
-        wanted: impl Fn(usize) -> bool,
-        admitted: &Admitted,
-    ) -> Vec<Settled> {
+    fn undo_where(&self, wanted: impl Fn(usize) -> bool, admitted: &Admitted) -> Vec<Settled> {
         if !admitted.passes {
             return Vec::new();
         }

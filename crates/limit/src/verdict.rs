@@ -15,12 +15,12 @@ pub struct Verdict<'r> {
     pub standing: Option<Standing<'r>>,
     /// For metrics, of each rule once: what it meant for the request. A rule that would have let a refused request
     /// pass is left out, as it did not count it.
-    pub outcomes: Vec<(&'r str, Outcome)>,
+    pub outcomes: Vec<(&'r str, RuleOutcome)>,
 }
 
 /// What a rule meant for a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Outcome {
+pub enum RuleOutcome {
     /// It let the request pass.
     Passed,
     /// A dry run that would have refused it.
@@ -29,7 +29,7 @@ pub enum Outcome {
     Refused,
 }
 
-impl Outcome {
+impl RuleOutcome {
     /// The name in metrics and logs.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -82,13 +82,13 @@ impl<'r> Standpoint<'r> {
 impl<'r> Verdict<'r> {
     pub(crate) fn new(passes: bool, places: impl Iterator<Item = Standpoint<'r>>) -> Self {
         let mut tightest: Option<Standpoint<'r>> = None;
-        let mut outcomes: Vec<(&'r str, Outcome)> = Vec::new();
+        let mut outcomes: Vec<(&'r str, RuleOutcome)> = Vec::new();
         for place in places {
             let rule = place.rule;
             let outcome = match (place.full, rule.dry_run) {
-                (true, false) => Some(Outcome::Refused),
-                (true, true) => Some(Outcome::WouldRefuse),
-                (false, _) => passes.then_some(Outcome::Passed),
+                (true, false) => Some(RuleOutcome::Refused),
+                (true, true) => Some(RuleOutcome::WouldRefuse),
+                (false, _) => passes.then_some(RuleOutcome::Passed),
             };
             if let Some(outcome) = outcome {
                 match outcomes.iter_mut().find(|(name, _)| *name == rule.name) {

@@ -2,8 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 use proptest::prelude::*;
-use spillway_config::{OnError, RateLimit, State, parse_normal_form};
-use spillway_limit::{Applicable, DigestKey, Due, Outcome, RequestFacts, Rules, Verdict};
+use spillway_config::{OnError, RateLimit, StateConfig, parse_normal_form};
+use spillway_limit::{Applicable, DigestKey, Due, RequestFacts, RuleOutcome, Rules, Verdict};
 use spillway_platform::{Admission, Charge, Headers, LeaseName};
 use spillway_state::MemoryStore;
 
@@ -16,9 +16,9 @@ fn limits(json: &str) -> Vec<RateLimit> {
 }
 
 fn rules(json: &str, on_error: OnError) -> Rules {
-    let state = State {
+    let state = StateConfig {
         on_error,
-        ..State::default()
+        ..StateConfig::default()
     };
     Rules::new(&limits(json), "model/m", &state, &DigestKey::new(b"")).unwrap()
 }
@@ -122,21 +122,24 @@ fn the_tightest_rule_is_told() {
     assert_eq!(
         first.outcomes,
         [
-            ("wide", Outcome::Passed),
-            ("silent", Outcome::Passed),
-            ("dry", Outcome::Passed)
+            ("wide", RuleOutcome::Passed),
+            ("silent", RuleOutcome::Passed),
+            ("dry", RuleOutcome::Passed)
         ]
     );
     let second = ask(&mut store, &rules, 0, "a");
     assert!(second.passes);
-    assert_eq!(second.outcomes[2], ("dry", Outcome::WouldRefuse));
+    assert_eq!(second.outcomes[2], ("dry", RuleOutcome::WouldRefuse));
     let third = ask(&mut store, &rules, 0, "a");
     assert!(!third.passes);
     assert_eq!(third.standing.unwrap().rule.name, "silent");
     // `wide` had room and did not count it.
     assert_eq!(
         third.outcomes,
-        [("silent", Outcome::Refused), ("dry", Outcome::WouldRefuse)]
+        [
+            ("silent", RuleOutcome::Refused),
+            ("dry", RuleOutcome::WouldRefuse)
+        ]
     );
     assert_eq!(
         header(&third.headers(), "ratelimit-policy"),
@@ -159,7 +162,7 @@ fn of_several_that_refuse_the_longest_wait_is_told() {
         (Some(3600), 503)
     );
     assert_eq!(standing.rule.rejected_msg.as_deref(), Some("slow down"));
-    assert_eq!(refused.outcomes, [("a", Outcome::Refused)]);
+    assert_eq!(refused.outcomes, [("a", RuleOutcome::Refused)]);
 }
 
 #[test]

@@ -134,19 +134,19 @@ pub(crate) fn passed_error(
     if status == StatusCode::UNAUTHORIZED || tells_of_a_dead_key(status.as_u16(), body) {
         return key_refused(headers, body, pool);
     }
-    let document = told_document(status, body, pool);
-    let mut reply = told(status, Reason::UpstreamStatus, document);
+    let document = error_document(status, body, pool);
+    let mut reply = error_reply(status, Reason::UpstreamStatus, document);
     reply.headers = passed_headers(headers, pool);
     reply
 }
 
 /// What a provider told, in OpenAI's form.
-pub(crate) fn told(status: StatusCode, reason: Reason, document: String) -> LocalReply {
+pub(crate) fn error_reply(status: StatusCode, reason: Reason, document: String) -> LocalReply {
     LocalReply::document(status, reason, "application/json", document)
 }
 
 /// A provider's error document in OpenAI's form, redacted; of one that cannot be read, or is too long, the beginning.
-fn told_document(status: StatusCode, body: &[u8], pool: &Pool) -> String {
+fn error_document(status: StatusCode, body: &[u8], pool: &Pool) -> String {
     if let Some(document) = in_one_form(status, body) {
         return redact(&document.to_string(), pool);
     }
@@ -163,17 +163,17 @@ fn told_document(status: StatusCode, body: &[u8], pool: &Pool) -> String {
 }
 
 /// An error object out of an answer that had begun with 200, as a document; redacted.
-pub(crate) fn told_object(status: StatusCode, error: &str, pool: &Pool) -> String {
+pub(crate) fn error_object(status: StatusCode, error: &str, pool: &Pool) -> String {
     let document = format!("{{\"error\":{error}}}");
     match in_one_form(status, document.as_bytes()) {
         Some(document) => redact(&document.to_string(), pool),
-        None => told_document(status, error.as_bytes(), pool),
+        None => error_document(status, error.as_bytes(), pool),
     }
 }
 
 fn passed_headers(headers: &Headers, pool: &Pool) -> Headers {
     let mut passed = Headers::default();
-    for (name, told_as) in PASSED_HEADERS {
+    for (name, client_name) in PASSED_HEADERS {
         let Some(value) = headers
             .first(name)
             .filter(|value| value.len() <= MAX_HEADER_BYTES)
@@ -182,7 +182,7 @@ fn passed_headers(headers: &Headers, pool: &Pool) -> Headers {
         };
         let is_sound = name != "retry-after" || is_readable(value);
         if let (true, Ok(value)) = (is_sound, std::str::from_utf8(value)) {
-            passed.append(told_as, redact(value, pool));
+            passed.append(client_name, redact(value, pool));
         }
     }
     passed

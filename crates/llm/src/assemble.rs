@@ -38,7 +38,7 @@ pub fn as_document(stream: &[u8]) -> Result<Bytes, ProviderError> {
                     break 'stream;
                 }
                 Line::Failed(error) => return Err(error),
-                Line::Data(data) => answer.take_data(&data)?,
+                Line::Data(data) => answer.read_data(&data)?,
             }
         }
     }
@@ -60,7 +60,7 @@ struct Answer {
 }
 
 impl Answer {
-    fn take_data(&mut self, data: &Data<'_>) -> Result<(), ProviderError> {
+    fn read_data(&mut self, data: &Data<'_>) -> Result<(), ProviderError> {
         let document = data.document();
         let error = match Said::of(document) {
             Some(said) => said.error(document),
@@ -80,7 +80,7 @@ impl Answer {
             match (name.as_str(), value) {
                 ("choices", Value::Array(choices)) => {
                     for choice in choices {
-                        self.take_choice(choice);
+                        self.read_choice(choice);
                     }
                 }
                 ("usage", usage) => {
@@ -96,7 +96,7 @@ impl Answer {
         }
     }
 
-    fn take_choice(&mut self, choice: Value) {
+    fn read_choice(&mut self, choice: Value) {
         let Value::Object(mut choice) = choice else {
             return;
         };

@@ -63,7 +63,7 @@ impl AssembledChoice {
         };
         if let Some(piece) = piece {
             self.is_chat = true;
-            says |= self.take_delta(piece);
+            says |= self.read_delta(piece);
         }
         if let Some(text @ Value::String(_)) = choice.remove("text") {
             says |= is_said(&text);
@@ -89,14 +89,14 @@ impl AssembledChoice {
         }
     }
 
-    fn take_delta(&mut self, delta: Map<String, Value>) -> bool {
+    fn read_delta(&mut self, delta: Map<String, Value>) -> bool {
         let mut says = false;
         for (name, value) in delta {
             says |= says_more((&name, &value));
             match (name.as_str(), value) {
                 ("tool_calls", Value::Array(calls)) => {
                     for call in calls {
-                        self.take_tool_call(call);
+                        self.read_tool_call(call);
                     }
                 }
                 ("function_call" | "audio", Value::Object(more)) => {
@@ -108,7 +108,7 @@ impl AssembledChoice {
         says
     }
 
-    fn take_tool_call(&mut self, call: Value) {
+    fn read_tool_call(&mut self, call: Value) {
         let Value::Object(mut call) = call else {
             return;
         };
@@ -123,7 +123,7 @@ impl AssembledChoice {
         };
         let has_room = self.tool_calls.len() < MAX_PARTS;
         let own = place.and_then(|place| self.tool_calls.get_mut(place));
-        match own.filter(|own| own.takes(id, index, &call)) {
+        match own.filter(|own| own.matches(id, index, &call)) {
             Some(own) => own.take(call),
             None if !has_room => {}
             None => {
@@ -175,7 +175,7 @@ impl ToolCall {
     }
 
     /// Whether a piece goes on with this call.
-    fn takes(&self, id: Option<&str>, index: Option<i64>, piece: &Map<String, Value>) -> bool {
+    fn matches(&self, id: Option<&str>, index: Option<i64>, piece: &Map<String, Value>) -> bool {
         let own = self
             .members
             .get("id")

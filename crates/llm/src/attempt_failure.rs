@@ -7,7 +7,7 @@ use spillway_surface::LocalReply;
 use spillway_telemetry::Reason;
 use spillway_upstream::{AttemptError, Failure, Pool};
 
-use crate::answer::{key_refused, passed_error, told, told_object};
+use crate::answer::{error_object, error_reply, key_refused, passed_error};
 use crate::redaction::redact;
 
 /// Why one attempt failed.
@@ -128,7 +128,7 @@ impl FailureReply {
                 headers,
                 body,
             } => passed_error(status, &headers, &body, pool),
-            Self::Object(error) => told(status, reason, told_object(status, &error, pool)),
+            Self::Object(error) => error_reply(status, reason, error_object(status, &error, pool)),
             Self::Words(words) => LocalReply::error(status, reason, redact(&words, pool)),
             Self::HostNotAllowed => LocalReply::error(
                 StatusCode::BAD_GATEWAY,

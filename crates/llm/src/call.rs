@@ -1,6 +1,6 @@
 //! One call: what is sent, to which of its route's targets, and what its client gets where nobody serves.
 //!
-//! A failure leads on to the next target only while nothing of an answer has reached the client: a complete
+//! A failure is retried at the next target only while nothing of an answer has reached the client: a complete
 //! answer is read whole before it goes out, a stream is held back until its first content.
 
 use std::sync::Arc;
@@ -36,7 +36,7 @@ pub struct Call<'a, S, C, W> {
     pub sender: &'a S,
     /// What time it is.
     pub clock: &'a C,
-    /// Who is told of endpoints and keys that are set aside.
+    /// Who is told of endpoints and keys that are ejected.
     pub watch: &'a W,
     /// How much may be tried again.
     pub budget: &'a Budget,

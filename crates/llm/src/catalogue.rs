@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use spillway_config::{FallbackCondition, Gateway, ModelApi, Provider};
+use spillway_config::{FallbackCondition, Gateway, ModelApiConfig, Provider};
 use spillway_platform::Headers;
 use spillway_upstream::Pool;
 
 use crate::client_headers::picked;
 use crate::provider::ProviderSettings;
-use crate::{Asked, Dialect, MAX_MODEL_BYTES, ModelPattern, Route, TargetPlace};
+use crate::{CallFacts, Dialect, MAX_MODEL_BYTES, ModelPattern, Route, TargetPlace};
 
 /// A configuration that cannot be served by. `spillway check` refuses it before.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,8 +37,8 @@ pub enum Error {
 
 /// All model APIs, ready to be asked.
 #[derive(Debug, Default)]
-pub struct Catalogue {
-    apis: Vec<Arc<Api>>,
+pub struct ModelCatalogue {
+    apis: Vec<Arc<ModelApi>>,
     /// Header fields of clients that some provider gets and others do not.
     forwarded: Vec<String>,
     /// What each provider speaks, by its name.
@@ -47,7 +47,7 @@ pub struct Catalogue {
 
 /// One model API.
 #[derive(Debug)]
-pub struct Api {
+pub struct ModelApi {
     /// Its name.
     pub name: String,
     /// Without a closing slash.
@@ -78,7 +78,7 @@ pub enum NoRoute {
     Forbidden,
 }
 
-impl Catalogue {
+impl ModelCatalogue {
     /// Prepares the APIs of a configuration.
     ///
     /// # Errors
@@ -109,7 +109,7 @@ impl Catalogue {
         let apis = gateway
             .models
             .iter()
-            .map(|api| Api::new(api, &providers, &may_use).map(Arc::new))
+            .map(|api| ModelApi::new(api, &providers, &may_use).map(Arc::new))
             .collect::<Result<_, _>>()?;
         let forwarded = gateway
             .providers
@@ -140,7 +140,7 @@ impl Catalogue {
     }
 
     /// The API with the longest base path that holds `path`, and the path below it.
-    pub fn api<'p>(&self, path: &'p str) -> Option<(&Arc<Api>, &'p str)> {
+    pub fn api<'p>(&self, path: &'p str) -> Option<(&Arc<ModelApi>, &'p str)> {
         self.apis
             .iter()
             .filter_map(|api| {
@@ -151,13 +151,13 @@ impl Catalogue {
     }
 }
 
-impl Api {
+impl ModelApi {
     fn new(
-        config: &ModelApi,
+        config: &ModelApiConfig,
         providers: &BTreeMap<&str, ProviderPlace>,
         may_use: &BTreeMap<String, Vec<ModelPattern>>,
     ) -> Result<Self, Error> {
-        let place = |target: &spillway_config::Target| {
+        let place = |target: &spillway_config::TargetConfig| {
             let provider = providers.get(target.provider.as_str());
             let provider = provider.ok_or_else(|| Error::UnknownProvider {
                 api: config.name.clone(),
@@ -192,16 +192,16 @@ impl Api {
     ///
     /// # Errors
     /// [`NoRoute`].
-    pub fn route(&self, asked: &Asked<'_>) -> Result<&Arc<Route>, NoRoute> {
+    pub fn route(&self, call: &CallFacts<'_>) -> Result<&Arc<Route>, NoRoute> {
         let route = self
             .routes
             .iter()
-            .find(|route| route.takes(asked))
+            .find(|route| route.matches(call))
             .ok_or(NoRoute::Unknown)?;
-        let may_use = asked
+        let may_use = call
             .model
-            .is_none_or(|model| self.may_use(asked.consumer, model));
-        if may_use && route.lets_in(asked.consumer) {
+            .is_none_or(|model| self.may_use(call.consumer, model));
+        if may_use && route.lets_in(call.consumer) {
             Ok(route)
         } else {
             Err(NoRoute::Forbidden)
@@ -249,8 +249,8 @@ impl Api {
                     .routes
                     .iter()
                     .take_while(|other| !Arc::ptr_eq(other, route));
-                let serves = route.takes_model(model)
-                    && !before.any(|other| other.takes_all_of(model, consumer));
+                let serves = route.matches_model(model)
+                    && !before.any(|other| other.matches_all_of(model, consumer));
                 let is_new = !models.iter().any(|(known, _)| *known == model);
                 if serves && is_new && self.may_use(consumer, model) {
                     models.push((model, first.provider()));

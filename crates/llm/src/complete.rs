@@ -8,7 +8,7 @@ use spillway_json::without_mark;
 use spillway_platform::{Clock, Headers, Sender, Timeouts};
 use spillway_sse::write_event;
 use spillway_surface::Rendered;
-use spillway_upstream::{Attempt, AttemptRecord, Caller, Ended, Failure, PoolWatch, Stop};
+use spillway_upstream::{Attempt, AttemptRecord, Dispatcher, Ended, Failure, PoolWatch, Stop};
 
 use crate::answer::served;
 use crate::attempt_failure::{AttemptFailure, FailureReply, in_an_object};
@@ -41,7 +41,7 @@ struct Completing<'c, 'a, S, C, W> {
     request: &'c ModelRequest,
 }
 
-impl<'a, S: Sender, C: Clock, W: PoolWatch> Caller for Completing<'_, 'a, S, C, W> {
+impl<'a, S: Sender, C: Clock, W: PoolWatch> Dispatcher for Completing<'_, 'a, S, C, W> {
     type Target = &'a TargetPlace;
     type Answer = (Rendered, Option<Usage>);
     type Reply = FailureReply;

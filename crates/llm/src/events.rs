@@ -63,8 +63,8 @@ fn line(data: &[u8]) -> Option<Line<'_>> {
     if let Ok(document) = serde_json::from_slice::<&RawValue>(data) {
         return Some(Line::Data(Data(Cow::Borrowed(document))));
     }
-    let mended = sound(data).and_then(|mended| serde_json::from_slice(&mended).ok());
-    Some(match mended {
+    let repaired = sound(data).and_then(|repaired| serde_json::from_slice(&repaired).ok());
+    Some(match repaired {
         Some(document) => Line::Data(Data(Cow::Owned(document))),
         None => Line::Failed(ProviderError::bare(Failure::Reset)),
     })

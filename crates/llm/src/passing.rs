@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use spillway_platform::{Clock, Headers, SendError, Sender, Timeouts, Upstream};
 use spillway_surface::{LocalReply, Rendered, Surface};
-use spillway_upstream::{Attempt, AttemptRecord, Caller, Ended, Failure, PoolWatch, Stop};
+use spillway_upstream::{Attempt, AttemptRecord, Dispatcher, Ended, Failure, PoolWatch, Stop};
 
 use crate::attempt_failure::{AttemptFailure, FailureReply, in_words, of_send};
 use crate::call::connect_timeout;
@@ -113,7 +113,7 @@ struct PassingOn<'c, 'a, F, S, C, W> {
     send: F,
 }
 
-impl<'a, R, F, S, C: Clock, W> Caller for PassingOn<'_, 'a, F, S, C, W>
+impl<'a, R, F, S, C: Clock, W> Dispatcher for PassingOn<'_, 'a, F, S, C, W>
 where
     F: AsyncFnMut(Passing<'_>) -> Result<R, PassFailure>,
 {

@@ -34,7 +34,7 @@ use encoder::StreamEncoder;
 pub(crate) use event::StreamEvent;
 
 /// So much is held back at most while no content has come.
-const MAX_HELD_BYTES: usize = 1024 * 1024;
+const MAX_BUFFERED_BYTES: usize = 1024 * 1024;
 
 /// More choices than any provider gives.
 const MAX_CHOICES: usize = 1024;
@@ -115,7 +115,7 @@ impl StreamPipeline {
             let end = memmem::find(bytes, b"\n\n").map_or(bytes.len(), |end| end.saturating_add(2));
             let (event, rest) = bytes.split_at(end);
             let read = self.reader.push(event);
-            let progress = self.take_events();
+            let progress = self.read_events();
             if progress != Progress::Open {
                 return progress;
             }
@@ -133,7 +133,7 @@ impl StreamPipeline {
         if !self.done {
             // An oversized last line is as good as none.
             let _ = self.reader.finish();
-            if let failed @ Progress::Failed(_) = self.take_events() {
+            if let failed @ Progress::Failed(_) = self.read_events() {
                 return failed;
             }
             if !self.done && !self.is_finished() {
@@ -184,10 +184,10 @@ impl StreamPipeline {
         self.is_finished() && self.has_last_usage && self.has_answer
     }
 
-    fn take_events(&mut self) -> Progress {
+    fn read_events(&mut self) -> Progress {
         while let Some(mut event) = self.reader.next_event() {
-            self.decoder.mend(&mut event);
-            match self.take_event(&event) {
+            self.decoder.repair(&mut event);
+            match self.read_event(&event) {
                 Progress::Open => {}
                 ended => return ended,
             }
@@ -195,8 +195,8 @@ impl StreamPipeline {
         Progress::Open
     }
 
-    fn take_event(&mut self, event: &Event) -> Progress {
-        if self.takes_plain()
+    fn read_event(&mut self, event: &Event) -> Progress {
+        if self.reads_plain()
             && let Some(plain) = self.decoder.plain(event)
         {
             return self.take(&plain);
@@ -213,20 +213,20 @@ impl StreamPipeline {
     fn take(&mut self, event: &StreamEvent<'_>) -> Progress {
         match event {
             StreamEvent::Plain(chunk, data) => {
-                self.take_plain(*chunk, data);
+                self.read_plain(*chunk, data);
                 Progress::Open
             }
-            StreamEvent::Chunk(data) => self.take_data(data),
+            StreamEvent::Chunk(data) => self.read_data(data),
             StreamEvent::Done => {
                 self.done = true;
                 Progress::Done
             }
             StreamEvent::Failed(error) => Progress::Failed(error.clone()),
-            event => self.take_translated(event),
+            event => self.read_translated(event),
         }
     }
 
-    fn take_data(&mut self, data: &Data<'_>) -> Progress {
+    fn read_data(&mut self, data: &Data<'_>) -> Progress {
         let document = data.document();
         let Some(said) = Said::of(document) else {
             // A list, a number: an error's, or nothing's.
@@ -251,10 +251,10 @@ impl StreamPipeline {
             }
             return Progress::Failed(error);
         }
-        self.take_chunk(data.written(), &said)
+        self.read_chunk(data.written(), &said)
     }
 
-    fn take_chunk(&mut self, data: &[u8], said: &Said<'_>) -> Progress {
+    fn read_chunk(&mut self, data: &[u8], said: &Said<'_>) -> Progress {
         if let Some(usage) = said.usage() {
             if let Ok(usage) = serde_json::from_str(usage.get()) {
                 self.usage = Some(usage);
@@ -318,8 +318,10 @@ impl StreamPipeline {
     fn write(&mut self, chunk: &[u8]) -> Progress {
         // Until content comes the output is kept here: a provider that only ever sends empty chunks must not fill
         // the instance's memory.
-        let held = self.out.len().saturating_add(chunk.len());
-        if !self.has_content && (held > MAX_HELD_BYTES || self.open_choices.len() > MAX_CHOICES) {
+        let buffered = self.out.len().saturating_add(chunk.len());
+        if !self.has_content
+            && (buffered > MAX_BUFFERED_BYTES || self.open_choices.len() > MAX_CHOICES)
+        {
             return Progress::Failed(ProviderError::bare(Failure::Reset));
         }
         write_event(&mut self.out, None, &one_line(chunk));

@@ -13,7 +13,7 @@ pub(crate) struct ProviderSettings {
     /// The client's header fields that it gets besides those that all get, in lower case.
     forward_headers: Vec<String>,
     dialect: Dialect,
-    takes_stream_options: AtomicBool,
+    accepts_stream_options: AtomicBool,
 }
 
 impl ProviderSettings {
@@ -21,7 +21,7 @@ impl ProviderSettings {
         Self {
             forward_headers: provider.forward_headers.clone(),
             dialect: Dialect::of(provider.provider_type),
-            takes_stream_options: AtomicBool::new(provider.stream_options),
+            accepts_stream_options: AtomicBool::new(provider.stream_options),
         }
     }
 
@@ -40,12 +40,12 @@ impl ProviderSettings {
     }
 
     /// Whether streams may be asked for their usage.
-    pub(crate) fn takes_stream_options(&self) -> bool {
-        self.takes_stream_options.load(Ordering::Relaxed)
+    pub(crate) fn accepts_stream_options(&self) -> bool {
+        self.accepts_stream_options.load(Ordering::Relaxed)
     }
 
     /// It has refused to be asked.
     pub(crate) fn refuses_stream_options(&self) {
-        self.takes_stream_options.store(false, Ordering::Relaxed);
+        self.accepts_stream_options.store(false, Ordering::Relaxed);
     }
 }

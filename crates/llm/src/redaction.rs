@@ -103,7 +103,7 @@ mod tests {
         }
     }
 
-    fn told_by(reply: spillway_surface::LocalReply) -> Vec<u8> {
+    fn reply_body(reply: spillway_surface::LocalReply) -> Vec<u8> {
         spillway_surface::Surface::OpenAi
             .render(reply)
             .body
@@ -124,7 +124,7 @@ mod tests {
             body.as_bytes(),
             &pool,
         );
-        let told = String::from_utf8(told_by(answer)).unwrap();
+        let told = String::from_utf8(reply_body(answer)).unwrap();
         assert!(told.contains("x***") && !told.contains("sk-"), "{told}");
     }
 
@@ -141,8 +141,8 @@ mod tests {
         let headers = spillway_platform::Headers::default();
         let answer = crate::answer::passed_error(status, &headers, body.as_bytes(), &pool);
         let object =
-            crate::answer::told_object(status, &format!(r#"{{"message":"{long}"}}"#), &pool);
-        for told in [String::from_utf8(told_by(answer)).unwrap(), object] {
+            crate::answer::error_object(status, &format!(r#"{{"message":"{long}"}}"#), &pool);
+        for told in [String::from_utf8(reply_body(answer)).unwrap(), object] {
             assert!(
                 told.len() < 1_000 && told.contains("*** too long"),
                 "{told}"

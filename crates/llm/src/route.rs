@@ -36,7 +36,7 @@ enum PathPattern {
 
 /// A call, as far as routes look at it.
 #[derive(Debug, Clone, Copy)]
-pub struct Asked<'a> {
+pub struct CallFacts<'a> {
     /// The model; `None` where the call names none.
     pub model: Option<&'a str>,
     /// The endpoint below the API's base path, from its version on: `/v1/embeddings`.
@@ -90,25 +90,28 @@ impl Route {
     }
 
     /// Whether it takes the call.
-    pub(crate) fn takes(&self, asked: &Asked<'_>) -> bool {
-        let takes_model = match asked.model {
-            Some(model) => self.takes_model(model),
+    pub(crate) fn matches(&self, call: &CallFacts<'_>) -> bool {
+        let matches_model = match call.model {
+            Some(model) => self.matches_model(model),
             None => self.patterns.is_empty(),
         };
-        takes_model
-            && self.is_for(asked.consumer)
-            && self.path.as_ref().is_none_or(|path| path.takes(asked.path))
-            && self.conditions.hold(asked.head)
+        matches_model
+            && self.is_for(call.consumer)
+            && self
+                .path
+                .as_ref()
+                .is_none_or(|path| path.matches(call.path))
+            && self.conditions.match_request(call.head)
     }
 
-    pub(crate) fn takes_model(&self, model: &str) -> bool {
+    pub(crate) fn matches_model(&self, model: &str) -> bool {
         self.patterns.is_empty() || self.patterns.iter().any(|pattern| pattern.matches(model))
     }
 
     /// Whether it leaves no call of this caller for this model to later routes.
-    pub(crate) fn takes_all_of(&self, model: &str, consumer: Option<&str>) -> bool {
+    pub(crate) fn matches_all_of(&self, model: &str, consumer: Option<&str>) -> bool {
         let is_conditional = self.path.is_some() || self.conditions.count() > 0;
-        !is_conditional && self.takes_model(model) && self.is_for(consumer)
+        !is_conditional && self.matches_model(model) && self.is_for(consumer)
     }
 
     /// Whether its `match.consumers` has the caller.
@@ -143,7 +146,7 @@ impl Route {
         self.path.as_ref().is_some_and(|own| {
             // What takes `/v1/files` as well means all of them; `/v1/files/import` is meant.
             let roots = ["/v1/files", "/v1/batches", "/v1/responses"];
-            !roots.iter().any(|root| own.takes(root)) && own.takes(path)
+            !roots.iter().any(|root| own.matches(root)) && own.matches(path)
         })
     }
 
@@ -163,7 +166,7 @@ impl Route {
 }
 
 impl PathPattern {
-    fn takes(&self, path: &str) -> bool {
+    fn matches(&self, path: &str) -> bool {
         match self {
             Self::Exact(exact) => path == exact,
             Self::Prefix(prefix) => path

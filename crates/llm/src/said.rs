@@ -96,11 +96,11 @@ impl ProviderError {
 
 /// The beginning of a text, up to a space: of a key that a cut goes through a part would be left, which nobody could
 /// blot out.
-pub(crate) fn beginning_of(text: &str, longest: usize) -> &str {
-    if text.len() <= longest {
+pub(crate) fn beginning_of(text: &str, max: usize) -> &str {
+    if text.len() <= max {
         return text;
     }
-    let end = text.floor_char_boundary(longest);
+    let end = text.floor_char_boundary(max);
     let beginning = text.get(..end).unwrap_or_default();
     beginning
         .rsplit_once(char::is_whitespace)

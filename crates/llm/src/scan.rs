@@ -85,9 +85,9 @@ pub(crate) struct ObjectScan {
     utf8: usize,
     state: State,
     open: Vec<Open>,
-    /// Whether the text under way is a member's name.
+    /// Whether the text being read is a member's name.
     is_name: bool,
-    /// Where the name or value under way began, of the outermost object.
+    /// Where the name or value being read began, of the outermost object.
     began: usize,
     name: String,
     members: Members,

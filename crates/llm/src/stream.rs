@@ -9,9 +9,11 @@ use spillway_platform::{
 };
 use spillway_surface::{LocalReply, Rendered};
 use spillway_telemetry::Reason;
-use spillway_upstream::{Attempt, AttemptRecord, Caller, Ended, Failure, Pool, PoolWatch, Stop};
+use spillway_upstream::{
+    Attempt, AttemptRecord, Dispatcher, Ended, Failure, Pool, PoolWatch, Stop,
+};
 
-use crate::answer::{told, told_object, upstream_request_id};
+use crate::answer::{error_object, error_reply, upstream_request_id};
 use crate::as_stream::{MAX_STREAMED_DOCUMENT_BYTES, as_stream};
 use crate::attempt_failure::{AttemptFailure, FailureReply, in_an_object, in_words};
 use crate::call::connect_timeout;
@@ -74,7 +76,7 @@ struct Streaming<'c, 'a, 'o, O, S, C, W> {
     first_content: Option<Duration>,
 }
 
-impl<'a, O: StreamOutput, S: Sender, C: Clock, W: PoolWatch> Caller
+impl<'a, O: StreamOutput, S: Sender, C: Clock, W: PoolWatch> Dispatcher
     for Streaming<'_, 'a, '_, O, S, C, W>
 {
     type Target = &'a TargetPlace;
@@ -99,7 +101,7 @@ impl<'a, O: StreamOutput, S: Sender, C: Clock, W: PoolWatch> Caller
             reason,
         ));
         let settings = &attempt.target.settings;
-        let asks_usage = settings.takes_stream_options();
+        let asks_usage = settings.accepts_stream_options();
         let mut end = self.attempt_once(attempt, asks_usage).await;
         if let AttemptEnd::Failed(failure) = &end
             && asks_usage
@@ -373,7 +375,7 @@ fn is_event_stream<B>(response: &InboundResponse<B>) -> bool {
 fn broken_off(error: &ProviderError, pool: Option<&Pool>) -> LocalReply {
     let (status, reason) = (http::StatusCode::BAD_GATEWAY, Reason::StreamBroken);
     if let Some((object, pool)) = error.error.as_ref().zip(pool) {
-        return told(status, reason, told_object(status, object, pool));
+        return error_reply(status, reason, error_object(status, object, pool));
     }
     let message = match error.failure {
         Failure::Timeout | Failure::FirstTokenTimeout => {

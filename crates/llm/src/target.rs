@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use spillway_config::{Target, TimeSpan};
+use spillway_config::{TargetConfig, TimeSpan};
 use spillway_platform::Headers;
 use spillway_upstream::{Attempt, Pool};
 
@@ -46,7 +46,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
 #[derive(Debug, Clone, Copy)]
 pub struct Timeout {
     /// At most.
-    pub longest: Duration,
+    pub max: Duration,
     /// It was written down; else the time is shared with the targets that are left.
     is_written: bool,
 }
@@ -54,7 +54,7 @@ pub struct Timeout {
 impl Timeout {
     fn new(span: Option<TimeSpan>) -> Self {
         Self {
-            longest: span.map_or(DEFAULT_TIMEOUT, TimeSpan::duration),
+            max: span.map_or(DEFAULT_TIMEOUT, TimeSpan::duration),
             is_written: span.is_some(),
         }
     }
@@ -68,13 +68,13 @@ impl Timeout {
                 .checked_div(targets_left.max(1))
                 .unwrap_or(time_left)
         };
-        self.longest.min(share)
+        self.max.min(share)
     }
 }
 
 impl TargetPlace {
     pub(crate) fn new(
-        target: &Target,
+        target: &TargetConfig,
         pool: Arc<Pool>,
         settings: Arc<ProviderSettings>,
     ) -> Result<Self, Error> {
@@ -100,7 +100,7 @@ impl TargetPlace {
             first_token_timeout: target
                 .first_token_timeout
                 .map_or(timeout, |span| Timeout::new(Some(span))),
-            between_pieces: timeout.longest,
+            between_pieces: timeout.max,
             settings,
             names,
         })

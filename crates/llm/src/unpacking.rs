@@ -88,8 +88,8 @@ impl<B> Unpacking<B> {
 }
 
 impl<B: IncomingBody> IncomingBody for Unpacking<B> {
-    async fn may_be_held(&self) -> bool {
-        self.body.may_be_held().await
+    async fn may_be_buffered(&self) -> bool {
+        self.body.may_be_buffered().await
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>, SendError> {

@@ -2,17 +2,17 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use spillway_config::Gateway;
-use spillway_llm::{Api, Asked, Catalogue, NoRoute};
+use spillway_llm::{CallFacts, ModelApi, ModelCatalogue, NoRoute};
 use spillway_platform::{Headers, RequestHead};
 
 const PROVIDERS: &str = r#""providers":[{"name":"p","base_url":"http://p"}]"#;
 
-fn catalogue(models: &str) -> Catalogue {
+fn catalogue(models: &str) -> ModelCatalogue {
     let document = format!("{{{models},{PROVIDERS}}}");
-    Catalogue::new(&serde_json::from_str::<Gateway>(&document).unwrap()).unwrap()
+    ModelCatalogue::new(&serde_json::from_str::<Gateway>(&document).unwrap()).unwrap()
 }
 
-fn several() -> Catalogue {
+fn several() -> ModelCatalogue {
     catalogue(
         r#""models":[
         {"name":"deep","base_path":"/llm/team","routes":[{"targets":[{"provider":"p"}]}]},
@@ -38,12 +38,12 @@ fn head(fields: &[(&str, &str)]) -> RequestHead {
 
 /// The name of the route that serves a chat.
 fn route<'a>(
-    api: &'a Api,
+    api: &'a ModelApi,
     model: &str,
     consumer: Option<&str>,
     fields: &[(&str, &str)],
 ) -> Result<&'a str, NoRoute> {
-    let asked = Asked {
+    let asked = CallFacts {
         model: Some(model),
         path: "/v1/chat/completions",
         head: &head(fields),
@@ -89,7 +89,7 @@ fn models_are_routed_listed_and_suggested() {
     assert_eq!(api.near(None, "zzz"), Vec::<&str>::new());
 }
 
-fn conditional() -> Catalogue {
+fn conditional() -> ModelCatalogue {
     catalogue(
         r#""consumers":[{"name":"a","credentials":[]},{"name":"b","credentials":[],"models":["small","regexp:^qwen"]},{"name":"c","credentials":[],"models":[]}],
         "models":[{"name":"llm","routes":[
@@ -126,14 +126,14 @@ fn headers_consumers_paths_and_expressions_choose() {
             "{model} {consumer:?}"
         );
     }
-    let embeds = Asked {
+    let embeds = CallFacts {
         model: Some("anything"),
         path: "/v1/embeddings",
         head: &head(&[]),
         consumer: None,
     };
     assert_eq!(api.route(&embeds).unwrap().name, "vectors");
-    let without_model = Asked {
+    let without_model = CallFacts {
         model: None,
         path: "/v1/files",
         ..embeds
@@ -166,7 +166,7 @@ fn everybody_sees_the_models_that_they_may_use() {
 fn a_target_calls_models_by_its_own_names() {
     let catalogue = conditional();
     let (api, _) = catalogue.api("/llm").unwrap();
-    let asked = Asked {
+    let asked = CallFacts {
         model: Some("qwen2"),
         path: "/v1/chat/completions",
         head: &head(&[]),

@@ -10,7 +10,7 @@ use crate::Sim;
 
 /// What a peer does, step by step. After the last step its message ends cleanly.
 #[derive(Debug, Clone)]
-pub enum Step {
+pub enum PeerStep {
     /// It waits.
     Wait(Duration),
     /// The head of an answer.
@@ -21,7 +21,7 @@ pub enum Step {
     Fail(SendError),
 }
 
-impl Step {
+impl PeerStep {
     /// A head with this content type.
     pub fn head(status: u16, content_type: &str) -> Self {
         let mut headers = Headers::default();
@@ -38,13 +38,13 @@ impl Step {
 /// A body that comes as a script has it.
 pub struct SimBody {
     sim: Sim,
-    steps: VecDeque<Step>,
-    /// A wait under way belongs to the body and not to the future that asks.
+    steps: VecDeque<PeerStep>,
+    /// A wait that has begun belongs to the body and not to the future that asks.
     waiting_until: Option<Duration>,
 }
 
 impl SimBody {
-    pub(crate) fn new(sim: Sim, steps: impl IntoIterator<Item = Step>) -> Self {
+    pub(crate) fn new(sim: Sim, steps: impl IntoIterator<Item = PeerStep>) -> Self {
         Self {
             sim,
             steps: steps.into_iter().collect(),
@@ -53,7 +53,7 @@ impl SimBody {
     }
 
     /// The next step that is no wait.
-    pub(crate) async fn step(&mut self) -> Option<Step> {
+    pub(crate) async fn step(&mut self) -> Option<PeerStep> {
         loop {
             if let Some(until) = self.waiting_until {
                 let rest = until.saturating_sub(self.sim.now());
@@ -61,7 +61,7 @@ impl SimBody {
                 self.waiting_until = None;
             }
             match self.steps.pop_front() {
-                Some(Step::Wait(time)) => {
+                Some(PeerStep::Wait(time)) => {
                     self.waiting_until = Some(self.sim.now().saturating_add(time));
                 }
                 step => return step,
@@ -74,15 +74,15 @@ impl IncomingBody for SimBody {
     async fn next(&mut self) -> Result<Option<Bytes>, SendError> {
         match self.step().await {
             None => Ok(None),
-            Some(Step::Piece(bytes)) => Ok(Some(bytes)),
-            Some(Step::Fail(error)) => Err(error),
-            Some(Step::Head(..) | Step::Wait(_)) => {
+            Some(PeerStep::Piece(bytes)) => Ok(Some(bytes)),
+            Some(PeerStep::Fail(error)) => Err(error),
+            Some(PeerStep::Head(..) | PeerStep::Wait(_)) => {
                 Err(SendError::Other("a second head".to_owned()))
             }
         }
     }
 
-    async fn may_be_held(&self) -> bool {
+    async fn may_be_buffered(&self) -> bool {
         true
     }
 }

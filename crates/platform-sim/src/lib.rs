@@ -25,7 +25,7 @@ mod request;
 mod response;
 mod sim;
 
-pub use body::{SimBody, Step};
-pub use request::{Asked, SimRequest};
+pub use body::{PeerStep, SimBody};
+pub use request::{ReceivedRequest, SimRequest};
 pub use response::{SimAnswer, SimReader, SimResponse, SimWriter};
 pub use sim::Sim;

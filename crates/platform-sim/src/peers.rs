@@ -7,11 +7,14 @@ use spillway_platform::{
     Clock, Headers, InboundResponse, OutboundRequest, ReceiveError, SendError, Sender,
 };
 
-use crate::{Asked, Sim, SimBody, SimRequest, Step};
+use crate::{PeerStep, ReceivedRequest, Sim, SimBody, SimRequest};
 
 impl Sim {
     /// Asks an upstream; the body of its answer is still to come.
-    async fn ask(&self, asked: Asked) -> Result<(StatusCode, Headers, SimBody), SendError> {
+    async fn ask(
+        &self,
+        asked: ReceivedRequest,
+    ) -> Result<(StatusCode, Headers, SimBody), SendError> {
         self.0.asked.borrow_mut().push(asked.clone());
         let script = match self.0.upstreams.borrow_mut().get_mut(&asked.authority) {
             Some(upstream) => upstream(&asked),
@@ -19,12 +22,12 @@ impl Sim {
         };
         let mut body = SimBody::new(self.clone(), script);
         match body.step().await {
-            Some(Step::Head(status, headers)) => {
+            Some(PeerStep::Head(status, headers)) => {
                 let status = StatusCode::from_u16(status)
                     .map_err(|error| SendError::Reset(error.to_string()))?;
                 Ok((status, headers, body))
             }
-            Some(Step::Fail(error)) => Err(error),
+            Some(PeerStep::Fail(error)) => Err(error),
             _ => Err(SendError::Reset("no head".to_owned())),
         }
     }
@@ -38,7 +41,7 @@ impl Sim {
         let mut body = SimBody::new(self.clone(), request.body);
         let mut whole = BytesMut::new();
         while let Some(step) = body.step().await {
-            let Step::Piece(piece) = step else {
+            let PeerStep::Piece(piece) = step else {
                 return Err(ReceiveError::Broken("by its script".to_owned()));
             };
             whole.extend_from_slice(&piece);
@@ -54,7 +57,7 @@ impl Sender for Sim {
     type Body = SimBody;
 
     async fn send(&self, request: OutboundRequest) -> Result<InboundResponse<SimBody>, SendError> {
-        let asked = Asked {
+        let asked = ReceivedRequest {
             authority: request.authority,
             method: request.method,
             path_and_query: request.path_and_query,

@@ -4,13 +4,13 @@ use bytes::Bytes;
 use http::Method;
 use spillway_platform::{Headers, RequestHead};
 
-use crate::Step;
+use crate::PeerStep;
 
 /// A client's request.
 #[derive(Debug, Clone)]
 pub struct SimRequest {
     pub(crate) head: RequestHead,
-    pub(crate) body: Vec<Step>,
+    pub(crate) body: Vec<PeerStep>,
 }
 
 impl SimRequest {
@@ -40,7 +40,7 @@ impl SimRequest {
         Self::new(Method::POST, path_and_query)
             .header("content-type", "application/json")
             .header("content-length", &length)
-            .body(vec![Step::piece(document)])
+            .body(vec![PeerStep::piece(document)])
     }
 
     /// With a header field.
@@ -50,7 +50,7 @@ impl SimRequest {
     }
 
     /// With a body that comes so.
-    pub fn body(mut self, body: Vec<Step>) -> Self {
+    pub fn body(mut self, body: Vec<PeerStep>) -> Self {
         self.body = body;
         self
     }
@@ -58,7 +58,7 @@ impl SimRequest {
 
 /// What an upstream was asked.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub struct ReceivedRequest {
     /// Host and port.
     pub authority: String,
     /// The method.

@@ -9,10 +9,10 @@ use std::time::Duration;
 use spillway_state::Oracle;
 
 use crate::executor::Executor;
-use crate::{Asked, Step};
+use crate::{PeerStep, ReceivedRequest};
 
 /// What an upstream does when it is asked.
-type Upstream = Box<dyn FnMut(&Asked) -> Vec<Step>>;
+type Upstream = Box<dyn FnMut(&ReceivedRequest) -> Vec<PeerStep>>;
 
 /// A simulated world. A copy is the same world.
 #[derive(Clone, Default)]
@@ -25,7 +25,7 @@ pub(crate) struct World {
     pub variables: RefCell<BTreeMap<String, String>>,
     /// By host and port.
     pub upstreams: RefCell<BTreeMap<String, Upstream>>,
-    pub asked: RefCell<Vec<Asked>>,
+    pub asked: RefCell<Vec<ReceivedRequest>>,
     pub chance: Cell<u64>,
     pub state: RefCell<Option<Oracle<Sim>>>,
 }
@@ -55,14 +55,14 @@ impl Sim {
     pub fn set_upstream(
         &self,
         authority: &str,
-        upstream: impl FnMut(&Asked) -> Vec<Step> + 'static,
+        upstream: impl FnMut(&ReceivedRequest) -> Vec<PeerStep> + 'static,
     ) {
         let mut upstreams = self.0.upstreams.borrow_mut();
         upstreams.insert(authority.to_owned(), Box::new(upstream));
     }
 
     /// All requests that were sent.
-    pub fn asked(&self) -> Vec<Asked> {
+    pub fn asked(&self) -> Vec<ReceivedRequest> {
         self.0.asked.borrow().clone()
     }
 

@@ -50,7 +50,7 @@ fn general(code: &ErrorCode) -> SendError {
 
 /// A code in words, for a log that operators read.
 fn words(code: &ErrorCode) -> String {
-    let told = match code {
+    let words = match code {
         ErrorCode::ConnectionRefused => "it was refused",
         ErrorCode::DnsTimeout => "its name was not resolved in time",
         ErrorCode::DestinationNotFound | ErrorCode::DestinationUnavailable => "nobody is there",
@@ -81,7 +81,7 @@ fn words(code: &ErrorCode) -> String {
         ErrorCode::InternalError(Some(text)) => return text.clone(),
         other => return spaced(&format!("{other:?}")),
     };
-    told.to_owned()
+    words.to_owned()
 }
 
 /// `ErrorCode::HttpUpgradeFailed` as `http upgrade failed`.

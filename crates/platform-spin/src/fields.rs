@@ -14,12 +14,12 @@ use spillway_platform::{Headers, MAX_ANSWER_SECTION_BYTES, SendError};
 /// refuses besides is a mistake of somebody's, and logged.
 pub(super) fn sendable(headers: &Headers) -> Fields {
     let list = headers.as_list();
-    let taken = if list.iter().any(|(name, _)| is_forbidden(name)) {
+    let fields = if list.iter().any(|(name, _)| is_forbidden(name)) {
         Fields::from_list(headers.clone().without_forbidden().as_list())
     } else {
         Fields::from_list(list)
     };
-    taken.unwrap_or_else(|_| one_by_one(headers))
+    fields.unwrap_or_else(|_| one_by_one(headers))
 }
 
 /// The slow way, for lists that hold something the runtime refuses: a name or value that is none, a second

@@ -79,10 +79,10 @@ pub(super) async fn forward(
         }
         ForwardedBody::Counted {
             request,
-            limit: most,
+            limit: max_bytes,
         } => {
-            limit = most;
-            let (contents, trailers) = counted(request, most, Arc::clone(&copied));
+            limit = max_bytes;
+            let (contents, trailers) = counted(request, max_bytes, Arc::clone(&copied));
             Request::new(fields, Some(contents), trailers, options).0
         }
     };

@@ -14,7 +14,7 @@ use spillway_platform::{
     Sender, StateLocation,
 };
 use spillway_state::{NumberStore, RedisStore, Store};
-use spillway_telemetry::Log;
+use spillway_telemetry::LogStyle;
 use spin_sdk::wasip3::http::types::{ErrorCode, Request, Response};
 use spin_sdk::wasip3::random::insecure::get_insecure_random_u64;
 
@@ -191,7 +191,7 @@ impl Platform for Spin {
 /// Tells of something out of order.
 pub(crate) fn warn(words: &str) {
     let is_json = LOG_IS_JSON.load(Ordering::Relaxed);
-    write_line(&Log::warning(is_json, SpinClock.since_1970(), words));
+    write_line(&LogStyle::warning(is_json, SpinClock.since_1970(), words));
 }
 
 /// Writes one line to the component's log, standard error, in one call of the host.

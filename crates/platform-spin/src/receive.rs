@@ -72,7 +72,7 @@ pub async fn read_body(
                 .parse::<usize>()
                 .ok()
         });
-    let mut held = in_hand.room(length.unwrap_or_default().min(limit_bytes))?;
+    let mut in_use = in_hand.room(length.unwrap_or_default().min(limit_bytes))?;
     // The whole of a small body, so that it comes in one piece, and never more than a client has sent.
     let mut room = length.map_or(PIECE_BYTES, |length| length.clamp(1, MAX_PIECE_BYTES));
     let (_result, result_reader) = wit_future::new(|| Ok(()));
@@ -83,7 +83,7 @@ pub async fn read_body(
         if whole.len().saturating_add(piece.len()) > limit_bytes {
             return Err(ReceiveError::TooLarge { limit });
         }
-        held.reach(whole.len().saturating_add(piece.len()))?;
+        in_use.reach(whole.len().saturating_add(piece.len()))?;
         let rest =
             length.map(|length| length.saturating_sub(whole.len().saturating_add(piece.len())));
         room = rest.map_or(PIECE_BYTES, |rest| rest.clamp(64, MAX_PIECE_BYTES));
@@ -97,7 +97,7 @@ pub async fn read_body(
         }
     }
     match in_time(until, trailers.into_future()).await? {
-        Ok(_) => Ok(held.filled(whole)),
+        Ok(_) => Ok(in_use.filled(whole)),
         Err(ErrorCode::ConnectionReadTimeout) => Err(ReceiveError::TooSlow),
         Err(ErrorCode::HttpRequestBodySize(_)) => Err(ReceiveError::TooLarge { limit }),
         Err(code) => Err(ReceiveError::Broken(code.to_string())),

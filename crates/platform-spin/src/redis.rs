@@ -19,7 +19,7 @@ use spin_sdk::wasip3::spawn;
 use spillway_platform::Clock;
 use spillway_state::{Patience, RedisConnection, RedisError, Reply};
 
-use self::connection::{Held, Shared};
+use self::connection::{OpenConnection, Shared};
 use self::message::parameters;
 use super::clock::SpinClock;
 
@@ -49,19 +49,19 @@ impl SpinRedis {
         texts: &[String],
         patience: Patience,
     ) -> Result<Vec<Reply>, RedisError> {
-        let held = self.connection.connect(self.timeout).await?;
-        let mut call = self.connection.call(&held, command, parameters(texts));
+        let open = self.connection.connect(self.timeout).await?;
+        let mut call = self.connection.call(&open, command, parameters(texts));
         let shared = Arc::clone(&self.connection);
         if patience != Patience::Request {
-            return shared.see_through(held, call).await;
+            return shared.see_through(open, call).await;
         }
-        match within(self.wait(&held), &mut call).await {
+        match within(self.wait(&open), &mut call).await {
             Some(result) => result,
             None => {
-                let silent_for = held.silent_for();
+                let silent_for = open.silent_for();
                 spawn(async move {
                     // Whoever wanted to know has been told that it is late.
-                    let _ = shared.see_through(held, call).await;
+                    let _ = shared.see_through(open, call).await;
                 });
                 Err(if silent_for < SILENCE {
                     RedisError::Late
@@ -73,9 +73,9 @@ impl SpinRedis {
     }
 
     /// How long a request waits for an answer on this connection.
-    fn wait(&self, held: &Held) -> Duration {
+    fn wait(&self, open: &OpenConnection) -> Duration {
         self.timeout
-            .saturating_add(held.distance().min(self.timeout))
+            .saturating_add(open.distance().min(self.timeout))
     }
 }
 
@@ -86,10 +86,10 @@ impl RedisConnection for SpinRedis {
         parameters: &[String],
         patience: Patience,
     ) -> Result<Vec<Reply>, RedisError> {
-        let was_held = self.connection.held().is_some();
+        let was_open = self.connection.current().is_some();
         match self.run_once(command, parameters, patience).await {
             // As Redis was not asked over it before, a new connection tells how Redis is.
-            Err(error) if was_held && error.is_broken_connection() => {
+            Err(error) if was_open && error.is_broken_connection() => {
                 self.run_once(command, parameters, patience).await
             }
             result => result,
@@ -97,8 +97,8 @@ impl RedisConnection for SpinRedis {
     }
 
     fn distance(&self) -> Option<Duration> {
-        let held = self.connection.held()?;
-        (held.silent_for() < SILENCE).then(|| held.distance())
+        let open = self.connection.current()?;
+        (open.silent_for() < SILENCE).then(|| open.distance())
     }
 
     fn another(&self, timeout: Duration) -> Self {

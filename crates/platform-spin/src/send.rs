@@ -99,14 +99,14 @@ impl IncomingBody for SpinBody {
         self.trailers.take()
     }
 
-    async fn may_be_held(&self) -> bool {
+    async fn may_be_buffered(&self) -> bool {
         // Spin knows no such variable, and has no memory budget.
         !matches!(variable(MEMORY_IS_SHORT).await, Ok(Some(said)) if said == "true")
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>, SendError> {
         loop {
-            // The read under way lives in the body, not in this future: dropping the future loses nothing.
+            // The read that has begun lives in the body, not in this future: dropping the future loses nothing.
             match poll_fn(|context| Pin::new(&mut self.body).poll_frame(context)).await {
                 None => return Ok(None),
                 Some(Err(code)) => return Err(within_body(&code)),

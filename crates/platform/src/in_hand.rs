@@ -15,14 +15,14 @@ pub const MAX_REQUESTS_IN_HAND: usize = 1024 * 1024 * 1024;
 /// What an instance holds of answers at most: four of the largest that are read whole.
 pub const MAX_ANSWERS_IN_HAND: usize = 256 * 1024 * 1024;
 
-/// Bodies up to this are not counted: what is under way at once of them is bounded by the instance's requests.
+/// Bodies up to this are not counted: those in flight at once is bounded by the instance's requests.
 const SMALL_BYTES: usize = 64 * 1024;
 
 /// What an instance holds of bodies.
 #[derive(Debug)]
 pub struct BytesInHand {
     limit: usize,
-    held: AtomicUsize,
+    bytes_held: AtomicUsize,
 }
 
 /// There is no room for a body.
@@ -42,7 +42,7 @@ impl BytesInHand {
     pub fn new(limit: usize) -> Self {
         Self {
             limit,
-            held: AtomicUsize::new(0),
+            bytes_held: AtomicUsize::new(0),
         }
     }
 
@@ -70,9 +70,9 @@ impl Room {
             return Ok(());
         }
         let more = bytes.saturating_sub(self.bytes);
-        let before = self.of.held.fetch_add(more, Ordering::Relaxed);
+        let before = self.of.bytes_held.fetch_add(more, Ordering::Relaxed);
         if before.saturating_add(more) > self.of.limit {
-            self.of.held.fetch_sub(more, Ordering::Relaxed);
+            self.of.bytes_held.fetch_sub(more, Ordering::Relaxed);
             return Err(NoRoom);
         }
         self.bytes = bytes;
@@ -90,7 +90,7 @@ impl Room {
 
 impl Drop for Room {
     fn drop(&mut self) {
-        self.of.held.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.of.bytes_held.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -114,20 +114,20 @@ mod tests {
     #[test]
     fn a_body_holds_its_room_until_its_last_copy_is_gone() {
         let in_hand = Arc::new(BytesInHand::new(200 * KIB));
-        let held = || in_hand.held.load(Ordering::Relaxed);
+        let bytes_held = || in_hand.bytes_held.load(Ordering::Relaxed);
         let mut room = in_hand.room(0).unwrap();
         room.reach(100 * KIB).unwrap();
-        assert_eq!(held(), 100 * KIB);
+        assert_eq!(bytes_held(), 100 * KIB);
         assert_eq!(in_hand.room(101 * KIB).err(), Some(NoRoom));
         assert!(in_hand.room(100 * KIB).is_ok());
         assert_eq!(room.reach(201 * KIB), Err(NoRoom));
         let body = room.filled(BytesMut::from(&vec![7; 100 * KIB][..]));
         let copy = body.slice(1..);
         drop(body);
-        assert_eq!(held(), 100 * KIB);
+        assert_eq!(bytes_held(), 100 * KIB);
         assert_eq!(copy.len(), 100 * KIB - 1);
         drop(copy);
-        assert_eq!(held(), 0);
+        assert_eq!(bytes_held(), 0);
     }
 
     #[test]

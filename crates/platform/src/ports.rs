@@ -49,7 +49,7 @@ pub trait IncomingBody {
     }
 
     /// Whether the host has memory for a body that is held whole. Worth a question for each [`ASKED_BYTES`] of it.
-    fn may_be_held(&self) -> impl Future<Output = bool>;
+    fn may_be_buffered(&self) -> impl Future<Output = bool>;
 }
 
 /// Bodies up to this are held without a question to the host.
@@ -57,7 +57,7 @@ pub const ASKED_BYTES: usize = 1024 * 1024;
 
 /// Whether a body that is read whole may grow from one length to another.
 pub async fn may_grow<B: IncomingBody>(body: &B, from: usize, to: usize) -> bool {
-    to.div_euclid(ASKED_BYTES) == from.div_euclid(ASKED_BYTES) || body.may_be_held().await
+    to.div_euclid(ASKED_BYTES) == from.div_euclid(ASKED_BYTES) || body.may_be_buffered().await
 }
 
 /// Sends requests.

@@ -37,7 +37,7 @@ pub struct Reader {
     after_carriage_return: bool,
     /// Whether a byte-order mark may still come.
     at_start: bool,
-    takes_strays: bool,
+    reads_strays: bool,
     block: Block,
     ready: VecDeque<Event>,
 }
@@ -74,7 +74,7 @@ impl Reader {
             line: Vec::new(),
             after_carriage_return: false,
             at_start: true,
-            takes_strays: false,
+            reads_strays: false,
             block: Block::default(),
             ready: VecDeque::new(),
         }
@@ -85,7 +85,7 @@ impl Reader {
     /// data without the field's name.
     #[must_use]
     pub fn taking_strays(mut self) -> Self {
-        self.takes_strays = true;
+        self.reads_strays = true;
         self
     }
 
@@ -180,7 +180,7 @@ impl Reader {
             return Ok(());
         }
         let stray = line.trim_ascii_start();
-        if self.takes_strays && (stray.starts_with(b"{") || stray.starts_with(b"[{")) {
+        if self.reads_strays && (stray.starts_with(b"{") || stray.starts_with(b"[{")) {
             return self.block.push(stray, self.limit);
         }
         let (field, value) = match memchr::memchr(b':', line) {
@@ -195,7 +195,7 @@ impl Reader {
         };
         match field {
             b"data" => self.block.push(value, self.limit)?,
-            b"error" if self.takes_strays && !matches!(value, b"" | b"null") => {
+            b"error" if self.reads_strays && !matches!(value, b"" | b"null") => {
                 self.block.name = field.to_vec();
                 self.block.push(value, self.limit)?;
             }

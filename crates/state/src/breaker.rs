@@ -11,14 +11,14 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// A change of state, for the log and the metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transition {
+pub enum StoreTransition {
     /// The store is left alone from now on.
     Opened,
     /// The store is back in use.
     Closed,
 }
 
-impl Transition {
+impl StoreTransition {
     /// The name in metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -30,12 +30,12 @@ impl Transition {
 
 /// One instance's opinion of a store: closed (in use), or open (left alone, but for one try in each pause).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Breaker {
+pub struct StoreBreaker {
     failures: u32,
     open_until: Option<Duration>,
 }
 
-impl Breaker {
+impl StoreBreaker {
     /// Whether to ask the store at `now` (since any fixed moment). While open, says yes to one request a pause.
     pub fn allows(&mut self, now: Duration) -> bool {
         match self.open_until {
@@ -49,19 +49,19 @@ impl Breaker {
     }
 
     /// The store answered, if later than anybody waited.
-    pub fn succeeded(&mut self) -> Option<Transition> {
+    pub fn succeeded(&mut self) -> Option<StoreTransition> {
         self.failures = 0;
-        self.open_until.take().map(|_| Transition::Closed)
+        self.open_until.take().map(|_| StoreTransition::Closed)
     }
 
     /// The store did not answer.
-    pub fn failed(&mut self, now: Duration) -> Option<Transition> {
+    pub fn failed(&mut self, now: Duration) -> Option<StoreTransition> {
         self.failures = self.failures.saturating_add(1);
         if self.failures < FAILURES_TO_OPEN {
             return None;
         }
         let was_open = self.open_until.replace(now.saturating_add(PAUSE)).is_some();
-        (!was_open).then_some(Transition::Opened)
+        (!was_open).then_some(StoreTransition::Opened)
     }
 }
 
@@ -75,17 +75,17 @@ mod tests {
 
     #[test]
     fn it_opens_after_failures_in_a_row_tries_once_a_pause_and_closes_on_success() {
-        let mut breaker = Breaker::default();
+        let mut breaker = StoreBreaker::default();
         assert_eq!([breaker.failed(at(0)), breaker.failed(at(1))], [None, None]);
         assert_eq!(breaker.succeeded(), None, "it was not open");
         assert_eq!([breaker.failed(at(2)), breaker.failed(at(3))], [None, None]);
-        assert_eq!(breaker.failed(at(10)), Some(Transition::Opened));
+        assert_eq!(breaker.failed(at(10)), Some(StoreTransition::Opened));
         assert!(!breaker.allows(at(509)));
         assert!(breaker.allows(at(510)));
         assert!(!breaker.allows(at(511)), "one try a pause");
         assert_eq!(breaker.failed(at(520)), None, "it is open already");
         assert!(!breaker.allows(at(1019)) && breaker.allows(at(1020)));
-        assert_eq!(breaker.succeeded(), Some(Transition::Closed));
+        assert_eq!(breaker.succeeded(), Some(StoreTransition::Closed));
         assert!(breaker.allows(at(1021)) && breaker.allows(at(1021)));
     }
 }

@@ -179,15 +179,15 @@ mod tests {
         let one = [count("a", 1, 1, false)];
         let all = [one[0].clone(), in_flight(), one[0].clone()];
         let answer = [1, 1, 0, 70_000, 0, 8, 5, 0, 9, 1, 8, 2, 0];
-        let taken = read_limit_charge(&answer, &all).unwrap();
-        assert!(taken.passes && !taken.too_many_new);
+        let read = read_limit_charge(&answer, &all).unwrap();
+        assert!(read.passes && !read.too_many_new);
         let refused = read_limit_charge(&[-1, 0, 5, 0, 0, 8], &one).unwrap();
         assert!(!refused.passes && refused.too_many_new);
         assert_eq!(
-            (taken.charges[0].reset_ms, taken.charges[2].full),
+            (read.charges[0].reset_ms, read.charges[2].full),
             (70_000, true)
         );
-        let in_flight = taken.charges[1];
+        let in_flight = read.charges[1];
         assert_eq!(
             (in_flight.used, in_flight.remaining, in_flight.full),
             (2, 1, false)

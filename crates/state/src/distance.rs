@@ -20,11 +20,11 @@ impl Distance {
     /// Of a Redis that takes this long to answer while requests wait `timeout` (`state.timeout`) longer than the way
     /// takes, and twice `timeout` at most.
     pub fn of(distance: Duration, timeout: Duration) -> Self {
-        let (away, longest) = (distance.as_millis(), timeout.saturating_mul(2));
-        if distance >= longest {
+        let (away, max) = (distance.as_millis(), timeout.saturating_mul(2));
+        if distance >= max {
             Self::TooFar(format!(
                 "Redis is {away} ms away, and a request waits for it {} ms at most, so that none is counted in time. Move it nearer, or raise `state.timeout`",
-                longest.as_millis()
+                max.as_millis()
             ))
         } else if distance.saturating_mul(NEAR) >= timeout {
             Self::Far(format!(

@@ -118,8 +118,11 @@ mod tests {
                 "`allowed_outbound_hosts`",
             ),
         ] {
-            let told = explain_redis_error(text);
-            assert!(told.contains(expected) && told.contains(text), "{told}");
+            let explained = explain_redis_error(text);
+            assert!(
+                explained.contains(expected) && explained.contains(text),
+                "{explained}"
+            );
         }
         assert_eq!(explain_redis_error("broken pipe"), "broken pipe");
     }

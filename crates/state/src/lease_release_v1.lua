@@ -1,6 +1,6 @@
 -- Gives up a lease.
 --
--- KEYS[i]    the sorted set of a rule on what is under way: lease -> when it ends
+-- KEYS[i]    the sorted set of a rule on requests in flight: lease -> when it ends
 -- ARGV[1]    the lease
 
 for i = 1, #KEYS do

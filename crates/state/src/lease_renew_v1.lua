@@ -1,6 +1,6 @@
--- Renews a lease, also where it has ended meanwhile: the request is still under way, and the next one has to know.
+-- Renews a lease, also where it has ended meanwhile: the request is still in flight, and the next one has to know.
 --
--- KEYS[i]    the sorted set of a rule on what is under way: lease -> when it ends
+-- KEYS[i]    the sorted set of a rule on requests in flight: lease -> when it ends
 -- ARGV[1]    milliseconds since 1970 for tests; empty: Redis' own clock
 -- ARGV[2]    the lease
 -- ARGV[3]    how long it lasts in milliseconds

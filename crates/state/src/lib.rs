@@ -25,7 +25,7 @@ mod store;
 mod sub_windows;
 mod totals;
 
-pub use breaker::{Breaker, Transition};
+pub use breaker::{StoreBreaker, StoreTransition};
 pub use charge::{LIMIT_CHARGE_V4, limit_charge_arguments, read_limit_charge};
 pub use distance::Distance;
 pub use error::Error;

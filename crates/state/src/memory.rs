@@ -57,7 +57,7 @@ impl MemoryStore {
             let is_charged = passes && !read.full && !(too_many && is_new);
             let Some(mut windows) = read.windows else {
                 if is_charged {
-                    self.hold(now_ms, &charge.key, lease);
+                    self.lease(now_ms, &charge.key, lease);
                 }
                 let used = read.used.saturating_add(u64::from(is_charged));
                 return Charged {
@@ -164,7 +164,7 @@ impl MemoryStore {
     /// Renews a lease.
     pub fn renew(&mut self, now_ms: u64, in_flight: &[Charge], lease: &LeaseName) {
         for charge in in_flight {
-            self.hold(now_ms, &charge.key, lease);
+            self.lease(now_ms, &charge.key, lease);
         }
     }
 
@@ -183,7 +183,7 @@ impl MemoryStore {
         u64::try_from(running).unwrap_or(u64::MAX)
     }
 
-    fn hold(&mut self, now_ms: u64, key: &str, lease: &LeaseName) {
+    fn lease(&mut self, now_ms: u64, key: &str, lease: &LeaseName) {
         self.leases
             .entry(key.to_owned())
             .or_default()

@@ -67,7 +67,7 @@ impl<K: KeyValue, C: Clock> NumberStore<K, C> {
 
     fn charge(&self, asked: Admission<'_>) -> Result<Admitted, StateError> {
         if asked.charges.iter().any(Charge::is_in_flight) {
-            return Err(needs_redis());
+            return Err(without_redis());
         }
         let now_ms = || milliseconds(self.clock.since_1970());
         charge_in_numbers(&self.store, now_ms, asked.charges, asked.new_values).map_err(in_words)
@@ -96,11 +96,11 @@ impl<K: KeyValue, C: Clock + 'static> State for NumberStore<K, C> {
     }
 
     async fn renew(&self, _in_flight: &[Charge], _lease: &LeaseName) -> Result<(), StateError> {
-        Err(needs_redis())
+        Err(without_redis())
     }
 
     async fn release(&self, _in_flight: &[Charge], _lease: &LeaseName) -> Result<(), StateError> {
-        Err(needs_redis())
+        Err(without_redis())
     }
 
     async fn pool_read(
@@ -108,7 +108,7 @@ impl<K: KeyValue, C: Clock + 'static> State for NumberStore<K, C> {
         _providers: &[&str],
         _waiting: Waiting,
     ) -> Result<Vec<Vec<PoolEntry>>, StateError> {
-        Err(needs_redis())
+        Err(without_redis())
     }
 
     async fn pool_write(
@@ -117,7 +117,7 @@ impl<K: KeyValue, C: Clock + 'static> State for NumberStore<K, C> {
         _name: &str,
         _to: Option<(&str, u64)>,
     ) -> Result<(), StateError> {
-        Err(needs_redis())
+        Err(without_redis())
     }
 
     async fn claim_probe(&self, _provider: &str, _digest: &str) -> Result<bool, StateError> {
@@ -195,7 +195,7 @@ impl<K: KeyValue, C: Clock + 'static> State for NumberStore<K, C> {
 }
 
 /// `check` refuses a configuration that would come here.
-fn needs_redis() -> StateError {
+fn without_redis() -> StateError {
     in_words("this needs a Redis. Name one in `state.redis`")
 }
 

@@ -79,7 +79,7 @@ pub fn probe_claim_arguments(provider: &str, digest: &str) -> Vec<String> {
 }
 
 fn pool_key(provider: &str) -> String {
-    format!("spillway:{{pool:{provider}}}:v2")
+    format!("spillway:{{pool:{provider}}}:v3")
 }
 
 fn time(now_ms: Option<u64>) -> String {

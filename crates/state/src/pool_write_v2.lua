@@ -21,7 +21,7 @@ else
   local holds = known_state and tonumber(known_end) > now
   -- News may be older than what is known: a key that is out is not put back by its being limited, nor what a probe or a
   -- call after it has found by a call that was served before.
-  local stronger = ({served = 'doubted vouched', doubted = 'vouched'})[ARGV[3]] or ''
+  local stronger = ({served = 'doubted trusted', doubted = 'trusted'})[ARGV[3]] or ''
   if not (holds and (known_state == 'out' and ARGV[3] ~= 'out' or string.find(stronger, known_state, 1, true)))
     and not (holds and known_state == ARGV[3] and tonumber(known_end) >= ends) then
     redis.call('HSET', KEYS[1], ARGV[2], string.format('%s:%d:%d', ARGV[3], ends, now))

@@ -1,4 +1,4 @@
-//! What is under way: the scripts on a real Redis do what the model in memory does, and keep to the limit.
+//! Requests in flight: the scripts on a real Redis do what the model in memory does, and keep to the limit.
 #![expect(
     clippy::arithmetic_side_effects,
     clippy::panic,

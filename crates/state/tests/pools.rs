@@ -143,9 +143,9 @@ fn what_speaks_for_a_key_is_not_lost_to_older_news() {
         ("served", "served"),
         ("doubted", "doubted"),
         ("served", "doubted"),
-        ("vouched", "vouched"),
-        ("served", "vouched"),
-        ("doubted", "vouched"),
+        ("trusted", "trusted"),
+        ("served", "trusted"),
+        ("doubted", "trusted"),
     ] {
         write(connection, "trust k", Some((told, 90_000)), Some(now));
         assert_eq!(
@@ -173,7 +173,7 @@ fn without_a_given_time_it_is_redis_own_and_the_hash_expires() {
         "{entries:?}"
     );
     let rest: i64 = redis::cmd("PTTL")
-        .arg("spillway:{pool:openai}:v2")
+        .arg("spillway:{pool:openai}:v3")
         .query(connection)
         .unwrap();
     assert!((1..=30_000).contains(&rest), "{rest}");

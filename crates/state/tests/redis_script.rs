@@ -54,7 +54,7 @@ fn arguments(
     limit_charge_arguments(asked, now_ms)
 }
 
-/// Nothing is held where there is no rule on what is under way.
+/// Nothing is held where there is no rule on what is in flight.
 fn no_lease() -> LeaseName {
     LeaseName(String::new())
 }

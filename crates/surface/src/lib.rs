@@ -21,4 +21,4 @@ mod transport;
 pub use local_reply::{LocalReply, ReplyBody};
 pub use openai::openai_error;
 pub use render::{Rendered, Surface};
-pub use transport::{Subject, transport_failure};
+pub use transport::{Peer, transport_failure};

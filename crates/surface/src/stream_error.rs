@@ -48,9 +48,9 @@ mod tests {
 
     #[test]
     fn difys_is_read_as_an_event_of_its_own() {
-        let told = json!({ "event": "error", "code": "gateway_timeout", "message": "Too\nslow.", "status": 504 });
+        let event = json!({ "event": "error", "code": "gateway_timeout", "message": "Too\nslow.", "status": 504 });
         let read = events(Surface::Dify, b"data: {\"event\":\"mess");
-        assert_eq!(read, [Value::Null, told]);
+        assert_eq!(read, [Value::Null, event]);
     }
 
     #[test]

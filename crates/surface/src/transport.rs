@@ -10,14 +10,14 @@ use crate::LocalReply;
 
 /// Who gave no answer, in a client's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Subject<'a> {
+pub enum Peer<'a> {
     /// One of Dify's services, or another back end.
     Service(&'a str),
     /// A model provider.
     Provider,
 }
 
-impl fmt::Display for Subject<'_> {
+impl fmt::Display for Peer<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Service(name) => write!(formatter, "service `{name}`"),
@@ -45,15 +45,15 @@ pub const fn transport_failure(error: &SendError) -> (StatusCode, Reason) {
 
 impl LocalReply {
     /// The upstream gave no answer.
-    pub fn of_transport(error: &SendError, subject: Subject<'_>) -> Self {
+    pub fn of_transport(error: &SendError, peer: Peer<'_>) -> Self {
         let (status, reason) = transport_failure(error);
         let message = match error {
             SendError::HostNotAllowed => format!(
-                "The gateway is not allowed to reach the {subject}. Its log says which host spin.toml lacks."
+                "The gateway is not allowed to reach the {peer}. Its log says which host spin.toml lacks."
             ),
             SendError::Connect(_) | SendError::ConnectTimeout => {
                 format!(
-                    "The {subject} cannot be reached. It may be restarting: try again in a moment."
+                    "The {peer} cannot be reached. It may be restarting: try again in a moment."
                 )
             }
             SendError::ConnectionLimit => {
@@ -62,19 +62,19 @@ impl LocalReply {
                 );
             }
             SendError::FirstByteTimeout | SendError::BetweenBytesTimeout => {
-                format!("The {subject} did not answer in time.")
+                format!("The {peer} did not answer in time.")
             }
             SendError::Reset(_) | SendError::Other(_) => {
-                format!("The {subject} broke off before it answered. Try again.")
+                format!("The {peer} broke off before it answered. Try again.")
             }
         };
         Self::error(status, reason, message)
     }
 
     /// A request that was passed on got no answer, be it the client's or the upstream's doing.
-    pub fn of_forward(error: &ForwardError, subject: Subject<'_>) -> Self {
+    pub fn of_forward(error: &ForwardError, peer: Peer<'_>) -> Self {
         match error {
-            ForwardError::Send(error) => Self::of_transport(error, subject),
+            ForwardError::Send(error) => Self::of_transport(error, peer),
             ForwardError::BodyTooLarge { limit } => Self::body_too_large(*limit),
             ForwardError::ClientBrokeOff => Self::body_broke_off(Reason::ClientLeft),
         }
@@ -98,8 +98,8 @@ mod tests {
             (SendError::HostNotAllowed, 502),
             (SendError::Other("10.0.0.1".to_owned()), 502),
         ] {
-            for subject in [Subject::Service("api"), Subject::Provider] {
-                let reply = LocalReply::of_transport(&error, subject);
+            for peer in [Peer::Service("api"), Peer::Provider] {
+                let reply = LocalReply::of_transport(&error, peer);
                 assert_eq!(reply.status.as_u16(), status, "{error:?}");
                 assert!(
                     matches!(&reply.body, ReplyBody::Error { message, .. } if message.ends_with('.'))

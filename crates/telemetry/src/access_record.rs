@@ -1,8 +1,9 @@
 //! One record a request, of every kind of API and of every outcome: it becomes counts, and a line of the log.
 //!
-//! A label or a field is added here: as a member, in [`AccessRecord::count`] (with the family's label in `families.rs`),
-//! and in [`AccessRecord::write`]. What every request has is filled in where records begin, `Settlement::begin` of the
-//! gateway.
+//! A label or a field is added here: as a member (in [`AccessRecord::new`] too), in [`AccessRecord::count`] (with the
+//! family's label in `families.rs`), and in [`AccessRecord::write`]. It is filled in by the gateway: in
+//! `Settlement::begin` where every request has it, else by the phase that finds it out. The console's records, which are
+//! logged and not counted, begin in `console.rs`.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -18,16 +19,16 @@ mod call;
 mod retrieval;
 mod run;
 
-pub use call::{Attempt, Call, Usage};
-pub use retrieval::Retrieval;
-pub use run::{Run, Tokens};
+pub use call::{AttemptDetail, CallDetail, CallTokens};
+pub use retrieval::RetrievalDetail;
+pub use run::{RunDetail, RunTokens};
 
 /// The longest path or name of others' that a line holds, in characters.
 const MAX_TEXT_CHARS: usize = 200;
 
 /// Which kind of API a request came in on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Api {
+pub enum ApiKind {
     /// Ingress to Dify.
     Agent,
     /// Egress to models.
@@ -38,7 +39,7 @@ pub enum Api {
     Console,
 }
 
-impl Api {
+impl ApiKind {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Agent => "agent",
@@ -53,7 +54,7 @@ impl Api {
 #[derive(Debug, Clone, PartialEq)]
 pub struct AccessRecord {
     /// The kind of API.
-    pub api: Api,
+    pub api: ApiKind,
     /// The API's name; empty where none was found.
     pub name: Label,
     /// The route's name; empty where none was found.
@@ -86,16 +87,16 @@ pub enum Detail {
     /// Nothing: a page of Dify's, or an answer of the gateway's own.
     None,
     /// A run of a Dify app.
-    Run(Box<Run>),
+    Run(Box<RunDetail>),
     /// A call of a model.
-    Call(Box<Call>),
+    Call(Box<CallDetail>),
     /// A retrieval of knowledge.
-    Retrieval(Retrieval),
+    Retrieval(RetrievalDetail),
 }
 
 impl AccessRecord {
     /// Of a request that has just come. It has not ended: dropped as it is, its client has left.
-    pub fn new(api: Api, method: Method, path: &str, request_id: String) -> Self {
+    pub fn new(api: ApiKind, method: Method, path: &str, request_id: String) -> Self {
         Self {
             api,
             name: Label::NONE,
@@ -116,7 +117,7 @@ impl AccessRecord {
 
     /// Counts it.
     pub fn count(&self, counters: &mut Counters) {
-        if self.api == Api::Console {
+        if self.api == ApiKind::Console {
             return;
         }
         let (api, name) = (Label::Static(self.api.as_str()), &self.name);

@@ -26,7 +26,7 @@ pub enum Family {
     ModelRetriesRefused,
     /// Tokens of model calls.
     ModelTokens,
-    /// Endpoints and credentials that were set aside.
+    /// Endpoints and credentials that were ejected.
     ProviderTransitions,
     /// What rules said.
     RateLimits,
@@ -42,7 +42,7 @@ pub enum Family {
 
 /// What a family's values are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum FamilyKind {
     /// It only grows.
     Counter,
     /// Of durations.
@@ -59,7 +59,7 @@ pub struct Definition {
     /// Its labels.
     pub labels: &'static [&'static str],
     /// What its values are.
-    pub kind: Kind,
+    pub kind: FamilyKind,
     /// One sentence.
     pub help: &'static str,
 }

@@ -11,11 +11,14 @@ mod log;
 mod prometheus;
 mod reason;
 
-pub use access_record::{AccessRecord, Api, Attempt, Call, Detail, Retrieval, Run, Tokens, Usage};
+pub use access_record::{
+    AccessRecord, ApiKind, AttemptDetail, CallDetail, CallTokens, Detail, RetrievalDetail,
+    RunDetail, RunTokens,
+};
 pub use counters::Counters;
 pub use families::FAMILIES;
-pub use family::{Definition, Family, Kind, totals_version};
+pub use family::{Definition, Family, FamilyKind, totals_version};
 pub use label::Label;
-pub use log::Log;
+pub use log::LogStyle;
 pub use prometheus::render;
 pub use reason::Reason;

@@ -9,11 +9,11 @@ use crate::fields::{Fields, MESSAGE};
 
 /// How lines of the log are written, and which are. `now` is the time since 1970 throughout.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Log(spillway_config::Log);
+pub struct LogStyle(spillway_config::LogConfig);
 
-impl Log {
+impl LogStyle {
     /// As the configuration has it.
-    pub fn new(config: spillway_config::Log) -> Self {
+    pub fn new(config: spillway_config::LogConfig) -> Self {
         Self(config)
     }
 

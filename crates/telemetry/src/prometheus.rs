@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::counters::{DURATION_BUCKETS_MS, seconds};
-use crate::{Definition, FAMILIES, Kind};
+use crate::{Definition, FAMILIES, FamilyKind};
 
 /// Totals as a scrape expects them.
 ///
@@ -26,12 +26,12 @@ pub fn render(totals: &BTreeMap<String, u64>) -> String {
         }) = known
         {
             let kind = match kind {
-                Kind::Counter => "counter",
-                Kind::Histogram => "histogram",
+                FamilyKind::Counter => "counter",
+                FamilyKind::Histogram => "histogram",
             };
             let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
         }
-        if known.is_some_and(|known| known.kind == Kind::Histogram) {
+        if known.is_some_and(|known| known.kind == FamilyKind::Histogram) {
             histogram(&mut text, family, &series);
         } else {
             for (series, value) in series {
@@ -50,7 +50,7 @@ fn family(series: &str) -> &str {
         .find(|base| {
             FAMILIES
                 .iter()
-                .any(|known| known.name == *base && known.kind == Kind::Histogram)
+                .any(|known| known.name == *base && known.kind == FamilyKind::Histogram)
         })
         .unwrap_or(name)
 }

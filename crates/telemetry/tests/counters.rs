@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::Method;
 use proptest::prelude::*;
-use spillway_telemetry::{AccessRecord, Api, Counters, Family, Reason, render};
+use spillway_telemetry::{AccessRecord, ApiKind, Counters, Family, Reason, render};
 
 fn sample() -> Counters {
     let mut counters = Counters::default();
@@ -56,7 +56,7 @@ proptest! {
     fn a_count_equals_its_infinite_bucket(milliseconds in prop::collection::vec(0_u64..3_000_000, 1..30)) {
         let mut counters = Counters::default();
         for value in &milliseconds {
-            let mut record = AccessRecord::new(Api::Agent, Method::GET, "/", String::new());
+            let mut record = AccessRecord::new(ApiKind::Agent, Method::GET, "/", String::new());
             record.reason = Reason::Ok;
             record.took = Duration::from_millis(*value);
             record.count(&mut counters);

@@ -4,13 +4,13 @@ mod records;
 
 use std::time::Duration;
 
-use spillway_config::{Log as Config, LogFormat, LogLevel};
-use spillway_telemetry::Log;
+use spillway_config::{LogConfig, LogFormat, LogLevel};
+use spillway_telemetry::LogStyle;
 
 const NOW: Duration = Duration::from_millis(1_764_438_723_004);
 
 fn lines(format: LogFormat, level: LogLevel) -> String {
-    let log = Log::new(Config { format, level });
+    let log = LogStyle::new(LogConfig { format, level });
     let mut text = String::new();
     for record in records::all() {
         if let Some(line) = log.record(NOW, &record) {

@@ -7,19 +7,19 @@
 
 use std::time::Duration;
 
-/// Until when something is set aside for everybody. `found` is what each consumer that still has it set aside found:
+/// Until when something is ejected for everybody. `found` is what each consumer that still has it ejected found:
 /// since when, and until when. `None` where fewer than two have found it since `last_served`.
 pub(crate) fn agreed_until(
     found: impl IntoIterator<Item = (Duration, Duration)>,
     last_served: Option<Duration>,
 ) -> Option<Duration> {
-    let (mut longest, mut second) = (None, None);
+    let (mut latest, mut second) = (None, None);
     for (since, until) in found {
         if last_served.is_some_and(|served| served >= since) {
             continue;
         }
-        if longest.is_none_or(|longest| longest < until) {
-            second = longest.replace(until);
+        if latest.is_none_or(|latest| latest < until) {
+            second = latest.replace(until);
         } else {
             second = second.max(Some(until));
         }

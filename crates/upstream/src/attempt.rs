@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use spillway_platform::Upstream;
 
-use crate::{Failure, Outcome, Pick, Pool, Transition};
+use crate::{AttemptOutcome, Failure, Pick, Pool, Transition};
 
 /// One attempt and how it ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,7 +154,7 @@ impl<'a, T> Attempt<'a, T> {
     }
 
     /// Tells the pool. What other instances should know comes back.
-    pub(crate) fn report(&mut self, now: Duration, outcome: Outcome) -> Vec<Transition> {
+    pub(crate) fn report(&mut self, now: Duration, outcome: AttemptOutcome) -> Vec<Transition> {
         self.is_reported = true;
         let (pool, consumer) = (self.pool, self.consumer);
         pool.report_sent(now, self.began, consumer, self.pick, outcome)
@@ -166,7 +166,7 @@ impl<T> Drop for Attempt<'_, T> {
         if !self.is_reported {
             // Nothing that is done with this outcome looks at the time.
             let began = self.began;
-            self.report(began, Outcome::Unknown);
+            self.report(began, AttemptOutcome::Unknown);
         }
     }
 }

@@ -6,7 +6,7 @@
 //!     └──────┴───────────── reported to the pool, and to the chain ◀──┘
 //! ```
 //!
-//! Who makes the attempts ([`Caller`]) says what one comes to. A failed one leads on as long as the [`Chain`] finds
+//! Who makes the attempts ([`Dispatcher`]) says what one comes to. A failed one is retried as long as the [`Chain`] finds
 //! somewhere to go; one after which something has gone out, or whose client left, is the last. Whether a provider kept
 //! something for the caller (files, stored responses) matters here alone: such a call begins by affinity.
 
@@ -18,8 +18,8 @@ use spillway_platform::Clock;
 
 use crate::attempt::Picked;
 use crate::{
-    Attempt, AttemptError, AttemptRecord, Budget, Chain, Failure, Outcome, Pool, PoolWatch, Step,
-    Stop,
+    Attempt, AttemptError, AttemptOutcome, AttemptRecord, Budget, Chain, Failure, Pool, PoolWatch,
+    Step, Stop,
 };
 
 /// Whoever was silent for so long is at fault, however little time was left.
@@ -43,7 +43,7 @@ pub struct Target<'a, T> {
 pub struct Attempts<'a, C, W, T> {
     /// What time it is.
     pub clock: &'a C,
-    /// Who is told of endpoints and keys that are set aside.
+    /// Who is told of endpoints and keys that are ejected.
     pub watch: &'a W,
     /// How much may be tried again.
     pub budget: &'a Budget,
@@ -62,7 +62,7 @@ pub struct Attempts<'a, C, W, T> {
 }
 
 /// Makes a call's attempts.
-pub trait Caller {
+pub trait Dispatcher {
     /// A target.
     type Target: Copy;
     /// What the call comes to.
@@ -118,7 +118,7 @@ pub struct GaveUp<R> {
 
 impl<C: Clock, W: PoolWatch, T: Copy> Attempts<'_, C, W, T> {
     /// Makes attempts until one serves, or nothing more is to be tried.
-    pub async fn run<K: Caller<Target = T>>(
+    pub async fn run<K: Dispatcher<Target = T>>(
         &self,
         caller: &mut K,
     ) -> Attempted<K::Answer, K::Reply, T> {
@@ -179,15 +179,15 @@ impl<C: Clock, W: PoolWatch, T: Copy> Attempts<'_, C, W, T> {
             attempts.push(attempt.record(self.clock.now(), failure, detail));
             match ended {
                 Ended::Served(answer) => {
-                    self.report(&mut attempt, Outcome::Served);
+                    self.report(&mut attempt, AttemptOutcome::Served);
                     return Attempted::answered(answer, asked, attempts);
                 }
                 Ended::Broken(answer, failure) => {
-                    self.report(&mut attempt, Outcome::Failed(failure, None));
+                    self.report(&mut attempt, AttemptOutcome::Failed(failure, None));
                     return Attempted::answered(answer, asked, attempts);
                 }
                 Ended::Over(answer) => {
-                    self.report(&mut attempt, Outcome::Unknown);
+                    self.report(&mut attempt, AttemptOutcome::Unknown);
                     return Attempted::answered(answer, asked, attempts);
                 }
                 Ended::Failed(error) => {
@@ -204,21 +204,21 @@ impl<C: Clock, W: PoolWatch, T: Copy> Attempts<'_, C, W, T> {
     }
 
     /// One that the call's own deadline cut short says nothing of the endpoint.
-    fn outcome_of<R>(&self, attempt: &Attempt<'_, T>, error: &AttemptError<R>) -> Outcome {
+    fn outcome_of<R>(&self, attempt: &Attempt<'_, T>, error: &AttemptError<R>) -> AttemptOutcome {
         let took = self.clock.now().saturating_sub(attempt.began);
         if took >= attempt.time_left && took < FAIR_TIME {
-            Outcome::Unknown
+            AttemptOutcome::Unknown
         } else {
-            Outcome::Failed(error.failure, error.retry_after)
+            AttemptOutcome::Failed(error.failure, error.retry_after)
         }
     }
 
-    fn report(&self, attempt: &mut Attempt<'_, T>, outcome: Outcome) {
+    fn report(&self, attempt: &mut Attempt<'_, T>, outcome: AttemptOutcome) {
         let pool = attempt.pool();
         for transition in attempt.report(self.clock.now(), outcome) {
             self.watch.changed(pool, transition);
         }
-        if matches!(outcome, Outcome::Failed(..)) {
+        if matches!(outcome, AttemptOutcome::Failed(..)) {
             self.watch.suspects(pool);
         }
     }

@@ -208,9 +208,9 @@ impl Breaker {
     }
 }
 
-fn note(outcomes: &mut VecDeque<bool>, failed: bool, most: u32) {
-    let most = usize::try_from(most).unwrap_or(usize::MAX).max(1);
-    while outcomes.len() >= most {
+fn note(outcomes: &mut VecDeque<bool>, failed: bool, max: u32) {
+    let max = usize::try_from(max).unwrap_or(usize::MAX).max(1);
+    while outcomes.len() >= max {
         outcomes.pop_front();
     }
     outcomes.push_back(failed);

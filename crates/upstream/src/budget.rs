@@ -23,7 +23,7 @@ const ADVANCE: u64 = 10 * ATTEMPT;
 /// What calls may draw whose endpoint or key failed: as many as one instance has calls, by Spin's default.
 const MOVES: u64 = 128 * ATTEMPT;
 /// No more is saved up.
-const MOST: u64 = 50 * ATTEMPT;
+const MAX_BALANCE: u64 = 50 * ATTEMPT;
 
 /// The retry budget of one instance.
 #[derive(Debug, Default)]
@@ -39,8 +39,8 @@ impl Budget {
     /// A call has come.
     pub fn pay_in(&self) {
         if let Ok(mut account) = self.0.lock() {
-            let most = account.drawn.saturating_add(MOST);
-            account.paid = account.paid.saturating_add(PER_CALL).min(most);
+            let max = account.drawn.saturating_add(MAX_BALANCE);
+            account.paid = account.paid.saturating_add(PER_CALL).min(max);
         }
     }
 

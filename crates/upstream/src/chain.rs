@@ -66,7 +66,7 @@ pub struct Chain<'a> {
     /// It begins where all calls of its consumer begin, whatever is known of that.
     has_affinity: bool,
     /// It began where all endpoints were left alone.
-    began_in_need: bool,
+    began_as_last_resort: bool,
 }
 
 /// A target's place, and what the call may be sent there with and to.
@@ -126,7 +126,7 @@ impl<'a> Chain<'a> {
             begins_anew: false,
             knew_busy: false,
             has_affinity: false,
-            began_in_need: false,
+            began_as_last_resort: false,
         }
     }
 
@@ -213,9 +213,9 @@ impl<'a> Chain<'a> {
         {
             return self.again(found, failed, true);
         }
-        let leads_on = self.leads_on(failed);
+        let is_retryable = self.is_retryable(failed);
         let next = self.current.saturating_add(1);
-        if leads_on && let Some(found) = self.choose_from(next, context) {
+        if is_retryable && let Some(found) = self.choose_from(next, context) {
             return self.again(found, failed, true);
         }
         if failed.has_culprit
@@ -223,7 +223,7 @@ impl<'a> Chain<'a> {
         {
             return self.again(found, failed, true);
         }
-        if !leads_on {
+        if !is_retryable {
             return Step::Stop(Stop::Exhausted);
         }
         let found = self
@@ -234,7 +234,7 @@ impl<'a> Chain<'a> {
         }
         // An endpoint that is left alone may have recovered, and nobody else is there. Where all are, calls take turns:
         // one attempt more for each of them would only add to the storm.
-        if !self.began_in_need
+        if !self.began_as_last_resort
             && let Some(found) = self.choose_ejected(context)
         {
             return self.again(found, failed, true);
@@ -262,7 +262,7 @@ impl<'a> Chain<'a> {
             return self.go(found);
         }
         if let Some(found) = self.choose_last_resort(context) {
-            self.began_in_need = true;
+            self.began_as_last_resort = true;
             return self.go(found);
         }
         let cooling = self
@@ -293,7 +293,7 @@ impl<'a> Chain<'a> {
     }
 
     /// What one provider's dialect cannot say another's may, whatever the configuration names.
-    fn leads_on(&self, failed: Failed) -> bool {
+    fn is_retryable(&self, failed: Failed) -> bool {
         !failed.was_sent
             || self
                 .fallback
@@ -319,7 +319,7 @@ impl<'a> Chain<'a> {
             // What one model refuses another may take: that is no storm, however many calls it happens to, and no
             // target is asked twice.
             Blame::Nobody => true,
-            // Soon set aside, if that happens often.
+            // Soon ejected, if that happens often.
             Blame::Endpoint | Blame::Key if moves => self.budget.draw_to_move(),
             Blame::Endpoint | Blame::Key => self.budget.draw(),
         };

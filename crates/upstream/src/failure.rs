@@ -45,7 +45,7 @@ pub enum Blame {
     Endpoint,
     /// The key that was sent.
     Key,
-    /// The request, the configuration, or what both sides agreed on: nothing is set aside.
+    /// The request, the configuration, or what both sides agreed on: nothing is ejected.
     Nobody,
 }
 

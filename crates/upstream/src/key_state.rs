@@ -10,7 +10,7 @@
 //! ```
 //!
 //! A 401 may be about a header that the client wrote, a 429 or a 402 about the size of what it asked for; so a call
-//! alone sets the key aside for its own consumer and for nobody else. A suspect key serves where there is nothing
+//! alone ejects the key for its own consumer and for nobody else. A suspect key serves where there is nothing
 //! better. Only a probe puts a key out: it has the key, and nothing of a client's.
 //!
 //! Where a provider has no keys, the same is kept for each of its endpoints, less the probes.
@@ -48,10 +48,10 @@ const SUSPECT_FOR: Duration = Duration::from_secs(10);
 const UNCLEARED_FOR: Duration = Duration::from_secs(60);
 
 /// So long after a probe that the provider takes the key, its 403 is about what was asked, not about the key.
-const VOUCHED_FOR: Duration = Duration::from_secs(5 * 60);
+const TRUSTED_FOR: Duration = Duration::from_secs(5 * 60);
 
 /// The same of a 401, which is seldom about what was asked: a key that is revoked now should not go on for minutes.
-const VOUCHED_AGAINST_401_FOR: Duration = Duration::from_secs(30);
+const TRUSTED_AGAINST_401_FOR: Duration = Duration::from_secs(30);
 
 /// How often it is tried whether a key that is out is taken again.
 const PROBE_EVERY: Duration = Duration::from_secs(5 * 60);
@@ -188,7 +188,7 @@ impl KeyState {
         own.map(|own| own.until).or_else(agreed)
     }
 
-    /// Sets the key aside for a consumer; `None` where that says nothing new, or nothing yet.
+    /// Ejects the key for a consumer; `None` where that says nothing new, or nothing yet.
     pub fn blame(&mut self, now: Duration, consumer: &str, fault: KeyFault) -> Option<KeyChange> {
         let time = match fault {
             KeyFault::Unknown | KeyFault::Forbidden => {
@@ -196,7 +196,7 @@ impl KeyState {
                 return None;
             }
             KeyFault::Unpaid => UNPAID_FOR,
-            KeyFault::Limited(told) => told
+            KeyFault::Limited(retry_after) => retry_after
                 .unwrap_or(COOL_FOR)
                 .clamp(Duration::from_secs(1), MAX_COOLING),
         };
@@ -252,9 +252,9 @@ impl KeyState {
 
     fn is_confirmed(&self, now: Duration, is_unknown: bool) -> bool {
         let time = if is_unknown {
-            VOUCHED_AGAINST_401_FOR
+            TRUSTED_AGAINST_401_FOR
         } else {
-            VOUCHED_FOR
+            TRUSTED_FOR
         };
         self.confirmed_at
             .is_some_and(|at| now < at.saturating_add(time))
@@ -325,7 +325,7 @@ impl KeyState {
     pub fn probed(&mut self, now: Duration, found: Probed) -> Vec<KeyChange> {
         self.probed_at = None;
         match found {
-            Probed::Taken => self.confirm(now),
+            Probed::Accepted => self.confirm(now),
             Probed::Refused => {
                 if self.is_out(now) {
                     return Vec::new();

@@ -12,7 +12,7 @@ use spillway_config::LbPolicy;
 
 pub use self::least_request::LeastRequest;
 pub use self::round_robin::RoundRobin;
-use crate::Outcome;
+use crate::AttemptOutcome;
 
 /// What a balancer goes by.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +29,7 @@ pub struct PickContext<'a> {
 ///
 /// ```
 /// use spillway_config::LbPolicy;
-/// use spillway_upstream::{LoadBalancer, Outcome, PickContext};
+/// use spillway_upstream::{LoadBalancer, AttemptOutcome, PickContext};
 ///
 /// # use futures_util::FutureExt as _;
 /// # async fn example() {
@@ -38,7 +38,7 @@ pub struct PickContext<'a> {
 /// let first = balancer.pick(&context).await.unwrap();
 /// let second = balancer.pick(&context).await.unwrap();
 /// assert_ne!(first, second, "the first is busy");
-/// balancer.report(first, Outcome::Served);
+/// balancer.report(first, AttemptOutcome::Served);
 /// assert_eq!(balancer.pick(&context).await, Some(first));
 /// # }
 /// # example().now_or_never().unwrap();
@@ -73,7 +73,7 @@ impl LoadBalancer {
     }
 
     /// How the call went that an endpoint was picked for.
-    pub fn report(&self, endpoint: usize, _outcome: Outcome) {
+    pub fn report(&self, endpoint: usize, _outcome: AttemptOutcome) {
         match self {
             Self::RoundRobin(_) => {}
             Self::LeastRequest(policy) => policy.leave(endpoint),

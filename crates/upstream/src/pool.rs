@@ -1,4 +1,4 @@
-//! A provider's endpoints and keys, and which of them are set aside.
+//! A provider's endpoints and keys, and which of them are ejected.
 
 mod choosing;
 mod picking;
@@ -46,7 +46,7 @@ pub struct Excluded {
 
 /// How a call went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum AttemptOutcome {
     /// It served.
     Served,
     /// It failed; with the time that the provider asked to be left alone for.
@@ -142,7 +142,7 @@ impl Pool {
         now: Duration,
         consumer: &str,
         pick: Pick,
-        outcome: Outcome,
+        outcome: AttemptOutcome,
     ) -> Vec<Transition> {
         self.report_sent(now, now, consumer, pick, outcome)
     }
@@ -154,7 +154,7 @@ impl Pool {
         sent: Duration,
         consumer: &str,
         pick: Pick,
-        outcome: Outcome,
+        outcome: AttemptOutcome,
     ) -> Vec<Transition> {
         self.balancer.report(pick.endpoint, outcome);
         let Ok(mut state) = self.state.lock() else {
@@ -172,11 +172,11 @@ impl Pool {
         let key = pick.credential.and_then(|place| keys.get_mut(place));
         let keyless = keyless.get_mut(pick.endpoint);
         let (of_endpoint, of_key) = match outcome {
-            Outcome::Unknown => {
+            AttemptOutcome::Unknown => {
                 endpoint.forget(consumer);
                 (Vec::new(), Vec::new())
             }
-            Outcome::Served => {
+            AttemptOutcome::Served => {
                 *last_answered = pick.endpoint;
                 let of_key = match (key, keyless) {
                     (Some(key), _) => key.served(now, sent, consumer),
@@ -188,7 +188,7 @@ impl Pool {
                 };
                 (endpoint.served(now, consumer), of_key)
             }
-            Outcome::Failed(failure, retry_after) => match failure.blame() {
+            AttemptOutcome::Failed(failure, retry_after) => match failure.blame() {
                 Blame::Endpoint => (endpoint.failed(now, consumer, failure), Vec::new()),
                 Blame::Nobody => {
                     endpoint.forget(consumer);
@@ -211,9 +211,9 @@ impl Pool {
             },
         };
         let open_for = endpoint.open_for();
-        let mut told = self.of_endpoint(pick, open_for, of_endpoint);
-        told.extend(self.of_key(pick, of_key));
-        told
+        let mut transitions = self.of_endpoint(pick, open_for, of_endpoint);
+        transitions.extend(self.of_key(pick, of_key));
+        transitions
     }
 
     fn of_endpoint(

@@ -17,7 +17,7 @@ pub enum ProbeKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Probed {
     /// The provider takes the key.
-    Taken,
+    Accepted,
     /// It does not know the key.
     Refused,
     /// The key may not see the list of models. It may yet be good for chats: vendors have keys with so few rights, and
@@ -33,7 +33,7 @@ impl Probed {
     /// What an answer's status tells. 501 says no more than that there is no list of models.
     pub fn of_status(status: u16) -> Self {
         match status {
-            200..=299 => Self::Taken,
+            200..=299 => Self::Accepted,
             401 => Self::Refused,
             403 => Self::Forbidden,
             408 | 500 | 502..=599 => Self::Failed,

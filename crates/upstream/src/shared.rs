@@ -12,7 +12,7 @@ pub struct Subject {
     pub consumer: Option<String>,
 }
 
-/// What may be set aside.
+/// What may be ejected.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Thing {
     /// An endpoint, by its URL.
@@ -117,7 +117,7 @@ impl fmt::Display for Thing {
 }
 
 impl SharedState {
-    /// Whether it sets anything aside, which operators should know of.
+    /// Whether it ejects anything, which operators should know of.
     pub const fn is_setback(self) -> bool {
         matches!(self, Self::Open | Self::Out | Self::Cooling | Self::Suspect)
     }
@@ -132,7 +132,7 @@ impl SharedState {
             Self::Served => "served",
             Self::Doubted => "doubted",
             // As earlier releases wrote it: they may share the store.
-            Self::Trusted => "vouched",
+            Self::Trusted => "trusted",
         }
     }
 

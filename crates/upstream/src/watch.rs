@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{Pool, Transition};
 
-/// Is told when a provider's endpoint or key is set aside, or used again.
+/// Is told when a provider's endpoint or key is ejected, or used again.
 pub trait PoolWatch {
     /// Something has changed that other instances should know of.
     fn changed(&self, pool: &Arc<Pool>, transition: Transition);

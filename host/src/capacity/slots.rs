@@ -20,11 +20,11 @@ pub struct Slots {
     capacity: usize,
     /// How many each component may always have.
     part: usize,
-    taken: Mutex<Taken>,
+    taken: Mutex<Occupied>,
 }
 
 #[derive(Debug)]
-struct Taken {
+struct Occupied {
     total: usize,
     by_component: Vec<usize>,
 }
@@ -45,7 +45,7 @@ impl Slots {
         Self {
             capacity,
             part: part.max(usize::from(all_have_one)),
-            taken: Mutex::new(Taken {
+            taken: Mutex::new(Occupied {
                 total: 0,
                 by_component: vec![0; components],
             }),
@@ -78,7 +78,7 @@ impl Slots {
         self.fits(&self.lock(), component)
     }
 
-    fn fits(&self, taken: &Taken, component: usize) -> bool {
+    fn fits(&self, taken: &Occupied, component: usize) -> bool {
         let Some(own) = taken.by_component.get(component) else {
             return false;
         };
@@ -91,7 +91,7 @@ impl Slots {
         taken.total.saturating_add(kept_for_others) < self.capacity
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Taken> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Occupied> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

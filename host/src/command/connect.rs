@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use spillway_config::{Gateway, State, normal_form, template};
+use spillway_config::{Gateway, StateConfig, normal_form, template};
 use spillway_state::Distance;
 
 use crate::log_lines::{Destination, notice};
@@ -20,7 +20,7 @@ use crate::variables::environment_name;
 /// # Errors
 /// When it cannot be used; in words that say what to do.
 pub(super) fn connect(
-    state: &State,
+    state: &StateConfig,
     given: &[(String, String)],
     manifest: Option<&Manifest>,
 ) -> anyhow::Result<()> {
@@ -60,9 +60,9 @@ fn in_words(distance: Duration) -> String {
 
 /// The text with its templates' values.
 fn filled_in(text: &str, variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<String> {
-    let state = State {
+    let state = StateConfig {
         redis: text.into(),
-        ..State::default()
+        ..StateConfig::default()
     };
     let values = secrets::values(
         &normal_form(&Gateway {

@@ -29,7 +29,7 @@ impl Running {
         let mut signals = self.signals;
         let why = tokio::select! {
             () = signals.next() => "Stopping",
-            () = self.server.taken_over() => "Another process has taken over",
+            () = self.server.handed_over() => "Another process has taken over",
         };
         notice(&format!(
             "{why}: no new connections; waiting for what runs ({} to stop at once)",

@@ -219,8 +219,8 @@ impl UpArguments {
         manifest: &Manifest,
         given: &BTreeMap<String, String>,
     ) -> anyhow::Result<Option<String>> {
-        let takes_config = manifest.variables.contains_key(gateway_config::VARIABLE);
-        if self.config.is_some() && !takes_config {
+        let reads_config = manifest.variables.contains_key(gateway_config::VARIABLE);
+        if self.config.is_some() && !reads_config {
             bail!(
                 "--config: {} has no variable `{}`, so its components take no configuration",
                 manifest.path.display(),
@@ -229,7 +229,7 @@ impl UpArguments {
         }
         let given_otherwise = given.contains_key(gateway_config::VARIABLE)
             || environment(&environment_name(gateway_config::VARIABLE)).is_some();
-        if !takes_config || given_otherwise {
+        if !reads_config || given_otherwise {
             return Ok(None);
         }
         let beside = manifest.root.join("gateway.yaml");

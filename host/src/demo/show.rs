@@ -10,7 +10,7 @@ use super::configuration::KEY;
 use super::say;
 
 /// Headers by which the gateway tells what it did.
-const TOLD: [&str; 4] = [
+const SHOWN_HEADERS: [&str; 4] = [
     "x-gateway-reason",
     "x-gateway-provider",
     "x-gateway-model",
@@ -33,7 +33,7 @@ pub(super) async fn all(gateway: SocketAddr) -> anyhow::Result<()> {
     dead_model_streamed(gateway)
         .await
         .context("a streamed model call whose first target is dead")?;
-    stranger(gateway)
+    anonymous(gateway)
         .await
         .context("a model call without a key")?;
     knowledge(gateway).await.context("a retrieval")?;
@@ -131,7 +131,7 @@ async fn dead_model_streamed(gateway: SocketAddr) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn stranger(gateway: SocketAddr) -> anyhow::Result<()> {
+async fn anonymous(gateway: SocketAddr) -> anyhow::Result<()> {
     title(
         "5. A model call without a key",
         "POST /llm/v1/chat/completions",
@@ -234,16 +234,16 @@ fn title(title: &str, request: &str) {
 }
 
 fn outcome(head: &Head, comment: &str) {
-    let told: Vec<String> = TOLD
+    let shown: Vec<String> = SHOWN_HEADERS
         .iter()
         .filter_map(|name| head.header(name).map(|value| format!("{name}: {value}")))
         .collect();
-    let told = if told.is_empty() {
+    let shown = if shown.is_empty() {
         String::new()
     } else {
-        format!(" [{}]", told.join(", "))
+        format!(" [{}]", shown.join(", "))
     };
-    say(&format!("  <- {}{told} {comment}", head.status));
+    say(&format!("  <- {}{shown} {comment}", head.status));
 }
 
 fn beginning(text: &str) -> String {

@@ -13,7 +13,7 @@ pub type EndsAfter = Option<u64>;
 ///
 /// # Errors
 /// A transfer coding besides `chunked`: hyper undoes no other, and the component does not see the field.
-pub fn mend(headers: &mut HeaderMap) -> Result<EndsAfter, Error> {
+pub fn repair(headers: &mut HeaderMap) -> Result<EndsAfter, Error> {
     let mut codings: Vec<&str> = Vec::new();
     let mut ends_chunked = false;
     for value in headers.get_all(TRANSFER_ENCODING) {
@@ -70,12 +70,12 @@ mod tests {
 
     use super::*;
 
-    fn mended(fields: &[(HeaderName, &'static str)]) -> Option<(Option<String>, EndsAfter)> {
+    fn repaired(fields: &[(HeaderName, &'static str)]) -> Option<(Option<String>, EndsAfter)> {
         let mut headers: HeaderMap = fields
             .iter()
             .map(|(name, value)| (name.clone(), HeaderValue::from_static(value)))
             .collect();
-        let ends_after = mend(&mut headers).ok()?;
+        let ends_after = repair(&mut headers).ok()?;
         let length = headers.get(CONTENT_LENGTH);
         let length = length.map(|it| it.to_str().unwrap_or_default().to_owned());
         Some((length, ends_after))
@@ -106,7 +106,7 @@ mod tests {
                 Some((None, None)),
             ),
         ] {
-            assert_eq!(mended(&fields), expected, "{fields:?}");
+            assert_eq!(repaired(&fields), expected, "{fields:?}");
         }
     }
 }

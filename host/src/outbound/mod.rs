@@ -158,7 +158,7 @@ async fn send(
             Error::HttpProtocolError
         })
     })?;
-    let ends_after = framing::mend(response.headers_mut())?;
+    let ends_after = framing::repair(response.headers_mut())?;
     if component.harsh {
         let headers = std::mem::take(response.headers_mut());
         *response.headers_mut() = reveal_all(headers);
@@ -173,14 +173,14 @@ async fn send(
         // An answer to HEAD names a length and has no body.
         let ends_after = ends_after.filter(|_| !incoming.is_end_stream());
         let wire = WireBody::new(incoming, component.harsh);
-        let told = move |error| {
+        let explained = move |error| {
             if let Error::Hyper(error) = &error {
                 component.tell_broken(&upstream, error);
             }
             error
         };
         UpstreamBody::new(wire, ends_after, between_bytes)
-            .map_err(told)
+            .map_err(explained)
             .boxed_unsync()
     }))
 }

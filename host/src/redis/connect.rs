@@ -7,7 +7,7 @@ use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo as _, RedisError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Connection;
-use super::reply::told;
+use super::reply::spin_error;
 use crate::bindings::spin::redis::redis::Error;
 use crate::component::Component;
 use crate::harsh::redis_commands;
@@ -50,7 +50,7 @@ pub(super) async fn open(component: &Component, address: &str) -> Result<Connect
         .map_err(|_| Error::InvalidAddress)?
         .get_multiplexed_async_connection_with_config(&without_timeouts())
         .await
-        .map_err(told)?;
+        .map_err(spin_error)?;
     Ok(Connection {
         connection,
         commands_left: component.harsh.then(redis_commands),

@@ -13,7 +13,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::component::{Accessor, Resource};
 
 use self::connect::open;
-use self::reply::{FlatResults, told, too_large};
+use self::reply::{FlatResults, spin_error, too_large};
 use crate::bindings::spin::redis::redis as spin_redis;
 use crate::bindings::spin::redis::redis::{Error, Payload, RedisParameter, RedisResult};
 use crate::instance::{HasInstance, InstanceState};
@@ -36,7 +36,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    fn takes_another(&mut self) -> bool {
+    fn accepts_another(&mut self) -> bool {
         match &mut self.commands_left {
             None => true,
             Some(0) => false,
@@ -91,7 +91,10 @@ impl<T: Send> spin_redis::HostConnectionWithStore<T> for HasInstance {
         payload: Payload,
     ) -> Answer<()> {
         let mut connection = held(accessor, &connection)?;
-        Ok(connection.publish(channel, payload).await.map_err(told))
+        Ok(connection
+            .publish(channel, payload)
+            .await
+            .map_err(spin_error))
     }
 
     async fn get(
@@ -100,7 +103,7 @@ impl<T: Send> spin_redis::HostConnectionWithStore<T> for HasInstance {
         key: String,
     ) -> Answer<Option<Payload>> {
         let mut connection = held(accessor, &connection)?;
-        let value: Result<Option<Payload>, Error> = connection.get(key).await.map_err(told);
+        let value: Result<Option<Payload>, Error> = connection.get(key).await.map_err(spin_error);
         Ok(value.and_then(|value| match &value {
             Some(bytes) if bytes.len() > MAX_RESULT_BYTES => Err(too_large()),
             _ => Ok(value),
@@ -114,7 +117,7 @@ impl<T: Send> spin_redis::HostConnectionWithStore<T> for HasInstance {
         value: Payload,
     ) -> Answer<()> {
         let mut connection = held(accessor, &connection)?;
-        Ok(connection.set(key, value).await.map_err(told))
+        Ok(connection.set(key, value).await.map_err(spin_error))
     }
 
     async fn incr(
@@ -123,7 +126,7 @@ impl<T: Send> spin_redis::HostConnectionWithStore<T> for HasInstance {
         key: String,
     ) -> Answer<i64> {
         let mut connection = held(accessor, &connection)?;
-        Ok(connection.incr(key, 1).await.map_err(told))
+        Ok(connection.incr(key, 1).await.map_err(spin_error))
     }
 
     async fn del(
@@ -132,7 +135,7 @@ impl<T: Send> spin_redis::HostConnectionWithStore<T> for HasInstance {
         keys: Vec<String>,
     ) -> Answer<u32> {
         let mut connection = held(accessor, &connection)?;
-        Ok(connection.del(keys).await.map_err(told))
+        Ok(connection.del(keys).await.map_err(spin_error))
     }
 
     async fn sadd(
@@ -142,7 +145,7 @@ impl<T: Send> spin_redis::HostConnectionWithStore<T> for HasInstance {
         values: Vec<String>,
     ) -> Answer<u32> {
         let mut connection = held(accessor, &connection)?;
-        Ok(connection.sadd(key, values).await.map_err(told))
+        Ok(connection.sadd(key, values).await.map_err(spin_error))
     }
 
     async fn smembers(
@@ -151,7 +154,7 @@ impl<T: Send> spin_redis::HostConnectionWithStore<T> for HasInstance {
         key: String,
     ) -> Answer<Vec<String>> {
         let mut connection = held(accessor, &connection)?;
-        Ok(connection.smembers(key).await.map_err(told))
+        Ok(connection.smembers(key).await.map_err(spin_error))
     }
 
     async fn srem(
@@ -161,7 +164,7 @@ impl<T: Send> spin_redis::HostConnectionWithStore<T> for HasInstance {
         values: Vec<String>,
     ) -> Answer<u32> {
         let mut connection = held(accessor, &connection)?;
-        Ok(connection.srem(key, values).await.map_err(told))
+        Ok(connection.srem(key, values).await.map_err(spin_error))
     }
 
     async fn execute(
@@ -171,7 +174,7 @@ impl<T: Send> spin_redis::HostConnectionWithStore<T> for HasInstance {
         arguments: Vec<RedisParameter>,
     ) -> Answer<Vec<RedisResult>> {
         let usable = accessor.with(|mut access| -> wasmtime::Result<bool> {
-            Ok(access.get().table.get_mut(&connection)?.takes_another())
+            Ok(access.get().table.get_mut(&connection)?.accepts_another())
         })?;
         if !usable {
             return Ok(Err(Error::Other("broken pipe".to_owned())));
@@ -184,8 +187,10 @@ impl<T: Send> spin_redis::HostConnectionWithStore<T> for HasInstance {
                 RedisParameter::Binary(bytes) => command.arg(bytes),
             };
         }
-        let results: Result<FlatResults, Error> =
-            command.query_async(&mut connection).await.map_err(told);
+        let results: Result<FlatResults, Error> = command
+            .query_async(&mut connection)
+            .await
+            .map_err(spin_error);
         Ok(results.and_then(|results| {
             if results.size() > MAX_RESULT_BYTES {
                 Err(too_large())

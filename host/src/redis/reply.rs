@@ -6,7 +6,7 @@ use super::MAX_RESULT_BYTES;
 use crate::bindings::spin::redis::redis::{Error, RedisResult};
 
 /// Errors of the server read as they do on Spin, as components tell them apart by their text.
-pub(super) fn told(error: RedisError) -> Error {
+pub(super) fn spin_error(error: RedisError) -> Error {
     if error.kind() == ErrorKind::UnexpectedReturnType {
         return Error::TypeError;
     }

@@ -30,7 +30,7 @@ const UNCLAIMED: Duration = Duration::from_secs(10);
 /// What is asked for with [`JOIN_FIELD`].
 #[derive(Debug)]
 pub struct Asked {
-    longest: Duration,
+    max_duration: Duration,
     log: (log_lines::Destination, String, String),
 }
 
@@ -92,7 +92,7 @@ impl Joins {
     /// Takes the field out of a request that a component sends, and if it asks for a WebSocket makes it ask the
     /// service for one.
     pub fn ask<B>(&self, component: &Component, request: &mut Request<B>) -> Option<Asked> {
-        let longest = self.longest_asked(request.headers_mut())?;
+        let max_duration = self.requested_duration(request.headers_mut())?;
         let origin = Destination::of_uri(request.uri())?;
         let id = request
             .headers()
@@ -101,21 +101,21 @@ impl Joins {
             .unwrap_or("-");
         let line = format!("websocket to={origin} request={id}");
         Some(Asked {
-            longest,
+            max_duration,
             log: (component.stderr, component.id.clone(), line),
         })
     }
 
-    fn longest_asked(&self, headers: &mut HeaderMap) -> Option<Duration> {
+    fn requested_duration(&self, headers: &mut HeaderMap) -> Option<Duration> {
         let field = headers.remove(JOIN_FIELD)?;
         let (key, milliseconds) = field.to_str().ok()?.split_once(' ')?;
         if key != self.key {
             return None;
         }
-        let longest = Duration::from_millis(milliseconds.parse().ok()?);
+        let max_duration = Duration::from_millis(milliseconds.parse().ok()?);
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-        Some(longest)
+        Some(max_duration)
     }
 
     /// Keeps the connection of a service that has agreed; any other answer, and one to a request that asked for
@@ -138,7 +138,7 @@ impl Joins {
             .extensions_mut()
             .remove::<OnUpgrade>()
             .filter(|_| response.status() == StatusCode::SWITCHING_PROTOCOLS);
-        let (Some(Asked { longest, log }), Some(service)) = (asked, service) else {
+        let (Some(Asked { max_duration, log }), Some(service)) = (asked, service) else {
             return Err(response);
         };
         let number = self.names.fetch_add(1, Ordering::Relaxed);
@@ -149,7 +149,7 @@ impl Joins {
         let (end, line) = life_line();
         let kept = Kept {
             service,
-            limits: Limits { idle, longest },
+            limits: Limits { idle, max_duration },
             end,
             log,
         };
@@ -203,7 +203,7 @@ mod tests {
         let other = Joins::default();
         let mut asked = fields(&format!("{} 1500", joins.key()));
         assert_eq!(
-            joins.longest_asked(&mut asked),
+            joins.requested_duration(&mut asked),
             Some(Duration::from_millis(1500))
         );
         assert_eq!(asked.get(UPGRADE).unwrap(), "websocket");
@@ -216,7 +216,7 @@ mod tests {
             String::new(),
         ] {
             let mut headers = fields(&value);
-            assert!(joins.longest_asked(&mut headers).is_none(), "{value}");
+            assert!(joins.requested_duration(&mut headers).is_none(), "{value}");
             assert!(headers.is_empty(), "{value}: the field leaves with nobody");
         }
     }

@@ -24,7 +24,7 @@ pub struct Limits {
     /// While nothing goes over, in either direction.
     pub idle: Duration,
     /// In all.
-    pub longest: Duration,
+    pub max_duration: Duration,
 }
 
 /// Why they came apart.
@@ -37,7 +37,7 @@ pub enum End {
     /// Nothing went over for too long.
     Idle,
     /// They were joined for as long as they may be.
-    Longest,
+    MaxDuration,
     /// The host is stopping.
     Stopping,
 }
@@ -55,7 +55,7 @@ impl fmt::Display for End {
             Self::Client => "client",
             Self::Service => "service",
             Self::Idle => "idle",
-            Self::Longest => "longest",
+            Self::MaxDuration => "longest",
             Self::Stopping => "stopping",
         })
     }
@@ -100,7 +100,7 @@ where
     let parting = Parting::default();
     let mut up = pin!(pass_up(from_client, to_service, traffic, &parting));
     let mut down = pin!(pass_down(from_service, to_client, traffic, &parting));
-    let told = tokio::select! {
+    let received = tokio::select! {
         () = &mut up => {
             let _ = timeout(PARTING, down).await;
             return parting.end();
@@ -113,10 +113,10 @@ where
             parting.begin(End::Idle);
             return parting.end();
         }
-        () = sleep(limits.longest) => End::Longest,
+        () = sleep(limits.max_duration) => End::MaxDuration,
         () = stopping => End::Stopping,
     };
-    parting.tell(told);
+    parting.tell(received);
     // The client answers the close frame, the service closes, and so both directions end.
     let _ = timeout(PARTING, async { tokio::join!(up, down) }).await;
     parting.end()
@@ -136,7 +136,7 @@ mod tests {
 
     const LONG: Limits = Limits {
         idle: Duration::from_secs(60),
-        longest: Duration::from_secs(60),
+        max_duration: Duration::from_secs(60),
     };
     const SOON: Duration = Duration::from_millis(30);
 
@@ -287,7 +287,7 @@ mod tests {
     #[tokio::test]
     async fn a_client_is_told_of_the_end_between_two_frames() {
         let limits = Limits {
-            longest: SOON,
+            max_duration: SOON,
             ..LONG
         };
         let (mut client, mut service, ended) = joined(limits, pending());
@@ -310,20 +310,20 @@ mod tests {
             drop(client);
             [&seen[6..10], &after].concat()
         };
-        let (end, told) = tokio::join!(ended, talk);
-        assert_eq!(end, End::Longest);
+        let (end, received) = tokio::join!(ended, talk);
+        assert_eq!(end, End::MaxDuration);
         let expected = [&b"\x81\x01x"[..], &GOING_AWAY].concat();
         // The frame that came in one piece with the rest of the first goes before.
-        assert_eq!(told, expected);
+        assert_eq!(received, expected);
     }
 
     #[tokio::test]
     async fn a_host_that_stops_tells_the_client() {
         let (mut client, service, ended) = joined(LONG, sleep(SOON));
         let talk = async {
-            let mut told = [0; 4];
-            client.read_exact(&mut told).await.unwrap();
-            assert_eq!(told, GOING_AWAY);
+            let mut received = [0; 4];
+            client.read_exact(&mut received).await.unwrap();
+            assert_eq!(received, GOING_AWAY);
             drop((client, service));
         };
         let (end, ()) = tokio::join!(ended, talk);

@@ -15,7 +15,7 @@ pub(crate) struct Seen {
     pub(crate) requests: Vec<RecordedRequest>,
     /// Bytes of request bodies, those of unfinished requests included.
     pub(crate) body_bytes: u64,
-    /// Connections that the peer closed while a request or its answer was under way.
+    /// Connections that the peer closed while a request or its answer was in flight.
     pub(crate) disconnects: usize,
     /// Connections taken.
     pub(crate) connections: u64,

@@ -1,4 +1,4 @@
-//! Real clients finish every call that the page calls mended.
+//! Real clients finish every call that the page calls recovered.
 
 use std::process::Command;
 
@@ -13,26 +13,26 @@ use crate::{
 };
 
 #[test]
-fn the_openai_client_finishes_whatever_is_mended() -> Result<()> {
-    run(finish_all("openai_mended.py"))
+fn the_openai_client_finishes_whatever_is_recovered() -> Result<()> {
+    run(finish_all("openai_recovered.py"))
 }
 
 #[test]
-fn difys_sdk_finishes_whatever_is_mended() -> Result<()> {
-    run(finish_all("dify_mended.py"))
+fn difys_sdk_finishes_whatever_is_recovered() -> Result<()> {
+    run(finish_all("dify_recovered.py"))
 }
 
-/// Lets a client make every call that the page calls mended.
+/// Lets a client make every call that the page calls recovered.
 async fn finish_all(client: &str) -> Result<()> {
     let mut services = Vec::new();
     let mut calls = Vec::new();
     let mut missed = 0_usize;
     for column in Column::all() {
-        let mended = page::mended(column)?;
-        missed = missed.saturating_add(mended.len());
+        let recovered = page::recovered(column)?;
+        missed = missed.saturating_add(recovered.len());
         for part in 0..PARTS {
             let service = Service::start(column, part).await?;
-            let known = |cell: &&Cell| mended.iter().any(|name| name == cell.failure.name);
+            let known = |cell: &&Cell| recovered.iter().any(|name| name == cell.failure.name);
             // What a client asks for itself the gateway does not take back, and Dify's asks for usage.
             let asks_itself = |cell: &&Cell| cell.failure.name.contains("stream_options");
             for cell in service.cells.iter().filter(known) {
@@ -55,7 +55,7 @@ async fn finish_all(client: &str) -> Result<()> {
         missed == 0,
         "the page knows {missed} cells that the test does not"
     );
-    ensure!(!calls.is_empty(), "the page calls nothing mended");
+    ensure!(!calls.is_empty(), "the page calls nothing recovered");
     let results = script(client, &Value::from(calls.clone())).await?;
     for call in &calls {
         let asked = call.get("text").and_then(Value::as_str).unwrap_or_default();

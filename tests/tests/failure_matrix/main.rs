@@ -1,4 +1,4 @@
-//! Every failure of an upstream, end to end: what the client gets, what the upstreams see, and what is set aside.
+//! Every failure of an upstream, end to end: what the client gets, what the upstreams see, and what is ejected.
 //! The whole of it is docs/failure-matrix.md.
 
 use std::sync::Arc;

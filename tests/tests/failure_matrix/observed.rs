@@ -18,7 +18,7 @@ use crate::{
 /// What came of a cell.
 pub struct Observed {
     /// The client got a complete answer.
-    pub is_mended: bool,
+    pub is_recovered: bool,
     /// What the client got, in one word or two.
     pub gist: String,
     /// The same with its reason and who it came from.
@@ -29,8 +29,8 @@ pub struct Observed {
     pub tried: Vec<String>,
     /// Calls that each upstream saw.
     pub calls: Vec<usize>,
-    /// What was set aside, and what came back, in order.
-    pub set_aside: Vec<String>,
+    /// What was ejected, and what came back, in order.
+    pub ejected: Vec<String>,
 }
 
 impl Cell {
@@ -66,11 +66,11 @@ impl Cell {
         let log = self.wait_for_log(service, column).await?;
         let tried = self.tried(&log)?;
         Ok(Observed {
-            is_mended: answer.is_complete,
+            is_recovered: answer.is_complete,
             gist: answer.gist,
             got,
             attempts: attempts(&response.head).unwrap_or_default(),
-            set_aside: self.set_aside(&log, &tried),
+            ejected: self.ejected(&log, &tried),
             tried: tried
                 .into_iter()
                 .map(|attempt| self.settled(column, attempt.outcome))
@@ -189,7 +189,7 @@ impl Cell {
 
     /// What the log says of endpoints and keys, without addresses and digests: keys are called by the order in which
     /// they were tried.
-    fn set_aside(&self, log: &[String], tried: &[Attempt]) -> Vec<String> {
+    fn ejected(&self, log: &[String], tried: &[Attempt]) -> Vec<String> {
         let mut keys: Vec<&str> = Vec::new();
         for attempt in tried {
             if !keys.contains(&attempt.key.as_str()) {

@@ -15,7 +15,7 @@ const BEGINNING: &str = "\
 # Failure matrix
 
 Every cell is one call of a client through the gateway to upstreams of its own, one of which fails as the row says; \
-the column says what else there is to go to. **mended** stands where the client got a complete answer all the same; \
+the column says what else there is to go to. **recovered** stands where the client got a complete answer all the same; \
 everything else is what it was told. The test `failure_matrix` observes all of it and writes this page \
 (`UPDATE_GOLDEN=1`); it fails where a cell differs.
 
@@ -50,8 +50,8 @@ pub fn write(observed: &[Rows]) -> String {
         let cells = observed.iter().map(|rows| {
             let cell = rows.seen.get(&number);
             cell.map_or("—".to_owned(), |seen| {
-                if seen.is_mended {
-                    "**mended**".to_owned()
+                if seen.is_recovered {
+                    "**recovered**".to_owned()
                 } else {
                     seen.gist.clone()
                 }
@@ -77,29 +77,33 @@ fn push_column(page: &mut String, rows: &Rows) {
         "`x-gateway-attempts`",
         "tried",
         "calls",
-        "set aside",
+        "ejected",
     ];
     push_heading(page, "failure", &titles.map(str::to_owned));
     for (number, failure) in failures().iter().enumerate() {
         let Some(seen) = rows.seen.get(&number) else {
             continue;
         };
-        let mended = if seen.is_mended { "**mended**: " } else { "" };
+        let recovered = if seen.is_recovered {
+            "**recovered**: "
+        } else {
+            ""
+        };
         let calls: Vec<String> = seen.calls.iter().map(ToString::to_string).collect();
-        let set_aside = if seen.set_aside.is_empty() {
+        let ejected = if seen.ejected.is_empty() {
             "nothing".to_owned()
         } else {
-            seen.set_aside.join("; ")
+            seen.ejected.join("; ")
         };
         push_row(
             page,
             failure.name,
             &[
-                format!("{mended}{}", seen.got),
+                format!("{recovered}{}", seen.got),
                 seen.attempts.clone(),
                 seen.tried.join(", "),
                 calls.join(" + "),
-                set_aside,
+                ejected,
             ],
         );
     }
@@ -168,8 +172,8 @@ fn committed() -> Result<String> {
     fs::read_to_string(&place).with_context(|| format!("reading {}", place.display()))
 }
 
-/// The names of the failures that the committed page calls mended in a column.
-pub fn mended(column: Column) -> Result<Vec<String>> {
+/// The names of the failures that the committed page calls recovered in a column.
+pub fn recovered(column: Column) -> Result<Vec<String>> {
     let page = committed()?;
     let position = Column::all()
         .iter()
@@ -179,15 +183,15 @@ pub fn mended(column: Column) -> Result<Vec<String>> {
         .split("\n## ")
         .find(|part| part.starts_with("At a glance"))
         .context("no overview in the page")?;
-    let is_mended = |line: &&str| {
+    let is_recovered = |line: &&str| {
         let mut cells = line.split(" | ").skip(1);
         cells
             .nth(position)
-            .is_some_and(|cell| cell.contains("**mended**"))
+            .is_some_and(|cell| cell.contains("**recovered**"))
     };
     let name = |line: &str| {
         let name = line.trim_start_matches("| ").split(" | ").next();
         name.unwrap_or_default().to_owned()
     };
-    Ok(glance.lines().filter(is_mended).map(name).collect())
+    Ok(glance.lines().filter(is_recovered).map(name).collect())
 }

@@ -1,4 +1,4 @@
-//! A gateway for one column: a route and upstreams of its own for every failure, as what is set aside belongs to a
+//! A gateway for one column: a route and upstreams of its own for every failure, as what is ejected belongs to a
 //! provider.
 
 use std::fmt::Write as _;
@@ -14,7 +14,7 @@ use crate::{
     failures::{Failure, Upstream, failures},
 };
 
-/// What leads on by default, as docs/models.md lists it.
+/// What is retried by default, as docs/models.md lists it.
 const LEADS_ON: &str = "connect_error, timeout, first_token_timeout, reset, truncated, \
     \"401\", \"402\", \"403\", \"408\", \"429\", \"5xx\"";
 /// A column has so many gateways, so that none makes more attempts again (one a failure) than its retry budget has in
@@ -71,7 +71,7 @@ impl Cell {
                 Mode::Whole => Some(&answers.whole),
                 Mode::Streamed => Some(&answers.streamed),
             },
-            // Nobody sees that a connection was refused or not taken, so nobody could mend it then.
+            // Nobody sees that a connection was refused or not taken, so nobody could make it good then.
             _ if column.setup.fails_once() => return Ok(None),
             _ => None,
         };

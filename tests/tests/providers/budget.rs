@@ -58,11 +58,11 @@ providers:
   - { name: second, base_url: "$second" }
 "#;
 
-/// So many calls are under way at most where each is answered at once: on a machine that does not keep up they would pile
+/// So many calls are in flight at most where each is answered at once: on a machine that does not keep up they would pile
 /// up, and with them instances, each of which has to find out for itself what has failed.
 const UNDER_WAY: usize = 64;
 
-/// Asserts that the upstreams see no more than a fifth beyond the clients' calls, of which so many are under way.
+/// Asserts that the upstreams see no more than a fifth beyond the clients' calls, of which so many are in flight.
 async fn assert_no_storm(
     yaml: &str,
     redis: Option<&Redis>,

@@ -1,4 +1,4 @@
-//! What one consumer causes by what it writes sets nothing aside for another.
+//! What one consumer causes by what it writes ejects nothing for another.
 
 use anyhow::{Context, Result};
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! A provider's keys: which are set aside, for whose fault, and on which gateways.
+//! A provider's keys: which are ejected, for whose fault, and on which gateways.
 
 use anyhow::Result;
 use serde_json::json;

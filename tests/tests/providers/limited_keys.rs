@@ -62,7 +62,7 @@ providers:
 }
 
 #[test]
-fn whoever_serves_in_place_of_a_target_that_is_set_aside_is_a_fallback() -> Result<()> {
+fn whoever_serves_in_place_of_a_target_that_is_ejected_is_a_fallback() -> Result<()> {
     run(async {
         let (first, second) = (
             StandinModel::start("first")?,

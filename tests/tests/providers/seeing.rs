@@ -120,7 +120,7 @@ fn a_call_is_one_line_with_every_attempt() -> Result<()> {
 }
 
 #[test]
-fn what_is_set_aside_and_taken_back_is_counted_and_logged() -> Result<()> {
+fn what_is_ejected_and_taken_back_is_counted_and_logged() -> Result<()> {
     run(async {
         let redis = Redis::start().await?;
         let (first, second) = (

@@ -13,6 +13,7 @@ mod names;
 mod paths;
 mod providers;
 mod rate_limits;
+mod reach;
 pub(in crate::document) mod urls;
 
 use super::node::{Content, Node, Path};
@@ -55,11 +56,11 @@ pub(super) fn gateway(gateway: &Gateway, findings: &mut Findings<'_>) {
 /// Shorter, a pause of the machine's would pass for a Redis that is gone; longer, one that is gone would hold up
 /// everybody.
 fn state_timeout(timeout: TimeSpan, path: &Path, findings: &mut Findings<'_>) {
-    let (shortest, longest) = (TimeSpan::from_millis(20), TimeSpan::from_secs(1));
-    if timeout < shortest || timeout > longest {
+    let (min, max) = (TimeSpan::from_millis(20), TimeSpan::from_secs(1));
+    if timeout < min || timeout > max {
         findings.error(
             path,
-            format!("a request cannot wait {timeout} for Redis: write {shortest} to {longest}"),
+            format!("a request cannot wait {timeout} for Redis: write {min} to {max}"),
         );
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{AgentApi, AgentRoute, Gateway, KnowledgeBackend, ModelRoute, ValueMatch};
+use crate::{AgentApiConfig, AgentRoute, Gateway, KnowledgeBackend, ModelRoute, ValueMatch};
 
 /// Names nameless routes, writes domains and header names in lower case, and ends no URL with a slash. Leaves out
 /// what was read for its writer's sake alone.
@@ -59,7 +59,7 @@ pub(super) fn route_name(route: &ModelRoute) -> String {
         .unwrap_or_else(|| "default".to_owned())
 }
 
-fn normalise_agent(api: &mut AgentApi) {
+fn normalise_agent(api: &mut AgentApiConfig) {
     for domain in &mut api.domains {
         domain.make_ascii_lowercase();
     }

@@ -27,7 +27,7 @@ fn visit(node: &mut Node, within: &str, inside: bool, report: &mut Report) {
         Content::Map(entries) => {
             if inside {
                 lower_keys(entries, report);
-                entries.iter_mut().for_each(mend);
+                entries.iter_mut().for_each(normalise);
             }
             for entry in entries.iter_mut() {
                 let is_limits = entry.key == "rate_limits";
@@ -48,7 +48,7 @@ fn visit(node: &mut Node, within: &str, inside: bool, report: &mut Report) {
     }
 }
 
-fn mend(entry: &mut Entry) {
+fn normalise(entry: &mut Entry) {
     match entry.key.as_str() {
         "rule_items" | "limit_keys" => make_list(&mut entry.value),
         "key" => make_text(&mut entry.value),

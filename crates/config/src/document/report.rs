@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::node::{Node, Path, Position};
 
-/// After so many reading stops: a file with more is not one that somebody mends line by line.
+/// After so many reading stops: a file with more is not one that somebody corrects line by line.
 const MOST: usize = 100;
 
 /// Something to be told about a document.

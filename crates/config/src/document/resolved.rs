@@ -92,10 +92,10 @@ mod tests {
         let gateway = crate::read(yaml).unwrap().gateway;
         let found = |key: &str| resolved_mistakes(&gateway, |_| Some(key.to_owned()));
         assert!(found("sk-1").is_empty());
-        let told = found("sk-…");
+        let shown = found("sk-…");
         assert!(
-            told.len() == 1 && told[0].contains("`{{ key }}`") && !told[0].contains("sk-"),
-            "{told:?}"
+            shown.len() == 1 && shown[0].contains("`{{ key }}`") && !shown[0].contains("sk-"),
+            "{shown:?}"
         );
     }
 
@@ -137,12 +137,12 @@ mod tests {
             ),
             ("p", "http://api/a", "p", "services.api"),
         ] {
-            let told = found(password, api, host);
-            assert_eq!(told.len(), 1, "{told:?}");
-            assert!(told[0].contains(place), "{told:?}");
+            let shown = found(password, api, host);
+            assert_eq!(shown.len(), 1, "{shown:?}");
+            assert!(shown[0].contains(place), "{shown:?}");
             assert!(
-                !told[0].contains("geheim") && !told[0].contains("SECRETKEY"),
-                "{told:?}"
+                !shown[0].contains("geheim") && !shown[0].contains("SECRETKEY"),
+                "{shown:?}"
             );
         }
     }

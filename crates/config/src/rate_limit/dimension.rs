@@ -1,8 +1,8 @@
 //! The properties of a request by which it can be counted: one table, from which follow what is read and written, what
 //! `check` says, the JSON Schema, and what the crate `limit` looks at.
 //!
-//! **To add one**: a row here; and where its values come from something that no row has yet, a [`Source`], which the
-//! compiler then asks for where values are read.
+//! **To add one**: a row of [`DIMENSIONS`]; and where its values come from something that no row has yet, a [`Source`],
+//! which the compiler then asks for where values are read.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ pub struct Dimension {
     /// The same for the JSON Schema.
     pub(crate) descriptions: [&'static str; 2],
     /// What stands behind the key.
-    pub(crate) takes: Takes,
+    pub(crate) argument: ArgumentKind,
     /// Where values come from.
     pub source: Source,
     /// Who makes values up.
@@ -31,7 +31,7 @@ pub struct Dimension {
 
 /// What stands behind a dimension's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Takes {
+pub(crate) enum ArgumentKind {
     /// A header's name.
     Header,
     /// A cookie's name.
@@ -92,14 +92,14 @@ const ALL: &[Traffic] = &[Traffic::Agent, Traffic::Model, Traffic::Knowledge];
 const OF_DIFY: &[Traffic] = &[Traffic::Agent];
 
 /// All of them.
-pub(crate) static DIMENSIONS: [Dimension; 10] = [
+pub(crate) static DIMENSIONS: &[Dimension] = &[
     Dimension {
         keys: ["limit_by_header", "limit_by_per_header"],
         descriptions: [
             "By the header of this name.",
             "As `limit_by_header`, each value for itself.",
         ],
-        takes: Takes::Header,
+        argument: ArgumentKind::Header,
         source: Source::Header,
         values: Values::Invented,
         is_personal: true,
@@ -112,7 +112,7 @@ pub(crate) static DIMENSIONS: [Dimension; 10] = [
             "By the query parameter of this name.",
             "As `limit_by_param`, each value for itself.",
         ],
-        takes: Takes::Param,
+        argument: ArgumentKind::Param,
         source: Source::Param,
         values: Values::Invented,
         is_personal: true,
@@ -125,7 +125,7 @@ pub(crate) static DIMENSIONS: [Dimension; 10] = [
             "By the cookie of this name.",
             "As `limit_by_cookie`, each value for itself.",
         ],
-        takes: Takes::Cookie,
+        argument: ArgumentKind::Cookie,
         source: Source::Cookie,
         values: Values::Invented,
         is_personal: true,
@@ -138,7 +138,7 @@ pub(crate) static DIMENSIONS: [Dimension; 10] = [
             "By the consumer's name; the value means nothing, `''` will do.",
             "As `limit_by_consumer`, each consumer for itself.",
         ],
-        takes: Takes::Nothing,
+        argument: ArgumentKind::Nothing,
         source: Source::Consumer,
         values: Values::Known,
         is_personal: false,
@@ -151,7 +151,7 @@ pub(crate) static DIMENSIONS: [Dimension; 10] = [
             "By the client's address: `from-remote-addr` or `from-header-<name>`.",
             "As `limit_by_ip`, each address for itself.",
         ],
-        takes: Takes::Address,
+        argument: ArgumentKind::Address,
         source: Source::Address,
         values: Values::Chosen,
         is_personal: true,
@@ -164,7 +164,7 @@ pub(crate) static DIMENSIONS: [Dimension; 10] = [
             "By the model asked for; the value means nothing, `''` will do.",
             "As `limit_by_model`, each model for itself.",
         ],
-        takes: Takes::Nothing,
+        argument: ArgumentKind::Nothing,
         source: Source::Model,
         values: Values::Chosen,
         is_personal: false,
@@ -177,7 +177,7 @@ pub(crate) static DIMENSIONS: [Dimension; 10] = [
             "By the Dify application, which the key of its API tells; the value means nothing, `''` will do.",
             "As `limit_by_dify_app`, each application for itself.",
         ],
-        takes: Takes::Nothing,
+        argument: ArgumentKind::Nothing,
         source: Source::DifyApp,
         values: Values::Invented,
         is_personal: false,
@@ -190,7 +190,7 @@ pub(crate) static DIMENSIONS: [Dimension; 10] = [
             "By the end user that a request to Dify's service API names (`user`); the value means nothing, `''` will do.",
             "As `limit_by_end_user`, each user for themselves.",
         ],
-        takes: Takes::Nothing,
+        argument: ArgumentKind::Nothing,
         source: Source::EndUser,
         values: Values::Invented,
         is_personal: true,
@@ -203,7 +203,7 @@ pub(crate) static DIMENSIONS: [Dimension; 10] = [
             "By the route's name, or the prefix of Dify's table; the value means nothing, `''` will do.",
             "As `limit_by_route`, each route for itself.",
         ],
-        takes: Takes::Nothing,
+        argument: ArgumentKind::Nothing,
         source: Source::Route,
         values: Values::Known,
         is_personal: false,
@@ -216,7 +216,7 @@ pub(crate) static DIMENSIONS: [Dimension; 10] = [
             "By the service that gets the request: `api`, `web`, `plugin_daemon`; the value means nothing, `''` will do.",
             "As `limit_by_service`, each service for itself.",
         ],
-        takes: Takes::Nothing,
+        argument: ArgumentKind::Nothing,
         source: Source::Service,
         values: Values::Known,
         is_personal: false,

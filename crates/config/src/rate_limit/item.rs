@@ -5,7 +5,7 @@ use std::fmt;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::dimension::{Argument, DIMENSIONS, Dimension, Takes};
+use super::dimension::{Argument, ArgumentKind, DIMENSIONS, Dimension};
 use super::{KeyPattern, LimitBy, LimitKey, Source};
 use crate::Error;
 
@@ -24,16 +24,19 @@ pub struct RuleItem {
 /// The list of values and their quotas.
 const LIMIT_KEYS: &str = "limit_keys";
 
+/// How many keys there are: two of each dimension, and the list.
+const KEY_COUNT: usize = 2 * DIMENSIONS.len() + 1;
+
 /// Every key that an item can have.
-static KEYS: [&str; 21] = keys();
+static KEYS: [&str; KEY_COUNT] = keys();
 
 #[expect(
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     reason = "done by the compiler, which would say so"
 )]
-const fn keys() -> [&'static str; 21] {
-    let mut keys = [LIMIT_KEYS; 21];
+const fn keys() -> [&'static str; KEY_COUNT] {
+    let mut keys = [LIMIT_KEYS; KEY_COUNT];
     let mut place = 0;
     while place < DIMENSIONS.len() {
         let [shared, per_value] = DIMENSIONS[place].keys;
@@ -147,11 +150,13 @@ impl<'de> de::Visitor<'de> for ItemVisitor {
             if given.iter().any(|(own, ..)| *own == written) {
                 return Err(de::Error::duplicate_field(written));
             }
-            let argument = match dimension.takes {
-                Takes::Address => Argument::Address(map.next_value()?),
-                Takes::Header => Argument::Name(map.next_value::<String>()?.to_ascii_lowercase()),
-                Takes::Cookie | Takes::Param => Argument::Name(map.next_value()?),
-                Takes::Nothing => {
+            let argument = match dimension.argument {
+                ArgumentKind::Address => Argument::Address(map.next_value()?),
+                ArgumentKind::Header => {
+                    Argument::Name(map.next_value::<String>()?.to_ascii_lowercase())
+                }
+                ArgumentKind::Cookie | ArgumentKind::Param => Argument::Name(map.next_value()?),
+                ArgumentKind::Nothing => {
                     map.next_value::<String>()?;
                     Argument::Nothing
                 }
@@ -187,7 +192,7 @@ impl schemars::JsonSchema for RuleItem {
 
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
         let mut properties = serde_json::Map::new();
-        for dimension in &DIMENSIONS {
+        for dimension in DIMENSIONS {
             for (key, description) in dimension.keys.iter().zip(dimension.descriptions) {
                 let property = serde_json::json!({ "description": description, "type": "string" });
                 properties.insert((*key).to_owned(), property);

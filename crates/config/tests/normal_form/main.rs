@@ -6,11 +6,12 @@ mod models;
 use models::{consumers, models, providers};
 use proptest::prelude::*;
 use spillway_config::{
-    AddressSource, AgentApi, AgentPolicies, AgentProtocol, AgentRoute, AgentTimeouts, Argument,
-    ByteSize, Cors, DifyCompatibleBackend, DifyService, DifyServices, Gateway, HigressRedis,
-    KnowledgeApi, KnowledgeBackend, KnowledgePolicies, LimitBy, LimitKey, Log, LogFormat, LogLevel,
-    OnError, PathMatch, RagflowBackend, RateLimit, RequestMatch, RequestQuota, RuleItem, Source,
-    State, Telemetry, TimeSpan, ValueMatch, normal_form, parse_normal_form, read,
+    AddressSource, AgentApiConfig, AgentPolicies, AgentProtocol, AgentRoute, AgentTimeouts,
+    Argument, ByteSize, CorsConfig, DifyCompatibleBackend, DifyService, DifyServices, Gateway,
+    HigressRedis, KnowledgeApiConfig, KnowledgeBackend, KnowledgePolicies, LimitBy, LimitKey,
+    LogConfig, LogFormat, LogLevel, OnError, PathMatch, RagflowBackend, RateLimit, RequestMatch,
+    RequestQuota, RuleItem, Source, StateConfig, Telemetry, TimeSpan, ValueMatch, normal_form,
+    parse_normal_form, read,
 };
 
 /// Everything that a document can have.
@@ -186,7 +187,7 @@ fn rate_limits() -> impl Strategy<Value = RateLimit> {
         )
 }
 
-fn cross_origin_rules() -> impl Strategy<Value = Cors> {
+fn cross_origin_rules() -> impl Strategy<Value = CorsConfig> {
     let texts = || prop::collection::vec(any::<String>(), 0..3);
     (
         texts(),
@@ -204,7 +205,7 @@ fn cross_origin_rules() -> impl Strategy<Value = Cors> {
                 expose_headers,
                 allow_credentials,
                 max_age,
-            )| Cors {
+            )| CorsConfig {
                 allow_origins,
                 allow_methods,
                 allow_headers,
@@ -215,7 +216,7 @@ fn cross_origin_rules() -> impl Strategy<Value = Cors> {
         )
 }
 
-fn agents() -> impl Strategy<Value = AgentApi> {
+fn agents() -> impl Strategy<Value = AgentApiConfig> {
     let url = || prop::option::of(any::<String>());
     let services = (url(), url(), url(), url()).prop_map(|(api, web, plugin_daemon, socket_io)| {
         DifyServices {
@@ -264,7 +265,7 @@ fn agents() -> impl Strategy<Value = AgentApi> {
         .prop_map(
             |(name, protocol, place, services, size, policies, routes, timeouts)| {
                 let (domains, base_path, [strip_base_path, redirect_to_https], url) = place;
-                AgentApi {
+                AgentApiConfig {
                     name,
                     protocol,
                     domains,
@@ -282,7 +283,7 @@ fn agents() -> impl Strategy<Value = AgentApi> {
         )
 }
 
-fn knowledge() -> impl Strategy<Value = KnowledgeApi> {
+fn knowledge() -> impl Strategy<Value = KnowledgeApiConfig> {
     let texts = || prop::collection::vec(any::<String>(), 0..3);
     let share = || (0..=1000_u32).prop_map(|thousandths| f64::from(thousandths) / 1000.0);
     let ragflow = (
@@ -325,7 +326,7 @@ fn knowledge() -> impl Strategy<Value = KnowledgeApi> {
         prop_oneof![ragflow, dify_compatible],
     )
         .prop_map(
-            |(name, api_keys, deadline, log_queries, backend)| KnowledgeApi {
+            |(name, api_keys, deadline, log_queries, backend)| KnowledgeApiConfig {
                 name,
                 api_keys: api_keys.into_iter().map(Into::into).collect(),
                 deadline,
@@ -345,7 +346,7 @@ fn telemetry() -> impl Strategy<Value = Telemetry> {
         LogLevel::Debug,
     ]);
     (formats, levels).prop_map(|(format, level)| Telemetry {
-        log: Log { format, level },
+        log: LogConfig { format, level },
     })
 }
 
@@ -379,7 +380,7 @@ fn gateways() -> impl Strategy<Value = Gateway> {
                 providers,
                 knowledge,
             )| Gateway {
-                state: State {
+                state: StateConfig {
                     redis: redis.into(),
                     on_error,
                     timeout,

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use spillway_config::{
     ByteSize, CircuitBreaker, Consumer, Credential, Fallback, FallbackCondition, HmacCredential,
-    LbPolicy, LoadBalance, ModelApi, ModelMatch, ModelPolicies, ModelRoute, Moment, Parameters,
-    Provider, ProviderKey, ProviderType, StatusPattern, Target,
+    LbPolicy, LoadBalance, ModelApiConfig, ModelMatch, ModelPolicies, ModelRoute, Moment,
+    Parameters, Provider, ProviderKey, ProviderType, StatusPattern, TargetConfig,
 };
 
 use crate::{path_matches, rate_limits, time_spans, value_matches};
@@ -50,7 +50,7 @@ fn fallbacks() -> impl Strategy<Value = Fallback> {
         )
 }
 
-pub fn models() -> impl Strategy<Value = ModelApi> {
+pub fn models() -> impl Strategy<Value = ModelApiConfig> {
     let target = (
         any::<String>(),
         prop::option::of(any::<String>()),
@@ -60,7 +60,7 @@ pub fn models() -> impl Strategy<Value = ModelApi> {
         prop::option::of(time_spans()),
     )
         .prop_map(
-            |(provider, model, models, weight, timeout, first_token_timeout)| Target {
+            |(provider, model, models, weight, timeout, first_token_timeout)| TargetConfig {
                 provider,
                 model,
                 models,
@@ -136,7 +136,7 @@ pub fn models() -> impl Strategy<Value = ModelApi> {
         routes,
     )
         .prop_map(
-            |(name, base_path, max_body_size, policies, routes)| ModelApi {
+            |(name, base_path, max_body_size, policies, routes)| ModelApiConfig {
                 name,
                 base_path,
                 max_body_size,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use spillway_config::{AgentApi, AgentProtocol, DifyService};
+use spillway_config::{AgentApiConfig, AgentProtocol, DifyService};
 use spillway_platform::{RequestHead, Upstream};
 use spillway_surface::Surface;
 
@@ -15,7 +15,7 @@ use crate::{Class, Cors, path};
 
 /// One agent API, ready to be asked.
 #[derive(Debug)]
-pub(super) struct Api {
+pub(super) struct AgentApi {
     name: Arc<str>,
     domains: Vec<Domain>,
     pub base_path: Arc<str>,
@@ -33,8 +33,8 @@ enum BackEnd {
     Http(Option<Arc<Upstream>>),
 }
 
-impl Api {
-    pub fn new(config: &AgentApi) -> Result<Self, Error> {
+impl AgentApi {
+    pub fn new(config: &AgentApiConfig) -> Result<Self, Error> {
         // A template may have resolved to nothing: the service is not there then.
         let upstream = |url: Option<&str>| match url {
             None | Some("") => Ok(None),

@@ -90,9 +90,9 @@ impl Route {
             PathRule::Exact(exact) => (Kind::Exact, 0, path == exact),
         };
         let method = request.method.as_str();
-        let takes_method =
+        let fits_method =
             self.methods.is_empty() || self.methods.iter().any(|known| known == method);
-        (matches && takes_method && self.conditions.hold(request)).then(|| Rank {
+        (matches && fits_method && self.conditions.match_request(request)).then(|| Rank {
             kind,
             prefix_length,
             conditions: self.conditions.count(),

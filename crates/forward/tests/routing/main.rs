@@ -10,7 +10,7 @@ mod services;
 use std::collections::BTreeMap;
 
 use spillway_config::{
-    AgentApi, AgentPolicies, AgentProtocol, AgentRoute, AgentTimeouts, ByteSize, DifyService,
+    AgentApiConfig, AgentPolicies, AgentProtocol, AgentRoute, AgentTimeouts, ByteSize, DifyService,
     DifyServices, PathMatch, RequestMatch, ValueMatch,
 };
 use spillway_forward::Router;
@@ -30,8 +30,8 @@ fn request(authority: &str, path: &str, headers: &[(&str, &str)]) -> RequestHead
     }
 }
 
-fn api(name: &str, domains: &[&str], base_path: &str) -> AgentApi {
-    AgentApi {
+fn api(name: &str, domains: &[&str], base_path: &str) -> AgentApiConfig {
+    AgentApiConfig {
         name: name.to_owned(),
         protocol: AgentProtocol::Dify,
         domains: domains.iter().map(|domain| (*domain).to_owned()).collect(),

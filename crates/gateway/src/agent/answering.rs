@@ -5,9 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::{Either, select};
 use http::{Method, StatusCode};
-use spillway_dify::{AnswerReader, Form, Mode, Outcome};
+use spillway_dify::{AnswerReader, Form, ResponseMode, RunOutcome};
 use spillway_forward::{
-    Class, Destination, drop_internal_headers, keep_events_moving, media_type, mend_places,
+    Class, Destination, drop_internal_headers, keep_events_moving, media_type, rewrite_places,
 };
 use spillway_platform::{
     ForwardedResponse, Headers, IncomingBody, MAX_ANSWER_SECTION_BYTES, OutgoingBody, Platform,
@@ -19,7 +19,7 @@ use spillway_telemetry::{Detail, Reason};
 use super::exchange::Exchange;
 use super::run::RunRecord;
 use super::watch::{Cut, Watch};
-use super::{Attempted, joining, replies};
+use super::{Served, joining, replies};
 
 /// How long a head waits for its first bytes: on Spin the two leave in one segment then, and the client's delayed
 /// acknowledgement of the first does not hold back the second.
@@ -32,21 +32,21 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 pub(super) async fn answer<P: Platform>(
     exchange: Exchange<P>,
     destination: Destination,
-    attempted: Attempted<P>,
+    served: Served<P>,
 ) -> Result<P::Response, P::Error> {
     let platform = exchange.runtime.platform.clone();
-    let Attempted {
+    let Served {
         answered,
         quota,
         end_user,
-    } = attempted;
+    } = served;
     let ForwardedResponse {
         status,
         mut headers,
         join,
         body,
     } = answered;
-    mend_places(
+    rewrite_places(
         &mut headers,
         &destination.upstream,
         &exchange.claims,
@@ -73,7 +73,7 @@ pub(super) async fn answer<P: Platform>(
         && !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let form = readable_form(destination.class, status, &headers);
     let run = (destination.class == Class::Run).then(|| {
-        let mode = form.map_or(Mode::Unknown, Form::mode);
+        let mode = form.map_or(ResponseMode::Unknown, Form::mode);
         RunRecord::new(&exchange, status, mode, end_user)
     });
     if !has_body || (form.is_none() && exchange.settlement.permits.is_empty()) {
@@ -224,11 +224,11 @@ impl<P: Platform> Reading<P> {
 
 impl End {
     /// The run's outcome where its answer does not tell it.
-    pub fn outcome(self, seen: Outcome) -> Outcome {
+    pub fn outcome(self, seen: RunOutcome) -> RunOutcome {
         match self {
             Self::Complete => seen,
-            Self::Broken => Outcome::Broken,
-            Self::ClientLeft => Outcome::ClientLeft,
+            Self::Broken => RunOutcome::Broken,
+            Self::ClientLeft => RunOutcome::ClientLeft,
         }
     }
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use spillway_forward::{Destination, ForwardedHeaders, REQUEST_ID};
 use spillway_platform::{Headers, Platform, RequestHead};
 use spillway_surface::{LocalReply, Surface};
-use spillway_telemetry::Label;
 
 use super::AgentRuntime;
 use crate::Settlement;
@@ -20,12 +19,6 @@ pub(super) struct Exchange<P: Platform> {
 }
 
 impl<P: Platform> Exchange<P> {
-    /// Says where the request goes.
-    pub fn found(&mut self, destination: &Destination) {
-        self.settlement.record.name = Arc::clone(&destination.api).into();
-        self.settlement.record.route = Label::from(&destination.route);
-    }
-
     /// Its `X-Request-Id`.
     pub fn id(&self) -> &str {
         &self.settlement.record.request_id

@@ -83,12 +83,12 @@ pub(super) async fn read<P: Platform>(
     }
     let length = head.content_length();
     // A body of unknown length does not leave the runtime under these methods.
-    let needs_length = matches!(head.method, Method::GET | Method::HEAD);
-    let most = match length {
+    let requires_length = matches!(head.method, Method::GET | Method::HEAD);
+    let limit = match length {
         _ if is_read => MAX_READ_BYTES.min(destination.rules.max_body_bytes),
         Some(length) if length <= REPEATABLE_BYTES => REPEATABLE_BYTES,
         Some(_) => return Ok(Outgoing::once(ForwardedBody::Spliced(request))),
-        None if needs_length => REPEATABLE_BYTES,
+        None if requires_length => REPEATABLE_BYTES,
         None => {
             return Ok(Outgoing::once(ForwardedBody::Counted {
                 request,
@@ -104,14 +104,14 @@ pub(super) async fn read<P: Platform>(
     let in_hand = &runtime.requests_in_hand;
     match runtime
         .platform
-        .read_body(request, most, until, in_hand)
+        .read_body(request, limit, until, in_hand)
         .await
     {
         Ok(bytes) => {
             let end_user = is_read.then(|| spillway_dify::end_user(&bytes)).flatten();
             Ok(Outgoing::in_hand(bytes, end_user))
         }
-        Err(ReceiveError::TooLarge { .. }) if needs_length && !is_read && length.is_none() => {
+        Err(ReceiveError::TooLarge { .. }) if requires_length && !is_read && length.is_none() => {
             Err(replies::length_required())
         }
         Err(ReceiveError::TooLarge { limit }) => Err(replies::body_too_large(destination, limit)),

@@ -3,7 +3,7 @@
 use http::{Method, StatusCode};
 use spillway_forward::{Destination, RoutingFailure};
 use spillway_platform::{ForwardError, RequestHead};
-use spillway_surface::{LocalReply, Subject};
+use spillway_surface::{LocalReply, Peer};
 use spillway_telemetry::Reason;
 
 pub(super) fn method_not_allowed(method: &Method) -> LocalReply {
@@ -89,5 +89,5 @@ pub(super) fn websocket_cannot_pass() -> LocalReply {
 
 /// The service gave no answer.
 pub(super) fn not_forwarded(error: &ForwardError, destination: &Destination) -> LocalReply {
-    LocalReply::of_forward(error, Subject::Service(destination.service.as_str()))
+    LocalReply::of_forward(error, Peer::Service(destination.service.as_str()))
 }

@@ -1,9 +1,9 @@
 //! What there is to tell of a run.
 
 use http::StatusCode;
-use spillway_dify::{Mode, Outcome, Tokens};
+use spillway_dify::{ResponseMode, RunOutcome, Tokens};
 use spillway_platform::Platform;
-use spillway_telemetry::{Detail, Run};
+use spillway_telemetry::{Detail, RunDetail};
 
 use super::answering::End;
 use super::exchange::Exchange;
@@ -12,25 +12,25 @@ use super::exchange::Exchange;
 #[derive(Debug)]
 pub(super) struct RunRecord {
     status: StatusCode,
-    run: Run,
+    run: RunDetail,
 }
 
 impl RunRecord {
     pub fn new<P: Platform>(
         exchange: &Exchange<P>,
         status: StatusCode,
-        mode: Mode,
+        mode: ResponseMode,
         end_user: Option<String>,
     ) -> Self {
         let app = exchange.runtime.limits.dify_app(&exchange.head.headers);
         Self {
             status,
-            run: Run {
+            run: RunDetail {
                 mode: mode.as_str(),
                 // Only of keys that Dify took: others have no end.
                 app: app.filter(|_| status.is_success()).map(|app| app.label()),
                 end_user,
-                ..Run::default()
+                ..RunDetail::default()
             },
         }
     }
@@ -38,9 +38,9 @@ impl RunRecord {
     /// Of an answer that was not read.
     pub fn unread(mut self) -> Detail {
         let outcome = if self.status.is_success() {
-            Outcome::Unread
+            RunOutcome::Unread
         } else {
-            Outcome::Refused
+            RunOutcome::Refused
         };
         self.run.outcome = outcome.as_str();
         Detail::Run(Box::new(self.run))
@@ -55,8 +55,10 @@ impl RunRecord {
         self.run.outcome = end.outcome(seen.outcome).as_str();
         self.run.events = seen.events;
         self.run.tokens = seen.tokens.map(|tokens| match tokens {
-            Tokens::Split { input, output } => spillway_telemetry::Tokens::Split { input, output },
-            Tokens::Total(total) => spillway_telemetry::Tokens::Total(total),
+            Tokens::Split { input, output } => {
+                spillway_telemetry::RunTokens::Split { input, output }
+            }
+            Tokens::Total(total) => spillway_telemetry::RunTokens::Total(total),
         });
         self.run.conversation = seen.conversation;
         self.run.workflow_run = seen.workflow_run;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use spillway_limit::Applicable;
 use spillway_platform::{Admission, Admitted, Charge, LeaseName, Platform, State, StateError};
-use spillway_state::Transition;
+use spillway_state::StoreTransition;
 use spillway_telemetry::Family;
 
 use super::Limits;
@@ -42,9 +42,9 @@ impl<P: Platform> Limits<P> {
     }
 
     /// What the operator should know of the store.
-    fn tell(&self, result: &Result<Admitted, StateError>, transition: Option<Transition>) {
+    fn tell(&self, result: &Result<Admitted, StateError>, transition: Option<StoreTransition>) {
         match (result, transition) {
-            (Err(error), Some(Transition::Opened)) => {
+            (Err(error), Some(StoreTransition::Opened)) => {
                 self.log.warn(&format!(
                     "limits: the store does not answer and is left alone for now: {error}"
                 ));

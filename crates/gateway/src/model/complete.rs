@@ -5,7 +5,7 @@ use spillway_platform::Platform;
 
 use super::exchange::{Entry, Exchange};
 use super::record::CallOutcome;
-use super::{Watch, call_of};
+use super::{Reporter, call_of};
 
 pub(super) async fn serve<P: Platform>(
     mut exchange: Exchange<P>,
@@ -13,8 +13,8 @@ pub(super) async fn serve<P: Platform>(
     route: &Route,
     request: &ModelRequest,
 ) -> Result<P::Response, P::Error> {
-    let watch = Watch(exchange.runtime.clone());
-    let call = call_of(&exchange, entry, &watch, route, &request.model);
+    let reporter = Reporter(exchange.runtime.clone());
+    let call = call_of(&exchange, entry, &reporter, route, &request.model);
     let completed = call.complete(request).await;
     CallOutcome {
         model: &request.model,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use spillway_forward::REQUEST_ID;
-use spillway_llm::{Api, Operation, Served};
+use spillway_llm::{ModelApi, Operation, Served};
 use spillway_platform::{Headers, Platform, RequestHead};
 use spillway_surface::{LocalReply, Rendered, Surface};
 
@@ -27,7 +27,7 @@ pub(super) struct Exchange<P: Platform> {
 
 /// What a request asks for, as far as its head tells, of a caller who may ask.
 pub(super) struct Entry {
-    pub api: Arc<Api>,
+    pub api: Arc<ModelApi>,
     pub operation: Operation,
     /// The path below the API's, with its `/v1`.
     pub path: String,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::StatusCode;
 use spillway_forward::{REQUEST_ID, resolves_elsewhere};
 use spillway_identity::{Identity, SignatureFault, Signed};
-use spillway_llm::{Api, Operation, OperationMatch, passed_headers, versioned};
+use spillway_llm::{ModelApi, Operation, OperationMatch, passed_headers, versioned};
 use spillway_platform::{Platform, RequestHead};
 use spillway_surface::LocalReply;
 use spillway_telemetry::Reason;
@@ -71,7 +71,7 @@ pub(super) async fn identify<P: Platform>(exchange: &mut Exchange<P>) -> Result<
 }
 
 fn endpoint<'p>(
-    api: &Api,
+    api: &ModelApi,
     below: &'p str,
     head: &RequestHead,
 ) -> Result<(Operation, Option<Unlisted>, Option<&'p str>), LocalReply> {
@@ -85,7 +85,7 @@ fn endpoint<'p>(
     }
 }
 
-fn no_endpoint(api: &Api, head: &RequestHead) -> LocalReply {
+fn no_endpoint(api: &ModelApi, head: &RequestHead) -> LocalReply {
     let base = if api.base_path.is_empty() {
         "/"
     } else {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::StatusCode;
 use spillway_llm::Usage;
 use spillway_platform::Platform;
-use spillway_telemetry::{Attempt, Call, Detail, Reason};
+use spillway_telemetry::{AttemptDetail, CallDetail, Detail, Reason};
 use spillway_upstream::{AttemptRecord, Stop};
 
 use crate::Settlement;
@@ -26,10 +26,10 @@ pub(super) struct CallOutcome<'a> {
 impl CallOutcome<'_> {
     /// Tells it.
     pub fn tell<P: Platform>(&self, settlement: &mut Settlement<P>) {
-        let call = Call {
+        let call = CallDetail {
             model: self.model.to_owned(),
             is_stream: self.is_stream,
-            usage: self.usage.map(|usage| spillway_telemetry::Usage {
+            usage: self.usage.map(|usage| spillway_telemetry::CallTokens {
                 input: usage.input,
                 output: usage.output,
             }),
@@ -41,8 +41,8 @@ impl CallOutcome<'_> {
         settlement.set(self.status, self.reason);
     }
 
-    fn attempt(&self, attempt: &AttemptRecord) -> Attempt {
-        Attempt {
+    fn attempt(&self, attempt: &AttemptRecord) -> AttemptDetail {
+        AttemptDetail {
             provider: attempt.provider.clone().into(),
             model: attempt.model.clone().into(),
             endpoint: attempt.endpoint.clone(),

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use serde_json::json;
-use spillway_llm::{Api, NoRoute, RequestError};
+use spillway_llm::{ModelApi, NoRoute, RequestError};
 use spillway_surface::{LocalReply, ReplyBody};
 use spillway_telemetry::Reason;
 
@@ -27,7 +27,7 @@ pub(super) fn unreadable(error: RequestError) -> LocalReply {
     reply
 }
 
-pub(super) fn list_models(api: &Api, consumer: Option<&str>, id: Option<&str>) -> LocalReply {
+pub(super) fn list_models(api: &ModelApi, consumer: Option<&str>, id: Option<&str>) -> LocalReply {
     let entry = |(model, provider): (&str, &str)| json!({ "id": model, "object": "model", "created": 0, "owned_by": provider });
     let models = api.models(consumer);
     let document = match id {
@@ -58,7 +58,7 @@ fn decoded(id: &str) -> String {
 
 /// No route serves a call.
 pub(super) fn not_routed(
-    api: &Api,
+    api: &ModelApi,
     consumer: Option<&str>,
     model: Option<&str>,
     why: NoRoute,
@@ -89,7 +89,7 @@ pub(super) fn not_routed(
     }
 }
 
-fn unknown_model(api: &Api, consumer: Option<&str>, model: &str) -> LocalReply {
+fn unknown_model(api: &ModelApi, consumer: Option<&str>, model: &str) -> LocalReply {
     let near = api.near(consumer, model);
     if near.first() == Some(&model) {
         return LocalReply::error(

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::{Method, StatusCode};
-use spillway_llm::{Asked, Operation, Route};
+use spillway_llm::{CallFacts, Operation, Route};
 use spillway_platform::Platform;
 use spillway_surface::LocalReply;
 use spillway_telemetry::Reason;
@@ -41,13 +41,13 @@ fn route_for<P: Platform>(
     model: Option<&str>,
 ) -> Result<Arc<Route>, LocalReply> {
     let (api, consumer) = (&entry.api, exchange.consumer());
-    let asked = Asked {
+    let facts = CallFacts {
         model,
         path: &entry.path,
         head: &exchange.head,
         consumer,
     };
-    let found = api.route(&asked).cloned();
+    let found = api.route(&facts).cloned();
     found.map_err(|why| replies::not_routed(api, consumer, model, why))
 }
 

@@ -14,14 +14,14 @@ use spillway_llm::{PassFailure, Passed, Passing, Route};
 use spillway_platform::{
     ForwardError, ForwardRequest, ForwardedBody, ForwardedResponse, Platform, SendError,
 };
-use spillway_surface::{LocalReply, Subject};
+use spillway_surface::{LocalReply, Peer};
 use spillway_telemetry::Reason;
 
 use self::heads::{answer_headers, place_at, read_error, request_headers};
 use super::exchange::{Entry, Exchange};
 use super::read::Outgoing;
 use super::record::CallOutcome;
-use super::{Watch, call_of};
+use super::{Reporter, call_of};
 
 fn body_for<R>(outgoing: &mut Outgoing<R>, passing: &Passing<'_>) -> Option<ForwardedBody<R>> {
     match outgoing {
@@ -40,10 +40,10 @@ pub(super) async fn serve<P: Platform>(
     route: &Route,
     mut outgoing: Outgoing<P::Request>,
 ) -> Result<P::Response, P::Error> {
-    let watch = Watch(exchange.runtime.clone());
+    let reporter = Reporter(exchange.runtime.clone());
     let binding = outgoing.binding();
     let model = outgoing.model().unwrap_or_default().to_owned();
-    let call = call_of(&exchange, entry, &watch, route, &model);
+    let call = call_of(&exchange, entry, &reporter, route, &model);
     let passed = call
         .pass(binding, async |passing| {
             let body = body_for(&mut outgoing, &passing);
@@ -77,8 +77,9 @@ pub(super) async fn serve<P: Platform>(
     let (served, attempts) = (served.as_ref(), attempts.len());
     match outcome {
         Ok(answered) => {
-            let (told, pool) = (&answered.headers, pool.as_deref());
-            let headers = answer_headers(&exchange, told, pool, served, attempts, reason);
+            let (upstream_headers, pool) = (&answered.headers, pool.as_deref());
+            let headers =
+                answer_headers(&exchange, upstream_headers, pool, served, attempts, reason);
             let platform = &exchange.runtime.platform;
             platform.splice(status, &headers, answered.body)
         }
@@ -139,7 +140,7 @@ async fn attempt<P: Platform>(
         Ok(answered) => Ok(answered),
         Err(ForwardError::Send(error)) => Err(PassFailure::Send(error)),
         Err(error) => {
-            let reply = LocalReply::of_forward(&error, Subject::Provider);
+            let reply = LocalReply::of_forward(&error, Peer::Provider);
             Err(PassFailure::Client(Box::new(reply)))
         }
     }

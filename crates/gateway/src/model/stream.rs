@@ -13,7 +13,7 @@ use spillway_telemetry::Reason;
 use super::exchange::{Entry, Exchange};
 use super::headers::{append_quota, describe};
 use super::record::CallOutcome;
-use super::{Watch, call_of};
+use super::{Reporter, call_of};
 
 /// What the waiting handler is told.
 enum Head {
@@ -105,8 +105,8 @@ async fn run<P: Platform>(
     request: ModelRequest,
     mut out: ClientStream<P::Writer>,
 ) {
-    let watch = Watch(exchange.runtime.clone());
-    let call = call_of(&exchange, &entry, &watch, &route, &request.model);
+    let reporter = Reporter(exchange.runtime.clone());
+    let call = call_of(&exchange, &entry, &reporter, &route, &request.model);
     let summary = call.stream(&request, &mut out).await;
     let (status, reason) = end(&summary, out).await;
     CallOutcome {

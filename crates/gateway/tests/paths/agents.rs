@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use spillway_platform::SendError;
-use spillway_platform_sim::{SimRequest, Step};
+use spillway_platform_sim::{PeerStep, SimRequest};
 
 use super::{Client, Kind, records, serve, total, world};
 
@@ -24,18 +24,18 @@ fn of_app(request: SimRequest) -> SimRequest {
 
 #[test]
 fn every_kind_of_end_is_one_record() {
-    let events = Step::head(200, "text/event-stream");
+    let events = PeerStep::head(200, "text/event-stream");
     let cases = [
         (
-            vec![events.clone(), Step::piece(EVENT), Step::piece(END)],
+            vec![events.clone(), PeerStep::piece(EVENT), PeerStep::piece(END)],
             Client::Reads,
             "run 200 ok",
         ),
         (
             vec![
                 events.clone(),
-                Step::piece(EVENT),
-                Step::Fail(SendError::Reset("cut".to_owned())),
+                PeerStep::piece(EVENT),
+                PeerStep::Fail(SendError::Reset("cut".to_owned())),
             ],
             Client::Reads,
             "run 200 stream_broken",
@@ -43,9 +43,9 @@ fn every_kind_of_end_is_one_record() {
         (
             vec![
                 events.clone(),
-                Step::piece(EVENT),
-                Step::Wait(Duration::from_secs(700)),
-                Step::piece(END),
+                PeerStep::piece(EVENT),
+                PeerStep::Wait(Duration::from_secs(700)),
+                PeerStep::piece(END),
             ],
             Client::Reads,
             "run 200 stream_broken",
@@ -53,26 +53,26 @@ fn every_kind_of_end_is_one_record() {
         (
             vec![
                 events.clone(),
-                Step::piece(EVENT),
-                Step::Wait(Duration::from_secs(1)),
-                Step::piece(EVENT),
-                Step::piece(END),
+                PeerStep::piece(EVENT),
+                PeerStep::Wait(Duration::from_secs(1)),
+                PeerStep::piece(EVENT),
+                PeerStep::piece(END),
             ],
             Client::Leaves(1),
             "run 200 client_left",
         ),
         (
-            vec![Step::head(401, "application/json")],
+            vec![PeerStep::head(401, "application/json")],
             Client::Reads,
             "run 401 ok",
         ),
         (
-            vec![Step::Fail(SendError::Connect("refused".to_owned()))],
+            vec![PeerStep::Fail(SendError::Connect("refused".to_owned()))],
             Client::Reads,
             "request 502 upstream_refused",
         ),
         (
-            vec![Step::Fail(SendError::FirstByteTimeout)],
+            vec![PeerStep::Fail(SendError::FirstByteTimeout)],
             Client::Reads,
             "request 504 upstream_timeout",
         ),
@@ -94,12 +94,12 @@ fn every_kind_of_end_is_one_record() {
 fn a_place_is_kept_until_the_answers_end_and_then_given_back() {
     let sim = world();
     sim.set_upstream("api:5001", |_| {
-        let head = Step::head(200, "text/event-stream");
+        let head = PeerStep::head(200, "text/event-stream");
         vec![
             head,
-            Step::piece(EVENT),
-            Step::Wait(Duration::from_secs(10)),
-            Step::piece(END),
+            PeerStep::piece(EVENT),
+            PeerStep::Wait(Duration::from_secs(10)),
+            PeerStep::piece(END),
         ]
     });
     let client = Client::Reads;
@@ -122,7 +122,9 @@ fn a_place_is_kept_until_the_answers_end_and_then_given_back() {
 #[test]
 fn without_the_store_requests_pass_and_it_is_told() {
     let sim = world();
-    sim.set_upstream("api:5001", |_| vec![Step::head(200, "application/json")]);
+    sim.set_upstream("api:5001", |_| {
+        vec![PeerStep::head(200, "application/json")]
+    });
     sim.state().set_gone(true);
     let requests = (0..5).map(|_| (of_app(run()), Client::Reads)).collect();
     let answers = serve(&sim, Kind::Agent, requests);
@@ -137,9 +139,14 @@ fn without_the_store_requests_pass_and_it_is_told() {
 #[test]
 fn a_large_body_is_not_waited_for_where_the_head_is_refused() {
     let sim = world();
-    sim.set_upstream("api:5001", |_| vec![Step::head(200, "application/json")]);
+    sim.set_upstream("api:5001", |_| {
+        vec![PeerStep::head(200, "application/json")]
+    });
     let slow = || {
-        let body = vec![Step::Wait(Duration::from_secs(50)), Step::piece("{}")];
+        let body = vec![
+            PeerStep::Wait(Duration::from_secs(50)),
+            PeerStep::piece("{}"),
+        ];
         of_app(SimRequest::new(http::Method::POST, "/v1/files/upload"))
             .header("content-length", "1000")
             .body(body)

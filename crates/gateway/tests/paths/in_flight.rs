@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join;
 use spillway_gateway::agent;
 use spillway_platform::Clock as _;
-use spillway_platform_sim::{Sim, SimRequest, Step};
+use spillway_platform_sim::{PeerStep, Sim, SimRequest};
 
 /// One place for all together, asked before the body is read; five for each end user, asked after.
 const CONFIGURATION: &str = r#"{
@@ -31,11 +31,11 @@ fn the_first_steps_place_is_kept_when_the_second_gives_one_too() {
     let sim = Sim::default();
     sim.set_variable("gateway_config", CONFIGURATION);
     sim.set_upstream("api:5001", |_| {
-        let head = Step::head(200, "text/event-stream");
+        let head = PeerStep::head(200, "text/event-stream");
         vec![
             head,
-            Step::piece("data: {}\n\n"),
-            Step::Wait(Duration::from_secs(10)),
+            PeerStep::piece("data: {}\n\n"),
+            PeerStep::Wait(Duration::from_secs(10)),
         ]
     });
     let platform = sim.clone();

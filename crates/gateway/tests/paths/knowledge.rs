@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use spillway_platform::SendError;
-use spillway_platform_sim::{SimRequest, Step};
+use spillway_platform_sim::{PeerStep, SimRequest};
 
 use super::{Client, Kind, records, serve, total, world};
 
@@ -17,18 +17,21 @@ fn query() -> SimRequest {
 #[test]
 fn a_retrieval_is_one_record_whatever_the_engine_does() {
     let found = r#"{"records":[{"content":"c","score":0.9,"title":"t","metadata":{}}]}"#;
-    let late = Step::Wait(Duration::from_secs(60));
+    let late = PeerStep::Wait(Duration::from_secs(60));
     for (script, expected) in [
         (
-            vec![Step::head(200, "application/json"), Step::piece(found)],
+            vec![
+                PeerStep::head(200, "application/json"),
+                PeerStep::piece(found),
+            ],
             "retrieval 200 ok",
         ),
         (
-            vec![Step::Fail(SendError::Connect("refused".to_owned()))],
+            vec![PeerStep::Fail(SendError::Connect("refused".to_owned()))],
             "retrieval 502 upstream_refused",
         ),
         (
-            vec![late, Step::head(200, "application/json")],
+            vec![late, PeerStep::head(200, "application/json")],
             "retrieval 424 upstream_timeout",
         ),
     ] {

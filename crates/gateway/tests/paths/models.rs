@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use spillway_platform::SendError;
-use spillway_platform_sim::{SimRequest, Step};
+use spillway_platform_sim::{PeerStep, SimRequest};
 
 use super::{Client, Kind, records, serve, total, world};
 
@@ -19,12 +19,15 @@ fn call(model: &str, more: &str) -> SimRequest {
     chat(model, more).header("authorization", "Bearer sk-team")
 }
 
-pub fn answer() -> Vec<Step> {
-    vec![Step::head(200, "application/json"), Step::piece(ANSWER)]
+pub fn answer() -> Vec<PeerStep> {
+    vec![
+        PeerStep::head(200, "application/json"),
+        PeerStep::piece(ANSWER),
+    ]
 }
 
-fn chunk(text: &str, finish: &str) -> Step {
-    Step::piece(&format!(
+fn chunk(text: &str, finish: &str) -> PeerStep {
+    PeerStep::piece(&format!(
         "data: {{\"id\":\"1\",\"object\":\"chat.completion.chunk\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}},\"finish_reason\":{finish}}}]}}\n\n"
     ))
 }
@@ -32,7 +35,7 @@ fn chunk(text: &str, finish: &str) -> Step {
 #[test]
 fn a_call_falls_back_and_is_one_record_with_both_attempts() {
     let sim = world();
-    sim.set_upstream("first:1", |_| vec![Step::head(503, "application/json")]);
+    sim.set_upstream("first:1", |_| vec![PeerStep::head(503, "application/json")]);
     sim.set_upstream("second:2", |_| answer());
     let answers = serve(&sim, Kind::Model, vec![(call("m", ""), Client::Reads)]);
     assert_eq!(
@@ -53,14 +56,14 @@ fn a_call_falls_back_and_is_one_record_with_both_attempts() {
 
 #[test]
 fn a_stream_that_is_cut_is_told_and_never_clean() {
-    let head = || Step::head(200, "text/event-stream");
+    let head = || PeerStep::head(200, "text/event-stream");
     for (script, expected, done) in [
         (
             vec![
                 head(),
                 chunk("hi", "null"),
                 chunk("", "\"stop\""),
-                Step::piece("data: [DONE]\n\n"),
+                PeerStep::piece("data: [DONE]\n\n"),
             ],
             "call 200 ok",
             true,
@@ -69,7 +72,7 @@ fn a_stream_that_is_cut_is_told_and_never_clean() {
             vec![
                 head(),
                 chunk("hi", "null"),
-                Step::Fail(SendError::Reset("cut".to_owned())),
+                PeerStep::Fail(SendError::Reset("cut".to_owned())),
             ],
             "call 200 stream_broken",
             false,
@@ -98,9 +101,9 @@ fn a_stream_that_is_cut_is_told_and_never_clean() {
 fn a_client_that_leaves_is_told_of_and_nobody_is_blamed() {
     let sim = world();
     sim.set_upstream("first:1", |_| {
-        let wait = || Step::Wait(Duration::from_secs(1));
+        let wait = || PeerStep::Wait(Duration::from_secs(1));
         vec![
-            Step::head(200, "text/event-stream"),
+            PeerStep::head(200, "text/event-stream"),
             chunk("a", "null"),
             wait(),
             chunk("b", "null"),

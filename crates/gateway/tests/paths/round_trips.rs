@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
-use spillway_platform_sim::{Sim, SimRequest, Step};
+use spillway_platform_sim::{PeerStep, Sim, SimRequest};
 
 use super::models::{answer, chat};
 use super::{Client, Kind, serve, world_of};
@@ -31,7 +31,10 @@ fn world(agent_policies: &str, model_policies: &str) -> Sim {
         .replace("MODEL", model_policies),
     );
     sim.set_upstream("api:5001", |_| {
-        vec![Step::head(200, "application/json"), Step::piece("{}")]
+        vec![
+            PeerStep::head(200, "application/json"),
+            PeerStep::piece("{}"),
+        ]
     });
     sim.set_upstream("first:1", |_| answer());
     sim

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::failure::Failure;
+use crate::failure::BackendFailure;
 use crate::{Condition, Logic, MetadataCondition, Operand};
 
 /// Which documents may answer, in RAGFlow's words.
@@ -37,13 +37,13 @@ enum Arity {
 
 impl<'a> Filter<'a> {
     /// A condition that RAGFlow cannot apply is refused: left out, it would find what it was to keep out.
-    pub fn new(condition: &'a MetadataCondition) -> Result<Self, Failure> {
+    pub fn new(condition: &'a MetadataCondition) -> Result<Self, BackendFailure> {
         let clauses = condition.conditions.iter().map(Clause::new);
         Ok(Self {
             logic: condition.logic,
             conditions: clauses
                 .collect::<Result<_, _>>()
-                .map_err(Failure::Invalid)?,
+                .map_err(BackendFailure::Invalid)?,
         })
     }
 }

@@ -1,14 +1,14 @@
 //! Where knowledge APIs are, and whom they let in.
 
 use spillway_config::Gateway;
-use spillway_knowledge::{Caller, Catalogue, Outcome, RetrievalReply};
+use spillway_knowledge::{KnowledgeCaller, KnowledgeCatalogue, RetrievalOutcome, RetrievalReply};
 use spillway_telemetry::Reason;
 
 use crate::{Answer, api, catalogue, error, head, serve_bytes};
 
 const PATH: &str = "/knowledge/handbook/retrieval";
 
-fn admit(name: &str, authorization: Option<&str>) -> Result<Caller, Answer> {
+fn admit(name: &str, authorization: Option<&str>) -> Result<KnowledgeCaller, Answer> {
     api(&catalogue(), name)
         .admit(&head("POST", PATH, authorization))
         .map_err(Answer::from)
@@ -42,7 +42,7 @@ fn an_api_is_where_dify_looks_for_it() {
         let answer = Answer::from(catalogue.api(path).unwrap_err());
         // 404 makes Dify refuse the setting.
         assert_eq!(answer.status, 404, "{path}");
-        assert_eq!(answer.outcome, Outcome::UnknownKnowledge);
+        assert_eq!(answer.outcome, RetrievalOutcome::UnknownKnowledge);
         assert_eq!(answer.reason, Reason::NotFound);
         let (code, message) = error(&answer);
         assert_eq!(code, 2001);
@@ -60,10 +60,17 @@ fn an_api_is_where_dify_looks_for_it() {
 fn any_of_its_keys_opens_an_api() {
     let one = admit("handbook", Some("Bearer key-1")).unwrap();
     let two = admit("handbook", Some("bearer  key-2 ")).unwrap();
-    assert!(matches!(one, Caller::Key(_)) && matches!(two, Caller::Key(_)) && one != two);
+    assert!(
+        matches!(one, KnowledgeCaller::Key(_))
+            && matches!(two, KnowledgeCaller::Key(_))
+            && one != two
+    );
     assert_eq!(admit("papers", Some("Bearer key-1")).unwrap(), one);
     for authorization in [None, Some("Bearer whatever"), Some("")] {
-        assert_eq!(admit("open", authorization).unwrap(), Caller::Anyone);
+        assert_eq!(
+            admit("open", authorization).unwrap(),
+            KnowledgeCaller::Anyone
+        );
     }
 }
 
@@ -111,7 +118,7 @@ fn other_methods_are_told_which_is_right() {
     assert_eq!(answer.headers.text("allow"), Some("POST"));
     assert_eq!(
         (answer.outcome, answer.reason),
-        (Outcome::InvalidRequest, Reason::MethodNotAllowed)
+        (RetrievalOutcome::InvalidRequest, Reason::MethodNotAllowed)
     );
     assert_eq!(error(&answer).0, 3001);
 }
@@ -120,7 +127,7 @@ fn other_methods_are_told_which_is_right() {
 fn a_url_that_is_none_is_told_of_by_name() {
     let gateway = r#"{"knowledge": [{"name": "k", "backend": {"type": "dify_compatible", "base_url": "ftp://k"}}]}"#;
     let gateway: Gateway = serde_json::from_str(gateway).unwrap();
-    let message = Catalogue::new(&gateway).unwrap_err().to_string();
+    let message = KnowledgeCatalogue::new(&gateway).unwrap_err().to_string();
     assert_eq!(
         message,
         "knowledge API `k`: `ftp://k` is no http or https URL"
@@ -135,7 +142,7 @@ fn a_check_of_the_setting_asks_no_engine() {
         let (answer, sender) = serve_bytes("handbook", probe.as_bytes(), Vec::new());
         assert_eq!(
             (answer.status.as_u16(), answer.outcome),
-            (200, Outcome::Probe),
+            (200, RetrievalOutcome::Probe),
             "{probe:?}"
         );
         assert_eq!(answer.body, r#"{"records":[]}"#);

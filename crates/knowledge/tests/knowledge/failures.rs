@@ -7,7 +7,7 @@ mod unasked;
 
 use std::time::Duration;
 
-use spillway_knowledge::Outcome;
+use spillway_knowledge::RetrievalOutcome;
 use spillway_platform::{Clock, SendError};
 
 use crate::scripted::Step;
@@ -21,10 +21,10 @@ struct Case {
     script: Vec<Step>,
     status: u16,
     code: u64,
-    outcome: Outcome,
+    outcome: RetrievalOutcome,
 }
 
-fn case(script: Vec<Step>, status: u16, code: u64, outcome: Outcome) -> Case {
+fn case(script: Vec<Step>, status: u16, code: u64, outcome: RetrievalOutcome) -> Case {
     Case {
         script,
         status,
@@ -36,8 +36,14 @@ fn case(script: Vec<Step>, status: u16, code: u64, outcome: Outcome) -> Case {
 /// Whatever the engine is.
 fn cases() -> Vec<Case> {
     let fail = |error: SendError| vec![Step::Fail(error)];
-    let (refused, late) = (Outcome::BackendRefused, Outcome::BackendTimeout);
-    let (broken, forbidden) = (Outcome::BackendError, Outcome::HostNotAllowed);
+    let (refused, late) = (
+        RetrievalOutcome::BackendRefused,
+        RetrievalOutcome::BackendTimeout,
+    );
+    let (broken, forbidden) = (
+        RetrievalOutcome::BackendError,
+        RetrievalOutcome::HostNotAllowed,
+    );
     let reset = || Step::Fail(SendError::Reset("cut".to_owned()));
     let mut cases = vec![
         // Refuses, or is not there.

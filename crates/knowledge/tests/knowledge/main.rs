@@ -22,7 +22,9 @@ use bytes::Bytes;
 use http::StatusCode;
 use serde_json::{Value, json};
 use spillway_config::Gateway;
-use spillway_knowledge::{Api, Catalogue, Outcome, Retrieval, RetrievalReply};
+use spillway_knowledge::{
+    KnowledgeApi, KnowledgeCatalogue, Retrieval, RetrievalOutcome, RetrievalReply,
+};
 use spillway_platform::{Clock, Headers, RequestHead};
 use spillway_surface::Surface;
 use spillway_telemetry::Reason;
@@ -49,7 +51,7 @@ struct Answer {
     reason: Reason,
     headers: Headers,
     body: Bytes,
-    outcome: Outcome,
+    outcome: RetrievalOutcome,
     records: Option<u32>,
     query: Option<Box<str>>,
     detail: Option<Box<str>>,
@@ -71,11 +73,11 @@ impl From<RetrievalReply> for Answer {
     }
 }
 
-fn catalogue() -> Catalogue {
-    Catalogue::new(&serde_json::from_str::<Gateway>(GATEWAY).unwrap()).unwrap()
+fn catalogue() -> KnowledgeCatalogue {
+    KnowledgeCatalogue::new(&serde_json::from_str::<Gateway>(GATEWAY).unwrap()).unwrap()
 }
 
-fn api<'c>(catalogue: &'c Catalogue, name: &str) -> &'c Api {
+fn api<'c>(catalogue: &'c KnowledgeCatalogue, name: &str) -> &'c KnowledgeApi {
     catalogue
         .api(&format!("/knowledge/{name}/retrieval"))
         .unwrap()

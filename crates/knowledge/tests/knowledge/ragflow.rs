@@ -10,7 +10,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use spillway_config::Gateway;
-use spillway_knowledge::{Catalogue, Retrieval};
+use spillway_knowledge::{KnowledgeCatalogue, Retrieval};
 use spillway_platform::Clock;
 
 use crate::scripted::{ScriptedSender, Step, run};
@@ -18,7 +18,8 @@ use crate::{Answer, api, error, text};
 
 fn ask(backend: &Value, request: &Value) -> (Answer, Option<Value>) {
     let gateway = json!({"knowledge": [{"name": "k", "backend": backend}]});
-    let catalogue = Catalogue::new(&serde_json::from_value::<Gateway>(gateway).unwrap()).unwrap();
+    let catalogue =
+        KnowledgeCatalogue::new(&serde_json::from_value::<Gateway>(gateway).unwrap()).unwrap();
     let found = text(r#"{"code":0,"data":{"chunks":[]}}"#);
     let sender = ScriptedSender::new(vec![vec![Step::Head(200), found]]);
     let retrieval = Retrieval {

@@ -1,7 +1,7 @@
 //! What Dify gets of an engine's answer.
 
 use serde_json::{Value, json};
-use spillway_knowledge::Outcome;
+use spillway_knowledge::RetrievalOutcome;
 
 use crate::scripted::Step;
 use crate::{body, milliseconds, query, serve, text};
@@ -154,7 +154,7 @@ fn nothing_found_is_an_empty_list() {
         let (answer, _) = serve(name, &query(), vec![Step::Head(200), text(found)]);
         assert_eq!(
             (answer.status.as_u16(), answer.outcome),
-            (200, Outcome::Empty),
+            (200, RetrievalOutcome::Empty),
             "{found}"
         );
         assert_eq!(answer.body, r#"{"records":[]}"#);

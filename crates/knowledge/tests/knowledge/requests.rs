@@ -1,7 +1,7 @@
 //! What Dify's releases send, and what engines get of it.
 
 use serde_json::{Value, json};
-use spillway_knowledge::{Outcome, Query, Request};
+use spillway_knowledge::{Query, Request, RetrievalOutcome};
 
 use crate::scripted::Step;
 use crate::{Answer, error, query, serve, text};
@@ -24,7 +24,7 @@ fn with(pointer: &str, value: Value) -> Value {
 fn passed_on(body: &Value) -> Value {
     let script = vec![Step::Head(200), text(r#"{"records":[]}"#)];
     let (answer, sender) = serve("papers", body, script);
-    assert_eq!(answer.outcome, Outcome::Empty);
+    assert_eq!(answer.outcome, RetrievalOutcome::Empty);
     let requests = sender.requests.borrow();
     serde_json::from_slice(&requests[0].body).unwrap()
 }
@@ -216,7 +216,7 @@ fn what_is_no_query_is_told_what_is_wrong() {
         let answer = Answer::from(Request::parse(body.as_bytes()).unwrap_err());
         assert_eq!(
             (answer.status.as_u16(), answer.outcome),
-            (400, Outcome::InvalidRequest),
+            (400, RetrievalOutcome::InvalidRequest),
             "{body}"
         );
         let (code, message) = error(&answer);

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use spillway_knowledge::{Outcome, Request};
+use spillway_knowledge::{Request, RetrievalOutcome};
 use spillway_platform::{Clock, SendError};
 
 use crate::scripted::Step;
@@ -37,9 +37,9 @@ fn is_well_formed(answer: &Answer, top_k: usize, threshold: f64) {
         last = score;
     }
     let expected = if records.is_empty() {
-        Outcome::Empty
+        RetrievalOutcome::Empty
     } else {
-        Outcome::Ok
+        RetrievalOutcome::Ok
     };
     assert_eq!(answer.outcome, expected);
 }
@@ -140,7 +140,7 @@ proptest! {
             let found = r#"{"code":0,"data":{"chunks":[]},"records":[]}"#;
             let scripts = vec![vec![Step::Head(200), Step::Bytes(found.into())]];
             let (answer, _) = serve_bytes(name, request.to_string().as_bytes(), scripts);
-            if answer.outcome != Outcome::Probe {
+            if answer.outcome != RetrievalOutcome::Probe {
                 is_well_formed(&answer, 0, 0.0);
             }
         }

@@ -149,7 +149,7 @@ impl Sender for ScriptedSender {
 }
 
 impl IncomingBody for ScriptedBody {
-    async fn may_be_held(&self) -> bool {
+    async fn may_be_buffered(&self) -> bool {
         !self.memory_is_short
     }
 

@@ -39,7 +39,7 @@ fn counts_belong_to_an_api_a_rule_and_an_installation_and_outlive_an_edit() {
         let rules = Rules::new(
             &limits(json),
             api,
-            &State::default(),
+            &StateConfig::default(),
             &DigestKey::new(secret),
         )
         .unwrap();
@@ -97,8 +97,13 @@ fn what_variables_broke_is_told_of() {
         let limits = limits(&format!(
             r#"[{{ "rule_name": "r", "rule_items": [{json}] }}]"#
         ));
-        let error =
-            Rules::new(&limits, "agent/a", &State::default(), &DigestKey::new(b"")).unwrap_err();
+        let error = Rules::new(
+            &limits,
+            "agent/a",
+            &StateConfig::default(),
+            &DigestKey::new(b""),
+        )
+        .unwrap_err();
         let message = error.to_string();
         assert!(
             message.contains("`r`") && message.contains(part),

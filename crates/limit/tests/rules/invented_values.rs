@@ -66,9 +66,9 @@ fn new_values_are_a_clients_of_all_apis_together() {
         { "limit_by_header": "y", "limit_keys": [{ "key": "*", "query_per_day": 1 }] }] }]"#;
     let key = DigestKey::new(b"secret");
     let bound = |api: &str, header: &str, client: Option<&str>| {
-        let state = State {
+        let state = StateConfig {
             new_values_per_second: 7,
-            ..State::default()
+            ..StateConfig::default()
         };
         let rules = Rules::new(&limits(json), api, &state, &key).unwrap();
         let headers = Headers::from_list(vec![(header.to_owned(), b"a".to_vec())]);

@@ -8,7 +8,7 @@ mod invented_values;
 
 use std::net::IpAddr;
 
-use spillway_config::{RateLimit, State, parse_normal_form};
+use spillway_config::{RateLimit, StateConfig, parse_normal_form};
 use spillway_limit::{DifyApp, DigestKey, Due, RequestFacts, Rules};
 use spillway_platform::Headers;
 use spillway_platform::{Charge, LIMIT_KEY_PREFIX};
@@ -25,7 +25,7 @@ fn limits(json: &str) -> Vec<RateLimit> {
 
 fn rules(json: &str) -> Rules {
     let key = DigestKey::new(b"secret");
-    Rules::new(&limits(json), "agent/a", &State::default(), &key).unwrap()
+    Rules::new(&limits(json), "agent/a", &StateConfig::default(), &key).unwrap()
 }
 
 /// One rule with one item.

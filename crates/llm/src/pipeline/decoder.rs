@@ -30,11 +30,11 @@ impl StreamDecoder {
     }
 
     /// Makes an event's texts such as can be read, where this dialect's are read.
-    pub fn mend(&self, event: &mut Event) {
+    pub fn repair(&self, event: &mut Event) {
         if let Self::Anthropic(_) = self
-            && let Some(Cow::Owned(mended)) = sound_texts(&event.data)
+            && let Some(Cow::Owned(repaired)) = sound_texts(&event.data)
         {
-            event.data = mended;
+            event.data = repaired;
         }
     }
 

@@ -10,7 +10,7 @@ impl StreamPipeline {
     /// are: of most pieces all.
     pub(super) fn pass_plain(&mut self, bytes: &[u8]) -> usize {
         let mut passed: usize = 0;
-        if self.takes_plain() && matches!(self.decoder, StreamDecoder::OpenAi) {
+        if self.reads_plain() && matches!(self.decoder, StreamDecoder::OpenAi) {
             while let Some(data) = self.reader.plain(bytes.get(passed..).unwrap_or_default())
                 && data.starts_with(b"{")
                 && data.ends_with(b"}")
@@ -26,12 +26,12 @@ impl StreamPipeline {
     }
 
     /// Whether a plain chunk tells all that there is to know of it.
-    pub(super) fn takes_plain(&self) -> bool {
+    pub(super) fn reads_plain(&self) -> bool {
         !self.wants_usage || self.identity.is_known()
     }
 
-    /// As [`StreamPipeline::take_chunk`] does what says no more than this.
-    pub(super) fn take_plain(&mut self, chunk: PlainChunk, data: &[u8]) {
+    /// As [`StreamPipeline::read_chunk`] does what says no more than this.
+    pub(super) fn read_plain(&mut self, chunk: PlainChunk, data: &[u8]) {
         self.note_plain(chunk);
         write_event(&mut self.out, None, &one_line(data));
     }

@@ -6,7 +6,7 @@ use super::{Progress, StreamEvent, StreamPipeline};
 use crate::said::ProviderError;
 
 impl StreamPipeline {
-    pub(super) fn take_translated(&mut self, event: &StreamEvent<'_>) -> Progress {
+    pub(super) fn read_translated(&mut self, event: &StreamEvent<'_>) -> Progress {
         match event {
             StreamEvent::Usage(usage) => {
                 self.usage = Some(usage.counts());

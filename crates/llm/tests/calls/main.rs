@@ -25,7 +25,7 @@ use proptest::prelude::*;
 use scripted::{Client, ScriptedSender, Step, run};
 use spillway_config::Gateway;
 use spillway_llm::{
-    Asked, Call, Catalogue, Completed, ModelRequest, Operation, StreamEnd, StreamSummary,
+    Call, CallFacts, Completed, ModelCatalogue, ModelRequest, Operation, StreamEnd, StreamSummary,
     passed_headers,
 };
 use spillway_platform::{BytesInHand, Clock, Headers, MAX_ANSWERS_IN_HAND, RequestHead, SendError};
@@ -88,11 +88,12 @@ fn with_call_by<T>(
     operation: Operation,
     serve: impl FnOnce(Call<'_, ScriptedSender, scripted::ScriptedClock, Watch>, &ModelRequest) -> T,
 ) -> T {
-    let catalogue = Catalogue::new(&serde_json::from_str::<Gateway>(document).unwrap()).unwrap();
+    let catalogue =
+        ModelCatalogue::new(&serde_json::from_str::<Gateway>(document).unwrap()).unwrap();
     let (api, _) = catalogue.api("/llm/v1").unwrap();
     let request = ModelRequest::parse(&Bytes::copy_from_slice(body.as_bytes()), operation).unwrap();
     let head = head();
-    let asked = Asked {
+    let asked = CallFacts {
         model: Some(&request.model),
         path: "/v1/chat/completions",
         head: &head,

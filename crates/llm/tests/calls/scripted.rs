@@ -118,7 +118,7 @@ pub struct ScriptedBody {
 }
 
 impl ScriptedBody {
-    /// Like a real body, a wait under way belongs to the body and not to the future that asks.
+    /// Like a real body, a wait that has begun belongs to the body and not to the future that asks.
     async fn step(&mut self) -> Option<Step> {
         loop {
             if let Some(until) = self.waiting_until {
@@ -186,7 +186,7 @@ impl Sender for ScriptedSender {
 }
 
 impl IncomingBody for ScriptedBody {
-    async fn may_be_held(&self) -> bool {
+    async fn may_be_buffered(&self) -> bool {
         !self.memory_is_short
     }
 

@@ -40,7 +40,7 @@ pub(super) struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    held: Option<Arc<Held>>,
+    open: Option<Arc<OpenConnection>>,
     /// Since when a connection is being opened.
     opening: Option<Duration>,
     /// Why the last one could not be opened.
@@ -48,18 +48,18 @@ struct State {
 }
 
 /// A connection that stands.
-pub(super) struct Held {
+pub(super) struct OpenConnection {
     connection: Connection,
     trips: Mutex<RoundTrips>,
 }
 
-impl std::fmt::Debug for Held {
+impl std::fmt::Debug for OpenConnection {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("Held")
     }
 }
 
-/// A call under way. It can be handed over to a task of its own at any time.
+/// A call in flight. It can be handed over to a task of its own at any time.
 pub(super) type Call = Pin<Box<dyn Future<Output = Result<Vec<Reply>, RedisError>>>>;
 
 impl Shared {
@@ -79,14 +79,17 @@ impl Shared {
     ///
     /// The first one of an instance, and the next after one that served, are waited for as many times longer than
     /// `timeout` as an opening has round trips; after one that failed, no longer than for an answer.
-    pub async fn connect(self: &Arc<Self>, timeout: Duration) -> Result<Arc<Held>, RedisError> {
+    pub async fn connect(
+        self: &Arc<Self>,
+        timeout: Duration,
+    ) -> Result<Arc<OpenConnection>, RedisError> {
         let now = SpinClock.now();
         let (opens, until) = {
             let Ok(mut state) = self.state.lock() else {
                 return Err(RedisError::Timeout);
             };
-            if let Some(held) = &state.held {
-                return Ok(Arc::clone(held));
+            if let Some(open) = &state.open {
+                return Ok(Arc::clone(open));
             }
             let wait = if state.failed.is_some() {
                 timeout
@@ -115,8 +118,8 @@ impl Shared {
             }
         }
         let state = self.state.lock();
-        state.map_or(Err(RedisError::Timeout), |state| match &state.held {
-            Some(held) => Ok(Arc::clone(held)),
+        state.map_or(Err(RedisError::Timeout), |state| match &state.open {
+            Some(open) => Ok(Arc::clone(open)),
             None => Err(state.failed.clone().unwrap_or(RedisError::Timeout)),
         })
     }
@@ -131,7 +134,7 @@ impl Shared {
             match opened {
                 Ok(connection) => {
                     let trips = RoundTrips::new(now, now.saturating_sub(began));
-                    state.held = Some(Arc::new(Held {
+                    state.open = Some(Arc::new(OpenConnection {
                         connection,
                         trips: Mutex::new(trips),
                     }));
@@ -148,36 +151,36 @@ impl Shared {
         self.state.lock().is_ok_and(|state| state.opening.is_some())
     }
 
-    pub fn held(&self) -> Option<Arc<Held>> {
-        self.state.lock().ok().and_then(|state| state.held.clone())
+    pub fn current(&self) -> Option<Arc<OpenConnection>> {
+        self.state.lock().ok().and_then(|state| state.open.clone())
     }
 
     /// Lets this connection go, unless another one has taken its place.
-    fn discard(&self, failed: &Arc<Held>) {
+    fn discard(&self, failed: &Arc<OpenConnection>) {
         if let Ok(mut state) = self.state.lock()
             && state
-                .held
+                .open
                 .as_ref()
-                .is_some_and(|held| Arc::ptr_eq(held, failed))
+                .is_some_and(|open| Arc::ptr_eq(open, failed))
         {
-            state.held = None;
+            state.open = None;
         }
     }
 
     /// Begins a call on this connection. It has no end of its own; the connection is let go if it turns out broken.
     pub fn call(
         self: &Arc<Self>,
-        held: &Arc<Held>,
+        open: &Arc<OpenConnection>,
         command: &str,
         parameters: Vec<RedisParameter>,
     ) -> Call {
-        let (shared, held, command) = (Arc::clone(self), Arc::clone(held), command.to_owned());
+        let (shared, open, command) = (Arc::clone(self), Arc::clone(open), command.to_owned());
         Box::pin(async move {
-            let owed = Owed::begin(&held);
-            let result = held.connection.execute(&command, parameters).await;
+            let owed = Owed::begin(&open);
+            let result = open.connection.execute(&command, parameters).await;
             let result = result.map_err(error_of);
             match &result {
-                Err(error) if !error.keeps_connection() => shared.discard(&held),
+                Err(error) if !error.keeps_connection() => shared.discard(&open),
                 _ => owed.answered(),
             }
             Ok(result?.into_iter().map(reply_of).collect())
@@ -188,13 +191,13 @@ impl Shared {
     /// seconds without: nothing is awaited on it any more then, and the next call opens another.
     pub async fn see_through(
         self: Arc<Self>,
-        held: Arc<Held>,
+        open: Arc<OpenConnection>,
         mut call: Call,
     ) -> Result<Vec<Reply>, RedisError> {
         loop {
-            let left = GIVEN_UP_AFTER.saturating_sub(held.silent_for());
+            let left = GIVEN_UP_AFTER.saturating_sub(open.silent_for());
             if left.is_zero() {
-                self.discard(&held);
+                self.discard(&open);
                 return Err(RedisError::Timeout);
             }
             match select(&mut call, std::pin::pin!(SpinClock.sleep(left))).await {
@@ -206,7 +209,7 @@ impl Shared {
     }
 }
 
-impl Held {
+impl OpenConnection {
     /// How long an answer is expected to take.
     pub fn distance(&self) -> Duration {
         self.trips
@@ -225,19 +228,19 @@ impl Held {
 
 /// An answer that is owed, until it comes or nobody waits for it any more.
 struct Owed<'h> {
-    held: &'h Held,
+    open: &'h OpenConnection,
     sent: Duration,
     is_open: bool,
 }
 
 impl<'h> Owed<'h> {
-    fn begin(held: &'h Held) -> Self {
+    fn begin(open: &'h OpenConnection) -> Self {
         let sent = SpinClock.now();
-        if let Ok(mut trips) = held.trips.lock() {
+        if let Ok(mut trips) = open.trips.lock() {
             trips.sent(sent);
         }
         Self {
-            held,
+            open,
             sent,
             is_open: true,
         }
@@ -245,7 +248,7 @@ impl<'h> Owed<'h> {
 
     fn answered(mut self) {
         self.is_open = false;
-        if let Ok(mut trips) = self.held.trips.lock() {
+        if let Ok(mut trips) = self.open.trips.lock() {
             trips.answered(self.sent, SpinClock.now());
         }
     }
@@ -254,7 +257,7 @@ impl<'h> Owed<'h> {
 impl Drop for Owed<'_> {
     fn drop(&mut self) {
         if self.is_open
-            && let Ok(mut trips) = self.held.trips.lock()
+            && let Ok(mut trips) = self.open.trips.lock()
         {
             trips.given_up();
         }

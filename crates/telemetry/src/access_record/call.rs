@@ -10,24 +10,24 @@ use crate::{Counters, Family, Label};
 
 /// How a call went.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Call {
+pub struct CallDetail {
     /// The model as the client named it; empty where the call names none.
     pub model: String,
     /// Whether its answer was streamed.
     pub is_stream: bool,
     /// Tokens as the provider reported them.
-    pub usage: Option<Usage>,
+    pub usage: Option<CallTokens>,
     /// From the call's arrival to its stream's first content.
     pub first_content: Option<Duration>,
     /// Every attempt in order.
-    pub attempts: Vec<Attempt>,
+    pub attempts: Vec<AttemptDetail>,
     /// Why nothing more was tried although more might have been.
     pub stopped_by: Option<&'static str>,
 }
 
 /// Tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Usage {
+pub struct CallTokens {
     /// Of the prompt.
     pub input: u64,
     /// Of the completion.
@@ -36,7 +36,7 @@ pub struct Usage {
 
 /// One attempt and how it ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attempt {
+pub struct AttemptDetail {
     /// The provider's name.
     pub provider: Label,
     /// The model as the configuration names it; never what a client sent, which would have no end.
@@ -53,7 +53,7 @@ pub struct Attempt {
     pub detail: Option<String>,
 }
 
-impl Call {
+impl CallDetail {
     pub(super) fn count(&self, name: &Label, consumer: Option<&Arc<str>>, counters: &mut Counters) {
         for attempt in &self.attempts {
             let [provider, model] = [attempt.provider.clone(), attempt.model.clone()];
@@ -67,7 +67,7 @@ impl Call {
         }
         if let Some(last) = self.attempts.last() {
             let labels = || [name.clone(), last.provider.clone(), last.model.clone()];
-            if let Some(Usage { input, output }) = self.usage {
+            if let Some(CallTokens { input, output }) = self.usage {
                 let consumer = consumer.map_or(Label::NONE, |name| Arc::clone(name).into());
                 for (kind, amount) in [("input", input), ("output", output)] {
                     let [name, provider, model] = labels();
@@ -88,7 +88,7 @@ impl Call {
         fields.bare("stream", self.is_stream);
         let model: String = self.model.chars().take(MAX_TEXT_CHARS).collect();
         fields.text("model", model);
-        if let Some(Usage { input, output }) = self.usage {
+        if let Some(CallTokens { input, output }) = self.usage {
             fields.bare("input_tokens", input);
             fields.bare("output_tokens", output);
         }
@@ -98,7 +98,7 @@ impl Call {
         if let Some(why) = self.stopped_by {
             fields.word("stopped_by", why);
         }
-        let head = |attempt: &Attempt| format!("{}/{}", attempt.provider, attempt.model);
+        let head = |attempt: &AttemptDetail| format!("{}/{}", attempt.provider, attempt.model);
         fields.list("attempts", &self.attempts, head, |fields, attempt| {
             if fields.is_json() {
                 fields.word("provider", &attempt.provider);

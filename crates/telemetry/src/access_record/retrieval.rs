@@ -5,7 +5,7 @@ use crate::{Counters, Family, Label};
 
 /// How a retrieval went.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Retrieval {
+pub struct RetrievalDetail {
     /// The kind of the engine; empty where no API was found.
     pub backend: &'static str,
     /// How it ended, from a closed list.
@@ -18,7 +18,7 @@ pub struct Retrieval {
     pub detail: Option<String>,
 }
 
-impl Retrieval {
+impl RetrievalDetail {
     pub(super) fn count(&self, name: &Label, counters: &mut Counters) {
         counters.add(
             Family::KnowledgeRequests,

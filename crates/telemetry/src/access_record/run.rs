@@ -5,7 +5,7 @@ use crate::{Counters, Family, Label};
 
 /// What Dify tells of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Run {
+pub struct RunDetail {
     /// `blocking`, `streaming` or `unknown`.
     pub mode: &'static str,
     /// How it ended, from a closed list.
@@ -15,7 +15,7 @@ pub struct Run {
     /// Who it was for, where that is known.
     pub end_user: Option<String>,
     /// Tokens, where Dify told them.
-    pub tokens: Option<Tokens>,
+    pub tokens: Option<RunTokens>,
     /// How many events its stream had.
     pub events: u64,
     /// Dify's id of the conversation.
@@ -26,7 +26,7 @@ pub struct Run {
 
 /// Tokens that a run took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tokens {
+pub enum RunTokens {
     /// Told apart.
     Split {
         /// Of prompts.
@@ -38,7 +38,7 @@ pub enum Tokens {
     Total(u64),
 }
 
-impl Run {
+impl RunDetail {
     pub(super) fn count(&self, name: &Label, counters: &mut Counters) {
         let app = self.app.clone().map_or(Label::NONE, Label::from);
         counters.add(
@@ -57,11 +57,11 @@ impl Run {
         };
         match self.tokens {
             None => {}
-            Some(Tokens::Split { input, output }) => {
+            Some(RunTokens::Split { input, output }) => {
                 add("input", input);
                 add("output", output);
             }
-            Some(Tokens::Total(total)) => add("unsplit", total),
+            Some(RunTokens::Total(total)) => add("unsplit", total),
         }
     }
 
@@ -71,11 +71,11 @@ impl Run {
         fields.bare("events", self.events);
         match self.tokens {
             None => {}
-            Some(Tokens::Split { input, output }) => {
+            Some(RunTokens::Split { input, output }) => {
                 fields.bare("input_tokens", input);
                 fields.bare("output_tokens", output);
             }
-            Some(Tokens::Total(total)) => fields.bare("total_tokens", total),
+            Some(RunTokens::Total(total)) => fields.bare("total_tokens", total),
         }
         for (name, value) in [
             ("app", &self.app),

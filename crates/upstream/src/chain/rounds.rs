@@ -54,13 +54,13 @@ impl<'a> Chain<'a> {
     /// What is put on a wait that ends for many calls at once, so that they do not all come in the same moment: up to
     /// a quarter of it, two seconds at most, and no more than half of what is left then: somebody has to answer yet.
     pub(super) fn spread(&self, wait: Duration, left: Duration) -> Duration {
-        let most = wait
+        let max = wait
             .checked_div(4)
             .unwrap_or_default()
             .min(Duration::from_secs(2))
             .min(left.checked_div(2).unwrap_or_default());
         let share = self.sequence.wrapping_mul(0x9E37_79B9) >> 24;
-        let part = most.saturating_mul(share).checked_div(256);
+        let part = max.saturating_mul(share).checked_div(256);
         part.unwrap_or_default()
     }
 

@@ -30,15 +30,15 @@ impl KeyState {
         entries: impl Iterator<Item = (Option<&'e str>, &'e SharedEntry)>,
     ) {
         let mut out = None;
-        let mut told = BTreeMap::new();
+        let mut shared = BTreeMap::new();
         for (consumer, entry) in entries {
             match (consumer, entry.state) {
                 (None, SharedState::Out) => out = Some(entry.rest),
                 (Some(consumer), SharedState::Cooling) => {
-                    told.insert(consumer, (Why::Cooling, entry));
+                    shared.insert(consumer, (Why::Cooling, entry));
                 }
                 (Some(consumer), SharedState::Suspect) => {
-                    told.insert(consumer, (Why::Suspect { is_unknown: true }, entry));
+                    shared.insert(consumer, (Why::Suspect { is_unknown: true }, entry));
                 }
                 (
                     None,
@@ -52,9 +52,9 @@ impl KeyState {
         let is_gone = |since: Option<Duration>| since.is_some_and(|since| since < read_began);
         self.consumers.retain(|consumer, setback| {
             !setback.is_over(now)
-                && (told.contains_key(consumer.as_str()) || !is_gone(setback.shared_since))
+                && (shared.contains_key(consumer.as_str()) || !is_gone(setback.shared_since))
         });
-        for (consumer, (why, entry)) in told {
+        for (consumer, (why, entry)) in shared {
             let until = now.saturating_add(entry.rest);
             let own = self.consumers.get(consumer);
             let is_news = own.is_none_or(|own| match (own.why, why) {
@@ -76,8 +76,8 @@ impl KeyState {
         }
     }
 
-    fn merge_out(&mut self, now: Duration, read_began: Duration, told: Option<Duration>) {
-        match (told, self.out) {
+    fn merge_out(&mut self, now: Duration, read_began: Duration, shared: Option<Duration>) {
+        match (shared, self.out) {
             (Some(rest), own) => {
                 let until = now.saturating_add(rest);
                 if own.is_none_or(|own| own.until < until) {

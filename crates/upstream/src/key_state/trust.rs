@@ -4,7 +4,7 @@
 //!   a call was served ──▶ served, for five minutes ──a probe gets a 401──▶ doubted, for what is left of them
 //!                                                                            │ a call that is sent now is served
 //!                                                                            ▼
-//!                                        vouched for, for a day: the list of models tells nothing
+//!                                        trusted, for a day: the list of models tells nothing
 //! ```
 //!
 //! **Rule.** A probe's 401 puts a key out, unless a call that was sent with it in the last five minutes was served: then
@@ -22,15 +22,15 @@ use crate::SharedState;
 const RECENTLY: Duration = Duration::from_secs(5 * 60);
 
 /// So long a list of models is not believed that refused a key which serves.
-const VOUCHED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+const TRUSTED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Others are told that a key serves this often.
-const TOLD_EVERY: Duration = Duration::from_secs(60);
+const PUBLISHED_EVERY: Duration = Duration::from_secs(60);
 
 /// What is known in favour of a key.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Trust {
-    /// [`SharedState::Served`], [`SharedState::Doubted`] or [`SharedState::Vouched`].
+    /// [`SharedState::Served`], [`SharedState::Doubted`] or [`SharedState::Trusted`].
     state: SharedState,
     /// When it began: others were told then.
     since: Duration,
@@ -50,7 +50,7 @@ impl KeyState {
             Some(SharedState::Doubted) => {
                 let is_news = trust.is_some_and(|trust| sent > trust.since);
                 is_news.then(|| {
-                    self.set_trust(SharedState::Trusted, now, now.saturating_add(VOUCHED_FOR))
+                    self.set_trust(SharedState::Trusted, now, now.saturating_add(TRUSTED_FOR))
                 })
             }
             _ => {
@@ -60,7 +60,7 @@ impl KeyState {
                 }
                 match self.trust.as_mut() {
                     // Others know; how long is told to them the next time.
-                    Some(known) if now < known.since.saturating_add(TOLD_EVERY) => {
+                    Some(known) if now < known.since.saturating_add(PUBLISHED_EVERY) => {
                         known.until = until;
                         None
                     }

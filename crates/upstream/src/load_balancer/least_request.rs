@@ -9,7 +9,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::PickContext;
-use super::round_robin::from_its_turn;
+use super::round_robin::rotated;
 
 /// The endpoint with the fewest calls in flight.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ impl LeastRequest {
             let count = self.in_flight.get(*place);
             count.map_or(0, |count| count.load(Ordering::Relaxed))
         };
-        let picked = from_its_turn(context).min_by_key(in_flight)?;
+        let picked = rotated(context).min_by_key(in_flight)?;
         if let Some(count) = self.in_flight.get(picked) {
             count.fetch_add(1, Ordering::Relaxed);
         }

@@ -12,14 +12,12 @@ pub struct RoundRobin;
 
 impl RoundRobin {
     pub(super) fn pick(self, context: &PickContext<'_>) -> Option<usize> {
-        from_its_turn(context).next()
+        rotated(context).next()
     }
 }
 
 /// The endpoints that may be picked, from the one on whose turn it is.
-pub(super) fn from_its_turn<'a>(
-    context: &PickContext<'a>,
-) -> impl Iterator<Item = usize> + use<'a> {
+pub(super) fn rotated<'a>(context: &PickContext<'a>) -> impl Iterator<Item = usize> + use<'a> {
     let first = usize::try_from(context.sequence)
         .unwrap_or_default()
         .checked_rem(context.endpoint_count)

@@ -11,7 +11,7 @@ use crate::{CallContext, Candidates, Pick};
 type Allows = fn(&KeyState, Duration, &str) -> bool;
 
 impl Pool {
-    /// A credential and endpoints of which nothing is set aside, without what is excluded.
+    /// A credential and endpoints of which nothing is ejected, without what is excluded.
     pub fn choose<'a>(
         &self,
         context: CallContext<'a>,
@@ -37,12 +37,12 @@ impl Pool {
     ) -> Option<Candidates<'a>> {
         let state = self.state.lock().ok()?;
         let credential = self.choose_key(&state, allows, context, excluded)?;
-        let takes = |index: &usize| {
+        let serves = |index: &usize| {
             let keyless = state.keyless.get(*index);
             keyless.is_some_and(|keyless| allows(keyless, context.now, context.consumer))
         };
         self.allowed(&state, context, credential, |index| {
-            !excluded.endpoints.contains(index) && takes(index)
+            !excluded.endpoints.contains(index) && serves(index)
         })
     }
 
@@ -65,11 +65,11 @@ impl Pool {
         let choose =
             |allows: Allows| self.choose_key(&state, allows, context, &Excluded::default());
         let credential = choose(KeyState::is_usable).or_else(|| choose(KeyState::may_serve))?;
-        let takes = |index: &usize| {
+        let serves = |index: &usize| {
             let keyless = state.keyless.get(*index);
             keyless.is_some_and(|keyless| keyless.may_serve(context.now, context.consumer))
         };
-        self.regardless(context, credential, takes)
+        self.regardless(context, credential, serves)
             .or_else(|| self.regardless(context, credential, |_| true))
     }
 
@@ -106,7 +106,7 @@ impl Pool {
                 key.is_valid(context.unix_seconds) && state.is_out(context.now)
             })
         };
-        let key = in_turn(self.keys.len(), context.sequence).find(is_out)?;
+        let key = rotated(self.keys.len(), context.sequence).find(is_out)?;
         self.regardless(context, Some(key), |_| true)
     }
 
@@ -171,13 +171,13 @@ impl Pool {
         state: &State,
         context: CallContext<'a>,
         credential: Option<usize>,
-        takes: impl Fn(&usize) -> bool,
+        serves: impl Fn(&usize) -> bool,
     ) -> Option<Candidates<'a>> {
         let allows = |index: &usize| {
             let endpoint = state.endpoints.get(*index);
             endpoint.is_some_and(|endpoint| endpoint.allows(context.now, context.consumer))
         };
-        let found = self.regardless(context, credential, |index| takes(index) && allows(index));
+        let found = self.regardless(context, credential, |index| serves(index) && allows(index));
         found.map(|candidates| Candidates {
             is_trial: true,
             ..candidates
@@ -189,9 +189,9 @@ impl Pool {
         &self,
         context: CallContext<'a>,
         credential: Option<usize>,
-        takes: impl Fn(&usize) -> bool,
+        serves: impl Fn(&usize) -> bool,
     ) -> Option<Candidates<'a>> {
-        let endpoints: Vec<usize> = (0..self.endpoints.len()).filter(takes).collect();
+        let endpoints: Vec<usize> = (0..self.endpoints.len()).filter(serves).collect();
         (!endpoints.is_empty()).then_some(Candidates {
             credential,
             endpoints,
@@ -238,7 +238,7 @@ impl Pool {
 }
 
 /// All places, beginning with the one whose turn it is.
-fn in_turn(count: usize, sequence: u32) -> impl Iterator<Item = usize> {
+fn rotated(count: usize, sequence: u32) -> impl Iterator<Item = usize> {
     let first = usize::try_from(sequence)
         .unwrap_or_default()
         .checked_rem(count)

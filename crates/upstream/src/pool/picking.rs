@@ -1,7 +1,7 @@
 //! The second choice: which of the endpoints that may serve a call does.
 
 use super::Pool;
-use crate::{CallContext, Candidates, Outcome, Pick, PickContext};
+use crate::{AttemptOutcome, CallContext, Candidates, Pick, PickContext};
 
 impl Pool {
     /// What a balancer picks of the candidates. Should an endpoint have stopped taking calls while the balancer thought,
@@ -22,7 +22,7 @@ impl Pool {
                     credential: candidates.credential,
                 });
             }
-            self.balancer.report(endpoint, Outcome::Unknown);
+            self.balancer.report(endpoint, AttemptOutcome::Unknown);
             candidates.endpoints.retain(|place| *place != endpoint);
         }
     }

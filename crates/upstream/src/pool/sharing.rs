@@ -37,15 +37,15 @@ impl Pool {
             let own = entries.iter().filter(
                 |entry| matches!(&entry.subject.thing, Thing::Endpoint(other) if other == url),
             );
-            let told = own.map(|entry| (entry.subject.consumer.as_deref(), entry.rest));
-            endpoint.merge(now, read_began, told);
+            let shared = own.map(|entry| (entry.subject.consumer.as_deref(), entry.rest));
+            endpoint.merge(now, read_began, shared);
         }
         for (key, known) in self.keys.iter().zip(&mut state.keys) {
             let own = entries.iter().filter(
                 |entry| matches!(&entry.subject.thing, Thing::Key(other) if *other == key.digest),
             );
-            let told = own.map(|entry| (entry.subject.consumer.as_deref(), entry));
-            known.merge(now, read_began, told);
+            let shared = own.map(|entry| (entry.subject.consumer.as_deref(), entry));
+            known.merge(now, read_began, shared);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use spillway_config::{Fallback, TimeSpan};
-use spillway_upstream::{Blame, Budget, Failure, Outcome, Step};
+use spillway_upstream::{AttemptOutcome, Blame, Budget, Failure, Step};
 
 use crate::{ANN, Call, picked, pools};
 
@@ -71,7 +71,7 @@ proptest! {
                         Blame::Key => culprits.push((target, None, pick.credential)),
                         Blame::Nobody => {}
                     }
-                    pools[target].report(call.now, ANN, pick, Outcome::Failed(failure, retry_after));
+                    pools[target].report(call.now, ANN, pick, AttemptOutcome::Failed(failure, retry_after));
                     call.chain.failed(pick, failure, retry_after);
                 }
             }

@@ -65,7 +65,7 @@ fn every_call_of_an_instance_may_move_to_another_endpoint() {
 
 #[test]
 fn a_storm_makes_a_fifth_more_attempts_than_calls() {
-    // Failures that open nothing, and each time long after what the last ones set aside.
+    // Failures that open nothing, and each time long after what the last ones ejected.
     let pools = pools(&[(1, 0), (1, 0)]);
     let (fallback, budget) = (Fallback::default(), Budget::default());
     let mut attempts = 0;

@@ -8,15 +8,17 @@
 
 mod bounds;
 mod budget;
+mod ejected;
 mod next_target;
-mod set_aside;
 mod waits;
 
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use spillway_config::{Fallback, Gateway};
-use spillway_upstream::{Budget, Candidates, Chain, Failure, Outcome, Pick, Pool, Step, Stop};
+use spillway_upstream::{
+    AttemptOutcome, Budget, Candidates, Chain, Failure, Pick, Pool, Step, Stop,
+};
 
 /// Whose calls they are.
 const ANN: &str = "ann";
@@ -91,7 +93,7 @@ impl<'a> Call<'a> {
     }
 
     fn fails(&mut self, (target, pick): (usize, Pick), failure: Failure) {
-        self.pools[target].report(self.now, ANN, pick, Outcome::Failed(failure, None));
+        self.pools[target].report(self.now, ANN, pick, AttemptOutcome::Failed(failure, None));
         self.chain.failed(pick, failure, None);
     }
 }

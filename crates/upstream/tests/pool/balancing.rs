@@ -16,7 +16,7 @@ fn the_fewest_calls_in_flight_are_looked_for() {
     let places: Vec<usize> = (0..3).map(|_| next(&pool, 0).endpoint).collect();
     assert_eq!((first.endpoint, places), (0, vec![1, 0, 1]), "two each");
     for _ in 0..2 {
-        pool.report(at(100), ANN, first, Outcome::Served);
+        pool.report(at(100), ANN, first, AttemptOutcome::Served);
     }
     let places: Vec<usize> = (0..2).map(|_| next(&pool, 1).endpoint).collect();
     assert_eq!(places, [0, 0], "those of the first have ended");
@@ -28,7 +28,7 @@ fn idle_endpoints_are_used_in_turn() {
         let pool = pool(members);
         let endpoint = |sequence| {
             let pick = next(&pool, sequence);
-            pool.report(at(100), ANN, pick, Outcome::Served);
+            pool.report(at(100), ANN, pick, AttemptOutcome::Served);
             pick.endpoint
         };
         let places: Vec<usize> = (0..4).map(endpoint).collect();
@@ -42,7 +42,12 @@ fn an_endpoint_that_stops_taking_calls_while_the_balancer_thinks_is_not_picked()
         let pool = pool(members);
         let first = next(&pool, 0);
         for _ in 0..10 {
-            pool.report(at(100), ANN, first, Outcome::Failed(Failure::Timeout, None));
+            pool.report(
+                at(100),
+                ANN,
+                first,
+                AttemptOutcome::Failed(Failure::Timeout, None),
+            );
         }
         let later = || pool.choose(context(at(200), 0, ANN), &Excluded::default());
         let (one, other) = (later(), later());
@@ -65,7 +70,12 @@ fn the_last_one_is_picked_all_the_same() {
             credential: Some(0),
         };
         for _ in 0..10 {
-            pool.report(at(100), ANN, pick, Outcome::Failed(Failure::Timeout, None));
+            pool.report(
+                at(100),
+                ANN,
+                pick,
+                AttemptOutcome::Failed(Failure::Timeout, None),
+            );
         }
     }
     let later = || pool.choose(context(at(200), 0, ANN), &Excluded::default());

@@ -18,7 +18,7 @@ fn goes_to_first(pool: &Pool, now: Duration, consumer: &str) -> bool {
 }
 
 fn fails(pool: &Pool, now: Duration, consumer: &str, failure: Failure) -> Vec<Transition> {
-    let failed = Outcome::Failed(failure, None);
+    let failed = AttemptOutcome::Failed(failure, None);
     let report = |_| pool.report(now, consumer, first(), failed);
     (0..5).flat_map(report).collect()
 }
@@ -83,7 +83,7 @@ fn a_dead_endpoint_is_open_for_everybody_at_once() {
         assert!(goes_to_first(&pool, at(10), consumer), "a trial each");
         assert!(!goes_to_first(&pool, at(10), consumer), "one at a time");
     }
-    let told = setbacks(pool.report(at(11), BOB, first(), Outcome::Served));
+    let told = setbacks(pool.report(at(11), BOB, first(), AttemptOutcome::Served));
     assert_eq!(told.len(), 1);
     assert_eq!(told[0].to, None);
     assert!(goes_to_first(&pool, at(11), ANN));
@@ -94,10 +94,10 @@ fn a_trial_that_a_client_can_spoil_leaves_the_endpoint_as_it_is_for_others() {
     let pool = keys();
     fails(&pool, at(0), ANN, Failure::ConnectError);
     assert!(goes_to_first(&pool, at(10), ANN));
-    let spoilt = Outcome::Failed(Failure::Status(500), None);
+    let spoilt = AttemptOutcome::Failed(Failure::Status(500), None);
     assert!(pool.report(at(11), ANN, first(), spoilt).is_empty());
     assert!(goes_to_first(&pool, at(11), BOB));
-    let dead = Outcome::Failed(Failure::ConnectError, None);
+    let dead = AttemptOutcome::Failed(Failure::ConnectError, None);
     assert_eq!(pool.report(at(12), BOB, first(), dead), opened(None));
 }
 
@@ -128,7 +128,7 @@ fn a_second_consumer_confirms_as_well_unless_a_third_is_served() {
 
     let pool = keys();
     fails(&pool, at(0), ANN, Failure::Timeout);
-    pool.report(at(1), "cid", first(), Outcome::Served);
+    pool.report(at(1), "cid", first(), AttemptOutcome::Served);
     fails(&pool, at(2), BOB, Failure::Timeout);
     assert!(goes_to_first(&pool, at(2), "cid"));
     assert!(!goes_to_first(&pool, at(2), BOB));
@@ -142,7 +142,7 @@ fn whoever_found_it_out_tries_again_although_others_agree() {
     }
     assert!(!goes_to_first(&pool, at(10), "dan"));
     assert!(goes_to_first(&pool, at(10), ANN));
-    let told = setbacks(pool.report(at(10), ANN, first(), Outcome::Served));
+    let told = setbacks(pool.report(at(10), ANN, first(), AttemptOutcome::Served));
     assert_eq!(told.len(), 1);
     assert_eq!(told[0].subject.consumer.as_deref(), Some(ANN));
     assert!(goes_to_first(&pool, at(10), "dan"));
@@ -158,7 +158,7 @@ fn only_what_is_an_endpoints_fault_opens_it() {
                 .all(|told| told.subject.kind() == "key")
         );
     }
-    pool.report(at(0), ANN, first(), Outcome::Unknown);
+    pool.report(at(0), ANN, first(), AttemptOutcome::Unknown);
     assert!(goes_to_first(&pool, at(0), BOB));
 }
 
@@ -171,7 +171,7 @@ fn a_consumers_trial_is_one_at_a_time_and_closes_it() {
     }
     assert!(goes_to_first(&pool, at(10), ANN));
     assert!(!goes_to_first(&pool, at(10), ANN), "one trial at a time");
-    let told = pool.report(at(11), ANN, first(), Outcome::Served);
+    let told = pool.report(at(11), ANN, first(), AttemptOutcome::Served);
     assert_eq!(told.first().unwrap().to, None, "closed");
     assert!(goes_to_first(&pool, at(11), ANN));
 }

@@ -1,4 +1,4 @@
-//! Which endpoints and keys are set aside by what, for whom, and when they come back.
+//! Which endpoints and keys are ejected by what, for whom, and when they come back.
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test")]
 
 mod balancing;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use spillway_config::Provider;
 use spillway_upstream::{
-    CallContext, Candidates, Excluded, Failure, Outcome, Pick, Pool, ProbeKind, Probed,
+    AttemptOutcome, CallContext, Candidates, Excluded, Failure, Pick, Pool, ProbeKind, Probed,
     SharedEntry, SharedState, Subject, Thing, Transition,
 };
 
@@ -57,8 +57,8 @@ fn pick(key: usize) -> Pick {
     }
 }
 
-fn status(status: u16) -> Outcome {
-    Outcome::Failed(Failure::Status(status), None)
+fn status(status: u16) -> AttemptOutcome {
+    AttemptOutcome::Failed(Failure::Status(status), None)
 }
 
 /// The keys that six calls in a row of a consumer get.
@@ -71,7 +71,7 @@ fn in_turn_for(pool: &Pool, now: Duration, consumer: &str) -> Vec<Option<usize>>
 }
 
 /// The keys that six calls in a row get.
-fn in_turn(pool: &Pool, now: Duration) -> Vec<Option<usize>> {
+fn rotated(pool: &Pool, now: Duration) -> Vec<Option<usize>> {
     in_turn_for(pool, now, ANN)
 }
 
@@ -87,7 +87,7 @@ fn put_out(pool: &Pool, now: Duration, key: usize) -> Vec<Transition> {
     probe(pool, now, Probed::Refused)
 }
 
-/// What of it sets something aside, or ends that.
+/// What of it ejects something, or ends that.
 fn setbacks(told: Vec<Transition>) -> Vec<Transition> {
     let is_one = |told: &Transition| told.to.is_none_or(|(state, _)| state.is_setback());
     told.into_iter().filter(is_one).collect()
@@ -123,13 +123,13 @@ fn keys_and_endpoints_are_used_in_turn() {
 fn weights_share_the_calls() {
     let pool = pool(r#""api_keys":[{"key":"a","weight":2},{"key":"b","weight":0},"c"]"#);
     assert_eq!(
-        in_turn(&pool, at(0)),
+        rotated(&pool, at(0)),
         [0, 0, 2, 0, 0, 2].map(Some),
         "two of three, none, one of three"
     );
     put_out(&pool, at(0), 0);
     put_out(&pool, at(0), 2);
-    assert_eq!(in_turn(&pool, at(0)), [Some(1); 6], "the last one left");
+    assert_eq!(rotated(&pool, at(0)), [Some(1); 6], "the last one left");
 }
 
 #[test]
@@ -162,21 +162,21 @@ fn keys_are_used_within_their_time_and_may_overlap() {
 #[test]
 fn a_limited_key_cools_for_as_long_as_the_provider_asks() {
     let pool = keys();
-    let limited = |seconds| Outcome::Failed(Failure::Status(429), Some(at(seconds)));
+    let limited = |seconds| AttemptOutcome::Failed(Failure::Status(429), Some(at(seconds)));
     assert_eq!(pool.report(at(0), ANN, pick(0), limited(20)).len(), 1);
     assert!(
         pool.report(at(0), ANN, pick(0), limited(10)).is_empty(),
         "it cools for longer already"
     );
-    assert!(!in_turn(&pool, at(19)).contains(&Some(0)));
-    assert!(in_turn(&pool, at(20)).contains(&Some(0)));
+    assert!(!rotated(&pool, at(19)).contains(&Some(0)));
+    assert!(rotated(&pool, at(20)).contains(&Some(0)));
     pool.report(at(30), ANN, pick(0), limited(1_000_000));
     assert!(
-        in_turn(&pool, at(30 + 3600)).contains(&Some(0)),
+        rotated(&pool, at(30 + 3600)).contains(&Some(0)),
         "an hour at most"
     );
     pool.report(at(0), ANN, pick(1), status(429));
-    assert!(!in_turn(&pool, at(1)).contains(&Some(1)) && in_turn(&pool, at(2)).contains(&Some(1)));
+    assert!(!rotated(&pool, at(1)).contains(&Some(1)) && rotated(&pool, at(2)).contains(&Some(1)));
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn what_limits_one_consumer_limits_others_once_a_second_one_found_it() {
     ];
     for (number, told, time) in own {
         let pool = pool(r#""api_keys":["only"]"#);
-        let limited = Outcome::Failed(Failure::Status(number), told);
+        let limited = AttemptOutcome::Failed(Failure::Status(number), told);
         let changes = pool.report(at(0), ANN, pick(0), limited);
         assert_eq!(
             changes,
@@ -207,7 +207,7 @@ fn what_limits_one_consumer_limits_others_once_a_second_one_found_it() {
         assert_eq!(wait, Some(ends.saturating_sub(at(1))), "a minute at most");
         assert_eq!(in_turn_for(&pool, ends, "cid"), [Some(0); 6]);
         // An answer from before that comes now.
-        pool.report(at(1), "cid", pick(0), Outcome::Served);
+        pool.report(at(1), "cid", pick(0), AttemptOutcome::Served);
         assert_eq!(
             in_turn_for(&pool, at(1), "dan"),
             [Some(0); 6],
@@ -224,10 +224,10 @@ fn a_clients_own_mistakes_set_nothing_aside() {
         for number in [400, 404, 409, 413, 422] {
             assert!(pool.report(at(0), ANN, pick(0), status(number)).is_empty());
         }
-        let long = Outcome::Failed(Failure::ContextLength(400), None);
+        let long = AttemptOutcome::Failed(Failure::ContextLength(400), None);
         assert!(pool.report(at(0), ANN, pick(0), long).is_empty());
     }
-    assert_eq!(in_turn(&pool, at(0)), [0, 1, 2, 0, 1, 2].map(Some));
+    assert_eq!(rotated(&pool, at(0)), [0, 1, 2, 0, 1, 2].map(Some));
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn what_other_instances_found_is_taken_over() {
     }
     pool.merge(at(2), at(1), &[]);
     assert_eq!(
-        in_turn(&pool, at(2)),
+        rotated(&pool, at(2)),
         [0, 1, 2, 0, 1, 2].map(Some),
         "somebody put them back"
     );
@@ -54,12 +54,12 @@ fn what_other_instances_found_is_taken_over() {
     put_out(&pool, at(0), 0);
     pool.merge(at(1), at(0), &[]);
     assert!(
-        !in_turn(&pool, at(1)).contains(&Some(0)),
+        !rotated(&pool, at(1)).contains(&Some(0)),
         "the store does not know yet"
     );
     pool.shared(at(1), &subject(key_of(&pool, 0), None));
     pool.merge(at(3), at(2), &[]);
-    assert!(in_turn(&pool, at(3)).contains(&Some(0)));
+    assert!(rotated(&pool, at(3)).contains(&Some(0)));
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn two_consumers_agree_across_instances() {
         endpoint: 0,
         credential: Some(0),
     };
-    pool.report(at(101), "cid", pick, Outcome::Served);
+    pool.report(at(101), "cid", pick, AttemptOutcome::Served);
     assert!(first(at(101), "cid"));
 }
 

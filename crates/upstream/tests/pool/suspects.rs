@@ -14,7 +14,7 @@ fn a_key_is_out_once_a_probe_confirms_it_and_others_are_told() {
         pool.report(at(0), ANN, pick(1), status(401)).is_empty(),
         "nobody is told on mere suspicion"
     );
-    assert!(!in_turn(&pool, at(0)).contains(&Some(1)));
+    assert!(!rotated(&pool, at(0)).contains(&Some(1)));
     assert!(
         in_turn_for(&pool, at(0), BOB).contains(&Some(1)),
         "what one client sent is nothing to another"
@@ -53,7 +53,7 @@ fn what_one_client_writes_puts_no_key_out() {
         }
         while let Some((pick, kind)) = pool.take_probe(at(second), NOW) {
             assert!(
-                pool.probed(at(second), pick, kind, Probed::Taken)
+                pool.probed(at(second), pick, kind, Probed::Accepted)
                     .is_empty()
             );
         }
@@ -66,12 +66,12 @@ fn what_one_client_writes_puts_no_key_out() {
 fn a_key_that_a_probe_found_good_is_probed_again_after_a_while() {
     let pool = keys();
     pool.report(at(0), ANN, pick(0), status(401));
-    assert!(probe(&pool, at(0), Probed::Taken).is_empty());
+    assert!(probe(&pool, at(0), Probed::Accepted).is_empty());
     pool.report(at(29), ANN, pick(0), status(401));
-    assert!(in_turn(&pool, at(29)).contains(&Some(0)));
+    assert!(rotated(&pool, at(29)).contains(&Some(0)));
     assert_eq!(pool.take_probe(at(29), NOW), None);
     pool.report(at(30), ANN, pick(0), status(401));
-    assert!(!in_turn(&pool, at(30)).contains(&Some(0)), "revoked since?");
+    assert!(!rotated(&pool, at(30)).contains(&Some(0)), "revoked since?");
     assert_eq!(probe(&pool, at(30), Probed::Refused).len(), 1);
 }
 
@@ -79,38 +79,38 @@ fn a_key_that_a_probe_found_good_is_probed_again_after_a_while() {
 fn whether_a_403_is_about_the_key_a_probe_tells() {
     let pool = keys();
     assert!(pool.report(at(0), ANN, pick(2), status(403)).is_empty());
-    assert!(!in_turn(&pool, at(0)).contains(&Some(2)));
+    assert!(!rotated(&pool, at(0)).contains(&Some(2)));
     let (asked, kind) = pool.take_probe(at(0), NOW).unwrap();
     assert_eq!((asked.credential, kind), (Some(2), ProbeKind::Suspect));
     pool.report(at(1), BOB, pick(2), status(403));
     assert_eq!(pool.take_probe(at(1), NOW), None, "it is looked into once");
-    assert!(pool.probed(at(1), asked, kind, Probed::Taken).is_empty());
+    assert!(pool.probed(at(1), asked, kind, Probed::Accepted).is_empty());
     for consumer in [ANN, BOB] {
         assert!(in_turn_for(&pool, at(1), consumer).contains(&Some(2)));
     }
     pool.report(at(2), ANN, pick(2), status(403));
     assert!(
-        in_turn(&pool, at(2)).contains(&Some(2)),
+        rotated(&pool, at(2)).contains(&Some(2)),
         "what was asked is forbidden, not the key"
     );
     pool.report(at(400), ANN, pick(2), status(403));
     assert!(
-        !in_turn(&pool, at(400)).contains(&Some(2)),
+        !rotated(&pool, at(400)).contains(&Some(2)),
         "that is believed for some minutes"
     );
 
     pool.report(at(500), ANN, pick(0), status(403));
-    assert!(probe(&pool, at(500), Probed::Taken).is_empty());
+    assert!(probe(&pool, at(500), Probed::Accepted).is_empty());
     assert!(probe(&pool, at(500), Probed::Unclear).is_empty());
     assert!(
-        in_turn(&pool, at(510)).contains(&Some(0)),
+        rotated(&pool, at(510)).contains(&Some(0)),
         "a provider that lists no models tells nothing"
     );
     pool.report(at(900), ANN, pick(0), status(403));
     let told = probe(&pool, at(900), Probed::Forbidden);
     assert_eq!(told[0].to, Some((SharedState::Suspect, at(60))));
     assert_eq!(told[0].subject.consumer.as_deref(), Some(ANN));
-    assert!(!in_turn(&pool, at(959)).contains(&Some(0)));
+    assert!(!rotated(&pool, at(959)).contains(&Some(0)));
     assert!(
         in_turn_for(&pool, at(959), BOB).contains(&Some(0)),
         "it may be the list alone that is forbidden"
@@ -138,16 +138,16 @@ fn where_probes_tell_nothing_a_refused_key_is_asked_with_once_a_minute() {
                 to: minute,
             }]
         );
-        assert!(!in_turn(&pool, at(60)).contains(&Some(0)));
+        assert!(!rotated(&pool, at(60)).contains(&Some(0)));
         assert!(in_turn_for(&pool, at(60), BOB).contains(&Some(0)));
-        assert!(in_turn(&pool, at(61)).contains(&Some(0)));
+        assert!(rotated(&pool, at(61)).contains(&Some(0)));
         pool.report(at(62), ANN, pick(0), status(401));
         assert_eq!(probe(&pool, at(62), found)[0].to, minute);
         pool.shared(at(62), &told[0].subject);
-        let back = setbacks(pool.report(at(63), ANN, pick(0), Outcome::Served));
+        let back = setbacks(pool.report(at(63), ANN, pick(0), AttemptOutcome::Served));
         assert_eq!(back.len(), 1, "in need it was used, and served");
         assert_eq!(back[0].to, None);
-        assert!(in_turn(&pool, at(63)).contains(&Some(0)));
+        assert!(rotated(&pool, at(63)).contains(&Some(0)));
     }
 }
 
@@ -167,7 +167,7 @@ fn a_suspect_key_serves_in_need_until_more_is_known() {
         "a limit is no mere suspicion, though it is shorter"
     );
     assert_eq!(suspect(&pool, at(2), ANN), None);
-    assert!(pool.probed(at(2), asked, kind, Probed::Taken).is_empty());
+    assert!(pool.probed(at(2), asked, kind, Probed::Accepted).is_empty());
     assert_eq!(
         suspect(&pool, at(2), ANN),
         None,
@@ -196,9 +196,9 @@ fn a_key_that_is_out_is_asked_after_now_and_then() {
     assert_eq!(pool.take_probe(at(302), NOW), None);
     let told = pool.probed(at(302), asked, kind, Probed::Refused);
     assert!(told.is_empty(), "no news");
-    let told = probe(&pool, at(602), Probed::Taken);
+    let told = probe(&pool, at(602), Probed::Accepted);
     assert_eq!(told[0].to, None);
-    assert!(in_turn(&pool, at(602)).contains(&Some(0)));
+    assert!(rotated(&pool, at(602)).contains(&Some(0)));
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn a_key_of_last_resort_that_serves_is_back() {
     let last = pool.choose_key_that_is_out(context(at(1), 0, ANN));
     let last = picked(&pool, last).unwrap();
     assert_eq!(last.credential, Some(0));
-    let told = pool.report(at(1), ANN, last, Outcome::Served);
+    let told = pool.report(at(1), ANN, last, AttemptOutcome::Served);
     assert_eq!(told.len(), 1);
     assert!(
         pool.choose(context(at(1), 0, ANN), &Excluded::default())

@@ -15,7 +15,7 @@ fn in_favour(pool: &Pool, told: &[Transition]) -> Option<SharedState> {
 }
 
 fn serves(pool: &Pool, now: u64) -> Option<SharedState> {
-    let told = pool.report(at(now), BOB, pick(0), Outcome::Served);
+    let told = pool.report(at(now), BOB, pick(0), AttemptOutcome::Served);
     in_favour(pool, &told)
 }
 
@@ -42,7 +42,7 @@ fn a_key_that_has_just_served_stays_for_others_whatever_a_probe_says() {
     assert_eq!(in_favour(&pool, &told), Some(SharedState::Doubted));
     assert!(!is_out(&pool, 62));
     assert!(
-        !in_turn(&pool, at(62)).contains(&Some(0)),
+        !rotated(&pool, at(62)).contains(&Some(0)),
         "whoever was refused tries another one"
     );
     assert_eq!(serves(&pool, 63), Some(SharedState::Trusted));
@@ -75,7 +75,7 @@ fn a_key_that_is_revoked_is_out_once_it_has_not_served_for_a_while() {
 #[test]
 fn a_stream_that_began_before_the_key_was_refused_says_nothing_for_it() {
     let ends = |pool: &Pool, now, sent| {
-        let told = pool.report_sent(at(now), at(sent), BOB, pick(0), Outcome::Served);
+        let told = pool.report_sent(at(now), at(sent), BOB, pick(0), AttemptOutcome::Served);
         (
             in_favour(pool, &told),
             told.iter().any(|told| told.to.is_none()),
@@ -111,7 +111,7 @@ fn what_other_instances_know_in_its_favour_counts() {
         rest: at(rest),
         age: at(20),
     };
-    let (served, vouched) = (SharedState::Served, SharedState::Trusted);
+    let (served, trusted) = (SharedState::Served, SharedState::Trusted);
     let pool = keys();
     pool.merge(at(0), at(0), &[entry(&pool, served, 280)]);
     assert_eq!(serves(&pool, 1), None, "they were told 20 s ago");
@@ -120,12 +120,12 @@ fn what_other_instances_know_in_its_favour_counts() {
     pool.merge(at(3), at(3), &[entry(&pool, served, 280)]);
     assert_eq!(
         serves(&pool, 4),
-        Some(vouched),
+        Some(trusted),
         "what was told before the probe takes no doubt away"
     );
 
     let pool = keys();
-    pool.merge(at(0), at(0), &[entry(&pool, vouched, DAY)]);
+    pool.merge(at(0), at(0), &[entry(&pool, trusted, DAY)]);
     refused(&pool, 1);
     assert!(!is_out(&pool, 1));
     assert_eq!(serves(&pool, 2), None);

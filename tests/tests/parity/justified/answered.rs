@@ -60,7 +60,7 @@ pub(super) const JUSTIFIED: &[Justified] = &[
             let own = "http://dify.example.com:{port}/x?a=b";
             it.is(&[own], &["http://dify.example.com/x?a=b"])
         },
-        why: "nginx puts the port it listens on into a redirect that it mends, the gateway what the client asked for.",
+        why: "nginx puts the port it listens on into a redirect that it rewrites, the gateway what the client asked for.",
     },
     Justified {
         places: &["answer: body", "answer: end"],

@@ -10,7 +10,7 @@ use crate::document::report::Findings;
 use crate::error::shortened;
 use crate::rate_limit::Traffic;
 use crate::rate_limit::is_token;
-use crate::{AgentApi, AgentProtocol, AgentRoute, DifyService, Gateway, PathMatch};
+use crate::{AgentApiConfig, AgentProtocol, AgentRoute, DifyService, Gateway, PathMatch};
 use crate::{AgentTimeouts, TimeSpan, template};
 
 pub(super) fn check(gateway: &Gateway, path: &Path, findings: &mut Findings<'_>) {
@@ -61,7 +61,7 @@ pub(super) fn check(gateway: &Gateway, path: &Path, findings: &mut Findings<'_>)
     check_places(apis(), findings);
 }
 
-fn check_base_path(api: &AgentApi, path: &Path, findings: &mut Findings<'_>) {
+fn check_base_path(api: &AgentApiConfig, path: &Path, findings: &mut Findings<'_>) {
     paths::base_path(&api.base_path, path, findings);
     if let Some(mount) = paths::mount_of(&api.base_path) {
         findings.error(
@@ -117,7 +117,12 @@ fn check_timeouts(timeouts: &AgentTimeouts, path: &Path, findings: &mut Findings
 
 /// What clients send is counted under digests, which the configuration's secrets keep from being looked up. Dify's app
 /// keys need none: they are secrets themselves.
-fn check_digests(gateway: &Gateway, api: &AgentApi, path: &Path, findings: &mut Findings<'_>) {
+fn check_digests(
+    gateway: &Gateway,
+    api: &AgentApiConfig,
+    path: &Path,
+    findings: &mut Findings<'_>,
+) {
     let redis = &gateway.state.redis;
     let mut items = api
         .policies
@@ -142,7 +147,7 @@ fn check_digests(gateway: &Gateway, api: &AgentApi, path: &Path, findings: &mut 
     );
 }
 
-fn check_back_end(api: &AgentApi, at: &Path, findings: &mut Findings<'_>) {
+fn check_back_end(api: &AgentApiConfig, at: &Path, findings: &mut Findings<'_>) {
     let services = at.key("services");
     match (api.protocol, &api.url) {
         (AgentProtocol::Dify, Some(_)) => {
@@ -168,7 +173,7 @@ fn check_back_end(api: &AgentApi, at: &Path, findings: &mut Findings<'_>) {
     }
 }
 
-fn check_services(api: &AgentApi, path: &Path, findings: &mut Findings<'_>) {
+fn check_services(api: &AgentApiConfig, path: &Path, findings: &mut Findings<'_>) {
     for service in DifyService::ALL {
         if let Some(url) = api.services.url(service) {
             urls::http(url, Rest::Nothing, &path.key(service.as_str()), findings);
@@ -182,7 +187,7 @@ fn check_services(api: &AgentApi, path: &Path, findings: &mut Findings<'_>) {
     }
 }
 
-fn check_routes(api: &AgentApi, at: &Path, findings: &mut Findings<'_>) {
+fn check_routes(api: &AgentApiConfig, at: &Path, findings: &mut Findings<'_>) {
     let routes = at.key("routes");
     let all = || {
         api.routes
@@ -217,7 +222,7 @@ fn check_routes(api: &AgentApi, at: &Path, findings: &mut Findings<'_>) {
 }
 
 fn check_route_path(
-    api: &AgentApi,
+    api: &AgentApiConfig,
     path_match: &PathMatch,
     at: &Path,
     findings: &mut Findings<'_>,
@@ -264,7 +269,10 @@ fn check_conditions(route: &AgentRoute, at: &Path, findings: &mut Findings<'_>) 
 }
 
 /// No two APIs may be published at one place.
-fn check_places<'a>(apis: impl Iterator<Item = (&'a AgentApi, Path)>, findings: &mut Findings<'_>) {
+fn check_places<'a>(
+    apis: impl Iterator<Item = (&'a AgentApiConfig, Path)>,
+    findings: &mut Findings<'_>,
+) {
     const ANY: &str = "";
     let mut owners = BTreeMap::new();
     for (api, at) in apis {

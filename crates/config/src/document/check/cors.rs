@@ -1,13 +1,13 @@
 //! CORS.
 
 use super::duration;
-use crate::Cors;
+use crate::CorsConfig;
 use crate::document::node::Path;
 use crate::document::report::Findings;
 use crate::error::shortened;
 use crate::rate_limit::is_token;
 
-pub(super) fn check(cors: &Cors, at: &Path, findings: &mut Findings<'_>) {
+pub(super) fn check(cors: &CorsConfig, at: &Path, findings: &mut Findings<'_>) {
     let origins = at.key("allow_origins");
     if cors.allow_origins.is_empty() {
         findings.error(

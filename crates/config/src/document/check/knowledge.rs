@@ -8,7 +8,7 @@ use super::{duration, names, rate_limits, secret};
 use crate::document::node::Path;
 use crate::document::report::Findings;
 use crate::rate_limit::Traffic;
-use crate::{Gateway, KnowledgeApi, KnowledgeBackend, RagflowBackend};
+use crate::{Gateway, KnowledgeApiConfig, KnowledgeBackend, RagflowBackend};
 
 /// How long Dify waits for an answer (`SSRF_DEFAULT_READ_TIME_OUT`, its default).
 const DIFY_WAITS: Duration = Duration::from_secs(5);
@@ -54,7 +54,7 @@ pub(super) fn check(gateway: &Gateway, path: &Path, findings: &mut Findings<'_>)
     }
 }
 
-fn check_keys(api: &KnowledgeApi, path: &Path, findings: &mut Findings<'_>) {
+fn check_keys(api: &KnowledgeApiConfig, path: &Path, findings: &mut Findings<'_>) {
     if api.api_keys.is_empty() {
         findings.warning(
             path,

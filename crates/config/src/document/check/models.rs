@@ -8,7 +8,7 @@ use crate::document::node::Path;
 use crate::document::report::Findings;
 use crate::error::shortened;
 use crate::rate_limit::Traffic;
-use crate::{Gateway, ModelApi};
+use crate::{Gateway, ModelApiConfig};
 
 /// A component holds a request's body whole, in a memory of 4 GiB that it shares with other requests.
 const MAX_BODY_BYTES: u64 = 256 * 1024 * 1024;
@@ -66,7 +66,7 @@ pub(super) fn check(gateway: &Gateway, path: &Path, findings: &mut Findings<'_>)
     check_places(apis(), findings);
 }
 
-fn check_base_path(api: &ModelApi, path: &Path, findings: &mut Findings<'_>) {
+fn check_base_path(api: &ModelApiConfig, path: &Path, findings: &mut Findings<'_>) {
     paths::base_path(&api.base_path, path, findings);
     if !paths::is_at_or_below(&api.base_path, paths::MODEL_MOUNT) {
         findings.error(
@@ -76,7 +76,12 @@ fn check_base_path(api: &ModelApi, path: &Path, findings: &mut Findings<'_>) {
     }
 }
 
-fn check_auth(consumers: &BTreeSet<&str>, api: &ModelApi, at: &Path, findings: &mut Findings<'_>) {
+fn check_auth(
+    consumers: &BTreeSet<&str>,
+    api: &ModelApiConfig,
+    at: &Path,
+    findings: &mut Findings<'_>,
+) {
     let path = at.key("policies").key("auth");
     let Some(auth) = &api.policies.auth else {
         findings.warning(
@@ -106,7 +111,7 @@ fn check_auth(consumers: &BTreeSet<&str>, api: &ModelApi, at: &Path, findings: &
 /// No two APIs may be published at one place. And where one base path continues another by what OpenAI's own
 /// paths begin with, it would be open which API a request is for.
 fn check_places<'a>(
-    apis: impl Iterator<Item = (&'a ModelApi, Path)> + Clone,
+    apis: impl Iterator<Item = (&'a ModelApiConfig, Path)> + Clone,
     findings: &mut Findings<'_>,
 ) {
     const OWN_PATHS: [&str; 8] = [

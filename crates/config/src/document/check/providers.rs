@@ -151,7 +151,7 @@ fn check_rotation(keys: &[ProviderKey], at: &Path, findings: &mut Findings<'_>) 
     if !good_at(now) {
         findings.warning(
             at,
-            "none of these keys is good now: add one, or mend `not_before` and `expires`",
+            "none of these keys is good now: add one, or correct `not_before` and `expires`",
         );
     }
     for (index, key) in keys.iter().enumerate() {

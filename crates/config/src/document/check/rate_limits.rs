@@ -6,7 +6,7 @@ use super::{conditions, names, secret};
 use crate::document::node::Path;
 use crate::document::report::Findings;
 use crate::error::shortened;
-use crate::rate_limit::{Takes, Traffic, is_token};
+use crate::rate_limit::{ArgumentKind, Traffic, is_token};
 use crate::{
     Argument, Gateway, KeyPattern, LimitKey, RateLimit, RequestQuota, RuleItem, Source, template,
 };
@@ -69,7 +69,7 @@ fn check_rejection(limit: &RateLimit, at: &Path, findings: &mut Findings<'_>) {
     }
 }
 
-/// A place is held while a request is under way, and given up if its holder dies: only Redis can do both.
+/// A place is held while a request is in flight, and given up if its holder dies: only Redis can do both.
 fn check_concurrency(
     gateway: &Gateway,
     traffic: Traffic,
@@ -96,12 +96,12 @@ fn check_concurrency(
         if traffic != Traffic::Agent {
             findings.error(
                 &path,
-                "only agent APIs count what is under way: write `query_per_second` or one of its kind",
+                "only agent APIs count requests in flight: write `query_per_second` or one of its kind",
             );
         } else if gateway.state.redis.is_empty() {
             findings.error(
                 &path,
-                "what is under way can be counted in a Redis alone: set `state.redis`, or write `query_per_second` instead",
+                "requests in flight can be counted in a Redis alone: set `state.redis`, or write `query_per_second` instead",
             );
         }
     }
@@ -147,14 +147,14 @@ fn check_items(
 fn check_dimension(traffic: Traffic, item: &RuleItem, at: &Path, findings: &mut Findings<'_>) {
     let path = at.key(item.dimension());
     let dimension = item.by.dimension;
-    match (dimension.takes, &item.by.argument) {
-        (Takes::Header, Argument::Name(name)) if !is_token(name) => {
+    match (dimension.argument, &item.by.argument) {
+        (ArgumentKind::Header, Argument::Name(name)) if !is_token(name) => {
             findings.error(&path, format!("`{}` is no header name", shortened(name)))
         }
-        (Takes::Cookie, Argument::Name(name)) if !is_token(name) => {
+        (ArgumentKind::Cookie, Argument::Name(name)) if !is_token(name) => {
             findings.error(&path, format!("`{}` is no cookie name", shortened(name)))
         }
-        (Takes::Param, Argument::Name(name)) if name.is_empty() => {
+        (ArgumentKind::Param, Argument::Name(name)) if name.is_empty() => {
             findings.error(&path, "an empty parameter name");
         }
         _ if !dimension.known_to.contains(&traffic) => findings.warning(

@@ -1,6 +1,6 @@
 //! How long an engine may take, and how much it may say.
 
-use spillway_knowledge::{MAX_ENGINE_ANSWER_BYTES, Outcome, Retrieval};
+use spillway_knowledge::{MAX_ENGINE_ANSWER_BYTES, Retrieval, RetrievalOutcome};
 use spillway_platform::Clock;
 
 use super::HOUR;
@@ -28,7 +28,7 @@ fn the_engine_has_what_is_left_of_the_time() {
         milliseconds(6500),
         "4.5 s after the arrival"
     );
-    assert_eq!(answer.outcome, Outcome::BackendTimeout);
+    assert_eq!(answer.outcome, RetrievalOutcome::BackendTimeout);
     let timeouts = sender.requests.borrow()[0].timeouts;
     assert_eq!(
         [
@@ -41,7 +41,7 @@ fn the_engine_has_what_is_left_of_the_time() {
     // No time left: nobody is asked.
     assert_eq!(
         retrieve(milliseconds(2000)).outcome,
-        Outcome::BackendTimeout
+        RetrievalOutcome::BackendTimeout
     );
     assert_eq!(sender.requests.borrow().len(), 1);
 }
@@ -56,7 +56,7 @@ fn a_trickle_is_cut_off_at_the_deadline() {
     let (answer, sender) = serve("papers", &query(), script);
     assert_eq!(
         (answer.outcome, sender.clock.now()),
-        (Outcome::BackendTimeout, milliseconds(4500))
+        (RetrievalOutcome::BackendTimeout, milliseconds(4500))
     );
 }
 
@@ -70,7 +70,7 @@ fn an_answer_without_end_is_not_held() {
     let (answer, _) = serve("papers", &query(), script);
     assert_eq!(
         (answer.status.as_u16(), answer.outcome),
-        (424, Outcome::BackendError)
+        (424, RetrievalOutcome::BackendError)
     );
     assert!(error(&answer).1.contains("16 MiB"));
 }
@@ -82,7 +82,7 @@ fn a_host_without_memory_holds_no_large_answer() {
     let (answer, _) = serve("papers", &query(), script);
     assert_eq!(
         (answer.status.as_u16(), answer.outcome),
-        (503, Outcome::Overloaded)
+        (503, RetrievalOutcome::Overloaded)
     );
     let script = vec![
         Step::Head(200),

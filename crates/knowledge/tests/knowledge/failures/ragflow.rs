@@ -1,7 +1,7 @@
 //! Errors in the words of RAGFlow.
 
 use serde_json::{Value, json};
-use spillway_knowledge::Outcome;
+use spillway_knowledge::RetrievalOutcome;
 
 use crate::scripted::Step;
 use crate::{Answer, error, query, serve, text};
@@ -111,16 +111,16 @@ fn ragflows_errors_keep_their_meaning_with_other_statuses() {
     ] {
         let answer = ragflow_error(status, json!({"code": code, "message": "m", "data": null}));
         assert_eq!(answer.status, expected, "{status} {code}");
-        assert_eq!(answer.outcome, Outcome::BackendError);
+        assert_eq!(answer.outcome, RetrievalOutcome::BackendError);
     }
     let answer = ragflow_error(404, json!({"code": 404, "message": "Dataset not found"}));
     assert_eq!(
         (answer.status.as_u16(), answer.outcome),
-        (404, Outcome::UnknownKnowledge)
+        (404, RetrievalOutcome::UnknownKnowledge)
     );
     // A code of 0 makes no success of an error status.
     let answer = ragflow_error(500, json!({"code": 0, "data": {"chunks": []}}));
-    assert_eq!(answer.outcome, Outcome::BackendError);
+    assert_eq!(answer.outcome, RetrievalOutcome::BackendError);
     for success in [
         json!({"code": 0}),
         json!({"data": {"chunks": []}}),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use spillway_config::Gateway;
-use spillway_knowledge::{Catalogue, Retrieval};
+use spillway_knowledge::{KnowledgeCatalogue, Retrieval};
 
 use crate::scripted::{ScriptedSender, run};
 use crate::{Answer, api, error, serve_bytes};
@@ -12,7 +12,8 @@ use crate::{Answer, api, error, serve_bytes};
 #[test]
 fn a_ragflow_without_any_dataset_is_not_asked() {
     let gateway = r#"{"knowledge": [{"name": "k", "backend": {"type": "ragflow", "base_url": "http://r", "api_key": "s"}}]}"#;
-    let catalogue = Catalogue::new(&serde_json::from_str::<Gateway>(gateway).unwrap()).unwrap();
+    let catalogue =
+        KnowledgeCatalogue::new(&serde_json::from_str::<Gateway>(gateway).unwrap()).unwrap();
     for id in ["", "default", " , ,"] {
         let sender = ScriptedSender::default();
         let retrieval = Retrieval {

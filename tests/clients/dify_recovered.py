@@ -1,7 +1,7 @@
 """Makes calls with the base classes of Dify's plugin SDK, all at the same time; prints what they made of them as one
 line of JSON, by the calls' names.
 
-Usage: dify_mended.py CALLS, a JSON list of objects with name, base_url (ends with /v1), model, text and stream.
+Usage: dify_recovered.py CALLS, a JSON list of objects with name, base_url (ends with /v1), model, text and stream.
 """
 
 # First, as it applies gevent's patches.

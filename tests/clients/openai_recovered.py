@@ -1,7 +1,7 @@
 """Makes calls with the `openai` client, its own retries off, all at the same time; prints what it made of them as one
 line of JSON, by the calls' names.
 
-Usage: openai_mended.py CALLS, a JSON list of objects with name, base_url (ends with /v1), model, text and stream.
+Usage: openai_recovered.py CALLS, a JSON list of objects with name, base_url (ends with /v1), model, text and stream.
 """
 
 import json

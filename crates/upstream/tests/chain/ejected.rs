@@ -1,9 +1,9 @@
-//! What is set aside is passed by, used in need, or waited for.
+//! What is ejected is passed by, used in need, or waited for.
 
 use std::time::Duration;
 
 use spillway_config::{Fallback, TimeSpan};
-use spillway_upstream::{Budget, Chain, Failure, Outcome, Pick, Step, Stop};
+use spillway_upstream::{AttemptOutcome, Budget, Chain, Failure, Pick, Step, Stop};
 
 use crate::{ANN, Call, assert_waits, fail_all, picked, pools};
 
@@ -15,7 +15,7 @@ fn while_all_keys_cool_a_call_waits_or_is_told_for_how_long() {
         endpoint: 0,
         credential: Some(0),
     };
-    let limited = Outcome::Failed(Failure::Status(429), Some(Duration::from_secs(30)));
+    let limited = AttemptOutcome::Failed(Failure::Status(429), Some(Duration::from_secs(30)));
     pools[0].report(now, ANN, pick, limited);
     let rest = Duration::from_secs(30);
     for (deadline, waits) in [(280, true), (20, false)] {
@@ -42,7 +42,7 @@ fn who_finds_everybody_limited_comes_back_when_asked_to() {
         for _ in 0..2 {
             let (target, pick) = call.attempt().unwrap();
             let told = Some(Duration::from_secs(1));
-            let limited = Outcome::Failed(Failure::Status(429), told);
+            let limited = AttemptOutcome::Failed(Failure::Status(429), told);
             pools[target].report(call.now, ANN, pick, limited);
             call.chain.failed(pick, Failure::Status(429), told);
         }
@@ -61,7 +61,12 @@ fn an_open_endpoint_is_passed_by_and_serves_in_need() {
     };
     let now = Duration::from_secs(100);
     for _ in 0..5 {
-        pools[0].report(now, ANN, pick, Outcome::Failed(Failure::ConnectError, None));
+        pools[0].report(
+            now,
+            ANN,
+            pick,
+            AttemptOutcome::Failed(Failure::ConnectError, None),
+        );
     }
     let (fallback, budget) = (Fallback::default(), Budget::default());
     assert_eq!(
@@ -69,7 +74,12 @@ fn an_open_endpoint_is_passed_by_and_serves_in_need() {
         Ok((1, pick))
     );
     for _ in 0..5 {
-        pools[1].report(now, ANN, pick, Outcome::Failed(Failure::ConnectError, None));
+        pools[1].report(
+            now,
+            ANN,
+            pick,
+            AttemptOutcome::Failed(Failure::ConnectError, None),
+        );
     }
     // Either may have recovered, so calls take turns.
     assert_eq!(
@@ -95,7 +105,7 @@ fn nobody_waits_for_a_key_while_another_one_is_good() {
     let mut call = Call::new(&pools, &fallback, &budget, 0);
     let (_, pick) = call.attempt().unwrap();
     let told = Some(Duration::from_secs(8));
-    let limited = Outcome::Failed(Failure::Status(429), told);
+    let limited = AttemptOutcome::Failed(Failure::Status(429), told);
     pools[0].report(call.now, ANN, pick, limited);
     call.chain.failed(pick, Failure::Status(429), told);
     let found = call.attempt().unwrap();
@@ -111,7 +121,7 @@ fn nobody_waits_for_a_key_while_another_one_is_good() {
 fn answers(call: &mut Call<'_>, (target, pick): (usize, Pick), status: u16, told: Option<u64>) {
     let told = told.map(Duration::from_secs);
     let failure = Failure::Status(status);
-    call.pools[target].report(call.now, ANN, pick, Outcome::Failed(failure, told));
+    call.pools[target].report(call.now, ANN, pick, AttemptOutcome::Failed(failure, told));
     call.chain.failed(pick, failure, told);
 }
 
@@ -136,7 +146,7 @@ fn a_busy_provider_without_a_key_is_passed_by_until_it_takes_calls_again() {
                 found = call.attempt().unwrap();
             }
             assert_eq!((found.0, call.elapsed), (1, Duration::ZERO), "{status}");
-            call.pools[1].report(call.now, ANN, found.1, Outcome::Served);
+            call.pools[1].report(call.now, ANN, found.1, AttemptOutcome::Served);
         }
         assert_eq!(first_asked, 1, "{status}");
         let mut call = Call::new(&pools, &fallback, &budget, 0);
@@ -151,7 +161,7 @@ fn what_one_client_may_not_do_without_a_key_moves_no_other() {
     let (fallback, budget) = (Fallback::default(), Budget::default());
     let mut call = Call::new(&pools, &fallback, &budget, 0);
     let first = call.attempt().unwrap();
-    pools[0].report(call.now, ANN, first.1, Outcome::Served);
+    pools[0].report(call.now, ANN, first.1, AttemptOutcome::Served);
     let mut forbidden = Call::new(&pools, &fallback, &budget, 1);
     let found = forbidden.attempt().unwrap();
     answers(&mut forbidden, found, 403, None);
@@ -296,7 +306,7 @@ fn another_model_of_a_limited_provider_is_asked_once_before_any_wait() {
             let pick = picked(&pools[0], candidates);
             assert_eq!(target, attempts);
             attempts += 1;
-            let limited = Outcome::Failed(Failure::Status(429), None);
+            let limited = AttemptOutcome::Failed(Failure::Status(429), None);
             pools[0].report(call.now, ANN, pick, limited);
             call.chain.failed(pick, Failure::Status(429), None);
         }

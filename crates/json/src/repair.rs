@@ -15,8 +15,8 @@ pub fn sound(document: &[u8]) -> Option<Cow<'_, [u8]>> {
     if is_json(document) {
         return Some(Cow::Borrowed(document));
     }
-    mended(document)
-        .filter(|mended| is_json(mended))
+    repaired(document)
+        .filter(|repaired| is_json(repaired))
         .map(Cow::Owned)
 }
 
@@ -31,10 +31,10 @@ pub fn sound_texts(document: &[u8]) -> Option<Cow<'_, [u8]>> {
     if !has_halves {
         return sound(document);
     }
-    let mended = mended(document)?;
-    serde_json::from_slice::<&RawValue>(&mended)
+    let repaired = repaired(document)?;
+    serde_json::from_slice::<&RawValue>(&repaired)
         .is_ok()
-        .then_some(Cow::Owned(mended))
+        .then_some(Cow::Owned(repaired))
 }
 
 /// A document as a tree.
@@ -42,7 +42,7 @@ pub fn value(document: &[u8]) -> Option<Value> {
     let document = without_mark(document);
     serde_json::from_slice(document)
         .ok()
-        .or_else(|| serde_json::from_slice(&mended(document)?).ok())
+        .or_else(|| serde_json::from_slice(&repaired(document)?).ok())
 }
 
 /// Python and JavaScript both pass over a byte-order mark.
@@ -53,24 +53,24 @@ pub fn without_mark(document: &[u8]) -> &[u8] {
 /// With numbers that are none, or larger than any, as null; halves of characters, control characters and bytes that are
 /// no UTF-8 as text. What is wrong in any other way stays so. `None` where it would grow by more than
 /// [`MAX_GROWTH_BYTES`].
-pub(crate) fn mended(document: &[u8]) -> Option<Vec<u8>> {
-    let mut mended = Mended {
+pub(crate) fn repaired(document: &[u8]) -> Option<Vec<u8>> {
+    let mut repaired = Repaired {
         out: Vec::with_capacity(document.len()),
         is_text: false,
         number: None,
     };
-    let longest = document.len().saturating_add(MAX_GROWTH_BYTES);
+    let max = document.len().saturating_add(MAX_GROWTH_BYTES);
     for part in document.utf8_chunks() {
-        mended.take(part.valid().as_bytes(), longest)?;
+        repaired.take(part.valid().as_bytes(), max)?;
         if !part.invalid().is_empty() {
-            mended.out.extend_from_slice("\u{fffd}".as_bytes());
+            repaired.out.extend_from_slice("\u{fffd}".as_bytes());
         }
     }
-    Some(mended.out)
+    Some(repaired.out)
 }
 
 /// What is written so far.
-struct Mended {
+struct Repaired {
     out: Vec<u8>,
     /// Within a string.
     is_text: bool,
@@ -78,10 +78,10 @@ struct Mended {
     number: Option<usize>,
 }
 
-impl Mended {
-    fn take(&mut self, mut rest: &[u8], longest: usize) -> Option<()> {
+impl Repaired {
+    fn take(&mut self, mut rest: &[u8], max: usize) -> Option<()> {
         while let Some((&byte, after)) = rest.split_first() {
-            if self.out.len() > longest {
+            if self.out.len() > max {
                 return None;
             }
             rest = if self.is_text {
@@ -167,7 +167,7 @@ fn large_exponent(after: &[u8]) -> Option<&[u8]> {
 }
 
 /// Writes the escape that begins here, and gives what comes after it.
-fn escape<'a>(after: &'a [u8], mended: &mut Vec<u8>) -> &'a [u8] {
+fn escape<'a>(after: &'a [u8], repaired: &mut Vec<u8>) -> &'a [u8] {
     let unit = |text: &[u8]| {
         let digits = text.strip_prefix(b"u")?.get(..4)?;
         u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
@@ -188,10 +188,10 @@ fn escape<'a>(after: &'a [u8], mended: &mut Vec<u8>) -> &'a [u8] {
     };
     let (escaped, rest) = after.split_at(length.min(after.len()));
     if sound {
-        mended.push(b'\\');
-        mended.extend_from_slice(escaped);
+        repaired.push(b'\\');
+        repaired.extend_from_slice(escaped);
     } else {
-        mended.extend_from_slice(br"\ufffd");
+        repaired.extend_from_slice(br"\ufffd");
     }
     rest
 }
