@@ -15,6 +15,7 @@ use spillway_platform::{Headers, Upstream};
 use spillway_upstream::Failure;
 
 use crate::pipeline::StreamDecoder;
+use crate::plain_chunk::ChunkTemplate;
 use crate::refusal::failure_of;
 use crate::{ModelRequest, ModelThere, Operation};
 
@@ -134,7 +135,7 @@ impl Dialect {
     /// Reads a stream of this dialect.
     pub(crate) fn stream_decoder(self) -> StreamDecoder {
         match self {
-            Self::OpenAi => StreamDecoder::OpenAi,
+            Self::OpenAi => StreamDecoder::OpenAi(ChunkTemplate::default()),
             Self::Anthropic => StreamDecoder::Anthropic(anthropic::StreamState::default()),
         }
     }

@@ -29,7 +29,7 @@ use crate::events::Data;
 use crate::said::{ProviderError, Said, error_of};
 use crate::usage_chunk::ChunkIdentity;
 
-pub(crate) use decoder::StreamDecoder;
+pub(crate) use decoder::{StreamDecoder, openai_events};
 use encoder::StreamEncoder;
 pub(crate) use event::StreamEvent;
 
@@ -106,7 +106,7 @@ impl StreamPipeline {
     /// Takes the next piece of the provider's stream.
     pub fn push(&mut self, mut bytes: &[u8]) -> Progress {
         while !self.done {
-            let plain = self.pass_plain(bytes);
+            let (plain, is_other) = self.pass_plain(bytes);
             bytes = bytes.get(plain..).unwrap_or_default();
             if bytes.is_empty() {
                 return Progress::Open;
@@ -115,7 +115,7 @@ impl StreamPipeline {
             let end = memmem::find(bytes, b"\n\n").map_or(bytes.len(), |end| end.saturating_add(2));
             let (event, rest) = bytes.split_at(end);
             let read = self.reader.push(event);
-            let progress = self.read_events();
+            let progress = self.read_events(!is_other);
             if progress != Progress::Open {
                 return progress;
             }
@@ -133,7 +133,7 @@ impl StreamPipeline {
         if !self.done {
             // An oversized last line is as good as none.
             let _ = self.reader.finish();
-            if let failed @ Progress::Failed(_) = self.read_events() {
+            if let failed @ Progress::Failed(_) = self.read_events(true) {
                 return failed;
             }
             if !self.done && !self.is_finished() {
@@ -184,10 +184,11 @@ impl StreamPipeline {
         self.is_finished() && self.has_last_usage && self.has_answer
     }
 
-    fn read_events(&mut self) -> Progress {
+    /// `may_be_plain`: nobody has looked yet whether what is to be read is plain.
+    fn read_events(&mut self, may_be_plain: bool) -> Progress {
         while let Some(mut event) = self.reader.next_event() {
             self.decoder.repair(&mut event);
-            match self.read_event(&event) {
+            match self.read_event(&event, may_be_plain) {
                 Progress::Open => {}
                 ended => return ended,
             }
@@ -195,11 +196,14 @@ impl StreamPipeline {
         Progress::Open
     }
 
-    fn read_event(&mut self, event: &Event) -> Progress {
-        if self.reads_plain()
-            && let Some(plain) = self.decoder.plain(event)
+    fn read_event(&mut self, event: &Event, may_be_plain: bool) -> Progress {
+        if may_be_plain
+            && self.reads_plain()
+            && event.name.is_none()
+            && let Some(chunk) = self.decoder.plain(&event.data)
         {
-            return self.take(&plain);
+            self.read_plain(chunk, &event.data);
+            return Progress::Open;
         }
         for said in self.decoder.decode(event) {
             let progress = self.take(&said);
@@ -212,10 +216,6 @@ impl StreamPipeline {
 
     fn take(&mut self, event: &StreamEvent<'_>) -> Progress {
         match event {
-            StreamEvent::Plain(chunk, data) => {
-                self.read_plain(*chunk, data);
-                Progress::Open
-            }
             StreamEvent::Chunk(data) => self.read_data(data),
             StreamEvent::Done => {
                 self.done = true;

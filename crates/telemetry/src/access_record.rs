@@ -102,7 +102,7 @@ impl AccessRecord {
             name: Label::NONE,
             route: Label::NONE,
             method,
-            path: path.chars().take(MAX_TEXT_CHARS).collect(),
+            path: beginning_of(path).to_owned(),
             request_id,
             client: None,
             consumer: None,
@@ -174,19 +174,19 @@ impl AccessRecord {
     /// Its line's fields.
     pub(crate) fn write(&self, fields: &mut Fields) {
         if !self.name.is_empty() {
-            fields.word("api", &self.name);
+            fields.word("api", self.name.text().unwrap_or_default());
         }
         if !self.route.is_empty() {
-            fields.text("route", &self.route);
+            fields.text("route", self.route.text().unwrap_or_default());
         }
         fields.bare("status", self.status);
-        fields.word("reason", self.reason);
+        fields.word("reason", self.reason.as_str());
         fields.bare("ms", self.took.as_millis());
         fields.word("kind", self.api.as_str());
-        fields.word("method", &self.method);
+        fields.word("method", self.method.as_str());
         fields.text("path", &self.path);
         if let Some(client) = self.client {
-            fields.word("client", client);
+            fields.word("client", &client.to_string());
         }
         if let Some(consumer) = &self.consumer {
             fields.word("consumer", consumer);
@@ -202,4 +202,13 @@ impl AccessRecord {
             Detail::Retrieval(retrieval) => retrieval.write(fields),
         }
     }
+}
+
+/// As much of others' text as a line holds.
+fn beginning_of(text: &str) -> &str {
+    if text.len() <= MAX_TEXT_CHARS {
+        return text;
+    }
+    let end = text.char_indices().nth(MAX_TEXT_CHARS);
+    end.and_then(|(end, _)| text.get(..end)).unwrap_or(text)
 }

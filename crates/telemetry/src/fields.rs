@@ -36,28 +36,56 @@ impl Fields {
     }
 
     /// A word that needs no quotes.
-    pub fn word(&mut self, name: &str, value: impl Display) {
-        let _ = match self.format {
-            LogFormat::Text => write!(self.line, " {name}={value}"),
-            LogFormat::Json => write!(self.line, ",\"{name}\":{}", json(&value.to_string())),
-        };
+    pub fn word(&mut self, name: &str, value: &str) {
+        self.name(name);
+        match self.format {
+            LogFormat::Text => self.line.push_str(value),
+            LogFormat::Json => self.quote(value),
+        }
     }
 
     /// Others' text: quoted, so that it is one word of one line.
-    pub fn text(&mut self, name: &str, value: impl Display) {
-        let value = value.to_string();
-        let _ = match self.format {
-            LogFormat::Text => write!(self.line, " {name}={value:?}"),
-            LogFormat::Json => write!(self.line, ",\"{name}\":{}", json(&value)),
-        };
+    pub fn text(&mut self, name: &str, value: &str) {
+        self.name(name);
+        self.quote(value);
     }
 
     /// A number, or a truth value.
     pub fn bare(&mut self, name: &str, value: impl Display) {
-        let _ = match self.format {
-            LogFormat::Text => write!(self.line, " {name}={value}"),
-            LogFormat::Json => write!(self.line, ",\"{name}\":{value}"),
-        };
+        self.name(name);
+        let _ = write!(self.line, "{value}");
+    }
+
+    fn name(&mut self, name: &str) {
+        match self.format {
+            LogFormat::Text => {
+                self.line.push(' ');
+                self.line.push_str(name);
+                self.line.push('=');
+            }
+            LogFormat::Json => {
+                self.line.push_str(",\"");
+                self.line.push_str(name);
+                self.line.push_str("\":");
+            }
+        }
+    }
+
+    fn quote(&mut self, value: &str) {
+        // Both forms write it so.
+        let is_simple = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
+        if value.bytes().all(is_simple) {
+            self.line.push('"');
+            self.line.push_str(value);
+            self.line.push('"');
+            return;
+        }
+        match self.format {
+            LogFormat::Text => {
+                let _ = write!(self.line, "{value:?}");
+            }
+            LogFormat::Json => self.line.push_str(&json(value)),
+        }
     }
 
     /// What a person reads.

@@ -21,7 +21,7 @@ impl Label {
     pub const NONE: Self = Self::Static("");
 
     /// The text; `None` for a number.
-    fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         match self {
             Self::Static(text) => Some(text),
             Self::Shared(text) => Some(text),

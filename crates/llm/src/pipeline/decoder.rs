@@ -8,24 +8,21 @@ use spillway_sse::Event;
 use super::StreamEvent;
 use crate::dialect::anthropic::StreamState;
 use crate::events::{Line, lines};
-use crate::plain_chunk::PlainChunk;
+use crate::plain_chunk::{ChunkTemplate, PlainChunk};
 
 /// Reads the events of one provider's stream.
 #[derive(Debug)]
 pub(crate) enum StreamDecoder {
-    OpenAi,
+    OpenAi(ChunkTemplate),
     Anthropic(StreamState),
 }
 
 impl StreamDecoder {
-    /// Whether `data` alone, without an `event` field, are a plain chunk.
-    pub fn plain<'e>(&self, event: &'e Event) -> Option<StreamEvent<'e>> {
+    /// The data of an event without a name as a plain chunk, if they are one.
+    pub fn plain(&mut self, data: &[u8]) -> Option<PlainChunk> {
         match self {
-            Self::OpenAi if event.name.is_none() => {
-                let chunk = PlainChunk::read(&event.data)?;
-                Some(StreamEvent::Plain(chunk, &event.data))
-            }
-            Self::OpenAi | Self::Anthropic(_) => None,
+            Self::OpenAi(template) => template.read(data),
+            Self::Anthropic(_) => None,
         }
     }
 
@@ -41,15 +38,18 @@ impl StreamDecoder {
     /// What an event says, in order.
     pub fn decode<'e>(&mut self, event: &'e Event) -> Vec<StreamEvent<'e>> {
         match self {
-            Self::OpenAi => lines(event)
-                .into_iter()
-                .map(|line| match line {
-                    Line::Done => StreamEvent::Done,
-                    Line::Data(data) => StreamEvent::Chunk(data),
-                    Line::Failed(error) => StreamEvent::Failed(error),
-                })
-                .collect(),
+            Self::OpenAi(_) => openai_events(event),
             Self::Anthropic(state) => state.decode(event),
         }
     }
+}
+
+/// What an event in OpenAI's form says, in order.
+pub(crate) fn openai_events(event: &Event) -> Vec<StreamEvent<'_>> {
+    let said = lines(event).into_iter().map(|line| match line {
+        Line::Done => StreamEvent::Done,
+        Line::Data(data) => StreamEvent::Chunk(data),
+        Line::Failed(error) => StreamEvent::Failed(error),
+    });
+    said.collect()
 }

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use crate::dialect::anthropic::OpenAiUsage;
 use crate::events::Data;
-use crate::plain_chunk::PlainChunk;
 use crate::said::ProviderError;
 
 /// One thing that a stream says. What came in the client's own dialect keeps its bytes; the rest is written anew.
@@ -12,8 +11,6 @@ use crate::said::ProviderError;
 pub(crate) enum StreamEvent<'a> {
     /// A chunk in the client's dialect.
     Chunk(Data<'a>),
-    /// One that says no more than a piece of text.
-    Plain(PlainChunk, &'a [u8]),
     /// The answer begins.
     Start {
         id: Cow<'a, str>,

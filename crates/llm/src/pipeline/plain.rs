@@ -2,27 +2,31 @@
 
 use spillway_sse::write_event;
 
-use super::{StreamDecoder, StreamPipeline, one_line};
+use super::{StreamPipeline, one_line};
 use crate::plain_chunk::PlainChunk;
 
 impl StreamPipeline {
     /// Passes on the plain chunks that a piece begins with, as they came and with one copy. Gives how many bytes they
-    /// are: of most pieces all.
-    pub(super) fn pass_plain(&mut self, bytes: &[u8]) -> usize {
+    /// are, of most pieces all; and whether the event after them is known not to be one.
+    pub(super) fn pass_plain(&mut self, bytes: &[u8]) -> (usize, bool) {
         let mut passed: usize = 0;
-        if self.reads_plain() && matches!(self.decoder, StreamDecoder::OpenAi) {
+        let mut is_other = false;
+        if self.reads_plain() {
             while let Some(data) = self.reader.plain(bytes.get(passed..).unwrap_or_default())
                 && data.starts_with(b"{")
                 && data.ends_with(b"}")
-                && let Some(chunk) = PlainChunk::read(data)
             {
+                let Some(chunk) = self.decoder.plain(data) else {
+                    is_other = true;
+                    break;
+                };
                 self.note_plain(chunk);
                 passed = passed.saturating_add(data.len()).saturating_add(8);
             }
         }
         self.out
             .extend_from_slice(bytes.get(..passed).unwrap_or_default());
-        passed
+        (passed, is_other)
     }
 
     /// Whether a plain chunk tells all that there is to know of it.

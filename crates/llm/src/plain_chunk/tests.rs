@@ -176,13 +176,71 @@ fn what_providers_send_is_plain() {
         (r#"{"choices":[[0,{"content":"x"}]]}"#, None),
         (r#"{"choices":[{"index":0,"delta":["x"]}]}"#, None),
     ] {
-        let read = PlainChunk::read(chunk.as_bytes());
+        let read = whole(chunk.as_bytes());
         assert_eq!(read.map(|it| (it.index, it.answers)), expected, "{chunk}");
     }
 }
 
+fn whole(data: &[u8]) -> Option<PlainChunk> {
+    PlainChunk::read(data).map(|(chunk, _)| chunk)
+}
+
+/// Around the text of a chunk that it follows on.
+const AROUND: [(&str, &str); 4] = [
+    (
+        r#"{"id":"c","choices":[{"index":0,"delta":{"content":""#,
+        r#""},"finish_reason":null}],"usage":null}"#,
+    ),
+    (
+        r#"{"choices":[{"delta":{"reasoning_content":""#,
+        r#"","content":null}}]}"#,
+    ),
+    (
+        r#"{"choices":[{"delta":{"reasoning_content":"y","content":""#,
+        r#""}}]}"#,
+    ),
+    (
+        r#"{"choices":[{"delta":{"role":"assistant","content":""#,
+        r#""},"index":3}],"\\":"x"}"#,
+    ),
+];
+
+/// What a provider, or an attacker behind one, may write between two quotes.
+fn inside() -> impl Strategy<Value = Vec<u8>> {
+    let pieces: [&[u8]; 16] = [
+        b"x",
+        b" word",
+        "h\u{e9}".as_bytes(),
+        b"\\n",
+        b"\\\"",
+        b"\\\\",
+        b"\\",
+        b"\"",
+        b"\\u0041",
+        b"\\ud800",
+        b"\n",
+        b"\xff",
+        b"\xc3",
+        b"\",\"finish_reason\":\"stop",
+        b"\x00",
+        b"\x7f",
+    ];
+    prop::collection::vec(select(pieces.to_vec()), 0..4).prop_map(|pieces| pieces.concat())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4000))]
+    #[test]
+    fn what_follows_a_chunk_is_read_as_if_it_stood_alone(
+        around in select(&AROUND[..]), first in inside(), second in inside()
+    ) {
+        let chunk = |text: &[u8]| [around.0.as_bytes(), text, around.1.as_bytes()].concat();
+        let mut template = ChunkTemplate::default();
+        for text in [first, second, b"z".to_vec()] {
+            prop_assert_eq!(template.read(&chunk(&text)), whole(&chunk(&text)));
+        }
+    }
+
     #[test]
     fn both_ways_say_the_same(text in chunk(), wants_usage: bool, place in 0..3_usize) {
         let before = [
@@ -202,7 +260,7 @@ proptest! {
 fn many_of_these_chunks_are_plain() {
     let mut runner = TestRunner::deterministic();
     let texts = (0..4000).map(|_| chunk().new_tree(&mut runner).unwrap().current());
-    let plain = texts.filter(|text| PlainChunk::read(text.as_bytes()).is_some());
+    let plain = texts.filter(|text| whole(text.as_bytes()).is_some());
     let plain = plain.count();
     assert!(plain > 200, "{plain} of 4000");
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::MAX_TEXT_CHARS;
+use super::beginning_of;
 use crate::fields::Fields;
 use crate::{Counters, Family, Label};
 
@@ -86,8 +86,7 @@ impl CallDetail {
 
     pub(super) fn write(&self, fields: &mut Fields) {
         fields.bare("stream", self.is_stream);
-        let model: String = self.model.chars().take(MAX_TEXT_CHARS).collect();
-        fields.text("model", model);
+        fields.text("model", beginning_of(&self.model));
         if let Some(CallTokens { input, output }) = self.usage {
             fields.bare("input_tokens", input);
             fields.bare("output_tokens", output);
@@ -101,8 +100,8 @@ impl CallDetail {
         let head = |attempt: &AttemptDetail| format!("{}/{}", attempt.provider, attempt.model);
         fields.list("attempts", &self.attempts, head, |fields, attempt| {
             if fields.is_json() {
-                fields.word("provider", &attempt.provider);
-                fields.word("model", &attempt.model);
+                fields.word("provider", attempt.provider.text().unwrap_or_default());
+                fields.word("model", attempt.model.text().unwrap_or_default());
             }
             fields.word("at", &attempt.endpoint);
             fields.word("key", attempt.key.as_deref().unwrap_or("-"));

@@ -15,7 +15,7 @@ use spillway_upstream::Failure;
 use super::answer::Block;
 use super::content::Text;
 use super::usage::{Counts, finish_reason};
-use crate::pipeline::{StreamDecoder, StreamEvent};
+use crate::pipeline::{StreamEvent, openai_events};
 use crate::said::{ProviderError, error_event};
 
 /// More calls of tools than any answer has.
@@ -119,7 +119,7 @@ impl StreamState {
         if has_any || self.has_ended {
             return all;
         }
-        StreamDecoder::OpenAi.decode(event)
+        openai_events(event)
     }
 
     /// `None` where it is none of Anthropic's events.
