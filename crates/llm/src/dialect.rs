@@ -15,7 +15,7 @@ use spillway_platform::{Headers, Upstream};
 use spillway_upstream::Failure;
 
 use crate::pipeline::StreamDecoder;
-use crate::plain_chunk::ChunkTemplate;
+use crate::plain::ChunkTemplate;
 use crate::refusal::failure_of;
 use crate::{ModelRequest, ModelThere, Operation};
 

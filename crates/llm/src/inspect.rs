@@ -9,6 +9,7 @@ use spillway_upstream::{Failure, Pool};
 
 use crate::Usage;
 use crate::choice::{Choice, Finish, tells};
+use crate::plain::plain_answer;
 use crate::redaction::redact;
 use crate::said::{ProviderError, Said, error_of};
 
@@ -53,6 +54,14 @@ const UNREADABLE: Inspected = Inspected::Failed(Failure::Reset, None);
 
 /// `None` where it is no JSON.
 fn strictly(body: &[u8]) -> Option<Inspected> {
+    match plain_answer(body) {
+        Some(usage) => Some(Inspected::Answer(usage)),
+        None => member_by_member(body),
+    }
+}
+
+/// As [`strictly`], of whatever is plain, too.
+pub(crate) fn member_by_member(body: &[u8]) -> Option<Inspected> {
     let failed = |error: ProviderError| Inspected::Failed(error.failure, error.error);
     match serde_json::from_slice::<&RawValue>(body.trim_ascii()) {
         Ok(document) => Some(look_into(document).unwrap_or_else(failed)),

@@ -22,7 +22,7 @@ mod operation;
 mod passing;
 mod pattern;
 mod pipeline;
-mod plain_chunk;
+mod plain;
 mod provider;
 mod reading;
 mod redaction;

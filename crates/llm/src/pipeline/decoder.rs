@@ -8,7 +8,7 @@ use spillway_sse::Event;
 use super::StreamEvent;
 use crate::dialect::anthropic::StreamState;
 use crate::events::{Line, lines};
-use crate::plain_chunk::{ChunkTemplate, PlainChunk};
+use crate::plain::{ChunkTemplate, PlainChunk};
 
 /// Reads the events of one provider's stream.
 #[derive(Debug)]

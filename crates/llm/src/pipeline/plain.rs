@@ -3,7 +3,7 @@
 use spillway_sse::write_event;
 
 use super::{StreamPipeline, one_line};
-use crate::plain_chunk::PlainChunk;
+use crate::plain::PlainChunk;
 
 impl StreamPipeline {
     /// Passes on the plain chunks that a piece begins with, as they came and with one copy. Gives how many bytes they

@@ -3,19 +3,13 @@
 //! **Rule.** What has a member that might mean more, or one in another form, is none, though it may be a chunk: then it
 //! is read member by member ([`crate::said`]). **Guarantee.** Of a plain chunk both ways say the same, but for one of more
 //! than 4,096 members, of which the other way looks at the first alone. **Cost.** Some six tenths of what the
-//! other way takes; a tenth of that where only the text differs from the chunk before ([`ChunkTemplate`]).
+//! other way takes; a tenth of that where only the text differs from the chunk before ([`super::ChunkTemplate`]).
 
-mod template;
-
-use std::fmt;
-use std::marker::PhantomData;
 use std::ops::Range;
 
 use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, MapAccess, Visitor};
 
-pub(crate) use template::ChunkTemplate;
+use super::{Object, Says};
 
 /// What the gateway needs to know of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +22,7 @@ pub(crate) struct PlainChunk {
 
 impl PlainChunk {
     /// With the place of its text, where it has one alone, and that is written without escapes.
-    fn read(data: &[u8]) -> Option<(Self, Option<Range<usize>>)> {
+    pub(super) fn read(data: &[u8]) -> Option<(Self, Option<Range<usize>>)> {
         let document = std::str::from_utf8(data).ok()?;
         let Object(chunk): Object<Chunk<'_>> = serde_json::from_str(document).ok()?;
         let (Object(Choice { index, delta, .. }),) = chunk.choices;
@@ -104,72 +98,6 @@ struct Delta<'d> {
     images: (),
     #[serde(default)]
     error: (),
-}
-
-/// A text, if it is neither null nor empty.
-#[derive(Default)]
-enum Says<'d> {
-    #[default]
-    Nothing,
-    /// As it stands in the document.
-    Text(&'d str),
-    /// Written with escapes.
-    Escaped,
-}
-
-impl<'de: 'd, 'd> Deserialize<'de> for Says<'d> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl<'de> Visitor<'de> for Text {
-            type Value = Says<'de>;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("text or null")
-            }
-
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Says<'de>, E> {
-                Ok(if text.is_empty() {
-                    Says::Nothing
-                } else {
-                    Says::Text(text)
-                })
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Says<'de>, E> {
-                Ok(if text.is_empty() {
-                    Says::Nothing
-                } else {
-                    Says::Escaped
-                })
-            }
-
-            fn visit_unit<E>(self) -> Result<Says<'de>, E> {
-                Ok(Says::Nothing)
-            }
-        }
-        deserializer.deserialize_any(Text)
-    }
-}
-
-/// What serde reads of an object alone: derived readers take a list for one, too.
-struct Object<T>(T);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
-            type Value = Object<T>;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object")
-            }
-
-            fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Object<T>, M::Error> {
-                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
-            }
-        }
-        deserializer.deserialize_map(Members(PhantomData))
-    }
 }
 
 #[cfg(test)]
