@@ -112,16 +112,16 @@ pub enum Error {
 
 /// The beginning of a foreign text, for a message.
 pub(crate) fn shortened(text: &str) -> String {
-    const LONGEST: usize = 40;
+    const MAX_CHARS: usize = 40;
     let mut shortened = String::new();
-    for letter in text.chars().take(LONGEST) {
+    for letter in text.chars().take(MAX_CHARS) {
         if letter.is_control() {
             shortened.extend(letter.escape_default());
         } else {
             shortened.push(letter);
         }
     }
-    if text.chars().nth(LONGEST).is_some() {
+    if text.chars().nth(MAX_CHARS).is_some() {
         shortened.push('…');
     }
     shortened

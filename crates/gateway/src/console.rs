@@ -114,7 +114,7 @@ pub async fn handle<P: Platform>(
         Ok(console) => console.log.clone(),
         Err(_) => Log::new(platform.clone(), &spillway_config::LogConfig::default()),
     };
-    let id = request_id(&head.headers, || platform.random_name());
+    let id = request_id(&head.headers, || platform.unique_name());
     let mut record = AccessRecord::new(ApiKind::Console, head.method.clone(), head.path(), id);
     let is_read = matches!(head.method, Method::GET | Method::HEAD);
     let answer = match (head.path(), console) {

@@ -157,7 +157,7 @@ impl<P: Platform> Limits<P> {
         // A name is only needed where something is in flight.
         let name = match applicable.in_flight().next() {
             None => LeaseName(String::new()),
-            Some(_) => self.random_name(),
+            Some(_) => self.lease_name(),
         };
         match self.charge(&applicable, &name).await {
             Some(admitted) if admitted.too_many_new => Err(self.too_many_new_values()),
@@ -181,11 +181,7 @@ impl<P: Platform> Limits<P> {
         if counted.is_empty() {
             return;
         }
-        let (log, state, name) = (
-            self.log.clone(),
-            Arc::clone(&self.state),
-            self.random_name(),
-        );
+        let (log, state, name) = (self.log.clone(), Arc::clone(&self.state), self.lease_name());
         self.platform.spawn(async move {
             if let Err(error) = state.settle(&counted, &name).await {
                 log.warn(&format!(
@@ -195,8 +191,8 @@ impl<P: Platform> Limits<P> {
         });
     }
 
-    fn random_name(&self) -> LeaseName {
-        LeaseName(format!("{:032x}", self.platform.random_name()))
+    fn lease_name(&self) -> LeaseName {
+        LeaseName(self.platform.unique_name())
     }
 
     /// Keeps what was charged for being in flight, if there is some.

@@ -35,7 +35,7 @@ impl<P: Platform> Settlement<P> {
     ) -> (Self, ForwardedHeaders) {
         let platform = &runtime.platform;
         let claims = ForwardedHeaders::of(head, &runtime.trust);
-        let id = request_id(&head.headers, || platform.random_name());
+        let id = request_id(&head.headers, || platform.unique_name());
         let mut record = AccessRecord::new(api, head.method.clone(), head.path(), id);
         record.client = claims.client;
         let settlement = Self {

@@ -161,10 +161,10 @@ impl Platform for Sim {
     fn log_as_json(&self, _: bool) {}
 
     fn random_number(&self) -> u32 {
-        u32::try_from(self.random_name() & 0xffff_ffff).unwrap_or_default()
+        u32::try_from(self.unique_number() & 0xffff_ffff).unwrap_or_default()
     }
 
-    fn random_name(&self) -> u128 {
+    fn unique_number(&self) -> u128 {
         // Repeatable: the same numbers in every run.
         let next = self.0.chance.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
         self.0.chance.set(next);

@@ -158,7 +158,7 @@ impl Platform for Spin {
         u32::from_le_bytes([first, second, third, fourth])
     }
 
-    fn random_name(&self) -> u128 {
+    fn unique_number(&self) -> u128 {
         let half = || u128::from(get_insecure_random_u64());
         half() << 64 | half()
     }

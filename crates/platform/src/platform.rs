@@ -128,8 +128,21 @@ pub trait Platform: Sender<Body: 'static> + Clock + Clone + 'static {
     /// A number that differs from call to call, for spreading load and for nothing that must be secret.
     fn random_number(&self) -> u32;
 
-    /// A number that no other call anywhere gets, for names and for nothing that must be secret.
-    fn random_name(&self) -> u128;
+    /// A number that no other call anywhere gets, for nothing that must be secret.
+    fn unique_number(&self) -> u128;
+
+    /// A name that nothing else has: [`Platform::unique_number`] in 32 hexadecimal digits.
+    fn unique_name(&self) -> String {
+        let halves = |byte: u8| [byte >> 4, byte & 15];
+        let digits = self
+            .unique_number()
+            .to_be_bytes()
+            .into_iter()
+            .flat_map(halves);
+        digits
+            .map(|digit| char::from_digit(u32::from(digit), 16).unwrap_or('0'))
+            .collect()
+    }
 
     /// An application variable; `None` where there is none of the name.
     ///

@@ -152,5 +152,6 @@ const fn level_name(level: LogLevel) -> &'static str {
 }
 
 fn json(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    // Text cannot fail to be written.
+    serde_json::to_string(text).unwrap_or_default()
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use super::node::{Node, Path, Position};
 
 /// After so many reading stops: a file with more is not one that somebody corrects line by line.
-const MOST: usize = 100;
+const MAX_DIAGNOSTICS: usize = 100;
 
 /// Something to be told about a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,7 +113,7 @@ impl Report {
     }
 
     pub fn is_full(&self) -> bool {
-        self.diagnostics.len() >= MOST
+        self.diagnostics.len() >= MAX_DIAGNOSTICS
     }
 
     /// In the order of the file; and whether an error is among them.

@@ -1,7 +1,7 @@
 //! The known word that was probably meant.
 
 /// A distance takes time; longer words are no misspelt names, and of more names one is not misspelt but missing.
-const LONGEST: usize = 64;
+const MAX_CHARS: usize = 64;
 const MAX_COMPARED: usize = 1000;
 const MAX_LISTED: usize = 20;
 
@@ -35,7 +35,7 @@ pub(super) fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
 fn plain(word: &str) -> String {
     let mut plain = String::new();
     let mut after_lowercase = false;
-    for letter in word.chars().take(LONGEST) {
+    for letter in word.chars().take(MAX_CHARS) {
         if letter.is_uppercase() && after_lowercase {
             plain.push('_');
         }

@@ -90,5 +90,6 @@ fn push_member(body: &mut Vec<u8>, key: &str, value: &[u8]) {
 }
 
 fn json_string(text: &str) -> String {
-    Value::from(text).to_string()
+    // Text cannot fail to be written.
+    serde_json::to_string(text).unwrap_or_default()
 }

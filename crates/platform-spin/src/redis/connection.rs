@@ -28,7 +28,7 @@ const OPENING_WAIT: u32 = 5;
 const GIVEN_UP_AFTER: Duration = Duration::from_secs(2);
 
 /// How often calls look whether the connection stands that another one opens.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+const MIN_PAUSE: Duration = Duration::from_millis(1);
 const MAX_PAUSE: Duration = Duration::from_millis(8);
 
 /// What calls, and the task that opens a connection for them, have in common.
@@ -111,7 +111,7 @@ impl Shared {
         } else {
             // One request's task cannot wake another's in a component (wit-bindgen traps), so the others look again
             // and again.
-            let mut pause = SHORTEST_PAUSE;
+            let mut pause = MIN_PAUSE;
             while self.is_opening() && SpinClock.now() < until {
                 SpinClock.sleep(pause).await;
                 pause = pause.saturating_mul(2).min(MAX_PAUSE);

@@ -7,18 +7,18 @@ use crate::document::report::Findings;
 use crate::document::suggestion::{list, nearest};
 use crate::error::shortened;
 
-const LONGEST: usize = 64;
+const MAX_CHARS: usize = 64;
 
 /// A name that stands in logs and metrics.
 pub(super) fn name(name: &str, path: &Path, findings: &mut Findings<'_>) {
     let allowed = |letter: char| letter.is_ascii_alphanumeric() || "_.-".contains(letter);
     if name.is_empty() {
         findings.error(path, "an empty name");
-    } else if name.len() > LONGEST || !name.chars().all(allowed) {
+    } else if name.len() > MAX_CHARS || !name.chars().all(allowed) {
         let shown = shortened(name);
         findings.error(
             path,
-            format!("`{shown}` is no name: use letters, digits, `_`, `.` and `-`, at most {LONGEST} of them"),
+            format!("`{shown}` is no name: use letters, digits, `_`, `.` and `-`, at most {MAX_CHARS} of them"),
         );
     }
 }
@@ -28,11 +28,11 @@ pub(super) fn in_any_script(name: &str, path: &Path, findings: &mut Findings<'_>
     let allowed = |letter: char| letter.is_alphanumeric() || "_.-".contains(letter);
     if name.is_empty() {
         findings.error(path, "an empty name");
-    } else if name.chars().count() > LONGEST || !name.chars().all(allowed) {
+    } else if name.chars().count() > MAX_CHARS || !name.chars().all(allowed) {
         let shown = shortened(name);
         findings.error(
             path,
-            format!("`{shown}` is no name: use letters, digits, `_`, `.` and `-`, at most {LONGEST} of them"),
+            format!("`{shown}` is no name: use letters, digits, `_`, `.` and `-`, at most {MAX_CHARS} of them"),
         );
     }
 }
