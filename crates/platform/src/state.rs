@@ -54,6 +54,16 @@ impl std::fmt::Debug for StateLocation {
 ///
 /// Where it [is shared](State::is_shared) by all replicas every operation works. Where it is one machine's numbers
 /// there are no leases and no pools: `check` refuses what needs them.
+///
+/// ```
+/// use spillway_platform::{State, Waiting};
+///
+/// /// What is known of a provider's endpoints and credentials, as far as the store says.
+/// async fn known(state: &impl State, provider: &str) -> Vec<String> {
+///     let pools = state.pool_read(&[provider], Waiting::Request).await.unwrap_or_default();
+///     pools.into_iter().flatten().map(|entry| entry.name).collect()
+/// }
+/// ```
 pub trait State: 'static {
     /// Whether replicas share it.
     fn is_shared(&self) -> bool;
