@@ -251,7 +251,7 @@ def carry_out(name: str, folder: Path, options) -> Outcome:
         wait_for(hostile)
         text = config(good, hostile, f"redis://127.0.0.1:{redis_port}" if limited else "", limited)
         flags = tuple(options.flags)
-        if name in ("many_bodies", "slow_readers") and not options.spin and "--memory-budget" not in flags:
+        if name in ("many_bodies", "slow_readers") and not options.spin and not any(flag.startswith("--memory-budget") for flag in flags):
             flags = ("--memory-budget", "512MiB", *flags)
         process = gateway(folder, options.spin or options.spillway, port, good, text, flags, options.manifest)
         wait_until_live(process, port, log)

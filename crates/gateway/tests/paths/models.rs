@@ -5,7 +5,7 @@ use std::time::Duration;
 use spillway_platform::SendError;
 use spillway_platform_sim::{PeerStep, SimRequest};
 
-use super::{Client, Kind, records, serve, total, world};
+use super::{Client, Kind, records, serve, total, world, world_of};
 
 const ANSWER: &str = r#"{"id":"1","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}"#;
 
@@ -156,4 +156,29 @@ fn what_the_second_step_refuses_the_first_takes_back() {
         .map(|answer| answer.status)
         .collect();
     assert_eq!(statuses, [200, 429, 429, 200, 200, 429]);
+}
+
+#[test]
+fn a_model_that_no_route_takes_is_told_with_what_is_near() {
+    let several = |names: &str| {
+        format!(
+            r#"{{ "models": [{{ "name": "llm", "routes": [{{ "match": {{ "model": [{names}] }}, "targets": [{{ "provider": "first" }}] }}] }}],
+                "providers": [{{ "name": "first", "base_url": "http://first:1/v1" }}] }}"#
+        )
+    };
+    for (names, asked, hint) in [
+        (
+            r#""gpt-4o", "gpt-4.1""#,
+            "gpt-4oo",
+            "Did you mean `gpt-4o` or `gpt-4.1`?",
+        ),
+        (r#""gpt-4o""#, "llama", "GET /v1/models lists"),
+        (r#""gpt-*""#, "llama", "names by pattern"),
+    ] {
+        let sim = world_of(&several(names));
+        let answers = serve(&sim, Kind::Model, vec![(chat(asked, ""), Client::Reads)]);
+        let text = answers[0].text();
+        assert_eq!(answers[0].status, 404, "{text}");
+        assert!(text.contains(hint), "{text}");
+    }
 }
