@@ -15,7 +15,7 @@ use crate::engine::ComponentEngine;
 use crate::gateway_config;
 use crate::instance::{ComponentHandler, InstancePool};
 use crate::key_value::Stores;
-use crate::log_lines::{Destination, notice};
+use crate::log_lines::{Destination, warn};
 use crate::manifest::{ComponentDefinition, Manifest, MountedFiles};
 use crate::outbound::{AllowedDestinations, HttpClients};
 use crate::peers::Peers;
@@ -251,7 +251,7 @@ fn make_router(
             continue;
         };
         if raw.starts_with(WELL_KNOWN_PREFIX) {
-            notice(&format!(
+            warn(&format!(
                 "warning: no request reaches the route {raw}: the host answers it"
             ));
         }
@@ -259,7 +259,7 @@ fn make_router(
     }
     let (router, displaced) = Router::new(targets).map_err(anyhow::Error::msg)?;
     for route in displaced {
-        notice(&format!(
+        warn(&format!(
             "warning: the route {} of component `{}` is used again below and never serves",
             route.raw, route.target.0.component
         ));

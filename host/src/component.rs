@@ -8,7 +8,7 @@ use http::uri::Authority;
 
 use crate::answer::ErrorForm;
 use crate::key_value::Backend;
-use crate::log_lines::{Destination, notice_of};
+use crate::log_lines::{Destination, warn_of};
 use crate::outbound::{AllowedDestinations, HttpClients};
 use crate::peers::Peers;
 use crate::redis::RedisLimit;
@@ -52,7 +52,7 @@ pub struct Component {
 impl Component {
     /// Tells the operator what to add to the manifest; the component only learns that it was refused.
     pub fn tell_refused(&self, destination: &str) {
-        notice_of(
+        warn_of(
             &self.id,
             &format!(
                 "refused to send to {destination}: add \"{destination}\" to allowed_outbound_hosts of [component.{}] in spin.toml",
@@ -71,6 +71,6 @@ impl Component {
             source = error.source();
         }
         let words = causes.join(": ");
-        notice_of(&self.id, &format!("{upstream}: {words}"));
+        warn_of(&self.id, &format!("{upstream}: {words}"));
     }
 }

@@ -14,7 +14,7 @@ use wasmtime_wasi_http::p3::bindings::ServicePre;
 
 use crate::bindings;
 use crate::instance::{HasInstance, InstanceState};
-use crate::log_lines::notice;
+use crate::log_lines::warn;
 
 const MB: usize = 1 << 20;
 const GB: usize = 1 << 30;
@@ -136,7 +136,7 @@ fn make_engine(cache: &Cache, instances: u32) -> anyhow::Result<Engine> {
         match Engine::new(config.clone().allocation_strategy(pool)) {
             Ok(engine) => return Ok(engine),
             Err(error) if wanted == Pool::Always => return Err(error.into()),
-            Err(error) => notice(&format!(
+            Err(error) => warn(&format!(
                 "no memory pool for instances, each gets memory of its own, which is slower: {error:#}"
             )),
         }

@@ -8,8 +8,8 @@ use std::path::Path;
 use anyhow::Context as _;
 use ipnet::IpNet;
 use spillway_config::{
-    AllowedHosts, Checked, Gateway, Severity, StateConfig, outbound_hosts, parse_normal_form,
-    template,
+    AllowedHosts, Checked, Gateway, LogConfig, Severity, StateConfig, outbound_hosts,
+    parse_normal_form, template,
 };
 
 use crate::manifest::Manifest;
@@ -21,10 +21,10 @@ pub const VARIABLE: &str = "gateway_config";
 /// The file of the normal form, for components that do not get the variable.
 pub const NORMAL_FORM_FILE: &str = "gateway.json";
 
-/// Whether a normal form wants the log as JSON.
-pub fn wants_json_log(normal_form: &str) -> bool {
-    let document: serde_json::Value = serde_json::from_str(normal_form).unwrap_or_default();
-    document.pointer("/telemetry/log/format") == Some(&"json".into())
+/// How a normal form wants the log. One that cannot be read does not say: the components say what is wrong with it.
+pub fn log(normal_form: &str) -> Option<LogConfig> {
+    let document: serde_json::Value = serde_json::from_str(normal_form).ok()?;
+    serde_json::from_value(document.pointer("/telemetry/log")?.clone()).ok()
 }
 
 /// The proxies that a normal form trusts. One that cannot be read names none: the components say what is wrong with it.

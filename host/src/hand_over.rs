@@ -27,7 +27,7 @@ use rustix::net::{
 };
 use tokio::net::UnixListener;
 
-use crate::log_lines::notice;
+use crate::log_lines::warn;
 
 /// Listeners of one host: HTTP, and HTTPS where there is a certificate.
 const MAX_LISTENERS: usize = 2;
@@ -87,7 +87,7 @@ impl Inherited {
     /// Says that this host serves, so that the other one ends.
     pub fn serving(mut self) {
         for unused in self.listeners.iter().flat_map(TcpListener::local_addr) {
-            notice(&format!(
+            warn(&format!(
                 "warning: nobody listens on {unused} any more: the process that this one replaces did"
             ));
         }
@@ -155,7 +155,7 @@ impl HandOver {
                     return;
                 }
                 Err(error) => {
-                    notice(&format!(
+                    warn(&format!(
                         "--hand-over {}: another process asked for the listeners and did not take over: {error:#}",
                         self.file.display()
                     ));

@@ -20,7 +20,7 @@ use crate::body::InstanceFate;
 use crate::capacity::{InstanceMemory, MemoryBudget, Slot, Slots, WakerOf, Wakers};
 use crate::component::Component;
 use crate::harsh::CoarseClock;
-use crate::log_lines::{ComponentOutput, notice_of};
+use crate::log_lines::{ComponentOutput, warn_of};
 use crate::outbound::OutboundHttp;
 use crate::reuse::ReuseLimits;
 
@@ -358,7 +358,7 @@ impl WorkerState for InstanceLimits {
             self.fate.mark_dead();
             if !self.pool.population.ending.load(Ordering::Relaxed) {
                 let cause = error.root_cause();
-                notice_of(
+                warn_of(
                     &self.component.id,
                     &format!("an instance died, and the requests it served were cut: {cause}"),
                 );

@@ -3,12 +3,14 @@
 
 use std::io::{self, Write};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use serde::Serialize;
+use spillway_config::{LogConfig, LogFormat, LogLevel};
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
@@ -46,34 +48,78 @@ fn write_flushed(output: &mut impl Write, lines: &[u8]) -> io::Result<()> {
 /// Whether the host's own lines are JSON, too.
 static IS_JSON: AtomicBool = AtomicBool::new(false);
 
-/// From now on the host's own lines are JSON, as those of components are by `telemetry.log.format`.
-pub fn write_json() {
-    IS_JSON.store(true, Ordering::Relaxed);
+/// The number of the least level of which the host writes lines: all, as long as nothing is known of the configuration.
+static LEVEL: AtomicU8 = AtomicU8::new(number(LogLevel::Debug));
+
+/// From now on the host's own lines are written as those of components are by `telemetry.log`.
+pub fn write_as(config: &LogConfig) {
+    IS_JSON.store(config.format == LogFormat::Json, Ordering::Relaxed);
+    LEVEL.store(number(config.level), Ordering::Relaxed);
+}
+
+const fn number(level: LogLevel) -> u8 {
+    match level {
+        LogLevel::Error => 0,
+        LogLevel::Warn => 1,
+        LogLevel::Info => 2,
+        LogLevel::Debug => 3,
+    }
 }
 
 /// Writes one line of the host's own to stderr.
 pub fn notice(line: &str) {
-    write_notice(None, line);
+    write(LogLevel::Info, None, line);
 }
 
-/// One line to stderr on behalf of a component.
-pub fn notice_of(component: &str, line: &str) {
-    write_notice(Some(component), line);
+/// The same, of something that is out of order.
+pub fn warn(line: &str) {
+    write(LogLevel::Warn, None, line);
 }
 
-fn write_notice(component: Option<&str>, line: &str) {
-    Destination::Stderr.write(in_form(component, line).as_bytes());
+/// The same on behalf of a component.
+pub fn warn_of(component: &str, line: &str) {
+    write(LogLevel::Warn, Some(component), line);
+}
+
+/// One line on what the host ends by: it is always written.
+pub fn error(line: &str) {
+    write(LogLevel::Error, None, line);
+}
+
+fn write(level: LogLevel, component: Option<&str>, line: &str) {
+    if number(level) <= LEVEL.load(Ordering::Relaxed) {
+        Destination::Stderr.write(in_form(level, component, line).as_bytes());
+    }
+}
+
+/// In the order of the gateway's own lines.
+#[derive(Serialize)]
+struct JsonLine<'l> {
+    time: String,
+    level: LogLevel,
+    event: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    component: Option<&'l str>,
+    message: &'l str,
 }
 
 /// A line in words as the log has it, its end among that.
-pub fn in_form(component: Option<&str>, line: &str) -> String {
+pub fn in_form(level: LogLevel, component: Option<&str>, line: &str) -> String {
+    written(IS_JSON.load(Ordering::Relaxed), level, component, line)
+}
+
+fn written(is_json: bool, level: LogLevel, component: Option<&str>, line: &str) -> String {
     match component {
-        _ if IS_JSON.load(Ordering::Relaxed) => {
-            let time = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
-            let line = serde_json::json!({
-                "time": time, "level": "info", "event": "host", "component": component, "message": line,
-            });
-            format!("{line}\n")
+        _ if is_json => {
+            let line = JsonLine {
+                time: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
+                level,
+                event: "host",
+                component,
+                message: line,
+            };
+            // Text cannot fail to be written.
+            format!("{}\n", serde_json::to_string(&line).unwrap_or_default())
         }
         Some(component) => format!("[{component}] {line}\n"),
         None => format!("{line}\n"),
@@ -217,6 +263,16 @@ mod tests {
             destination: Destination::Discard,
             unfinished: Vec::new(),
         }
+    }
+
+    #[test]
+    fn a_line_of_the_host_is_json_as_those_of_components_are() {
+        let line = written(true, LogLevel::Warn, None, "a \"b\"");
+        assert!(line.starts_with("{\"time\":\"20"), "{line}");
+        let end = r#""level":"warn","event":"host","message":"a \"b\""}"#;
+        assert!(line.trim_end().ends_with(end), "{line}");
+        let line = written(false, LogLevel::Info, Some("model"), "words");
+        assert_eq!(line, "[model] words\n");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::answer::{OVERLOADED, internal_error};
 use crate::body::GuardedBody;
 use crate::dispatch::{DispatchError, dispatch};
 use crate::instance::{ComponentHandler, RequestOrigin};
-use crate::log_lines::notice_of;
+use crate::log_lines::warn_of;
 use crate::outbound::reveal_all;
 use crate::spin_headers::{self, RouteHeaders};
 
@@ -78,7 +78,7 @@ impl Peers {
             CHAINED_CLIENT,
         );
         if let Err(error) = refused {
-            notice_of(id, &format!("500: {error}"));
+            warn_of(id, &format!("500: {error}"));
             return Ok(internal_error());
         }
         parts.headers = reveal_all(parts.headers);
@@ -87,12 +87,12 @@ impl Peers {
         match dispatch(handler, &origin, request).await {
             Ok(response) => Ok(response.map(|body| GuardedBody::new(body, origin.fate()))),
             Err(error @ DispatchError::Overloaded) => {
-                notice_of(id, &format!("503: {error}"));
+                warn_of(id, &format!("503: {error}"));
                 let form = handler.state().component().error_form;
                 Ok(form.answer(&OVERLOADED, false))
             }
             Err(error) => {
-                notice_of(id, &format!("500: {error}"));
+                warn_of(id, &format!("500: {error}"));
                 Ok(internal_error())
             }
         }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::log_lines::{notice, notice_of};
+use crate::log_lines::{warn, warn_of};
 
 /// How often one thing is told.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -26,7 +26,7 @@ impl Refusals {
     /// Requests for a component were answered 503.
     pub fn overloaded(&self, component: &str, why: &str) {
         if let Some(before) = self.is_news(component) {
-            notice_of(component, &format!("503: {why}{}", and_before(before)));
+            warn_of(component, &format!("503: {why}{}", and_before(before)));
         }
     }
 
@@ -34,7 +34,7 @@ impl Refusals {
     pub fn too_many_connections(&self, client: IpAddr, limit: usize) {
         // One line for all clients: their number is theirs to choose.
         if let Some(before) = self.is_news("connections") {
-            notice(&format!(
+            warn(&format!(
                 "a connection of {client} was closed: one client holds {limit} at most (--max-connections-per-client; proxies belong into `trusted_proxies`){}",
                 and_before(before)
             ));

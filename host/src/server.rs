@@ -23,7 +23,7 @@ use crate::capacity::Place;
 use crate::hand_over::{HandOver, Inherited};
 use crate::instance::Population;
 use crate::lingering::Lingering;
-use crate::log_lines::notice;
+use crate::log_lines::warn;
 use crate::send_timeout::SendTimeout;
 use crate::service;
 
@@ -309,7 +309,7 @@ async fn next(listener: &tokio::net::TcpListener, nodelay: bool) -> (TcpStream, 
             }
             Err(error) => {
                 // Mostly: no more file descriptors. Others get time to close theirs.
-                notice(&format!("cannot accept a connection: {error}"));
+                warn(&format!("cannot accept a connection: {error}"));
                 sleep(Duration::from_millis(50)).await;
             }
         }

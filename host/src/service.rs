@@ -15,7 +15,7 @@ use crate::body::{GuardedBody, WireBody};
 use crate::capacity::{Place, UploadPace};
 use crate::dispatch::{DispatchError, dispatch};
 use crate::instance::RequestOrigin;
-use crate::log_lines::notice_of;
+use crate::log_lines::warn_of;
 use crate::outbound::reveal_all;
 use crate::request_body::{BodyFate, GivenUp, RequestBody};
 use crate::spin_headers::{self, Refusal};
@@ -56,7 +56,7 @@ pub async fn answer(
     let headers = &target.headers;
     let appended = spin_headers::append(&mut parts, headers, path_info, named.into_iter(), client);
     if let Err(refusal) = appended {
-        notice_of(&target.component, &format!("500: {refusal}"));
+        warn_of(&target.component, &format!("500: {refusal}"));
         return Ok(internal_error());
     }
     let wants_page = wants_page(&parts.headers);
@@ -74,7 +74,7 @@ pub async fn answer(
         Ok(response) => response,
         Err(error @ DispatchError::Overloaded) => return Ok(overloaded(&error.to_string())),
         Err(DispatchError::Failed(error)) => {
-            notice_of(&target.component, &format!("500: {error:#}"));
+            warn_of(&target.component, &format!("500: {error:#}"));
             return Ok(internal_error());
         }
     };

@@ -19,7 +19,7 @@ impl Guest for Component {
     async fn handle(request: Request) -> Result<Response, ErrorCode> {
         match runtime().await {
             Ok(runtime) => agent::handle(&runtime, request).await,
-            Err(problem) => agent::misconfigured(&Spin, &problem).await,
+            Err(problem) => agent::misconfigured(&Spin, &problem, request).await,
         }
     }
 }

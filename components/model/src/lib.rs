@@ -19,7 +19,7 @@ impl Guest for Component {
     async fn handle(request: Request) -> Result<Response, ErrorCode> {
         match runtime().await {
             Ok(runtime) => model::handle(&runtime, request).await,
-            Err(problem) => model::misconfigured(&Spin, &problem).await,
+            Err(problem) => model::misconfigured(&Spin, &problem, request).await,
         }
     }
 }

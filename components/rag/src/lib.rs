@@ -19,7 +19,7 @@ impl Guest for Component {
     async fn handle(request: Request) -> Result<Response, ErrorCode> {
         match runtime().await {
             Ok(runtime) => knowledge::handle(&runtime, request).await,
-            Err(problem) => knowledge::misconfigured(&Spin, &problem).await,
+            Err(problem) => knowledge::misconfigured(&Spin, &problem, request).await,
         }
     }
 }

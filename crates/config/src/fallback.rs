@@ -9,7 +9,7 @@ use crate::TimeSpan;
 #[cfg_attr(feature = "document", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Fallback {
-    /// Failures that are retried at the next target; others go to the client as they are.
+    /// Failures on which a call goes on to the next target; others go to the client as they are.
     pub on: Vec<FallbackCondition>,
     /// How often the call is sent at most. Left out (0): to every target once, and again with each further key or
     /// endpoint of its provider where the failure was the key's or the endpoint's; where there is one key and one endpoint, twice.

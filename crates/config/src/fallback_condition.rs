@@ -1,4 +1,4 @@
-//! The text form of what is retried at the next target: `connect_error`, `"429"`, `"5xx"`.
+//! The text form of the failures on which a call goes on to the next target: `connect_error`, `"429"`, `"5xx"`.
 
 use std::fmt;
 use std::str::FromStr;

@@ -34,7 +34,7 @@ pub struct Provider {
     /// engine that refuses that is found out, by one call more an instance; `false` spares it.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub stream_options: bool,
-    /// When an endpoint is left alone.
+    /// When an endpoint is ejected.
     #[serde(default)]
     pub breaker: CircuitBreaker,
     /// How calls are spread over `endpoints`. One after the other.
@@ -65,7 +65,7 @@ impl Provider {
     }
 }
 
-/// When an endpoint is left alone: `failures` of the last `of` calls failed by its fault. Each consumer's calls count
+/// When an endpoint is ejected: `failures` of the last `of` calls failed by its fault. Each consumer's calls count
 /// for this consumer alone, but for those that found no connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "document", derive(schemars::JsonSchema))]

@@ -24,7 +24,7 @@ use self::exchange::Exchange;
 use self::read::{read, reads_end_user};
 use self::routing::{check_head, route};
 use crate::runtime::configuration;
-use crate::{Log, Passage, Runtime, Settlement};
+use crate::{Passage, Runtime, Settlement, misconfigured};
 
 /// What an instance knows that serves agent APIs.
 pub type AgentRuntime<P> = Runtime<P, Agents>;
@@ -130,17 +130,23 @@ async fn serve<P: Platform>(
     })
 }
 
-/// Nothing can be served: the operator must act, so the operator is told.
+/// Answers while nothing can be served, for this reason.
 ///
 /// # Errors
 /// As [`handle`].
 pub async fn misconfigured<P: Platform>(
     platform: &P,
     problem: &str,
+    request: P::Request,
 ) -> Result<P::Response, P::Error> {
-    Log::new(platform.clone(), &spillway_config::LogConfig::default()).error(problem);
-    let rendered = Surface::Dify.render(LocalReply::misconfigured());
-    platform
-        .respond(rendered.status, rendered.headers, rendered.body)
-        .await
+    let reply = LocalReply::misconfigured();
+    misconfigured::answer(
+        platform,
+        request,
+        problem,
+        ApiKind::Agent,
+        Surface::Dify,
+        reply,
+    )
+    .await
 }

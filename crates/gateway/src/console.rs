@@ -7,18 +7,19 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use serde_json::json;
 use spillway_config::{Credential, Gateway, OnError};
-use spillway_forward::{REQUEST_ID, Router, request_id};
+use spillway_forward::{REQUEST_ID, Router};
 use spillway_limit::{DigestKey, Rules};
 use spillway_llm::ModelCatalogue;
 use spillway_platform::{Platform, State, StateLocation};
 use spillway_state::Distance;
 use spillway_surface::{LocalReply, Surface};
-use spillway_telemetry::{AccessRecord, ApiKind, Reason, render, totals_version};
+use spillway_telemetry::{ApiKind, Reason, render, totals_version};
 use spillway_upstream::key_digest;
 
 use crate::Log;
 use crate::digest_secret::digest_secret;
 use crate::runtime::configuration;
+use crate::settlement::begin_record;
 
 /// What an instance knows that answers for the gateway itself.
 pub struct Console<P: Platform> {
@@ -66,7 +67,7 @@ impl<P: Platform> Console<P> {
             Err(error) => format!("the store does not answer: {error}"),
         };
         if self.requires_store {
-            not_ready(&self.log, &problem)
+            not_ready(&self.log, Reason::StateUnavailable, &problem)
         } else {
             degraded(&problem)
         }
@@ -83,7 +84,7 @@ impl<P: Platform> Console<P> {
                     format!("{}{}", render(&totals), self.key_expiries),
                 )
             }
-            Err(error) => no_metrics(&self.log, &error.to_string()),
+            Err(error) => no_metrics(&self.log, Reason::StateUnavailable, &error.to_string()),
         }
     }
 
@@ -114,8 +115,7 @@ pub async fn handle<P: Platform>(
         Ok(console) => console.log.clone(),
         Err(_) => Log::new(platform.clone(), &spillway_config::LogConfig::default()),
     };
-    let id = request_id(&head.headers, || platform.unique_name());
-    let mut record = AccessRecord::new(ApiKind::Console, head.method.clone(), head.path(), id);
+    let mut record = begin_record(platform, ApiKind::Console, &head);
     let is_read = matches!(head.method, Method::GET | Method::HEAD);
     let answer = match (head.path(), console) {
         ("/_gateway/health/live" | "/_gateway/health/ready" | "/_gateway/metrics", _)
@@ -134,12 +134,12 @@ pub async fn handle<P: Platform>(
             console.sweep();
             console.ready().await
         }
-        ("/_gateway/health/ready", Err(problem)) => not_ready(&log, problem),
+        ("/_gateway/health/ready", Err(problem)) => not_ready(&log, Reason::Misconfigured, problem),
         ("/_gateway/metrics", Ok(console)) => {
             console.sweep();
             console.metrics().await
         }
-        ("/_gateway/metrics", Err(problem)) => no_metrics(&log, problem),
+        ("/_gateway/metrics", Err(problem)) => no_metrics(&log, Reason::Misconfigured, problem),
         _ => LocalReply::error(
             StatusCode::NOT_FOUND,
             Reason::NotFound,
@@ -202,20 +202,20 @@ fn degraded(problem: &str) -> LocalReply {
     LocalReply::json(StatusCode::OK, Reason::Ok, &body)
 }
 
-fn not_ready<P: Platform>(log: &Log<P>, problem: &str) -> LocalReply {
+fn not_ready<P: Platform>(log: &Log<P>, reason: Reason, problem: &str) -> LocalReply {
     log.warn(&format!("not ready: {problem}"));
     LocalReply::json(
         StatusCode::SERVICE_UNAVAILABLE,
-        Reason::Misconfigured,
+        reason,
         &json!({ "status": "not ready", "problem": problem }),
     )
 }
 
-fn no_metrics<P: Platform>(log: &Log<P>, problem: &str) -> LocalReply {
+fn no_metrics<P: Platform>(log: &Log<P>, reason: Reason, problem: &str) -> LocalReply {
     log.warn(&format!("metrics: {problem}"));
     LocalReply::error(
         StatusCode::SERVICE_UNAVAILABLE,
-        Reason::Misconfigured,
+        reason,
         "The totals cannot be read. The log says why.",
     )
 }

@@ -13,7 +13,7 @@ use spillway_surface::Surface;
 use spillway_telemetry::{ApiKind, Detail, RetrievalDetail};
 
 use crate::runtime::configuration;
-use crate::{Log, Passage, Runtime, Settlement};
+use crate::{Passage, Runtime, Settlement, misconfigured};
 
 /// What an instance knows that serves knowledge APIs.
 pub type KnowledgeRuntime<P> = Runtime<P, KnowledgeCatalogue>;
@@ -159,17 +159,23 @@ async fn read<P: Platform>(
     })
 }
 
-/// Nothing can be served: the operator must act, so the operator is told.
+/// Answers while nothing can be served, for this reason.
 ///
 /// # Errors
 /// As [`handle`].
 pub async fn misconfigured<P: Platform>(
     platform: &P,
     problem: &str,
+    request: P::Request,
 ) -> Result<P::Response, P::Error> {
-    Log::new(platform.clone(), &spillway_config::LogConfig::default()).error(problem);
-    let rendered = Surface::Knowledge.render(*RetrievalReply::misconfigured().local);
-    platform
-        .respond(rendered.status, rendered.headers, rendered.body)
-        .await
+    let reply = *RetrievalReply::misconfigured().local;
+    misconfigured::answer(
+        platform,
+        request,
+        problem,
+        ApiKind::Knowledge,
+        Surface::Knowledge,
+        reply,
+    )
+    .await
 }

@@ -9,6 +9,7 @@ pub mod knowledge;
 mod limits;
 mod log;
 mod meter;
+mod misconfigured;
 pub mod model;
 mod nonce;
 mod permit;

@@ -31,7 +31,7 @@ use self::read::{Outgoing, read};
 use self::routing::route;
 use crate::pools::PoolStates;
 use crate::runtime::configuration;
-use crate::{Log, Runtime, Settlement};
+use crate::{Runtime, Settlement, misconfigured};
 
 /// What an instance knows that serves model APIs.
 pub type ModelRuntime<P> = Runtime<P, Models<P>>;
@@ -194,7 +194,6 @@ async fn prepare<P: Platform>(
     let passage = admit_head(exchange, &entry).await?;
     let mut outgoing = read(exchange, &entry, request).await?;
     let route = route(exchange, &entry, &outgoing)?;
-    exchange.settlement.record.route = route.name.clone().into();
     admit_body(exchange, &entry, passage, &route, outgoing.model()).await?;
     exchange.runtime.refresh(&route).await;
     if let Outgoing::Read(request) = &mut outgoing {
@@ -207,17 +206,23 @@ async fn prepare<P: Platform>(
     })
 }
 
-/// Nothing can be served: the operator must act, so the operator is told.
+/// Answers while nothing can be served, for this reason.
 ///
 /// # Errors
 /// As [`handle`].
 pub async fn misconfigured<P: Platform>(
     platform: &P,
     problem: &str,
+    request: P::Request,
 ) -> Result<P::Response, P::Error> {
-    Log::new(platform.clone(), &spillway_config::LogConfig::default()).error(problem);
-    let rendered = Surface::OpenAi.render(LocalReply::misconfigured());
-    platform
-        .respond(rendered.status, rendered.headers, rendered.body)
-        .await
+    let reply = LocalReply::misconfigured();
+    misconfigured::answer(
+        platform,
+        request,
+        problem,
+        ApiKind::Model,
+        Surface::OpenAi,
+        reply,
+    )
+    .await
 }

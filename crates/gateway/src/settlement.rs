@@ -35,8 +35,7 @@ impl<P: Platform> Settlement<P> {
     ) -> (Self, ForwardedHeaders) {
         let platform = &runtime.platform;
         let claims = ForwardedHeaders::of(head, &runtime.trust);
-        let id = request_id(&head.headers, || platform.unique_name());
-        let mut record = AccessRecord::new(api, head.method.clone(), head.path(), id);
+        let mut record = begin_record(platform, api, head);
         record.client = claims.client;
         let settlement = Self {
             record,
@@ -70,4 +69,14 @@ impl<P: Platform> Drop for Settlement<P> {
         self.meter.count(|counters| record.count(counters));
         self.log.record(record);
     }
+}
+
+/// The record of a request that has just come, of any kind.
+pub(crate) fn begin_record<P: Platform>(
+    platform: &P,
+    api: ApiKind,
+    head: &RequestHead,
+) -> AccessRecord {
+    let id = request_id(&head.headers, || platform.unique_name());
+    AccessRecord::new(api, head.method.clone(), head.path(), id)
 }

@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn what_grows_beyond_measure_is_not_mended() {
+    fn what_grows_beyond_measure_is_not_repaired() {
         for byte in ["\u{1}", "\u{80}"] {
             let long = format!("{{\"a\":\"{}\"}}", byte.repeat(600_000));
             let wrong: Vec<u8> = long.bytes().filter(|byte| *byte != 0xc2).collect();

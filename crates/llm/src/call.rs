@@ -1,6 +1,6 @@
 //! One call: what is sent, to which of its route's targets, and what its client gets where nobody serves.
 //!
-//! A failure is retried at the next target only while nothing of an answer has reached the client: a complete
+//! A call goes on to the next target only while nothing of an answer has reached the client: a complete
 //! answer is read whole before it goes out, a stream is held back until its first content.
 
 use std::sync::Arc;

@@ -15,7 +15,7 @@ pub const MAX_REQUESTS_IN_HAND: usize = 1024 * 1024 * 1024;
 /// What an instance holds of answers at most: four of the largest that are read whole.
 pub const MAX_ANSWERS_IN_HAND: usize = 256 * 1024 * 1024;
 
-/// Bodies up to this are not counted: those in flight at once is bounded by the instance's requests.
+/// Bodies up to this are not counted: how many of them there are at once is bounded by the requests in flight.
 const SMALL_BYTES: usize = 64 * 1024;
 
 /// What an instance holds of bodies.

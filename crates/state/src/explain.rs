@@ -13,7 +13,7 @@ pub fn explain_redis_error(text: &str) -> String {
 
 /// Signs of an error, and what to say of it. The hosts give some of Redis' codes names of their own, so each stands
 /// here in both forms.
-const KNOWN: [(&[&str], &str); 12] = [
+const KNOWN: [(&[&str], &str); 14] = [
     (
         // The latter where the command is a long one.
         &["NOAUTH", "unauthenticated"],
@@ -55,6 +55,14 @@ const KNOWN: [(&[&str], &str); 12] = [
     (
         &["not permitted"],
         "the component may not reach Redis. Add its redis://host:port to `allowed_outbound_hosts` in spin.toml",
+    ),
+    (
+        &["Connection refused", "connection refused"],
+        "nothing listens at the address of `state.redis`. Start Redis there, or correct the address",
+    ),
+    (
+        &["failed to lookup address", "Name or service not known"],
+        "the host name of `state.redis` has no address. Correct it, or start what answers to it",
     ),
     (
         &["not one of a Redis"],

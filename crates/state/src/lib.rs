@@ -38,7 +38,7 @@ pub use nonce::{nonce_claim_arguments, nonce_number_key};
 pub use number_store::{KeyValue, NumberStore};
 pub use oracle::Oracle;
 pub use pool::{
-    POOL_READ_V3, POOL_WRITE_V2, PROBE_CLAIM_MS, pool_read_arguments, pool_write_arguments,
+    POOL_READ_V3, POOL_WRITE_V3, PROBE_CLAIM_MS, pool_read_arguments, pool_write_arguments,
     probe_claim_arguments, read_pools,
 };
 pub use redis_connection::{Patience, RedisConnection, RedisError, Reply};

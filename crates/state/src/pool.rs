@@ -7,7 +7,7 @@ use spillway_platform::PoolEntry;
 pub const POOL_READ_V3: &str = include_str!("pool_read_v3.lua");
 
 /// Changes one entry; arguments are [`pool_write_arguments`]'. Answers 1.
-pub const POOL_WRITE_V2: &str = include_str!("pool_write_v2.lua");
+pub const POOL_WRITE_V3: &str = include_str!("pool_write_v3.lua");
 
 /// How long one instance has the probing of a key to itself, in milliseconds.
 pub const PROBE_CLAIM_MS: u64 = 240_000;
@@ -20,7 +20,7 @@ pub fn pool_read_arguments(providers: &[&str], now_ms: Option<u64>) -> Vec<Strin
     arguments
 }
 
-/// What `EVAL` gets after [`POOL_WRITE_V2`]. `to` is a state and how long it lasts, in milliseconds; `None` takes the
+/// What `EVAL` gets after [`POOL_WRITE_V3`]. `to` is a state and how long it lasts, in milliseconds; `None` takes the
 /// entry away.
 pub fn pool_write_arguments(
     provider: &str,
@@ -39,12 +39,16 @@ pub fn pool_write_arguments(
     ]
 }
 
-/// Reads what [`POOL_READ_V3`] answered of so many providers, as text: the entries of each, in the order in which they were
-/// asked for. Entries that are none are passed over.
-pub fn read_pools(answer: &[String], providers: usize) -> Vec<Vec<PoolEntry>> {
+/// Reads what [`POOL_READ_V3`] answered of so many providers, text for text: the entries of each, in the order in which
+/// they were asked for. Entries that are none are passed over.
+pub fn read_pools(answer: &[Vec<u8>], providers: usize) -> Vec<Vec<PoolEntry>> {
     let mut pools = vec![Vec::new(); providers];
     for entry in answer.chunks_exact(5) {
-        let [provider, name, state, rest, age] = entry else {
+        let texts: Vec<&str> = entry
+            .iter()
+            .filter_map(|text| std::str::from_utf8(text).ok())
+            .collect();
+        let [provider, name, state, rest, age] = texts.as_slice() else {
             continue;
         };
         let index = provider
@@ -57,8 +61,8 @@ pub fn read_pools(answer: &[String], providers: usize) -> Vec<Vec<PoolEntry>> {
             age.parse(),
         ) {
             pool.push(PoolEntry {
-                name: name.clone(),
-                state: state.clone(),
+                name: (*name).to_owned(),
+                state: (*state).to_owned(),
                 rest_ms,
                 age_ms,
             });

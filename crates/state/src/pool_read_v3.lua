@@ -12,7 +12,14 @@ if not now then
 end
 local answer = {}
 for provider, key in ipairs(KEYS) do
-  local entries = redis.call('HGETALL', key)
+  local entries = redis.pcall('HGETALL', key)
+  if entries.err then
+    -- What is no hash concerns its own provider alone; anything else concerns the operator.
+    if not string.find(entries.err, 'WRONGTYPE', 1, true) then
+      return entries
+    end
+    entries = {}
+  end
   for i = 1, #entries, 2 do
     local state, ends, since = string.match(entries[i + 1], '^(%a+):(%d+):(%d+)$')
     if state and tonumber(ends) > now then

@@ -129,6 +129,15 @@ pub trait RedisConnection: 'static {
 }
 
 impl Reply {
+    /// What is text, as it stands; else nothing.
+    pub fn into_bytes(self) -> Vec<u8> {
+        match self {
+            Self::Bytes(bytes) => bytes,
+            Self::Status(text) => text.into_bytes(),
+            Self::Nil | Self::Number(_) => Vec::new(),
+        }
+    }
+
     /// What is text.
     pub fn into_text(self) -> Option<String> {
         match self {

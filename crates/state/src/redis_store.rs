@@ -15,7 +15,7 @@ use crate::metrics::metrics_key;
 use crate::script::Script;
 use crate::{
     LEASE_RELEASE_V1, LEASE_RENEW_V1, LIMIT_CHARGE_V4, LIMIT_SETTLE_V1, METRICS_ADD_V2,
-    POOL_READ_V3, POOL_WRITE_V2, Patience, RedisConnection, RedisError, Reply,
+    POOL_READ_V3, POOL_WRITE_V3, Patience, RedisConnection, RedisError, Reply,
     lease_release_arguments, lease_renew_arguments, limit_charge_arguments, limit_settle_arguments,
     metrics_add_arguments, nonce_claim_arguments, pool_read_arguments, pool_write_arguments,
     probe_claim_arguments, read_limit_charge, read_pools,
@@ -66,7 +66,7 @@ impl<R: RedisConnection, C: Clock> RedisStore<R, C> {
                 lease_renew: Script::new(LEASE_RENEW_V1),
                 lease_release: Script::new(LEASE_RELEASE_V1),
                 pool_read: Script::new(POOL_READ_V3),
-                pool_write: Script::new(POOL_WRITE_V2),
+                pool_write: Script::new(POOL_WRITE_V3),
                 metrics_add: Script::new(METRICS_ADD_V2),
             },
         }
@@ -160,7 +160,7 @@ impl<R: RedisConnection, C: Clock + 'static> State for RedisStore<R, C> {
         let arguments = pool_read_arguments(providers, None);
         let script = &self.scripts.pool_read;
         let replies = evaluate(&self.verdicts, script, arguments, patience).await?;
-        let texts: Vec<String> = replies.into_iter().filter_map(Reply::into_text).collect();
+        let texts: Vec<Vec<u8>> = replies.into_iter().map(Reply::into_bytes).collect();
         Ok(read_pools(&texts, providers.len()))
     }
 

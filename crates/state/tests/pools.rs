@@ -12,13 +12,13 @@ use redis::Connection;
 use redis_server::RedisServer;
 use spillway_platform::PoolEntry;
 use spillway_state::{
-    POOL_READ_V3, POOL_WRITE_V2, nonce_claim_arguments, pool_read_arguments, pool_write_arguments,
+    POOL_READ_V3, POOL_WRITE_V3, nonce_claim_arguments, pool_read_arguments, pool_write_arguments,
     probe_claim_arguments, read_pools,
 };
 
 fn write(connection: &mut Connection, name: &str, to: Option<(&str, u64)>, now_ms: Option<u64>) {
     redis::cmd("EVAL")
-        .arg(POOL_WRITE_V2)
+        .arg(POOL_WRITE_V3)
         .arg(pool_write_arguments("openai", name, to, now_ms))
         .exec(connection)
         .unwrap();
@@ -32,7 +32,7 @@ fn read(connection: &mut Connection, now_ms: Option<u64>) -> Vec<PoolEntry> {
 }
 
 fn read_with_ages(connection: &mut Connection, now_ms: Option<u64>) -> Vec<PoolEntry> {
-    let answer: Vec<String> = redis::cmd("EVAL")
+    let answer: Vec<Vec<u8>> = redis::cmd("EVAL")
         .arg(POOL_READ_V3)
         .arg(pool_read_arguments(&["other", "openai"], now_ms))
         .query(connection)
@@ -177,6 +177,28 @@ fn without_a_given_time_it_is_redis_own_and_the_hash_expires() {
         .query(connection)
         .unwrap();
     assert!((1..=30_000).contains(&rest), "{rest}");
+}
+
+#[test]
+fn what_somebody_else_wrote_spoils_nothing_beside_it() {
+    let server = RedisServer::start();
+    let connection = &mut server.connect();
+    let now = 1_800_000_000_000;
+    write(connection, "key k", Some(("cooling", 30_000)), Some(now));
+    redis::cmd("HSET")
+        .arg("spillway:{pool:openai}:v3")
+        .arg(&[0xff_u8, 0xfe][..])
+        .arg(format!("out:{}:{now}", now + 1_000))
+        .exec(connection)
+        .unwrap();
+    redis::cmd("SET")
+        .arg(&["spillway:{pool:other}:v3", "x"])
+        .exec(connection)
+        .unwrap();
+    assert_eq!(
+        read(connection, Some(now)),
+        [entry("key k", "cooling", 30_000)]
+    );
 }
 
 #[test]

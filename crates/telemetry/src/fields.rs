@@ -35,12 +35,12 @@ impl Fields {
         Self { format, line }
     }
 
-    /// A word that needs no quotes.
+    /// A word, without quotes where it needs none.
     pub fn word(&mut self, name: &str, value: &str) {
         self.name(name);
         match self.format {
-            LogFormat::Text => self.line.push_str(value),
-            LogFormat::Json => self.quote(value),
+            LogFormat::Text if is_one_word(value) => self.line.push_str(value),
+            LogFormat::Text | LogFormat::Json => self.quote(value),
         }
     }
 
@@ -73,7 +73,6 @@ impl Fields {
 
     fn quote(&mut self, value: &str) {
         // Both forms write it so.
-        let is_simple = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
         if value.bytes().all(is_simple) {
             self.line.push('"');
             self.line.push_str(value);
@@ -151,7 +150,42 @@ const fn level_name(level: LogLevel) -> &'static str {
     }
 }
 
+/// Whether it stands between quotes as it is.
+const fn is_simple(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
+}
+
+fn is_one_word(value: &str) -> bool {
+    !value.is_empty() && value.bytes().all(|byte| is_simple(byte) && byte != b' ')
+}
+
 fn json(text: &str) -> String {
     // Text cannot fail to be written.
     serde_json::to_string(text).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_is_none_is_quoted() {
+        for (value, expected) in [
+            ("abc-1", "x=abc-1"),
+            ("", "x=\"\""),
+            ("a b", "x=\"a b\""),
+            ("a\"b", "x=\"a\\\"b\""),
+            ("gr\u{fc}n", "x=\"gr\u{fc}n\""),
+        ] {
+            let (now, level) = (Duration::ZERO, LogLevel::Info);
+            let mut fields = Fields::begin(LogFormat::Text, now, level, "e");
+            fields.word("x", value);
+            let line = fields.finish();
+            assert!(line.ends_with(expected), "{line}");
+            let mut fields = Fields::begin(LogFormat::Json, now, level, "e");
+            fields.word("x", value);
+            let line: serde_json::Value = serde_json::from_str(&fields.finish()).unwrap();
+            assert_eq!(line["x"], value);
+        }
+    }
 }

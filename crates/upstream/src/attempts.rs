@@ -6,7 +6,7 @@
 //!     └──────┴───────────── reported to the pool, and to the chain ◀──┘
 //! ```
 //!
-//! Who makes the attempts ([`Dispatcher`]) says what one comes to. A failed one is retried as long as the [`Chain`] finds
+//! Who makes the attempts ([`Dispatcher`]) says what one comes to. After a failed one the next is made as long as the [`Chain`] finds
 //! somewhere to go; one after which something has gone out, or whose client left, is the last. Whether a provider kept
 //! something for the caller (files, stored responses) matters here alone: such a call begins by affinity.
 

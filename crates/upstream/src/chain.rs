@@ -65,7 +65,7 @@ pub struct Chain<'a> {
     knew_busy: bool,
     /// It begins where all calls of its consumer begin, whatever is known of that.
     has_affinity: bool,
-    /// It began where all endpoints were left alone.
+    /// It began where all endpoints were ejected.
     began_as_last_resort: bool,
 }
 
@@ -232,7 +232,7 @@ impl<'a> Chain<'a> {
         if let Some(found) = found {
             return self.again(found, failed, true);
         }
-        // An endpoint that is left alone may have recovered, and nobody else is there. Where all are, calls take turns:
+        // An endpoint that is ejected may have recovered, and nobody else is there. Where all are, calls take turns:
         // one attempt more for each of them would only add to the storm.
         if !self.began_as_last_resort
             && let Some(found) = self.choose_ejected(context)

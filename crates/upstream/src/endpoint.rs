@@ -1,10 +1,10 @@
-//! One of a provider's endpoints, and for whom it is left alone.
+//! One of a provider's endpoints, and for whom it is ejected.
 //!
 //! ```text
-//!   a consumer's 500, timeout, reset, … ──▶ the consumer's own breaker ──▶ left alone for this consumer
+//!   a consumer's 500, timeout, reset, … ──▶ the consumer's own breaker ──▶ ejected for this consumer
 //!                                              │ opened: a probe
 //!                                              ▼
-//!   no connection, a failed probe ─────────▶ the breaker of everybody ──▶ left alone for everybody
+//!   no connection, a failed probe ─────────▶ the breaker of everybody ──▶ ejected for everybody
 //! ```
 //!
 //! What a client can cause by what it writes opens nothing but its consumer's own breaker. What no client can cause, no
@@ -55,7 +55,7 @@ impl Endpoint {
         }
     }
 
-    /// How long it is left alone.
+    /// How long it is ejected.
     pub fn open_for(&self) -> Duration {
         self.everybody.open_for()
     }

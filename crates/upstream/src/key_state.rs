@@ -29,7 +29,7 @@ use trust::Trust;
 /// than anybody leaves a dead key in a configuration.
 const OUT_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// How long a key is left alone that the provider limited without saying for how long.
+/// How long a key is ejected that the provider limited without saying for how long.
 const COOL_FOR: Duration = Duration::from_secs(2);
 
 /// How long a key without credit (402) is left alone: somebody has to pay first.

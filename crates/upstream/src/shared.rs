@@ -24,7 +24,7 @@ pub enum Thing {
 /// What is the matter with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SharedState {
-    /// An endpoint that is left alone.
+    /// An endpoint that is ejected.
     Open,
     /// A key that the provider does not take.
     Out,
@@ -131,7 +131,6 @@ impl SharedState {
             Self::Suspect => "suspect",
             Self::Served => "served",
             Self::Doubted => "doubted",
-            // As earlier releases wrote it: they may share the store.
             Self::Trusted => "trusted",
         }
     }

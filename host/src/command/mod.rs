@@ -12,7 +12,7 @@ use clap::Parser;
 
 use crate::demo;
 use crate::gateway_config::ConfigRefused;
-use crate::log_lines::{Destination, notice};
+use crate::log_lines::{self, Destination};
 use crate::toml_document::DocumentError;
 
 pub use check::CheckArguments;
@@ -46,7 +46,7 @@ impl Command {
             Self::Demo(arguments) => up::on_threads(demo::run(*arguments)),
         };
         outcome.unwrap_or_else(|error| {
-            notice(&refusal(&error));
+            log_lines::error(&refusal(&error));
             ExitCode::FAILURE
         })
     }

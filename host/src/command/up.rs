@@ -17,7 +17,7 @@ use crate::application::{Application, ApplicationSettings};
 use crate::capacity::{UploadRate, default_budget};
 use crate::gateway_config::{self, GatewayConfig, grant_hosts, lines_to_add};
 use crate::harsh;
-use crate::log_lines::{Destination, notice, write_json};
+use crate::log_lines::{Destination, notice, warn, write_as};
 use crate::manifest::Manifest;
 use crate::reuse::{ReuseLimits, Spread, parse_count, parse_duration, parse_duration_spread};
 use crate::runtime_config::RuntimeConfig;
@@ -177,8 +177,8 @@ impl UpArguments {
             _ => std::fs::read_to_string(manifest.root.join(gateway_config::NORMAL_FORM_FILE))
                 .unwrap_or_default(),
         };
-        if gateway_config::wants_json_log(&config) {
-            write_json();
+        if let Some(log) = gateway_config::log(&config) {
+            write_as(&log);
         }
         let handed_on = |name: &str| {
             let value = variables.get(name).filter(|_| manifest.hands_on(name));
@@ -250,12 +250,12 @@ impl UpArguments {
         };
         let config = GatewayConfig::read(file)?;
         for warning in &config.warnings {
-            notice(warning);
+            warn(warning);
         }
         if self.strict_hosts {
             let missing = config.missing_hosts(manifest)?;
             if !missing.is_empty() {
-                notice(&format!(
+                warn(&format!(
                     "{}: warning: allowed_outbound_hosts lacks hosts that the configuration sends to; add these lines{}",
                     manifest.path.display(),
                     lines_to_add(&missing)

@@ -19,7 +19,7 @@ use tokio_rustls::client::TlsStream;
 use wasmtime_wasi_http::Error;
 
 use super::clients::KeptConnections;
-use crate::log_lines::notice;
+use crate::log_lines::warn;
 use crate::tls::in_words;
 
 /// This process, or the machine, has as many files open as it may.
@@ -169,7 +169,7 @@ impl Connector {
             })
             .clone()
             .map_err(|message| {
-                notice(&message);
+                warn(&message);
                 Error::TlsProtocolError
             })
     }
@@ -199,7 +199,7 @@ fn tls_error(uri: &Uri, error: &io::Error) -> Error {
         .get_ref()
         .and_then(|cause| cause.downcast_ref::<rustls::Error>());
     let why = cause.map_or_else(|| error.to_string(), in_words);
-    notice(&format!("https://{authority}: no TLS: {why}"));
+    warn(&format!("https://{authority}: no TLS: {why}"));
     match cause {
         Some(rustls::Error::InvalidCertificate(_)) => Error::TlsCertificateError,
         _ => Error::TlsProtocolError,

@@ -18,6 +18,7 @@ use crate::answer::{empty, internal_error};
 use crate::body::GuardedBody;
 use crate::capacity::Place;
 use crate::log_lines::in_form;
+use spillway_config::LogLevel;
 
 /// A client's connection that may be joined with a service's.
 #[derive(Debug)]
@@ -118,7 +119,7 @@ async fn run(
         traffic.to_service.load(Ordering::Relaxed),
         traffic.to_client.load(Ordering::Relaxed),
     );
-    destination.write(in_form(Some(&component), &line).as_bytes());
+    destination.write(in_form(LogLevel::Info, Some(&component), &line).as_bytes());
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use spillway_tests::{
     metrics::{self, DURATIONS, REQUESTS, Sample, TOKENS},
     run,
     standin::{Behaviour, usage},
-    stream_request,
+    stream_request, until,
 };
 
 use crate::{Metered, call_at_once};
@@ -118,8 +118,13 @@ fn durations_are_a_histogram() -> Result<()> {
         };
         let counts: Vec<f64> = bounds.iter().map(|bound| at(*bound)).collect();
         assert!(counts.is_sorted(), "the buckets are cumulative: {counts:?}");
-        assert!(metrics::total(&samples, &format!("{DURATIONS}_sum"), &[api]) > 0.0);
-        Ok(())
+        // Where the store adds number by number the sum may come a moment later.
+        until("the sum of the durations", async || {
+            let samples = metered.metrics().await?;
+            let sum = metrics::total(&samples, &format!("{DURATIONS}_sum"), &[api]);
+            Ok((sum > 0.0).then_some(()))
+        })
+        .await
     })
 }
 

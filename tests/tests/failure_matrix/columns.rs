@@ -65,21 +65,21 @@ impl Setup {
     pub fn explanation(self) -> &'static str {
         match self {
             Self::TwoTargets => {
-                "The first target fails whenever it is called, the second is well. An endpoint is left alone after one failure."
+                "The first target fails whenever it is called, the second is well. An endpoint is ejected after one failure."
             }
             Self::OneEndpoint => {
-                "One target with one endpoint and one key, which fails whenever it is called. An endpoint is left alone after two failures."
+                "One target with one endpoint and one key, which fails whenever it is called. An endpoint is ejected after two failures."
             }
             Self::OneEndpointOnce => {
-                "One target with one endpoint and one key, which fails once and is well then. An endpoint is left alone after two failures."
+                "One target with one endpoint and one key, which fails once and is well then. An endpoint is ejected after two failures."
             }
             Self::TwoKeysOnce => {
-                "One target with one endpoint and two keys. The first call fails, later ones are served. An endpoint is left alone after two failures."
+                "One target with one endpoint and two keys. The first call fails, later ones are served. An endpoint is ejected after two failures."
             }
         }
     }
 
-    /// Failures of the endpoint after which it is left alone. Where it is asked again at once that has to be more
+    /// Failures of the endpoint after which it is ejected. Where it is asked again at once that has to be more
     /// than one.
     pub fn failures_allowed(self) -> u8 {
         match self {

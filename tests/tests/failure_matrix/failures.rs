@@ -9,7 +9,7 @@ pub struct Failure {
     pub name: &'static str,
     /// What is wrong with the upstream.
     pub upstream: Upstream,
-    /// Added to the failures that are retried at the next target.
+    /// Added to the failures on which a call goes on to the next target.
     pub also_on: &'static str,
     /// The upstream never goes on, so that the target's time limits are short.
     pub never_goes_on: bool,

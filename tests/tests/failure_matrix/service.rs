@@ -14,7 +14,7 @@ use crate::{
     failures::{Failure, Upstream, failures},
 };
 
-/// What is retried by default, as docs/models.md lists it.
+/// The failures on which a call goes on by default, as docs/models.md lists it.
 const LEADS_ON: &str = "connect_error, timeout, first_token_timeout, reset, truncated, \
     \"401\", \"402\", \"403\", \"408\", \"429\", \"5xx\"";
 /// A column has so many gateways, so that none makes more attempts again (one a failure) than its retry budget has in

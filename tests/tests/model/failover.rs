@@ -26,7 +26,7 @@ pub(crate) fn assert_fallback(answer: &Response, what: &str) {
 /// So many failures one gateway is given: its instance has a retry for each.
 pub(crate) const AT_ONCE: usize = 12;
 
-/// Failures that are retried at the next target, streamed or not. (Those of keys are in `key_faults`.)
+/// Failures on which a call goes on to the next target, streamed or not. (Those of keys are in `key_faults`.)
 pub(crate) fn failures() -> Vec<(&'static str, Behaviour)> {
     vec![
         ("a reset before the head", Behaviour::Reset),

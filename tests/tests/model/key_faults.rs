@@ -1,4 +1,4 @@
-//! What a provider says against a key is retried at the next target, as another key would be taken there.
+//! What a provider says against a key sends the call on to the next target, as another key would be taken there.
 
 use anyhow::Result;
 use serde_json::json;

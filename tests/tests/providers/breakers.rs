@@ -1,4 +1,4 @@
-//! Endpoints: used in turn, left alone when they fail, tried again later.
+//! Endpoints: used in turn, ejected when they fail, tried again later.
 
 use anyhow::Result;
 use spillway_tests::{
@@ -94,7 +94,7 @@ fn after_a_while_one_call_tries_and_the_endpoint_is_used_again() -> Result<()> {
         let yaml = on_redis(&redis, &yaml("1s"));
         let gateway = start(&yaml, &[("first", &first), ("second", &second)]).await?;
         first.always(Behaviour::Error(503));
-        until("the endpoint is left alone", async || {
+        until("the endpoint is ejected", async || {
             served(&gateway, "m", "hi").await?;
             Ok(gateway.log().contains("is open for").then_some(()))
         })

@@ -1,4 +1,4 @@
-//! Kinds of failure that are retried only where they are asked for.
+//! Kinds of failure on which a call goes on only where they are asked for.
 
 use anyhow::Result;
 use serde_json::{Value, json};

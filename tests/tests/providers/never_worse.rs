@@ -176,13 +176,13 @@ fn a_backup_that_recovered_is_asked_although_it_is_left_alone() -> Result<()> {
         let (gateway, first, second) = two().await?;
         first.always(Behaviour::Error(500));
         second.always(Behaviour::Error(500));
-        // Until both are left alone.
+        // Until both are ejected.
         for _ in 0..12 {
             let answer = gateway.call(&chat("m", "hi")).await?;
             assert!(answer.status() >= 500, "{}", answer.text());
         }
         second.always(Behaviour::Normal);
-        // Calls take turns where all are left alone; whoever serves is asked by all again.
+        // Calls take turns where all are ejected; whoever serves is asked by all again.
         let (one, two) = (chat("m", "hi"), chat("m", "hi"));
         let statuses = [
             gateway.call(&one).await?.status(),

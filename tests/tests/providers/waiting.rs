@@ -109,7 +109,7 @@ fn what_does_not_fit_the_deadline_is_told_at_once() -> Result<()> {
                 .and_then(|text| text.parse().ok());
             assert!(seconds.is_some_and(|seconds: u64| (1..=601).contains(&seconds)));
         }
-        assert_eq!(keyed.requests().len(), 1, "a cooling key is left alone");
+        assert_eq!(keyed.requests().len(), 1, "a cooling key is not used");
         // With another target nobody waits.
         let answer = served(&gateway, "two-a", "three").await?;
         assert_eq!(provider(&answer.head).as_deref(), Some("engine"));

@@ -15,11 +15,12 @@ use super::replies;
 /// The route that serves a call. Whatever else a call names that names its model must be served by the same: the provider
 /// may take any of them.
 pub(super) fn route<P: Platform>(
-    exchange: &Exchange<P>,
+    exchange: &mut Exchange<P>,
     entry: &Entry,
     outgoing: &Outgoing<P::Request>,
 ) -> Result<Arc<Route>, LocalReply> {
     let found = route_for(exchange, entry, outgoing.model())?;
+    exchange.settlement.record.route = found.name.clone().into();
     let others = outgoing.request().map(|request| &request.other_models);
     for other in others.into_iter().flatten() {
         if !Arc::ptr_eq(&route_for(exchange, entry, Some(other))?, &found) {

@@ -8,6 +8,7 @@
 mod agents;
 mod in_flight;
 mod knowledge;
+mod misconfigured;
 mod models;
 mod round_trips;
 

@@ -182,3 +182,19 @@ fn a_model_that_no_route_takes_is_told_with_what_is_near() {
         assert!(text.contains(hint), "{text}");
     }
 }
+
+#[test]
+fn a_refused_batch_is_told_with_its_route() {
+    let sim = world_of(
+        r#"{ "consumers": [{ "name": "team", "credentials": [{ "api_key": "sk-team" }], "models": ["gpt*"] }],
+             "models": [{ "name": "llm", "policies": { "auth": ["team"] },
+               "routes": [{ "name": "all", "targets": [{ "provider": "first" }] }] }],
+             "providers": [{ "name": "first", "base_url": "http://first:1/v1" }] }"#,
+    );
+    let request =
+        SimRequest::json("/llm/v1/batches", "{}").header("authorization", "Bearer sk-team");
+    let answers = serve(&sim, Kind::Model, vec![(request, Client::Reads)]);
+    assert_eq!(answers[0].status, 403, "{}", answers[0].text());
+    let log = sim.log_lines().join("\n");
+    assert!(log.contains("route=\"all\" status=403"), "{log}");
+}

@@ -309,7 +309,7 @@ fn a_document_is_told_by_its_first_byte_whatever_its_content_type() {
 }
 
 #[test]
-fn statuses_that_mean_nothing_here_lead_on() {
+fn statuses_that_mean_nothing_here_go_on() {
     for status in [101, 204, 302, 304, 600, 999] {
         let (summary, client) = stream(vec![vec![Step::Head(status, SSE)], streams()]);
         assert_eq!(

@@ -86,7 +86,9 @@ impl CallDetail {
 
     pub(super) fn write(&self, fields: &mut Fields) {
         fields.bare("stream", self.is_stream);
-        fields.text("model", beginning_of(&self.model));
+        if !self.model.is_empty() {
+            fields.text("model", beginning_of(&self.model));
+        }
         if let Some(CallTokens { input, output }) = self.usage {
             fields.bare("input_tokens", input);
             fields.bare("output_tokens", output);

@@ -28,7 +28,9 @@ impl RetrievalDetail {
     }
 
     pub(super) fn write(&self, fields: &mut Fields) {
-        fields.word("backend", self.backend);
+        if !self.backend.is_empty() {
+            fields.word("backend", self.backend);
+        }
         fields.word("outcome", self.outcome);
         if let Some(records) = self.records {
             fields.bare("records", records);

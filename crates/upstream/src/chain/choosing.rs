@@ -34,7 +34,7 @@ impl<'a> Chain<'a> {
             })
     }
 
-    /// A target that was not asked because its endpoints are left alone. In turn: any may have recovered.
+    /// A target that was not asked because its endpoints are ejected. In turn: any may have recovered.
     pub(super) fn choose_last_resort(&self, context: CallContext<'a>) -> Option<Found<'a>> {
         let count = self.targets.len();
         let first = usize::try_from(self.sequence)
@@ -49,7 +49,7 @@ impl<'a> Chain<'a> {
             })
     }
 
-    /// A target that was not asked for no other reason than that its endpoints are left alone.
+    /// A target that was not asked for no other reason than that its endpoints are ejected.
     pub(super) fn choose_ejected(&self, context: CallContext<'a>) -> Option<Found<'a>> {
         (0..self.targets.len())
             .filter(|place| !self.was_asked(*place))

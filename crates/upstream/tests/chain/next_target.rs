@@ -111,7 +111,7 @@ fn several_keys_of_one_machine_are_one_way_where_the_machine_fails() {
 }
 
 #[test]
-fn what_was_not_sent_leads_on_and_ends_no_rounds() {
+fn what_was_not_sent_goes_on_and_ends_no_rounds() {
     let pools = pools(&[(1, 1), (1, 1)]);
     let fallback = Fallback {
         max_attempts: 9,

@@ -1,4 +1,4 @@
-//! Endpoints: left alone for whom they fail, for all where no client can be the cause.
+//! Endpoints: ejected for whom they fail, for all where no client can be the cause.
 
 use super::*;
 

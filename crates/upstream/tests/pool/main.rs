@@ -218,7 +218,7 @@ fn what_limits_one_consumer_limits_others_once_a_second_one_found_it() {
 }
 
 #[test]
-fn a_clients_own_mistakes_set_nothing_aside() {
+fn a_clients_own_mistakes_eject_nothing() {
     let pool = keys();
     for _ in 0..100 {
         for number in [400, 404, 409, 413, 422] {

@@ -123,7 +123,6 @@ fn check_digests(
     path: &Path,
     findings: &mut Findings<'_>,
 ) {
-    let redis = &gateway.state.redis;
     let mut items = api
         .policies
         .rate_limits
@@ -132,18 +131,11 @@ fn check_digests(
     if has_secret(gateway) || !items.any(|item| item.by.dimension.is_personal) {
         return;
     }
-    let advice = if redis.is_empty() {
-        "let nobody read the key-value store, or count in a Redis with a password"
-    } else {
-        "give Redis a password"
-    };
     findings.warning(
         path,
-        format!(
-            "users, addresses or header values are counted under hashes, and their key is made of this file's secrets, of \
-             which there are none: whoever can read the counts could find out by trying whose they are. To prevent \
-             that, {advice}"
-        ),
+        "users, addresses or header values are counted under hashes, and their key is made of this file's secrets, of \
+         which there are none: whoever can read the counts could find out by trying whose they are. To prevent that, \
+         write digest_key: \"{{ digest_key }}\" below `state`, and set that variable to a random text",
     );
 }
 
