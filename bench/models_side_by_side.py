@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a model call costs: Spillway beside LiteLLM, Portkey and nginx, in one run.
 
-    bench/models_side_by_side.py [--seconds 4] [--rounds 3] [--install] [--spillway PATH] [--only WORDS] [--kinds WORDS]
+    bench/models_side_by_side.py [--seconds 4] [--rounds 3] [--install] [--spillway PATH] [--old PATH] [--only WORDS] [--kinds WORDS]
 
 CPU µs a call (user and system time of the gateway's processes), calls/s and latency at 16 keep-alive connections, of
   chat     an answer in one piece, with usage;
@@ -439,12 +439,12 @@ def start_nginx(running: Running, places: Places) -> list:
     return [Contender("nginx proxy_pass", process.pid, port, "/{kind}/v1/chat/completions", {}, False, started=started)]
 
 
-def start_spillway(running: Running, places: Places, binary: str) -> list:
+def start_spillway(running: Running, places: Places, binary: str, of: str = "Spillway") -> list:
     key = {"authorization": "Bearer sk-bench"}
     found = []
-    kinds = [("Spillway", None)]
+    kinds = [(of, None)]
     if shutil.which("redis-server"):
-        kinds.append(("Spillway, Redis", free_port()))
+        kinds.append((f"{of}, Redis", free_port()))
         process = start_redis(kinds[-1][1])
         running.add(process, kinds[-1][1])
     else:
@@ -650,7 +650,10 @@ def started(start, *arguments) -> list:
 def run(arguments, running: Running) -> None:
     load = " ".join(map(str, os.getloadavg()))
     places = start_upstreams(running, arguments.gap_ms)
-    contenders = start_nginx(running, places) + start_spillway(running, places, arguments.spillway)
+    contenders = start_nginx(running, places)
+    if arguments.old:
+        contenders += start_spillway(running, places, arguments.old, "Old build")
+    contenders += start_spillway(running, places, arguments.spillway)
     contenders += started(start_litellm, running, places) + started(start_portkey, running, places)
     wanted = [word.lower() for word in arguments.only.split(",")] if arguments.only else [""]
     contenders = [contender for contender in contenders if any(word in contender.name.lower() for word in wanted)]
@@ -686,6 +689,7 @@ def main() -> None:
     parser.add_argument("--only", help="words, parted by commas: the lines whose names have one of them")
     parser.add_argument("--kinds", type=lambda text: text.split(","), default=list(KINDS), help="of: " + ",".join(KINDS))
     add_spillway_option(parser)
+    parser.add_argument("--old", metavar="PATH", help="another build of it, measured beside it")
     parser.add_argument("--upstream", type=int, nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.upstream:

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use spillway_json::without_mark;
 use spillway_platform::{
-    ClientLeft, Clock, Headers, InboundResponse, IncomingBody, Sender, Timeouts,
+    ClientLeft, Clock, Headers, InboundResponse, IncomingBody, Sender, Timeouts, gather,
 };
 use spillway_surface::{LocalReply, Rendered};
 use spillway_telemetry::Reason;
@@ -236,6 +236,7 @@ impl<O: StreamOutput, S: Sender, C: Clock, W: PoolWatch> Streaming<'_, '_, '_, O
             .minding_content_filter(call.route.minds_content_filter());
         let mut is_first = true;
         let mut last_said = call.clock.now();
+        let mut ahead = None;
         loop {
             // An end may be taken back by what still comes; comments, which say nothing, must not keep an answer that
             // has ended open for ever.
@@ -248,7 +249,11 @@ impl<O: StreamOutput, S: Sender, C: Clock, W: PoolWatch> Streaming<'_, '_, '_, O
                 Some(patience) => Some(last_said.saturating_add(patience)),
                 None => (!chunks.has_content()).then_some(deadline),
             };
-            let progress = match self.waiter.wait(response.body.next(), limit).await {
+            let next = match ahead.take() {
+                Some(next) => Ok(next),
+                None => self.waiter.wait(response.body.next(), limit).await,
+            };
+            let progress = match next {
                 Ok(Ok(Some(bytes)))
                     if is_first && without_mark(&bytes).trim_ascii_start().starts_with(b"{") =>
                 {
@@ -263,6 +268,8 @@ impl<O: StreamOutput, S: Sender, C: Clock, W: PoolWatch> Streaming<'_, '_, '_, O
                 }
                 Ok(Ok(Some(bytes))) => {
                     is_first = false;
+                    let (bytes, end) = gather(&mut response.body, bytes).await;
+                    ahead = end;
                     let progress = chunks.push(&bytes);
                     if chunks.has_output() {
                         last_said = call.clock.now();

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::{Either, select};
 use http::{Method, StatusCode};
 use spillway_dify::{AnswerReader, Form, ResponseMode, RunOutcome};
@@ -10,8 +9,8 @@ use spillway_forward::{
     Class, Destination, drop_internal_headers, keep_events_moving, media_type, rewrite_places,
 };
 use spillway_platform::{
-    ForwardedResponse, Headers, IncomingBody, MAX_ANSWER_SECTION_BYTES, OutgoingBody, Platform,
-    ResponseWriter, SendError,
+    ForwardedResponse, Headers, IncomingBody, MAX_ANSWER_SECTION_BYTES, OutgoingBody, Piece,
+    Platform, ResponseWriter, gather,
 };
 use spillway_surface::Surface;
 use spillway_telemetry::{Detail, Reason};
@@ -157,8 +156,6 @@ struct Reading<P: Platform> {
     watch: Watch<P>,
 }
 
-type Piece = Result<Option<Bytes>, SendError>;
-
 impl<P: Platform> Reading<P> {
     async fn pass_on(
         mut self,
@@ -173,6 +170,8 @@ impl<P: Platform> Reading<P> {
             };
             match piece {
                 Ok(Ok(Some(piece))) => {
+                    let (piece, end) = gather(&mut self.body, piece).await;
+                    next = end;
                     // Written before it is read, so that reading delays nothing.
                     self.watch.stirred();
                     let written = writer.write(piece.to_vec());

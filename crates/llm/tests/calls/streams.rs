@@ -223,6 +223,7 @@ fn a_client_that_leaves_ends_the_call() {
     let script = vec![
         Step::Head(200, SSE),
         text(&chunk("a")),
+        Step::Wait(seconds(1)),
         text(&chunk("b")),
         text(STOP),
         text(DONE),
