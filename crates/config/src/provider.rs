@@ -17,13 +17,13 @@ pub struct Provider {
     /// What it speaks.
     #[serde(default, rename = "type")]
     pub provider_type: ProviderType,
-    /// Its URL up to and with the version: `https://api.openai.com/v1`.
+    /// Its URL up to and with the version: `https://api.openai.com/v1`. Anthropic's with or without.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub base_url: String,
     /// Instead of `base_url`, where several machines serve the same: the URL of each, used as `load_balance` says.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub endpoints: Vec<String>,
-    /// Sent as `Authorization: Bearer …`; several are used in turn. Empty: none is sent.
+    /// Sent as `Authorization: Bearer …`, Anthropic's as `x-api-key`; several are used in turn. Empty: none is sent.
     #[serde(default)]
     pub api_keys: Vec<ProviderKey>,
     /// Header fields of clients that it gets, such as `openai-organization`, besides those that every provider gets. A

@@ -133,11 +133,11 @@ fn whatever_higress_knows_is_read_and_its_password_goes_no_further() {
         [(1, 1), (86_400, 4)]
     );
     assert_eq!(
-        (consumer.dimension(), consumer.per_value),
+        (consumer.key(), consumer.per_value),
         ("limit_by_consumer", false)
     );
     assert_eq!(
-        (header.dimension(), header.per_value),
+        (header.key(), header.per_value),
         ("limit_by_per_header", true)
     );
     assert_eq!(header.by, by_header("x-team"));

@@ -105,7 +105,7 @@ impl Item {
     ) -> Result<Self, Error> {
         let name = config.by.argument.to_string();
         let twin = (twin > 0).then(|| twin.to_string());
-        let own = [config.dimension(), &name];
+        let own = [config.key(), &name];
         let twin: Vec<&str> = twin.as_deref().into_iter().collect();
         let names = digest_key.count_names(&[common, &own, &twin].concat());
         let mut keys = Vec::new();

@@ -1,7 +1,8 @@
 //! One call: what is sent, to which of its route's targets, and what its client gets where nobody serves.
 //!
 //! A call goes on to the next target only while nothing of an answer has reached the client: a complete
-//! answer is read whole before it goes out, a stream is held back until its first content.
+//! answer is read whole before it goes out, a stream is held back until its first content. (Its head, and comments that
+//! keep it alive, may be out by then.)
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -58,7 +58,8 @@ impl Dialect {
         }
     }
 
-    /// Path and query of an operation at an endpoint; `None` where the dialect has none.
+    /// Path and query of an operation at an endpoint; of [`Operation::Stateful`] what the rest of the path follows. `None`
+    /// where the dialect has no such operation.
     pub fn endpoint(self, operation: Operation, upstream: &Upstream) -> Option<String> {
         match self {
             Self::OpenAi => Some(openai::endpoint(operation, upstream)),

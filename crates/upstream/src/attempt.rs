@@ -26,7 +26,7 @@ pub struct AttemptRecord {
     pub detail: Option<String>,
 }
 
-/// Why an attempt failed before anything had gone out, with the reply to the client should it be the last.
+/// Why an attempt failed before anything of an answer had gone out, with the reply to the client should it be the last.
 #[derive(Debug)]
 pub struct AttemptError<R> {
     /// How, and by it whose fault.

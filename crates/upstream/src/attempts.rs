@@ -1,13 +1,13 @@
 //! The loop of a call's attempts: the next target, its credential and endpoint, the attempt itself, what it means.
 //!
 //! ```text
-//!   Chain: target and credential ──▶ LoadBalancer: endpoint ──▶ Caller::attempt ──▶ served, or over
-//!     ▲      │ wait: Caller::wait                                     │ failed
-//!     └──────┴───────────── reported to the pool, and to the chain ◀──┘
+//!   Chain: target and credential ──▶ LoadBalancer: endpoint ──▶ Dispatcher::attempt ──▶ served, or over
+//!     ▲      │ wait: Dispatcher::wait                                 │ failed
+//!     └──────┴─────── reported to the pool, and to the chain ◀────────┘
 //! ```
 //!
-//! Who makes the attempts ([`Dispatcher`]) says what one comes to. After a failed one the next is made as long as the [`Chain`] finds
-//! somewhere to go; one after which something has gone out, or whose client left, is the last. Whether a provider kept
+//! Who makes the attempts ([`Dispatcher`]) says what one comes to. After a failed one the next is made as long as the
+//! [`Chain`] finds somewhere to go; one after which something has gone out, or whose client left, is the last. Whether a provider kept
 //! something for the caller (files, stored responses) matters here alone: such a call begins by affinity.
 
 use std::sync::Arc;
@@ -88,9 +88,9 @@ pub trait Dispatcher {
 pub enum Ended<A, R> {
     /// It served.
     Served(A),
-    /// It failed before anything had gone out.
+    /// It failed before anything of an answer had gone out.
     Failed(AttemptError<R>),
-    /// It failed after something had gone out: nobody else can serve the call any more.
+    /// It failed after some of its answer had gone out: nobody else can serve the call any more.
     Broken(A, Failure),
     /// The call is over, which tells nothing of the provider: the client left.
     Over(A),

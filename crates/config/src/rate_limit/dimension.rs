@@ -2,7 +2,8 @@
 //! `check` says, the JSON Schema, and what the crate `limit` looks at.
 //!
 //! **To add one**: a row of [`DIMENSIONS`]; and where its values come from something that no row has yet, a [`Source`],
-//! which the compiler then asks for where values are read.
+//! which the compiler then asks for where values are read; one that only the body tells is named in the crate `limit`,
+//! `due.rs`, too.
 
 use std::fmt;
 

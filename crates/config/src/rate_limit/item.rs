@@ -49,7 +49,7 @@ const fn keys() -> [&'static str; KEY_COUNT] {
 
 impl RuleItem {
     /// The key that says by which property, such as `limit_by_per_header`.
-    pub const fn dimension(&self) -> &'static str {
+    pub const fn key(&self) -> &'static str {
         let [shared, per_value] = self.by.dimension.keys;
         if self.per_value { per_value } else { shared }
     }
@@ -73,7 +73,7 @@ impl RuleItem {
 impl Serialize for RuleItem {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(2))?;
-        map.serialize_entry(self.dimension(), &self.by.argument.to_string())?;
+        map.serialize_entry(self.key(), &self.by.argument.to_string())?;
         map.serialize_entry(LIMIT_KEYS, &self.limit_keys)?;
         map.end()
     }

@@ -145,7 +145,7 @@ fn check_items(
 }
 
 fn check_dimension(traffic: Traffic, item: &RuleItem, at: &Path, findings: &mut Findings<'_>) {
-    let path = at.key(item.dimension());
+    let path = at.key(item.key());
     let dimension = item.by.dimension;
     match (dimension.argument, &item.by.argument) {
         (ArgumentKind::Header, Argument::Name(name)) if !is_token(name) => {
