@@ -86,9 +86,19 @@ pub fn error(line: &str) {
     write(LogLevel::Error, None, line);
 }
 
+/// One line on behalf of a component, where that writes its own.
+pub fn notice_of(destination: Destination, component: &str, line: &str) {
+    write_to(destination, LogLevel::Info, Some(component), line);
+}
+
 fn write(level: LogLevel, component: Option<&str>, line: &str) {
+    write_to(Destination::Stderr, level, component, line);
+}
+
+fn write_to(destination: Destination, level: LogLevel, component: Option<&str>, line: &str) {
     if number(level) <= LEVEL.load(Ordering::Relaxed) {
-        Destination::Stderr.write(in_form(level, component, line).as_bytes());
+        let is_json = IS_JSON.load(Ordering::Relaxed);
+        destination.write(written(is_json, level, component, line).as_bytes());
     }
 }
 
@@ -104,10 +114,6 @@ struct JsonLine<'l> {
 }
 
 /// A line in words as the log has it, its end among that.
-pub fn in_form(level: LogLevel, component: Option<&str>, line: &str) -> String {
-    written(IS_JSON.load(Ordering::Relaxed), level, component, line)
-}
-
 fn written(is_json: bool, level: LogLevel, component: Option<&str>, line: &str) -> String {
     match component {
         _ if is_json => {

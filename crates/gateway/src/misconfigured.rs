@@ -1,5 +1,6 @@
 //! What is answered while the configuration cannot be used: nothing can be served, the operator must act, so the operator
-//! is told. By the log's default form, as nothing is known of another; and counted nowhere, as no store is known either.
+//! is told. In the log's default form, as the configuration may be what says how lines are written; and counted nowhere, as
+//! no store is known either.
 
 use spillway_config::LogConfig;
 use spillway_forward::REQUEST_ID;

@@ -15,7 +15,8 @@ use crate::{IncomingBody, SendError};
 /// What [`IncomingBody::next`] gave.
 pub type Piece = Result<Option<Bytes>, SendError>;
 
-/// Of so many bytes, or pieces, no more are gathered: what has come must not wait for all that can still come.
+/// With so many bytes, or pieces, gathering ends: what has come must not wait for all that can still come. The last piece
+/// may go beyond it.
 const MAX_BYTES: usize = 16 * 1024;
 const MAX_PIECES: usize = 64;
 

@@ -29,10 +29,10 @@ use trust::Trust;
 /// than anybody leaves a dead key in a configuration.
 const OUT_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// How long a key is ejected that the provider limited without saying for how long.
+/// How long a key cools that the provider limited without saying for how long.
 const COOL_FOR: Duration = Duration::from_secs(2);
 
-/// How long a key without credit (402) is left alone: somebody has to pay first.
+/// How long a key without credit (402) cools: somebody has to pay first.
 const UNPAID_FOR: Duration = Duration::from_secs(60);
 
 /// No `Retry-After` is believed beyond an hour.
@@ -41,7 +41,7 @@ const MAX_COOLING: Duration = Duration::from_secs(60 * 60);
 /// What two consumers agree on keeps the others from the key for so long at most, then one of them may look.
 const MAX_COOLING_FOR_ALL: Duration = Duration::from_secs(60);
 
-/// A key that was refused something is left alone for so long, while a probe finds out whether it is refused all.
+/// A key that was refused something is suspect for so long, while a probe finds out whether it is refused all.
 const SUSPECT_FOR: Duration = Duration::from_secs(10);
 
 /// So long a key is suspect where a probe does not clear it: one call of a consumer a minute asks again.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::log_lines::notice;
+use crate::log_lines::{notice, warn};
 use crate::server::Server;
 
 /// How long requests may take to their end once the host is told to stop.
@@ -41,9 +41,9 @@ impl Running {
         ));
         tokio::select! {
             drained = self.server.drain(DRAIN_LIMIT) => if !drained {
-                notice("Stopped: what still ran was cut");
+                warn("Stopped: what still ran was cut");
             },
-            () = signals.next() => notice("Stopped at once: what still ran was cut"),
+            () = signals.next() => warn("Stopped at once: what still ran was cut"),
         }
         Ok(())
     }

@@ -17,8 +17,7 @@ use super::tunnel::{Traffic, join};
 use crate::answer::{empty, internal_error};
 use crate::body::GuardedBody;
 use crate::capacity::Place;
-use crate::log_lines::in_form;
-use spillway_config::LogLevel;
+use crate::log_lines::notice_of;
 
 /// A client's connection that may be joined with a service's.
 #[derive(Debug)]
@@ -119,7 +118,7 @@ async fn run(
         traffic.to_service.load(Ordering::Relaxed),
         traffic.to_client.load(Ordering::Relaxed),
     );
-    destination.write(in_form(LogLevel::Info, Some(&component), &line).as_bytes());
+    notice_of(destination, &component, &line);
 }
 
 #[cfg(test)]

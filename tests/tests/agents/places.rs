@@ -44,7 +44,7 @@ fn http_is_sent_to_https_as_the_client_or_a_trusted_proxy_says() -> Result<()> {
 }
 
 #[test]
-fn places_that_a_stripped_service_names_are_mended_and_others_are_not() -> Result<()> {
+fn places_that_a_stripped_service_names_are_rewritten_and_others_are_not() -> Result<()> {
     run(async {
         for (settings, location, path) in [
             ("base_path: /dify", "/dify/signin?a=/b", "Path=/dify"),

@@ -61,7 +61,7 @@ async fn ready(gateway: &Gateway) -> Result<(u16, String)> {
 }
 
 /// How often instances left the store alone.
-async fn left_alone(gateway: &Gateway) -> Result<f64> {
+async fn ejected(gateway: &Gateway) -> Result<f64> {
     let page = gateway.call(&Request::get("/_gateway/metrics")).await?;
     let samples = metrics::parse(&page.text()).map_err(anyhow::Error::msg)?;
     let opened = [("to", "opened")];
@@ -168,7 +168,7 @@ fn a_redis_too_far_away_decides_nothing_and_is_told() -> Result<()> {
             let yaml = agent(&format!("redis://{}", far.address()), &dify, &rules);
             let gateway = Arc::new(Gateway::start(&yaml, Options::default()).await?);
             assert_eq!(answered_so(&gateway, 100, passed).await?, 100);
-            assert!(left_alone(&gateway).await? < 0.5, "{}", gateway.log());
+            assert!(ejected(&gateway).await? < 0.5, "{}", gateway.log());
             let connections = far.connections();
             assert!(
                 connections <= max_connections(100),

@@ -104,8 +104,8 @@ providers:
         // After three in a row of one instance; which of them answers a request is not ours to say.
         until("an instance to leave Redis alone", async || {
             gateway.call(&plain).await?;
-            let left_alone = gateway.log().contains("the store does not answer");
-            Ok(left_alone.then_some(()))
+            let ejected = gateway.log().contains("the store does not answer");
+            Ok(ejected.then_some(()))
         })
         .await
     })

@@ -46,7 +46,7 @@ pub(crate) fn failures() -> Vec<(&'static str, Behaviour)> {
 }
 
 #[test]
-fn every_failure_leads_on_to_the_next_target() -> Result<()> {
+fn every_failure_goes_on_to_the_next_target() -> Result<()> {
     run(async {
         let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
         let mut failures = failures();
@@ -112,7 +112,7 @@ fn every_failure_leads_on_to_the_next_target() -> Result<()> {
 }
 
 #[test]
-fn a_target_that_refuses_connections_leads_on() -> Result<()> {
+fn a_target_that_refuses_connections_goes_on() -> Result<()> {
     run(async {
         let models = Models::shared().await?;
         let mark = mark();
@@ -126,7 +126,7 @@ fn a_target_that_refuses_connections_leads_on() -> Result<()> {
 }
 
 #[test]
-fn a_silent_target_leads_on_and_its_connection_is_closed() -> Result<()> {
+fn a_silent_target_goes_on_and_its_connection_is_closed() -> Result<()> {
     run(async {
         let models = Models::start().await?;
         models.first.always(Behaviour::Silent);
@@ -181,20 +181,20 @@ fn the_clients_own_faults_are_told_and_not_repeated() -> Result<()> {
 }
 
 #[test]
-fn only_the_configured_failures_lead_on() -> Result<()> {
+fn only_the_configured_failures_go_on() -> Result<()> {
     run(async {
         let models = Models::start().await?;
-        for (status, leads_on) in [(503, true), (500, false), (429, false)] {
+        for (status, goes_on) in [(503, true), (500, false), (429, false)] {
             let mark = mark();
             models.first.when(&mark, Behaviour::Error(status));
             let answer = models
                 .post("/v1/chat/completions", &chat_request("only-503-a", &mark))
                 .await?;
-            let expected = if leads_on { 200 } else { status };
+            let expected = if goes_on { 200 } else { status };
             assert_eq!(answer.status(), expected, "{}", answer.text());
             assert_eq!(
                 models.second.requests_mentioning(&mark).len(),
-                usize::from(leads_on),
+                usize::from(goes_on),
                 "{status}"
             );
         }

@@ -13,7 +13,7 @@ use crate::{
 };
 
 #[test]
-fn every_failure_before_content_leads_on_to_the_next_target() -> Result<()> {
+fn every_failure_before_content_goes_on_to_the_next_target() -> Result<()> {
     run(async {
         let new = EventStream::new;
         let mut failures = failures();
@@ -75,7 +75,7 @@ fn every_failure_before_content_leads_on_to_the_next_target() -> Result<()> {
 }
 
 #[test]
-fn a_target_that_refuses_connections_leads_on() -> Result<()> {
+fn a_target_that_refuses_connections_goes_on() -> Result<()> {
     run(async {
         let models = Models::shared().await?;
         let mark = mark();
@@ -87,7 +87,7 @@ fn a_target_that_refuses_connections_leads_on() -> Result<()> {
 }
 
 #[test]
-fn a_target_without_a_first_token_in_time_leads_on_and_its_connection_is_closed() -> Result<()> {
+fn a_target_without_a_first_token_in_time_goes_on_and_its_connection_is_closed() -> Result<()> {
     run(async {
         let models = Models::start().await?;
         let never = Wait::Release(Gate::new());

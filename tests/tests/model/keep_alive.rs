@@ -45,7 +45,7 @@ fn comments_keep_the_client_waiting() -> Result<()> {
 }
 
 #[test]
-fn a_failure_after_the_head_and_before_content_still_leads_on() -> Result<()> {
+fn a_failure_after_the_head_and_before_content_still_goes_on() -> Result<()> {
     run(async {
         let models = Models::shared().await?;
         for failure in [

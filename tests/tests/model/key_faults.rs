@@ -25,7 +25,7 @@ fn faults() -> Vec<(&'static str, Behaviour)> {
 }
 
 #[test]
-fn a_call_in_one_piece_leads_on() -> Result<()> {
+fn a_call_in_one_piece_goes_on() -> Result<()> {
     run(async {
         for (what, behaviour) in faults() {
             let models = Models::start().await?;
@@ -47,7 +47,7 @@ fn a_call_in_one_piece_leads_on() -> Result<()> {
 }
 
 #[test]
-fn a_stream_leads_on() -> Result<()> {
+fn a_stream_goes_on() -> Result<()> {
     run(async {
         for (what, behaviour) in faults() {
             let models = Models::start().await?;

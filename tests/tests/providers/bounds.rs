@@ -142,7 +142,7 @@ fn the_deadline_ends_everything() -> Result<()> {
 }
 
 #[test]
-fn a_target_that_is_silent_for_the_whole_deadline_is_left_alone_in_the_end() -> Result<()> {
+fn a_target_that_is_silent_for_the_whole_deadline_is_ejected_in_the_end() -> Result<()> {
     run(async {
         let (first, second) = (
             StandinModel::start("first")?,

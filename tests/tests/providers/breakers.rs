@@ -50,7 +50,7 @@ fn endpoints_are_used_in_turn() -> Result<()> {
 }
 
 #[test]
-fn a_failing_endpoint_costs_no_answer_and_is_left_alone_after_five_failures() -> Result<()> {
+fn a_failing_endpoint_costs_no_answer_and_is_ejected_after_five_failures() -> Result<()> {
     run(async {
         for failure in [Behaviour::Reset, Behaviour::Error(503), Behaviour::Garbage] {
             let redis = Redis::start().await?;

@@ -41,7 +41,7 @@ async fn vendors() -> Result<(Gateway, StandinModel, StandinModel)> {
 }
 
 /// Asserts that the second target serves, streamed and not.
-async fn assert_leads_on(gateway: &Gateway, model: &str) -> Result<()> {
+async fn assert_goes_on(gateway: &Gateway, model: &str) -> Result<()> {
     let answer = gateway.call(&chat(model, "hi")).await?;
     assert_eq!(
         message(&answer.json()),
@@ -81,7 +81,7 @@ fn a_request_that_is_too_long_goes_to_a_model_that_takes_it() -> Result<()> {
             error(413, "", "prompt is too long: 9 > 8"),
         ] {
             first.always(behaviour);
-            assert_leads_on(&gateway, "long-a").await?;
+            assert_goes_on(&gateway, "long-a").await?;
             let before = second.requests().len();
             for request in [chat("plain", "hi"), stream("filtered-a", "hi")] {
                 let answer = gateway.call(&request).await?;
@@ -102,16 +102,16 @@ fn what_the_filter_stopped_goes_to_another_model() -> Result<()> {
     run(async {
         let (gateway, first, _second) = vendors().await?;
         first.always(error(400, "content_filter", "x"));
-        assert_leads_on(&gateway, "filtered-a").await?;
+        assert_goes_on(&gateway, "filtered-a").await?;
         first.always(error(400, "data_inspection_failed", "x"));
-        assert_leads_on(&gateway, "filtered-a").await?;
+        assert_goes_on(&gateway, "filtered-a").await?;
         let choice = json!({"index": 0, "message": {"role": "assistant", "content": ""}, "finish_reason": "content_filter"});
         let emptied = Reply::json(
             200,
             &json!({"id": "i", "object": "chat.completion", "choices": [choice]}),
         );
         first.always(Behaviour::Reply(emptied));
-        assert_leads_on(&gateway, "filtered-a").await?;
+        assert_goes_on(&gateway, "filtered-a").await?;
         let answer = gateway.call(&chat("plain", "hi")).await?;
         assert_eq!(
             answer.json()["choices"][0]["finish_reason"],
@@ -133,12 +133,12 @@ fn what_the_filter_stopped_goes_to_another_model() -> Result<()> {
         first.always(Behaviour::Reply(
             reply.body(EventStream::new().body(&events)),
         ));
-        assert_leads_on(&gateway, "filtered-a").await
+        assert_goes_on(&gateway, "filtered-a").await
     })
 }
 
 #[test]
-fn statuses_lead_on_one_by_one_or_by_the_hundred() -> Result<()> {
+fn statuses_go_on_one_by_one_or_by_the_hundred() -> Result<()> {
     run(async {
         let (gateway, first, _second) = vendors().await?;
         for (status, exact, class) in [
@@ -149,9 +149,9 @@ fn statuses_lead_on_one_by_one_or_by_the_hundred() -> Result<()> {
             (500, false, false),
         ] {
             first.always(Behaviour::Error(status));
-            for (model, leads_on) in [("exact-a", exact), ("class-a", class)] {
-                if leads_on {
-                    assert_leads_on(&gateway, model).await?;
+            for (model, goes_on) in [("exact-a", exact), ("class-a", class)] {
+                if goes_on {
+                    assert_goes_on(&gateway, model).await?;
                 } else {
                     assert_openai_error(&gateway.call(&chat(model, "hi")).await?, status);
                 }

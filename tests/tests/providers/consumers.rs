@@ -161,7 +161,7 @@ fn files_and_responses_count_for_their_consumer_as_well() -> Result<()> {
 }
 
 #[test]
-fn a_dead_endpoint_is_left_alone_by_all_however_few_call() -> Result<()> {
+fn a_dead_endpoint_is_ejected_by_all_however_few_call() -> Result<()> {
     run(async {
         let two = Two::start().await?;
         two.first.kill().await;

@@ -86,7 +86,7 @@ fn a_stream_that_nobody_asked_for_becomes_one_document() -> Result<()> {
 }
 
 #[test]
-fn such_a_stream_that_fails_leads_on() -> Result<()> {
+fn such_a_stream_that_fails_goes_on() -> Result<()> {
     run(async {
         let (first, second) = (
             StandinModel::start("first")?,

@@ -73,7 +73,7 @@ fn the_same_on_two_gateways_of_one_redis() -> Result<()> {
 }
 
 #[test]
-fn a_key_that_may_do_nothing_is_left_alone_and_not_out() -> Result<()> {
+fn a_key_that_may_do_nothing_is_ejected_and_not_out() -> Result<()> {
     run(async {
         let (redis, vendor) = (Redis::start().await?, StandinModel::start("vendor")?);
         vendor.when(KEYS[0], Behaviour::Error(403));

@@ -69,7 +69,7 @@ fn a_bad_key_costs_one_401_and_a_probe_on_all_gateways_and_no_answer() -> Result
 /// It has served a moment ago, so its provider's list of models alone does not put it out; but nobody is sent there for
 /// a minute.
 #[test]
-fn a_key_that_is_revoked_under_way_costs_each_gateway_one_401() -> Result<()> {
+fn a_key_that_is_revoked_in_flight_costs_each_gateway_one_401() -> Result<()> {
     run(async {
         let (redis, vendor) = (Redis::start().await?, StandinModel::start("vendor")?);
         let yaml = on_redis(&redis, YAML);
@@ -117,7 +117,7 @@ fn a_bad_key_under_concurrent_calls_costs_no_answer_without_redis() -> Result<()
 }
 
 #[test]
-fn a_hundred_faults_of_clients_set_nothing_aside() -> Result<()> {
+fn a_hundred_faults_of_clients_eject_nothing() -> Result<()> {
     run(async {
         let (redis, vendor) = (Redis::start().await?, StandinModel::start("vendor")?);
         let gateway = start(&on_redis(&redis, YAML), &[("vendor", &vendor)]).await?;

@@ -171,7 +171,7 @@ fn a_response_goes_on_to_the_next_target_unless_it_refers_to_something_stored() 
 }
 
 #[test]
-fn a_backup_that_recovered_is_asked_although_it_is_left_alone() -> Result<()> {
+fn a_backup_that_recovered_is_asked_although_it_is_ejected() -> Result<()> {
     run(async {
         let (gateway, first, second) = two().await?;
         first.always(Behaviour::Error(500));
