@@ -215,7 +215,8 @@ impl<O: StreamOutput, S: Sender, C: Clock, W: PoolWatch> Streaming<'_, '_, '_, O
             first_byte: limit,
             between_bytes: place.between_pieces,
         };
-        let sending = call.send(self.request, attempt, asks_usage, timeouts);
+        // Boxed, here and below: what is over once the head is here takes no room in a stream.
+        let sending = Box::pin(call.send(self.request, attempt, asks_usage, timeouts));
         let mut response = match self.waiter.wait(sending, Some(deadline)).await {
             Ok(Ok(response)) => response,
             // No head in time is no content in time.
@@ -259,7 +260,7 @@ impl<O: StreamOutput, S: Sender, C: Clock, W: PoolWatch> Streaming<'_, '_, '_, O
                 {
                     // One JSON document, whatever the content type says.
                     let headers = std::mem::take(&mut response.headers);
-                    let reading = call.read_rest(attempt.upstream(), bytes, response);
+                    let reading = Box::pin(call.read_rest(attempt.upstream(), bytes, response));
                     return match self.waiter.wait(reading, Some(deadline)).await {
                         Ok(Ok(body)) => self.stream_document(attempt, &headers, body).await,
                         Ok(Err(failure)) => AttemptEnd::Failed(failure),
@@ -322,7 +323,7 @@ impl<O: StreamOutput, S: Sender, C: Clock, W: PoolWatch> Streaming<'_, '_, '_, O
         response: InboundResponse<Unpacking<S::Body>>,
         deadline: Duration,
     ) -> AttemptEnd {
-        let reading = self.call.read_success(attempt, response);
+        let reading = Box::pin(self.call.read_success(attempt, response));
         let (headers, body) = match self.waiter.wait(reading, Some(deadline)).await {
             Ok(Ok(read)) => read,
             Ok(Err(failure)) => return AttemptEnd::Failed(failure),

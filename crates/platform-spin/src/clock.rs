@@ -7,6 +7,8 @@ use spin_sdk::wasip3::clocks::monotonic_clock;
 
 use spillway_platform::Clock;
 
+use crate::gate::gated;
+
 /// The runtime's monotonic clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct SpinClock;
@@ -24,6 +26,6 @@ impl Clock for SpinClock {
 
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + 'static {
         let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-        monotonic_clock::wait_for(nanoseconds)
+        gated(monotonic_clock::wait_for(nanoseconds))
     }
 }

@@ -48,6 +48,11 @@ pub(super) async fn forward(
     let options = Some(options(to.timeouts));
     let copied = Arc::new(Copied::default());
     let mut limit = 0;
+    let has_body = match &body {
+        ForwardedBody::Spliced(_) => !matches!(*to.method, http::Method::GET | http::Method::HEAD),
+        ForwardedBody::Whole(bytes) => !bytes.is_empty(),
+        ForwardedBody::Counted { .. } => true,
+    };
     let outbound = match body {
         // A body that does not exist is spliced all the same: the runtime then knows that there is none. Sent as
         // `None` its end would not be known at once, and the request would leave chunked.
@@ -94,8 +99,10 @@ pub(super) async fn forward(
         to.path_and_query,
     )
     .map_err(before_sending)?;
-    // Head and body in one write: see `respond`.
-    yield_async().await;
+    if has_body {
+        // Head and body in one write: see `respond`.
+        yield_async().await;
+    }
     let sent = client::send(outbound).await;
     match sent {
         Ok(response) => answered(response, to.join.is_some()).map_err(ForwardError::Send),

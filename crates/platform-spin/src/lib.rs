@@ -8,6 +8,7 @@ mod clock;
 mod errors;
 mod fields;
 mod forward;
+mod gate;
 mod key_value;
 mod platform;
 mod receive;

@@ -15,6 +15,7 @@ use spin_sdk::wasip3::{spawn, wit_future, wit_stream};
 
 use super::errors::{before_head, within_body};
 use super::fields::{received, sendable};
+use super::gate::Gate;
 use super::receive::wasi_method;
 use super::variables::variable;
 use spillway_platform::{
@@ -27,6 +28,7 @@ const MEMORY_IS_SHORT: &str = "spillway_memory_is_short";
 /// An answer's body. Dropping it closes the upstream's connection.
 pub struct SpinBody {
     body: IncomingResponseBody,
+    gate: Gate,
     trailers: Option<Headers>,
 }
 
@@ -34,6 +36,7 @@ impl SpinBody {
     pub(super) fn new(body: IncomingResponseBody) -> Self {
         Self {
             body,
+            gate: Gate::new(),
             trailers: None,
         }
     }
@@ -107,7 +110,12 @@ impl IncomingBody for SpinBody {
     async fn next(&mut self) -> Result<Option<Bytes>, SendError> {
         loop {
             // The read that has begun lives in the body, not in this future: dropping the future loses nothing.
-            match poll_fn(|context| Pin::new(&mut self.body).poll_frame(context)).await {
+            let body = &mut self.body;
+            let frame = poll_fn(|context| {
+                self.gate
+                    .poll(context, |context| Pin::new(&mut *body).poll_frame(context))
+            });
+            match frame.await {
                 None => return Ok(None),
                 Some(Err(code)) => return Err(within_body(&code)),
                 Some(Ok(frame)) => match frame.into_data() {

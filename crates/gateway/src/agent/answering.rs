@@ -108,7 +108,8 @@ pub(super) async fn answer<P: Platform>(
     };
     let (writer, reader) = platform.response_stream();
     platform.spawn(async move {
-        let (end, seen) = reading.pass_on(first, writer).await;
+        let end = reading.pass_on(first, writer).await;
+        let seen = reading.reader.take().map(AnswerReader::finish);
         let reason = match end {
             End::Complete => reason_of(status),
             End::Broken => Reason::StreamBroken,
@@ -157,13 +158,8 @@ struct Reading<P: Platform> {
 }
 
 impl<P: Platform> Reading<P> {
-    async fn pass_on(
-        mut self,
-        first: Option<Piece>,
-        mut writer: P::Writer,
-    ) -> (End, Option<spillway_dify::Run>) {
-        let mut next = first;
-        let end = loop {
+    async fn pass_on(&mut self, mut next: Option<Piece>, mut writer: P::Writer) -> End {
+        loop {
             let piece = match next.take() {
                 Some(piece) => Ok(piece),
                 None => self.watch.over(self.body.next()).await,
@@ -193,8 +189,7 @@ impl<P: Platform> Reading<P> {
                 }
                 Err(cut) => break self.break_off(writer, &cut).await,
             }
-        };
-        (end, self.reader.map(AnswerReader::finish))
+        }
     }
 
     /// Tells a run's client what happened in its event stream; any other answer is cut, so that it does not look complete.
