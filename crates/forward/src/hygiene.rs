@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 use spillway_platform::{Headers, RequestHead, is_forbidden};
+use spillway_telemetry::address_text;
 
 /// Fields that belong to one hop only (RFC 9110 §7.6.1, §10.1.1), besides those that hosts refuse
 /// ([`spillway_platform::is_forbidden`]).
@@ -145,12 +146,12 @@ impl ForwardedHeaders {
             for entry in from_client {
                 // Without a port, which few readers of this header expect.
                 match address_of(entry) {
-                    Some(address) => text.push_str(&address.to_string()),
+                    Some(address) => text.push_str(&address_text(address)),
                     None => text.push_str(entry),
                 }
                 text.push_str(", ");
             }
-            text.push_str(&peer.to_string());
+            text.push_str(&address_text(peer));
             text
         });
         Self {
@@ -178,7 +179,7 @@ impl ForwardedHeaders {
             headers.append("x-forwarded-for", chain.as_str());
         }
         if let Some(client) = self.client {
-            headers.append("x-real-ip", client.to_string());
+            headers.append("x-real-ip", address_text(client));
         }
         headers.append("x-forwarded-proto", self.proto.as_str());
         if !self.host.is_empty() {

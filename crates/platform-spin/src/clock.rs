@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use spin_sdk::wasip3::clocks::monotonic_clock;
 
-use spillway_platform::Clock;
-
-use crate::gate::gated;
+use spillway_platform::{Clock, gated};
 
 /// The runtime's monotonic clock.
 #[derive(Debug, Clone, Copy, Default)]

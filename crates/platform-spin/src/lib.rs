@@ -8,7 +8,6 @@ mod clock;
 mod errors;
 mod fields;
 mod forward;
-mod gate;
 mod key_value;
 mod platform;
 mod receive;

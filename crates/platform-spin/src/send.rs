@@ -15,11 +15,10 @@ use spin_sdk::wasip3::{spawn, wit_future, wit_stream};
 
 use super::errors::{before_head, within_body};
 use super::fields::{received, sendable};
-use super::gate::Gate;
 use super::receive::wasi_method;
 use super::variables::variable;
 use spillway_platform::{
-    Headers, InboundResponse, IncomingBody, OutboundRequest, SendError, Timeouts,
+    Gate, Headers, InboundResponse, IncomingBody, OutboundRequest, SendError, Timeouts,
 };
 
 /// The embedded host's own variable: `true` while its instances hold more memory than they should.
@@ -36,7 +35,7 @@ impl SpinBody {
     pub(super) fn new(body: IncomingResponseBody) -> Self {
         Self {
             body,
-            gate: Gate::new(),
+            gate: Gate::default(),
             trailers: None,
         }
     }

@@ -2,6 +2,7 @@
 //! Must not know any policy, API surface or configuration.
 
 mod forward;
+mod gate;
 mod gather;
 mod headers;
 mod in_hand;
@@ -14,6 +15,7 @@ mod round_trips;
 mod state;
 
 pub use forward::{ForwardRequest, ForwardedBody, ForwardedResponse};
+pub use gate::{Gate, gated};
 pub use gather::{Piece, gather};
 pub use headers::{
     Headers, MAX_ANSWER_SECTION_BYTES, MAX_MATCHED_BYTES, MAX_SECTION_BYTES, is_forbidden,

@@ -104,6 +104,16 @@ impl Upstream {
         })
     }
 
+    /// The upstream's path and query for one that begins at the root of what it serves.
+    pub fn path_of(&self, path_and_query: String) -> String {
+        if self.base_path.is_empty() {
+            return path_and_query;
+        }
+        let mut below = self.base_path.clone();
+        below.push_str(&path_and_query);
+        below
+    }
+
     /// `scheme://host[:port]`, as `allowed_outbound_hosts` lists it.
     pub fn origin(&self) -> String {
         format!("{}://{}", self.scheme, self.authority)

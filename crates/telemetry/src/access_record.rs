@@ -12,6 +12,7 @@ use std::time::Duration;
 use http::Method;
 use spillway_config::LogLevel;
 
+use crate::address::address_text;
 use crate::fields::Fields;
 use crate::{Counters, Family, Label, Reason};
 
@@ -179,14 +180,14 @@ impl AccessRecord {
         if !self.route.is_empty() {
             fields.text("route", self.route.text().unwrap_or_default());
         }
-        fields.bare("status", self.status);
+        fields.number("status", self.status);
         fields.word("reason", self.reason.as_str());
-        fields.bare("ms", self.took.as_millis());
+        fields.number("ms", self.took.as_millis());
         fields.word("kind", self.api.as_str());
         fields.word("method", self.method.as_str());
         fields.text("path", &self.path);
         if let Some(client) = self.client {
-            fields.word("client", &client.to_string());
+            fields.word("client", &address_text(client));
         }
         if let Some(consumer) = &self.consumer {
             fields.word("consumer", consumer);

@@ -1,6 +1,6 @@
 //! The fields of a line of the log, as text or as JSON.
 
-use std::fmt::{Display, Write as _};
+use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
 use spillway_config::{LogFormat, LogLevel};
@@ -50,10 +50,16 @@ impl Fields {
         self.quote(value);
     }
 
-    /// A number, or a truth value.
-    pub fn bare(&mut self, name: &str, value: impl Display) {
+    /// A whole number.
+    pub fn number(&mut self, name: &str, value: impl itoa::Integer) {
         self.name(name);
-        let _ = write!(self.line, "{value}");
+        self.line.push_str(itoa::Buffer::new().format(value));
+    }
+
+    /// A truth value.
+    pub fn truth(&mut self, name: &str, value: bool) {
+        self.name(name);
+        self.line.push_str(if value { "true" } else { "false" });
     }
 
     fn name(&mut self, name: &str) {

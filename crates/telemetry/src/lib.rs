@@ -2,6 +2,7 @@
 //! Must not know who decides, nor where counts and lines go.
 
 mod access_record;
+mod address;
 mod counters;
 mod families;
 mod family;
@@ -15,6 +16,7 @@ pub use access_record::{
     AccessRecord, ApiKind, AttemptDetail, CallDetail, CallTokens, Detail, RetrievalDetail,
     RunDetail, RunTokens,
 };
+pub use address::address_text;
 pub use counters::Counters;
 pub use families::FAMILIES;
 pub use family::{Definition, Family, FamilyKind, totals_version};

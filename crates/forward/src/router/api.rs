@@ -133,7 +133,7 @@ impl AgentApi {
             surface: surface_of(service, request),
             upstream: Arc::clone(upstream),
             service,
-            path_and_query: format!("{}{}", upstream.base_path, self.forwarded(request, below)),
+            path_and_query: upstream.path_of(self.forwarded(request, below)),
             rules: Arc::clone(&self.rules),
             class,
             user_place,

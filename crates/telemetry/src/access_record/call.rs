@@ -85,16 +85,16 @@ impl CallDetail {
     }
 
     pub(super) fn write(&self, fields: &mut Fields) {
-        fields.bare("stream", self.is_stream);
+        fields.truth("stream", self.is_stream);
         if !self.model.is_empty() {
             fields.text("model", beginning_of(&self.model));
         }
         if let Some(CallTokens { input, output }) = self.usage {
-            fields.bare("input_tokens", input);
-            fields.bare("output_tokens", output);
+            fields.number("input_tokens", input);
+            fields.number("output_tokens", output);
         }
         if let Some(first_content) = self.first_content {
-            fields.bare("first_token_ms", first_content.as_millis());
+            fields.number("first_token_ms", first_content.as_millis());
         }
         if let Some(why) = self.stopped_by {
             fields.word("stopped_by", why);
@@ -108,7 +108,7 @@ impl CallDetail {
             fields.word("at", &attempt.endpoint);
             fields.word("key", attempt.key.as_deref().unwrap_or("-"));
             fields.word("outcome", &attempt.outcome);
-            fields.bare("ms", attempt.milliseconds);
+            fields.number("ms", attempt.milliseconds);
             if let Some(detail) = &attempt.detail {
                 fields.text("detail", detail);
             }

@@ -33,7 +33,7 @@ impl RetrievalDetail {
         }
         fields.word("outcome", self.outcome);
         if let Some(records) = self.records {
-            fields.bare("records", records);
+            fields.number("records", records);
         }
         if let Some(query) = &self.query {
             fields.text("query", query);

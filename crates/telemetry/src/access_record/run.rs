@@ -68,14 +68,14 @@ impl RunDetail {
     pub(super) fn write(&self, fields: &mut Fields) {
         fields.word("mode", self.mode);
         fields.word("outcome", self.outcome);
-        fields.bare("events", self.events);
+        fields.number("events", self.events);
         match self.tokens {
             None => {}
             Some(RunTokens::Split { input, output }) => {
-                fields.bare("input_tokens", input);
-                fields.bare("output_tokens", output);
+                fields.number("input_tokens", input);
+                fields.number("output_tokens", output);
             }
-            Some(RunTokens::Total(total)) => fields.bare("total_tokens", total),
+            Some(RunTokens::Total(total)) => fields.number("total_tokens", total),
         }
         for (name, value) in [
             ("app", &self.app),
