@@ -4,7 +4,8 @@
 //! under way registers itself anew each time: a call of the runtime (`waitable.join`) and an entry in a map, for every
 //! piece of every stream.
 //!
-//! **Rule.** The operation is polled at first, and then after its own waker was called alone.
+//! **Rule.** The operation is polled at first, and then after its own waker was called alone. **Limit.** It stays in the
+//! request whose task polled it first: the runtime wakes that one.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
