@@ -1,114 +1,293 @@
-//! Tasks, and time that goes on to the next moment that anybody waits for, once nobody can go on.
+//! Tasks as the runtime runs them.
+//!
+//! **Rule.** Tasks stand in groups, one for each request in a component, and one for each peer outside. The runtime gives
+//! a group its turn once one of its tasks was woken: all that are ready are polled until none is. Which of several groups
+//! has the next turn is drawn. Once none is ready, time goes on to the next moment that is awaited.
+//!
+//! **What a component dictates** (wit-bindgen 0.57, `async_support.rs` and `spawn.rs`): a task that is spawned is first
+//! polled when a task of its group ends, or in the group's next turn, and its being there is no reason for a turn; a
+//! group all of whose tasks were polled has another turn; a request's task cannot wake another's; a group ends with its
+//! last task. A turn without end, or a group that is left with nothing to wait for, is a fault of the run.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
-use std::time::Duration;
+use std::task::{Context, Poll, Wake as _, Waker};
+
+use crate::board::{Board, GroupId, TaskWaker};
+use crate::timers::Timers;
 
 type Task = Pin<Box<dyn Future<Output = ()>>>;
+
+/// So many polls in one turn are a loop without end.
+const MAX_POLLS: usize = 20_000;
+
+/// So many turns of one group at one moment are a loop without end.
+const MAX_TURNS: usize = 20_000;
 
 /// What all of a simulation's tasks share.
 #[derive(Default)]
 pub(crate) struct Executor {
-    now: Cell<Duration>,
-    timers: RefCell<Vec<(Duration, Waker)>>,
-    spawned: RefCell<Vec<Task>>,
+    pub timers: Rc<Timers>,
+    board: Arc<Board>,
+    groups: RefCell<BTreeMap<GroupId, Group>>,
+    /// Of the group at work, and of others.
+    spawned: RefCell<Vec<(GroupId, Task)>>,
+    begun: Cell<u64>,
+    turns: Cell<u64>,
+    /// Whoever waits for so many turns to have been taken.
+    turn_waiters: RefCell<BTreeMap<u64, Vec<Waker>>>,
+    draw: RefCell<Option<fastrand::Rng>>,
+    is_over: Cell<bool>,
 }
 
-struct Ready(AtomicBool);
-
-impl Wake for Ready {
-    fn wake(self: Arc<Self>) {
-        self.0.store(true, Ordering::Relaxed);
-    }
+#[derive(Default)]
+struct Group {
+    tasks: Vec<Running>,
+    /// Its turns since time last went on.
+    turns_now: usize,
+    /// Polls of its present turn.
+    polls: usize,
+    /// Whether it has asked for another turn.
+    yields: bool,
 }
 
 struct Running {
     task: Task,
-    ready: Arc<Ready>,
+    waker: Arc<TaskWaker>,
+    /// Its place in the queue, if it was not polled before.
+    fresh: Option<u64>,
 }
 
 impl Executor {
-    pub fn now(&self) -> Duration {
-        self.now.get()
+    /// Draws the order of turns from now on; without it the oldest group goes first.
+    pub fn draw_by(&self, draw: fastrand::Rng) {
+        self.draw.replace(Some(draw));
     }
 
+    /// Begins a group with this task.
+    pub fn begin(&self, is_outside: bool, task: impl Future<Output = ()> + 'static) -> GroupId {
+        let number = self.begun.get().wrapping_add(1);
+        self.begun.set(number);
+        let group = GroupId::new(number, is_outside);
+        let running = self.running(group, Box::pin(task));
+        running.waker.wake_by_ref();
+        let first = Group {
+            tasks: vec![running],
+            ..Group::default()
+        };
+        self.groups.borrow_mut().insert(group, first);
+        group
+    }
+
+    /// A further task of the group at work.
     pub fn spawn(&self, task: impl Future<Output = ()> + 'static) {
-        self.spawned.borrow_mut().push(Box::pin(task));
+        match self.board.current() {
+            Some(group) => self.spawned.borrow_mut().push((group, Box::pin(task))),
+            None => {
+                self.begin(true, task);
+            }
+        }
     }
 
-    /// Runs tasks until none is left.
+    /// Ends a group wherever it stands. Where `is_lost`, as a component's death does, nothing of it is dropped: no
+    /// destructor runs; else as the runtime's cancelling does.
+    pub fn end(&self, group: GroupId, is_lost: bool) {
+        let ended = self.groups.borrow_mut().remove(&group);
+        if let Some(ended) = ended {
+            if is_lost {
+                std::mem::forget(ended);
+            } else {
+                self.board.begin(group);
+                drop(ended);
+                self.board.end();
+            }
+        }
+    }
+
+    /// Whether a group has not ended.
+    pub fn has(&self, group: GroupId) -> bool {
+        self.groups.borrow().contains_key(&group)
+    }
+
+    /// Whose turn it is.
+    pub fn at_work(&self) -> Option<GroupId> {
+        self.board.current()
+    }
+
+    /// How many turns were taken.
+    pub fn turns(&self) -> u64 {
+        self.turns.get()
+    }
+
+    /// Wakes at so many turns.
+    pub fn wake_at_turn(&self, turn: u64, waker: Waker) {
+        let mut waiters = self.turn_waiters.borrow_mut();
+        waiters.entry(turn).or_default().push(waker);
+    }
+
+    /// Whether the run has ended, and whoever still waits for a turn waits in vain.
+    pub fn is_over(&self) -> bool {
+        self.is_over.get()
+    }
+
+    /// What no runtime would have done.
+    pub fn faults(&self) -> Vec<String> {
+        self.board.faults()
+    }
+
+    /// Runs groups until none is left.
     pub fn run(&self) {
-        let mut running: Vec<Running> = Vec::new();
+        self.is_over.set(false);
         loop {
-            let spawned = self.spawned.take().into_iter();
-            running.extend(spawned.map(|task| Running {
-                task,
-                ready: Arc::new(Ready(AtomicBool::new(true))),
-            }));
-            if running.is_empty() {
+            if self.groups.borrow().is_empty() {
                 return;
             }
-            let mut has_moved = false;
-            running.retain_mut(|one| {
-                if !one.ready.0.swap(false, Ordering::Relaxed) {
-                    return true;
+            let ready = self.ready();
+            if let Some(group) = self.choose(&ready) {
+                self.turn(group);
+                self.count_turn();
+            } else if self.timers.go_on() {
+                for group in self.groups.borrow_mut().values_mut() {
+                    group.turns_now = 0;
                 }
-                has_moved = true;
-                let waker = Waker::from(Arc::clone(&one.ready));
-                let poll = one.task.as_mut().poll(&mut Context::from_waker(&waker));
-                poll == Poll::Pending
-            });
-            if !has_moved && self.spawned.borrow().is_empty() {
-                self.go_on();
+            } else if !self.release_turn_waiters() {
+                self.board.fault(format!(
+                    "{} requests or peers wait for nothing that could ever happen",
+                    self.groups.borrow().len()
+                ));
+                return;
             }
         }
     }
 
-    /// To the next moment that anybody waits for.
-    #[expect(clippy::panic, reason = "the run has failed")]
-    fn go_on(&self) {
-        let mut timers = self.timers.borrow_mut();
-        let Some(next) = timers.iter().map(|(at, _)| *at).min() else {
-            panic!("nothing that could ever happen is awaited");
+    fn ready(&self) -> Vec<GroupId> {
+        let groups = self.groups.borrow();
+        let ready = groups.iter().filter(|(_, group)| group.is_ready());
+        ready.map(|(id, _)| *id).collect()
+    }
+
+    fn choose(&self, ready: &[GroupId]) -> Option<GroupId> {
+        match &mut *self.draw.borrow_mut() {
+            Some(draw) if ready.len() > 1 => ready.get(draw.usize(..ready.len())).copied(),
+            _ => ready.first().copied(),
+        }
+    }
+
+    /// Polls what is ready of a group, until nothing is.
+    fn turn(&self, id: GroupId) {
+        let Some(mut group) = self.groups.borrow_mut().remove(&id) else {
+            return;
         };
-        self.now.set(next.max(self.now.get()));
-        timers.retain(|(at, waker)| {
-            let is_over = *at <= self.now.get();
-            if is_over {
-                waker.wake_by_ref();
-            }
-            !is_over
-        });
-    }
-}
-
-/// Until a moment.
-pub(crate) struct Sleep {
-    executor: Rc<Executor>,
-    until: Duration,
-}
-
-impl Sleep {
-    pub fn new(executor: Rc<Executor>, duration: Duration) -> Self {
-        let until = executor.now().saturating_add(duration);
-        Self { executor, until }
-    }
-}
-
-impl Future for Sleep {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        if self.executor.now() >= self.until {
-            return Poll::Ready(());
+        group.turns_now = group.turns_now.saturating_add(1);
+        if group.turns_now > MAX_TURNS {
+            self.board
+                .fault("a task spins: it is woken again and again while time stands".to_owned());
+            return;
         }
-        let timer = (self.until, context.waker().clone());
-        self.executor.timers.borrow_mut().push(timer);
-        Poll::Pending
+        self.board.begin(id);
+        group.polls = 0;
+        group.yields = false;
+        // Each ends with a task, or when there is nothing more to be done now.
+        while self.poll_tasks(&mut group) {
+            self.take_spawned(id, &mut group);
+        }
+        self.take_spawned(id, &mut group);
+        if group.polls > MAX_POLLS {
+            let fault = format!("a turn of more than {MAX_POLLS} polls");
+            self.board.fault(fault);
+            group.tasks.clear();
+        }
+        self.board.end();
+        if !group.tasks.is_empty() {
+            self.groups.borrow_mut().insert(id, group);
+        }
+    }
+
+    /// Polls what is due until a task ends (`true`), nothing is due, or the group lets others have a turn: as
+    /// futures-util's `FuturesUnordered::poll_next` does, of which wit-bindgen has one for each request.
+    fn poll_tasks(&self, group: &mut Group) -> bool {
+        let (all, mut polled, mut woken) = (group.tasks.len(), 0_usize, 0_usize);
+        loop {
+            let due = group.next_due().filter(|_| group.polls <= MAX_POLLS);
+            let Some((due, one)) = due.and_then(|due| Some((due, group.tasks.get_mut(due)?)))
+            else {
+                return false;
+            };
+            one.waker.clear();
+            one.fresh = None;
+            polled = polled.saturating_add(1);
+            group.polls = group.polls.saturating_add(1);
+            let waker = Waker::from(Arc::clone(&one.waker));
+            let poll = one.task.as_mut().poll(&mut Context::from_waker(&waker));
+            if poll == Poll::Ready(()) {
+                group.tasks.remove(due);
+                return true;
+            }
+            if one.waker.place().is_some() {
+                woken = woken.saturating_add(1);
+            }
+            if woken >= 2 || polled == all {
+                group.yields = true;
+                return false;
+            }
+        }
+    }
+
+    /// Takes what this group has spawned into it.
+    fn take_spawned(&self, id: GroupId, group: &mut Group) {
+        for (owner, task) in self.spawned.take() {
+            // Nobody else can have been at work.
+            debug_assert_eq!(owner, id);
+            let mut running = self.running(id, task);
+            running.fresh = Some(self.board.place());
+            group.tasks.push(running);
+        }
+    }
+
+    fn running(&self, group: GroupId, task: Task) -> Running {
+        Running {
+            task,
+            waker: Arc::new(TaskWaker::new(group, Arc::clone(&self.board))),
+            fresh: None,
+        }
+    }
+
+    fn count_turn(&self) {
+        let turn = self.turns.get().wrapping_add(1);
+        self.turns.set(turn);
+        let due = self.turn_waiters.borrow_mut().remove(&turn);
+        for waker in due.into_iter().flatten() {
+            waker.wake();
+        }
+    }
+
+    /// Nothing else happens any more: who waits for a later turn is told so.
+    fn release_turn_waiters(&self) -> bool {
+        self.is_over.set(true);
+        let waiters = self.turn_waiters.take();
+        let has_some = !waiters.is_empty();
+        for waker in waiters.into_values().flatten() {
+            waker.wake();
+        }
+        has_some
+    }
+}
+
+impl Group {
+    fn is_ready(&self) -> bool {
+        self.yields || self.tasks.iter().any(|one| one.waker.place().is_some())
+    }
+
+    /// Which task is the next to be polled.
+    fn next_due(&self) -> Option<usize> {
+        let places = self.tasks.iter().enumerate().filter_map(|(index, one)| {
+            let place = one.fresh.or_else(|| one.waker.place())?;
+            Some((place, index))
+        });
+        places.min().map(|(_, index)| index)
     }
 }

@@ -17,15 +17,21 @@
 //! assert_eq!(sim.log_lines(), ["/"]);
 //! ```
 
+mod board;
 mod body;
 mod executor;
+mod instance;
 mod peers;
+mod pipe;
 mod platform;
 mod request;
 mod response;
 mod sim;
+mod timers;
 
 pub use body::{PeerStep, SimBody};
+pub use instance::{SimInstance, Unanswered};
+pub use pipe::{SimReader, SimWriter};
 pub use request::{ReceivedRequest, SimRequest};
-pub use response::{SimAnswer, SimReader, SimResponse, SimWriter};
+pub use response::{SimAnswer, SimResponse};
 pub use sim::Sim;

@@ -1,8 +1,9 @@
 //! The simulated world as a platform.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,8 +16,9 @@ use spillway_platform::{
 };
 use spillway_state::Oracle;
 
-use crate::executor::Sleep;
-use crate::response::{ResponseBody, SimReader, SimResponse, SimWriter, response_stream};
+use crate::pipe::{SimReader, SimWriter, pipe};
+use crate::response::{ResponseBody, SimResponse};
+use crate::timers::Sleep;
 use crate::{Sim, SimBody, SimRequest};
 
 /// When the world began, since 1970.
@@ -24,7 +26,7 @@ const BEGAN: Duration = Duration::from_secs(1_800_000_000);
 
 impl Clock for Sim {
     fn now(&self) -> Duration {
-        self.0.executor.now()
+        self.0.executor.timers.now()
     }
 
     fn since_1970(&self) -> Duration {
@@ -32,7 +34,7 @@ impl Clock for Sim {
     }
 
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + 'static {
-        Sleep::new(Rc::clone(&self.0.executor), duration)
+        Sleep::new(Rc::clone(&self.0.executor.timers), duration)
     }
 }
 
@@ -127,7 +129,11 @@ impl Platform for Sim {
     }
 
     fn response_stream(&self) -> (SimWriter, SimReader) {
-        response_stream()
+        let (writer, reader, pipe) = pipe();
+        if let Some((group, life)) = self.life_at_work() {
+            life.pipes.borrow_mut().push((group, pipe));
+        }
+        (writer, reader)
     }
 
     async fn respond_with_stream(
@@ -151,7 +157,17 @@ impl Platform for Sim {
         self.0.executor.spawn(task);
     }
 
-    async fn yield_now(&self) {}
+    async fn yield_now(&self) {
+        let mut has_yielded = false;
+        poll_fn(|context| {
+            if std::mem::replace(&mut has_yielded, true) {
+                return Poll::Ready(());
+            }
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+    }
 
     fn log(&self, line: &str) {
         let lines = line.lines().map(str::to_owned);
@@ -166,9 +182,7 @@ impl Platform for Sim {
 
     fn unique_number(&self) -> u128 {
         // Repeatable: the same numbers in every run.
-        let next = self.0.chance.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
-        self.0.chance.set(next);
-        u128::from(next)
+        self.0.chance.borrow_mut().u128(..)
     }
 
     async fn variable(&self, name: &str) -> Result<Option<String>, String> {

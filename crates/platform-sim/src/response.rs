@@ -1,15 +1,11 @@
 //! Answers to clients.
 
-use std::cell::Cell;
-use std::rc::Rc;
-
 use bytes::{Bytes, BytesMut};
-use futures_channel::mpsc;
-use futures_util::{SinkExt as _, StreamExt as _};
 use http::StatusCode;
-use spillway_platform::{ClientLeft, Headers, IncomingBody as _, OutgoingBody, ResponseWriter};
+use spillway_platform::{Headers, IncomingBody as _};
 
 use crate::SimBody;
+use crate::pipe::{PipeEnd, SimReader};
 
 /// An answer whose body may still be coming.
 pub struct SimResponse {
@@ -72,9 +68,9 @@ impl SimResponse {
                         break false;
                     }
                     left = left.saturating_sub(1);
-                    match reader.pieces.next().await {
-                        Some(piece) => body.extend_from_slice(&piece),
-                        None => break reader.is_finished.get(),
+                    match reader.next().await {
+                        Ok(piece) => body.extend_from_slice(&piece),
+                        Err(end) => break end == PipeEnd::Finished,
                     }
                 }
             }
@@ -85,43 +81,5 @@ impl SimResponse {
             body: body.freeze(),
             is_complete,
         }
-    }
-}
-
-/// The reading end of a streamed answer.
-pub struct SimReader {
-    pieces: mpsc::Receiver<Vec<u8>>,
-    is_finished: Rc<Cell<bool>>,
-}
-
-/// The writing end of a streamed answer.
-pub struct SimWriter {
-    pieces: mpsc::Sender<Vec<u8>>,
-    is_finished: Rc<Cell<bool>>,
-}
-
-pub(crate) fn response_stream() -> (SimWriter, SimReader) {
-    let (sender, receiver) = mpsc::channel(0);
-    let is_finished = Rc::new(Cell::new(false));
-    let writer = SimWriter {
-        pieces: sender,
-        is_finished: Rc::clone(&is_finished),
-    };
-    let reader = SimReader {
-        pieces: receiver,
-        is_finished,
-    };
-    (writer, reader)
-}
-
-impl OutgoingBody for SimWriter {
-    async fn write(&mut self, bytes: Vec<u8>) -> Result<(), ClientLeft> {
-        self.pieces.send(bytes).await.map_err(|_| ClientLeft)
-    }
-}
-
-impl ResponseWriter for SimWriter {
-    async fn finish(self, _: Option<Headers>) {
-        self.is_finished.set(true);
     }
 }

@@ -1,14 +1,16 @@
 //! A simulated world.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use spillway_state::Oracle;
 
 use crate::executor::Executor;
+use crate::instance::Life;
 use crate::{PeerStep, ReceivedRequest};
 
 /// What an upstream does when it is asked.
@@ -18,7 +20,6 @@ type Upstream = Box<dyn FnMut(&ReceivedRequest) -> Vec<PeerStep>>;
 #[derive(Clone, Default)]
 pub struct Sim(pub(crate) Rc<World>);
 
-#[derive(Default)]
 pub(crate) struct World {
     pub executor: Rc<Executor>,
     pub log: RefCell<Vec<String>>,
@@ -26,23 +27,72 @@ pub(crate) struct World {
     /// By host and port.
     pub upstreams: RefCell<BTreeMap<String, Upstream>>,
     pub asked: RefCell<Vec<ReceivedRequest>>,
-    pub chance: Cell<u64>,
+    /// What nobody foresees, and yet is the same in every run of a seed.
+    pub chance: RefCell<fastrand::Rng>,
     pub state: RefCell<Option<Oracle<Sim>>>,
+    /// Of all instances that there were.
+    pub lives: RefCell<Vec<Rc<Life>>>,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self {
+            executor: Rc::default(),
+            log: RefCell::default(),
+            variables: RefCell::default(),
+            upstreams: RefCell::default(),
+            asked: RefCell::default(),
+            chance: RefCell::new(fastrand::Rng::with_seed(0)),
+            state: RefCell::default(),
+            lives: RefCell::default(),
+        }
+    }
 }
 
 impl Sim {
-    /// Runs a task, and all that it begins, to their ends.
+    /// A world in which chance, and the order in which tasks have their turns, follow from a seed.
+    pub fn seeded(seed: u64) -> Self {
+        let sim = Self::default();
+        let mut chance = fastrand::Rng::with_seed(seed);
+        sim.0.executor.draw_by(chance.fork());
+        sim.0.chance.replace(chance);
+        sim
+    }
+
+    /// Runs a task, and all that it begins, to their ends. Whoever it is, it is outside.
+    ///
+    /// # Panics
+    /// Where something was done that no runtime would do, or a task can never end.
     #[expect(clippy::panic, reason = "the run has failed")]
     pub fn run<T: 'static>(&self, task: impl Future<Output = T> + 'static) -> T {
         let output = Rc::new(RefCell::new(None));
         let place = Rc::clone(&output);
-        self.0.executor.spawn(async move {
+        let executor = &self.0.executor;
+        executor.begin(true, async move {
             let result = task.await;
             place.replace(Some(result));
         });
-        self.0.executor.run();
+        executor.run();
+        let faults = executor.faults();
+        assert!(faults.is_empty(), "{}", faults.join("; "));
         let result = output.take();
         result.unwrap_or_else(|| panic!("the task did not end"))
+    }
+
+    /// Until the tasks of this world have had so many turns together: any moment between two awaits has a number.
+    /// `false`: the run came to its end before.
+    pub fn turn(&self, turn: u64) -> impl Future<Output = bool> + 'static {
+        let executor = Rc::clone(&self.0.executor);
+        poll_fn(move |context| {
+            if executor.turns() >= turn {
+                return Poll::Ready(true);
+            }
+            if executor.is_over() {
+                return Poll::Ready(false);
+            }
+            executor.wake_at_turn(turn, context.waker().clone());
+            Poll::Pending
+        })
     }
 
     /// Sets an application variable.
@@ -81,6 +131,6 @@ impl Sim {
 
     /// The time since the world began.
     pub fn time(&self) -> Duration {
-        self.0.executor.now()
+        self.0.executor.timers.now()
     }
 }

@@ -38,12 +38,14 @@ fn the_first_steps_place_is_kept_when_the_second_gives_one_too() {
             PeerStep::Wait(Duration::from_secs(10)),
         ]
     });
-    let platform = sim.clone();
+    let (instance, platform) = (sim.instance(), sim.clone());
     let statuses = sim.run(async move {
         let runtime = Arc::new(agent::start(platform.clone()).await.unwrap());
         let asks = async |after: u64| {
             platform.sleep(Duration::from_secs(after)).await;
-            let response = agent::handle(&runtime, run()).await.unwrap();
+            let runtime = Arc::clone(&runtime);
+            let serving = async move { agent::handle(&runtime, run()).await };
+            let response = instance.call(serving).await.unwrap();
             response.read().await.status
         };
         // The second comes while the first streams, the third when it has ended.

@@ -74,14 +74,16 @@ enum Kind {
 
 /// Sends requests one after the other through one instance, and gives the answers.
 fn serve(sim: &Sim, kind: Kind, requests: Vec<(SimRequest, Client)>) -> Vec<SimAnswer> {
-    let (platform, clock) = (sim.clone(), sim.clone());
+    let (instance, platform, clock) = (sim.instance(), sim.clone(), sim.clone());
     sim.run(async move {
         let mut answers = Vec::new();
         match kind {
             Kind::Agent => {
                 let runtime = Arc::new(agent::start(platform).await.unwrap());
                 for (request, client) in requests {
-                    let response = agent::handle(&runtime, request).await.unwrap();
+                    let runtime = Arc::clone(&runtime);
+                    let serving = async move { agent::handle(&runtime, request).await };
+                    let response = instance.call(serving).await.unwrap();
                     answers.push(client.read(response).await);
                     a_moment(&clock).await;
                 }
@@ -89,7 +91,9 @@ fn serve(sim: &Sim, kind: Kind, requests: Vec<(SimRequest, Client)>) -> Vec<SimA
             Kind::Model => {
                 let runtime = Arc::new(model::start(platform).await.unwrap());
                 for (request, client) in requests {
-                    let response = model::handle(&runtime, request).await.unwrap();
+                    let runtime = Arc::clone(&runtime);
+                    let serving = async move { model::handle(&runtime, request).await };
+                    let response = instance.call(serving).await.unwrap();
                     answers.push(client.read(response).await);
                     a_moment(&clock).await;
                 }
@@ -97,7 +101,9 @@ fn serve(sim: &Sim, kind: Kind, requests: Vec<(SimRequest, Client)>) -> Vec<SimA
             Kind::Knowledge => {
                 let runtime = Arc::new(retrieval::start(platform).await.unwrap());
                 for (request, client) in requests {
-                    let response = retrieval::handle(&runtime, request).await.unwrap();
+                    let runtime = Arc::clone(&runtime);
+                    let serving = async move { retrieval::handle(&runtime, request).await };
+                    let response = instance.call(serving).await.unwrap();
                     answers.push(client.read(response).await);
                     a_moment(&clock).await;
                 }
