@@ -90,7 +90,8 @@ impl GatewayConfig {
 
     /// Whether there is anything to serve.
     pub fn has_upstream(&self) -> bool {
-        !self.gateway.agents.is_empty() || !self.gateway.models.is_empty()
+        let gateway = &self.gateway;
+        !gateway.agents.is_empty() || !gateway.models.is_empty() || !gateway.knowledge.is_empty()
     }
 
     /// Where state shared by replicas lives.

@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::SystemTime;
@@ -132,6 +132,14 @@ fn written(is_json: bool, level: LogLevel, component: Option<&str>, line: &str) 
     }
 }
 
+/// How often components have written, whether or not it is shown.
+static WRITTEN: AtomicU64 = AtomicU64::new(0);
+
+/// How often components have written since the host began.
+pub fn written_by_components() -> u64 {
+    WRITTEN.load(Ordering::Relaxed)
+}
+
 /// One output of one component instance.
 #[derive(Debug, Clone)]
 pub struct ComponentOutput {
@@ -160,13 +168,13 @@ impl ComponentOutput {
 
     fn append(&self, bytes: &[u8]) {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        if lines.destination == Destination::Discard {
-            return;
+        if lines.destination != Destination::Discard {
+            let finished = lines.append(bytes);
+            if !finished.is_empty() {
+                lines.destination.write(&finished);
+            }
         }
-        let finished = lines.append(bytes);
-        if !finished.is_empty() {
-            lines.destination.write(&finished);
-        }
+        WRITTEN.fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -242,3 +242,29 @@ fn check_reads_standard_input_and_tells_as_json() {
         stderr(&secret)
     );
 }
+
+#[test]
+fn whatever_publishes_something_is_more_than_the_demo() {
+    let agents = CONFIG;
+    let models = "models: [{ name: m, routes: [{ targets: [{ provider: p }] }] }]\n\
+        providers: [{ name: p, base_url: 'http://api:5001/v1' }]\n";
+    let knowledge = "knowledge: [{ name: k, api_keys: [k], backend: { type: ragflow, base_url: 'http://r', api_key: r } }]\n";
+    for (config, expected) in [
+        (agents, 0),
+        (models, 0),
+        (knowledge, 0),
+        ("consumers: []\n", 1),
+    ] {
+        let folder = folder(config);
+        let output = spillway(
+            folder.path(),
+            &["check", "--embedded", "--require-upstream"],
+        );
+        let told = stderr(&output);
+        assert_eq!(output.status.code(), Some(expected), "{config}: {told}");
+        if expected == 1 {
+            let says = "configure `agents`, `models` or `knowledge`";
+            assert!(told.contains(says), "{told}");
+        }
+    }
+}

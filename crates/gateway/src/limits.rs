@@ -163,6 +163,11 @@ impl<P: Platform> Limits<P> {
             Some(admitted) if admitted.too_many_new => Err(self.too_many_new_values()),
             Some(admitted) => {
                 let permit = self.permit(&applicable, &admitted, name);
+                if permit.is_some() {
+                    // What renews it begins in this request's next turn, and where another of its tasks stands there
+                    // may be none before the upstream answers.
+                    self.platform.yield_now().await;
+                }
                 let mut passage = self.judged(&applicable.verdict(&admitted), permit)?;
                 passage.forgettable = applicable.forgettable(&admitted);
                 if due != Due::All {

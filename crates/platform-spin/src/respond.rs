@@ -82,7 +82,7 @@ pub(super) fn response_stream() -> (SpinWriter, SpinReader) {
 ///
 /// Where all tasks of a request were polled in a turn, futures-util's `FuturesUnordered`, in which wit-bindgen keeps them,
 /// asks for another turn at once. With the writer alone that is a turn for nothing after each piece of each stream: a
-/// sixth of what a piece costs.
+/// ninth of what a piece costs.
 async fn until_dropped(ended: oneshot::Receiver<()>) {
     // Nothing is ever sent.
     let _ = ended.await;

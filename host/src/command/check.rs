@@ -43,7 +43,7 @@ pub struct CheckArguments {
     #[arg(long)]
     pub write_hosts: bool,
 
-    /// Also refuse a configuration with nothing to serve: neither an agent API nor a model API.
+    /// Also refuse a configuration with nothing to serve: no agent API, no model API and no knowledge API.
     #[arg(long)]
     pub require_upstream: bool,
 
@@ -123,7 +123,7 @@ pub(super) fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
 fn check_beside(config: &GatewayConfig, arguments: &CheckArguments) -> anyhow::Result<()> {
     if arguments.require_upstream && !config.has_upstream() {
         bail!(
-            "{} names no upstream: configure `agents` or `models`",
+            "{} publishes nothing: configure `agents`, `models` or `knowledge`",
             arguments.file.display()
         );
     }

@@ -24,7 +24,7 @@ pub(super) fn normal_form(upstreams: &Upstreams) -> anyhow::Result<String> {
 
 pub(super) fn curl_lines(gateway: SocketAddr) -> String {
     format!(
-        "\
+        "\n\
 Your turn, in another terminal:
 
   curl http://{gateway}/

@@ -1,6 +1,7 @@
 //! The requests that the demo shows, each with what came back and what the gateway did.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
@@ -8,6 +9,7 @@ use spillway_standin::client::{Connection, Head, Incoming, Request};
 
 use super::configuration::KEY;
 use super::say;
+use crate::log_lines::written_by_components;
 
 /// Headers by which the gateway tells what it did.
 const SHOWN_HEADERS: [&str; 4] = [
@@ -20,24 +22,49 @@ const SHOWN_HEADERS: [&str; 4] = [
 /// A demo shows the beginning of what came, not all of it.
 const SHOWN_CHARACTERS: usize = 150;
 
+/// The gateway writes its line of a request once that has ended, a moment after the client has the answer. No longer than
+/// this is waited for it, so that it stands with its request.
+const MAX_WAIT_FOR_LINE: Duration = Duration::from_secs(1);
+
 pub(super) async fn all(gateway: SocketAddr) -> anyhow::Result<()> {
-    page(gateway)
-        .await
-        .context("the front end through the ingress")?;
-    app_stream(gateway)
-        .await
-        .context("an app's stream through the ingress")?;
-    dead_model(gateway)
-        .await
-        .context("a model call whose first target is dead")?;
-    dead_model_streamed(gateway)
-        .await
-        .context("a streamed model call whose first target is dead")?;
-    anonymous(gateway)
-        .await
-        .context("a model call without a key")?;
-    knowledge(gateway).await.context("a retrieval")?;
-    limit(gateway).await.context("a limit")?;
+    step("the front end through the ingress", page(gateway)).await?;
+    step("an app's stream through the ingress", app_stream(gateway)).await?;
+    let what = "a model call whose first target is dead";
+    step(what, dead_model(gateway)).await?;
+    let what = "a streamed model call whose first target is dead";
+    step(what, dead_model_streamed(gateway)).await?;
+    step("a model call without a key", anonymous(gateway)).await?;
+    step("a retrieval", knowledge(gateway)).await?;
+    title(
+        "7. An app that may be called once a minute, called twice; then another app",
+        "GET /v1/info, X-App-Id: limited-app",
+    );
+    for (app, status, comment) in [
+        ("limited-app", 200, "the first call of the minute"),
+        (
+            "limited-app",
+            429,
+            "refused by the limit; Retry-After says when",
+        ),
+        ("other-app", 200, "another app is free"),
+    ] {
+        step("a limit", limited(gateway, app, status, comment)).await?;
+    }
+    Ok(())
+}
+
+async fn step(
+    what: &'static str,
+    request: impl Future<Output = anyhow::Result<()>>,
+) -> anyhow::Result<()> {
+    let before = written_by_components();
+    request.await.context(what)?;
+    let line = async {
+        while written_by_components() == before {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    let _ = tokio::time::timeout(MAX_WAIT_FOR_LINE, line).await;
     Ok(())
 }
 
@@ -179,36 +206,22 @@ async fn knowledge(gateway: SocketAddr) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn limit(gateway: SocketAddr) -> anyhow::Result<()> {
-    title(
-        "7. An app that may be called once a minute, called twice; then another app",
-        "GET /v1/info, X-App-Id: limited-app",
+async fn limited(gateway: SocketAddr, app: &str, status: u16, comment: &str) -> anyhow::Result<()> {
+    let request = Request::get("/v1/info")
+        .bearer("app-demo")
+        .header("x-app-id", app);
+    let answer = Connection::open(gateway)
+        .await?
+        .call(&request)
+        .await?
+        .finish()
+        .await?;
+    ensure!(
+        answer.status() == status,
+        "status {} instead of {status}",
+        answer.status()
     );
-    for (app, status, comment) in [
-        ("limited-app", 200, "the first call of the minute"),
-        (
-            "limited-app",
-            429,
-            "refused by the limit; Retry-After says when",
-        ),
-        ("other-app", 200, "another app is free"),
-    ] {
-        let request = Request::get("/v1/info")
-            .bearer("app-demo")
-            .header("x-app-id", app);
-        let answer = Connection::open(gateway)
-            .await?
-            .call(&request)
-            .await?
-            .finish()
-            .await?;
-        ensure!(
-            answer.status() == status,
-            "status {} instead of {status}",
-            answer.status()
-        );
-        outcome(&answer.head, comment);
-    }
+    outcome(&answer.head, comment);
     Ok(())
 }
 

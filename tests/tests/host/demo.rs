@@ -13,13 +13,16 @@ fn the_demo_passes_all_its_requests_and_then_waits() -> Result<()> {
     if !embedded_only("the demo runs on the embedded host") {
         return Ok(());
     }
+    // As on a terminal, where the log stands among what is shown.
+    let (output, terminal) = std::io::pipe()?;
     let mut demo = Command::new(spillway_binary()?)
         .args(["demo", "--listen", "127.0.0.1:0"])
         .current_dir(repository_root())
         .stdin(Stdio::null())
-        .stdout(Stdio::piped())
+        .stderr(terminal.try_clone()?)
+        .stdout(terminal)
         .spawn()?;
-    let output = BufReader::new(demo.stdout.take().context("no output")?);
+    let output = BufReader::new(output);
     let mut shown = Vec::new();
     for line in output.lines() {
         let line = line?;
@@ -47,5 +50,11 @@ fn the_demo_passes_all_its_requests_and_then_waits() -> Result<()> {
             "{expected} is missing in:\n{shown}"
         );
     }
+    let step = shown
+        .split("5. A model call without a key")
+        .nth(1)
+        .and_then(|rest| rest.split("6. Dify asks").next())
+        .context("no fifth step")?;
+    assert!(step.contains("status=401"), "not with its line:\n{shown}");
     Ok(())
 }
