@@ -84,11 +84,11 @@ impl<P: Platform> Log<P> {
             self.write(&mut lines);
         } else if !std::mem::replace(&mut lines.is_scheduled, true) {
             drop(lines);
-            let log = self.clone();
+            let (log, scheduled) = (self.clone(), Scheduled(Arc::clone(&self.lines)));
             self.platform.spawn(async move {
                 log.platform.sleep(INTERVAL).await;
+                drop(scheduled);
                 if let Ok(mut lines) = log.lines.lock() {
-                    lines.is_scheduled = false;
                     log.write(&mut lines);
                 }
             });
@@ -109,6 +109,17 @@ impl<P: Platform> Log<P> {
             self.platform.log(&lines.waiting);
             lines.waiting.clear();
             lines.written = Some(self.platform.now());
+        }
+    }
+}
+
+/// A task that waits to write them. It may end with the request that began it, before its time: another is begun then.
+struct Scheduled(Arc<Mutex<Lines>>);
+
+impl Drop for Scheduled {
+    fn drop(&mut self) {
+        if let Ok(mut lines) = self.0.lock() {
+            lines.is_scheduled = false;
         }
     }
 }

@@ -25,6 +25,17 @@ struct Sums {
     is_scheduled: bool,
 }
 
+/// A task that waits to add them up. It may end with the request that began it, before its time: another is begun then.
+struct Scheduled<P: Platform>(Arc<Meter<P>>);
+
+impl<P: Platform> Drop for Scheduled<P> {
+    fn drop(&mut self) {
+        if let Ok(mut sums) = self.0.sums.lock() {
+            sums.is_scheduled = false;
+        }
+    }
+}
+
 impl<P: Platform> Meter<P> {
     /// Adds up in this store.
     pub(crate) fn new(platform: P, state: Arc<P::State>, log: Log<P>) -> Self {
@@ -44,17 +55,16 @@ impl<P: Platform> Meter<P> {
         count(&mut sums.counters);
         if !std::mem::replace(&mut sums.is_scheduled, true) {
             drop(sums);
-            self.platform.spawn(Arc::clone(self).flush_later());
+            let scheduled = Scheduled(Arc::clone(self));
+            self.platform.spawn(Arc::clone(self).flush_later(scheduled));
         }
     }
 
-    async fn flush_later(self: Arc<Self>) {
+    async fn flush_later(self: Arc<Self>, scheduled: Scheduled<P>) {
         self.platform.sleep(FLUSH_AFTER).await;
+        drop(scheduled);
         let delta = match self.sums.lock() {
-            Ok(mut sums) => {
-                sums.is_scheduled = false;
-                sums.counters.take()
-            }
+            Ok(mut sums) => sums.counters.take(),
             Err(_) => return,
         };
         let added = self

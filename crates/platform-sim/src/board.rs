@@ -5,8 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Wake;
 
 /// Tasks that the runtime runs together: those of one request in a component, or of one peer outside.
+///
+/// The lower half is a number of its own, the upper half that of its instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct GroupId(pub(crate) u64);
+pub struct GroupId(u64);
 
 /// Nobody: the runtime itself.
 const NOBODY: u64 = 0;
@@ -15,8 +17,19 @@ const NOBODY: u64 = 0;
 const OUTSIDE: u64 = 1 << 63;
 
 impl GroupId {
-    pub(crate) const fn new(number: u64, is_outside: bool) -> Self {
-        Self(if is_outside { number | OUTSIDE } else { number })
+    /// A request's, in the instance of this number; outside, where there is none.
+    pub(crate) fn new(number: u32, instance: Option<u32>) -> Self {
+        let place = instance.map_or(OUTSIDE, |instance| u64::from(instance) << 32);
+        Self(place | u64::from(number))
+    }
+
+    /// Where what it spawns waits for its beginning: an instance has one place for all of its requests.
+    pub(crate) const fn spawns_in(self) -> u64 {
+        if self.is_outside() {
+            self.0
+        } else {
+            self.0 >> 32
+        }
     }
 
     pub(crate) const fn is_outside(self) -> bool {
@@ -34,12 +47,11 @@ pub(crate) struct Board {
 }
 
 impl Board {
-    pub fn begin(&self, group: GroupId) {
-        self.current.store(group.0, Ordering::Relaxed);
-    }
-
-    pub fn end(&self) {
-        self.current.store(NOBODY, Ordering::Relaxed);
+    /// From now on this group is at work, or nobody. Returns who was.
+    pub fn put(&self, group: Option<GroupId>) -> Option<GroupId> {
+        let group = group.map_or(NOBODY, |group| group.0);
+        let former = self.current.swap(group, Ordering::Relaxed);
+        (former != NOBODY).then_some(GroupId(former))
     }
 
     /// A place in the queue of what is to be polled: the later, the larger.
@@ -109,7 +121,8 @@ impl Wake for TaskWaker {
         {
             self.board.fault(format!(
                 "a request's task ({}) woke another's ({}), which traps in a component",
-                current.0, self.group.0
+                current.0 & u64::from(u32::MAX),
+                self.group.0 & u64::from(u32::MAX)
             ));
         }
         if self.place().is_none() {

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::{Either, select};
 use spillway_platform::{Clock, Headers, IncomingBody, SendError};
 
 use crate::Sim;
@@ -41,6 +42,8 @@ pub struct SimBody {
     steps: VecDeque<PeerStep>,
     /// A wait that has begun belongs to the body and not to the future that asks.
     waiting_until: Option<Duration>,
+    /// How long it may be silent.
+    patience: Duration,
 }
 
 impl SimBody {
@@ -49,7 +52,14 @@ impl SimBody {
             sim,
             steps: steps.into_iter().collect(),
             waiting_until: None,
+            patience: Duration::MAX,
         }
+    }
+
+    /// The same, which breaks off where it is silent for so long.
+    pub(crate) fn patient_for(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
     }
 
     /// The next step that is no wait.
@@ -72,7 +82,12 @@ impl SimBody {
 
 impl IncomingBody for SimBody {
     async fn next(&mut self) -> Result<Option<Bytes>, SendError> {
-        match self.step().await {
+        let timer = std::pin::pin!(self.sim.sleep(self.patience));
+        let step = match select(std::pin::pin!(self.step()), timer).await {
+            Either::Left((step, _)) => step,
+            Either::Right(_) => return Err(SendError::BetweenBytesTimeout),
+        };
+        match step {
             None => Ok(None),
             Some(PeerStep::Piece(bytes)) => Ok(Some(bytes)),
             Some(PeerStep::Fail(error)) => Err(error),

@@ -5,7 +5,8 @@
 //! has the next turn is drawn. Once none is ready, time goes on to the next moment that is awaited.
 //!
 //! **What a component dictates** (wit-bindgen 0.57, `async_support.rs` and `spawn.rs`): a task that is spawned is first
-//! polled when a task of its group ends, or in the group's next turn, and its being there is no reason for a turn; a
+//! polled when a task of its group ends, or in the group's next turn, and its being there is no reason for a turn (what a
+//! cancelled request's destructors spawn is taken by the instance's next group that has one); a
 //! group all of whose tasks were polled has another turn; a request's task cannot wake another's; a group ends with its
 //! last task. A turn without end, or a group that is left with nothing to wait for, is a fault of the run.
 
@@ -34,14 +35,16 @@ pub(crate) struct Executor {
     pub timers: Rc<Timers>,
     board: Arc<Board>,
     groups: RefCell<BTreeMap<GroupId, Group>>,
-    /// Of the group at work, and of others.
-    spawned: RefCell<Vec<(GroupId, Task)>>,
-    begun: Cell<u64>,
+    /// What has not begun, and where it waits: see [`GroupId::spawns_in`].
+    spawned: RefCell<Vec<(u64, Task)>>,
+    begun: Cell<u32>,
     turns: Cell<u64>,
     /// Whoever waits for so many turns to have been taken.
     turn_waiters: RefCell<BTreeMap<u64, Vec<Waker>>>,
     draw: RefCell<Option<fastrand::Rng>>,
     is_over: Cell<bool>,
+    /// What was lost with its instance. Kept until the world's end, so that nothing of it is dropped before.
+    lost: RefCell<(Vec<Group>, Vec<Task>)>,
 }
 
 #[derive(Default)]
@@ -68,11 +71,15 @@ impl Executor {
         self.draw.replace(Some(draw));
     }
 
-    /// Begins a group with this task.
-    pub fn begin(&self, is_outside: bool, task: impl Future<Output = ()> + 'static) -> GroupId {
+    /// Begins a group with this task: a request's in the instance of this number, or one outside.
+    pub fn begin(
+        &self,
+        instance: Option<u32>,
+        task: impl Future<Output = ()> + 'static,
+    ) -> GroupId {
         let number = self.begun.get().wrapping_add(1);
         self.begun.set(number);
-        let group = GroupId::new(number, is_outside);
+        let group = GroupId::new(number, instance);
         let running = self.running(group, Box::pin(task));
         running.waker.wake_by_ref();
         let first = Group {
@@ -86,24 +93,44 @@ impl Executor {
     /// A further task of the group at work.
     pub fn spawn(&self, task: impl Future<Output = ()> + 'static) {
         match self.board.current() {
-            Some(group) => self.spawned.borrow_mut().push((group, Box::pin(task))),
+            Some(group) => {
+                let mut spawned = self.spawned.borrow_mut();
+                spawned.push((group.spawns_in(), Box::pin(task)));
+            }
             None => {
-                self.begin(true, task);
+                self.begin(None, task);
             }
         }
     }
 
-    /// Ends a group wherever it stands. Where `is_lost`, as a component's death does, nothing of it is dropped: no
-    /// destructor runs; else as the runtime's cancelling does.
-    pub fn end(&self, group: GroupId, is_lost: bool) {
+    /// Drops a group wherever it stands, as the runtime's cancelling does.
+    pub fn cancel(&self, group: GroupId) {
         let ended = self.groups.borrow_mut().remove(&group);
-        if let Some(ended) = ended {
-            if is_lost {
-                std::mem::forget(ended);
-            } else {
-                self.board.begin(group);
-                drop(ended);
-                self.board.end();
+        let at_work = self.board.put(Some(group));
+        drop(ended);
+        self.board.put(at_work);
+    }
+
+    /// An instance's death: nothing of its groups is dropped, no destructor runs.
+    pub fn lose(&self, instance: u32) {
+        let is_its = |place: u64| place == u64::from(instance);
+        let (lost_groups, lost_tasks) = &mut *self.lost.borrow_mut();
+        let mut groups = self.groups.borrow_mut();
+        let lost = groups.extract_if(.., |group, _| is_its(group.spawns_in()));
+        lost_groups.extend(lost.map(|(_, group)| group));
+        let mut spawned = self.spawned.borrow_mut();
+        let lost = spawned.extract_if(.., |(place, _)| is_its(*place));
+        lost_tasks.extend(lost.map(|(_, task)| task));
+    }
+
+    /// Drops all that there is, and what that leaves behind.
+    pub fn end(&self) {
+        self.turn_waiters.take();
+        drop(self.lost.take());
+        loop {
+            let (groups, spawned) = (self.groups.take(), self.spawned.take());
+            if groups.is_empty() && spawned.is_empty() {
+                return;
             }
         }
     }
@@ -188,7 +215,7 @@ impl Executor {
                 .fault("a task spins: it is woken again and again while time stands".to_owned());
             return;
         }
-        self.board.begin(id);
+        self.board.put(Some(id));
         group.polls = 0;
         group.yields = false;
         // Each ends with a task, or when there is nothing more to be done now.
@@ -201,7 +228,7 @@ impl Executor {
             self.board.fault(fault);
             group.tasks.clear();
         }
-        self.board.end();
+        self.board.put(None);
         if !group.tasks.is_empty() {
             self.groups.borrow_mut().insert(id, group);
         }
@@ -237,11 +264,10 @@ impl Executor {
         }
     }
 
-    /// Takes what this group has spawned into it.
+    /// Takes into the group what waits in its place.
     fn take_spawned(&self, id: GroupId, group: &mut Group) {
-        for (owner, task) in self.spawned.take() {
-            // Nobody else can have been at work.
-            debug_assert_eq!(owner, id);
+        let mut spawned = self.spawned.borrow_mut();
+        for (_, task) in spawned.extract_if(.., |(place, _)| *place == id.spawns_in()) {
             let mut running = self.running(id, task);
             running.fresh = Some(self.board.place());
             group.tasks.push(running);

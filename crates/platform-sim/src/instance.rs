@@ -35,6 +35,7 @@ pub struct SimInstance {
 /// What there is of an instance.
 #[derive(Default)]
 pub(crate) struct Life {
+    number: u32,
     is_over: Cell<bool>,
     /// Its requests' groups, and who waits for their answers.
     calls: RefCell<Vec<(GroupId, Rc<RefCell<Slot>>)>>,
@@ -47,6 +48,22 @@ pub(crate) struct Life {
 struct Slot {
     answer: Option<Result<SimResponse, Unanswered>>,
     client: Option<Waker>,
+    /// An answer that comes now is dropped at once, as the host does it.
+    client_has_left: bool,
+}
+
+/// The client's end of a request. Dropped, it has left.
+struct Client(Rc<RefCell<Slot>>);
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        let answer = {
+            let mut slot = self.0.borrow_mut();
+            slot.client_has_left = true;
+            slot.answer.take()
+        };
+        drop(answer);
+    }
 }
 
 /// Why a request got no answer, not even a head.
@@ -61,8 +78,14 @@ pub enum Unanswered {
 impl Sim {
     /// A new instance.
     pub fn instance(&self) -> SimInstance {
-        let life = Rc::new(Life::default());
-        self.0.lives.borrow_mut().push(Rc::clone(&life));
+        let mut lives = self.0.lives.borrow_mut();
+        let life = Rc::new(Life {
+            // From one.
+            number: u32::try_from(lives.len()).map_or(u32::MAX, |number| number.wrapping_add(1)),
+            ..Life::default()
+        });
+        lives.push(Rc::clone(&life));
+        drop(lives);
         SimInstance {
             sim: self.clone(),
             life,
@@ -95,7 +118,7 @@ impl SimInstance {
         !self.life.is_over.get()
     }
 
-    /// Gives it a request, which gets tasks of its own. The answer comes whether or not anybody waits for it.
+    /// Gives it a request, which gets tasks of its own and goes on whether or not the client waits for it.
     pub fn call(
         &self,
         serving: impl Future<Output = Result<SimResponse, String>> + 'static,
@@ -105,15 +128,20 @@ impl SimInstance {
             slot.borrow_mut().put(Err(Unanswered::Lost));
         } else {
             let place = Rc::clone(&slot);
-            let group = self.sim.0.executor.begin(false, async move {
-                let answer = serving.await.map_err(Unanswered::Failed);
-                place.borrow_mut().put(answer);
-            });
+            let group = self
+                .sim
+                .0
+                .executor
+                .begin(Some(self.life.number), async move {
+                    let answer = serving.await.map_err(Unanswered::Failed);
+                    place.borrow_mut().put(answer);
+                });
             let mut calls = self.life.calls.borrow_mut();
             calls.push((group, Rc::clone(&slot)));
         }
+        let client = Client(slot);
         poll_fn(move |context| {
-            let mut slot = slot.borrow_mut();
+            let mut slot = client.0.borrow_mut();
             slot.client = Some(context.waker().clone());
             slot.answer.take().map_or(Poll::Pending, Poll::Ready)
         })
@@ -122,8 +150,8 @@ impl SimInstance {
     /// It is gone at once with all that it held: nothing of it is dropped. Clients see their connections break.
     pub fn die(&self) {
         self.life.is_over.set(true);
-        for (group, slot) in self.life.calls.take() {
-            self.sim.0.executor.end(group, true);
+        self.sim.0.executor.lose(self.life.number);
+        for (_, slot) in self.life.calls.take() {
             slot.borrow_mut().put(Err(Unanswered::Lost));
         }
         for (_, pipe) in self.life.pipes.take() {
@@ -144,7 +172,7 @@ impl SimInstance {
         }
         let chosen = self.sim.0.chance.borrow_mut().usize(..under_way.len());
         if let Some((group, slot)) = under_way.get(chosen) {
-            executor.end(*group, false);
+            executor.cancel(*group);
             slot.borrow_mut().put(Err(Unanswered::Lost));
             let pipes = self.life.pipes.borrow();
             for (_, pipe) in pipes.iter().filter(|(owner, _)| owner == group) {
@@ -157,7 +185,7 @@ impl SimInstance {
 impl Slot {
     /// Whoever comes second is late.
     fn put(&mut self, answer: Result<SimResponse, Unanswered>) {
-        if self.answer.is_none() {
+        if self.answer.is_none() && !self.client_has_left {
             self.answer = Some(answer);
         }
         if let Some(client) = self.client.take() {

@@ -27,6 +27,7 @@ mod platform;
 mod request;
 mod response;
 mod sim;
+mod store;
 mod timers;
 
 pub use body::{PeerStep, SimBody};
@@ -35,3 +36,4 @@ pub use pipe::{SimReader, SimWriter};
 pub use request::{ReceivedRequest, SimRequest};
 pub use response::{SimAnswer, SimResponse};
 pub use sim::Sim;
+pub use store::{SimStore, StoreAnswer, StoreClock, StoreEvent, StoreOperation, StoreWay};

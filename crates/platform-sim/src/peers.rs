@@ -73,7 +73,7 @@ impl Sender for Sim {
         Ok(InboundResponse {
             status,
             headers,
-            body,
+            body: body.patient_for(request.timeouts.between_bytes),
         })
     }
 }

@@ -14,15 +14,11 @@ use spillway_platform::{
     JoinKey, OutboundRequest, Platform, ReceiveError, RequestHead, SendError, Sender,
     StateLocation,
 };
-use spillway_state::Oracle;
 
 use crate::pipe::{SimReader, SimWriter, pipe};
 use crate::response::{ResponseBody, SimResponse};
 use crate::timers::Sleep;
-use crate::{Sim, SimBody, SimRequest};
-
-/// When the world began, since 1970.
-const BEGAN: Duration = Duration::from_secs(1_800_000_000);
+use crate::{Sim, SimBody, SimRequest, SimStore};
 
 impl Clock for Sim {
     fn now(&self) -> Duration {
@@ -30,7 +26,7 @@ impl Clock for Sim {
     }
 
     fn since_1970(&self) -> Duration {
-        BEGAN.saturating_add(self.now())
+        self.date(self.0.clock_is_off.get())
     }
 
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + 'static {
@@ -45,7 +41,7 @@ impl Platform for Sim {
     type Unread = SimBody;
     type Writer = SimWriter;
     type Reader = SimReader;
-    type State = Oracle<Self>;
+    type State = SimStore;
 
     fn head(&self, request: &SimRequest) -> RequestHead {
         request.head.clone()
@@ -170,7 +166,7 @@ impl Platform for Sim {
     }
 
     fn log(&self, line: &str) {
-        let lines = line.lines().map(str::to_owned);
+        let lines = line.lines().map(|line| (self.now(), line.to_owned()));
         self.0.log.borrow_mut().extend(lines);
     }
 
@@ -197,7 +193,7 @@ impl Platform for Sim {
         None
     }
 
-    fn open_state(&self, _: StateLocation) -> Oracle<Self> {
-        self.state()
+    fn open_state(&self, location: StateLocation) -> SimStore {
+        self.store(location.timeout)
     }
 }

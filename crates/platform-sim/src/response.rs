@@ -47,39 +47,47 @@ impl SimResponse {
     }
 
     /// Reads so many pieces, and leaves.
-    pub async fn read_pieces(self, pieces: usize) -> SimAnswer {
-        let mut body = BytesMut::new();
-        let is_complete = match self.body {
-            ResponseBody::Whole(bytes) => {
-                body.extend_from_slice(&bytes);
-                true
+    pub async fn read_pieces(mut self, pieces: usize) -> SimAnswer {
+        let mut answer = self.begin();
+        for _ in 0..pieces {
+            if !self.read_on(&mut answer).await {
+                break;
             }
-            ResponseBody::Spliced(mut spliced) => loop {
-                match spliced.next().await {
-                    Ok(Some(piece)) => body.extend_from_slice(&piece),
-                    Ok(None) => break true,
-                    Err(_) => break false,
-                }
-            },
-            ResponseBody::Streamed(mut reader) => {
-                let mut left = pieces;
-                loop {
-                    if left == 0 {
-                        break false;
-                    }
-                    left = left.saturating_sub(1);
-                    match reader.next().await {
-                        Ok(piece) => body.extend_from_slice(&piece),
-                        Err(end) => break end == PipeEnd::Finished,
-                    }
-                }
-            }
-        };
+        }
+        answer
+    }
+
+    /// The answer before anything of its body has been read.
+    pub fn begin(&self) -> SimAnswer {
         SimAnswer {
             status: self.status.as_u16(),
-            headers: self.headers,
-            body: body.freeze(),
-            is_complete,
+            headers: self.headers.clone(),
+            body: Bytes::new(),
+            is_complete: false,
         }
+    }
+
+    /// Adds the next piece to what was read; `false`: it has ended, or was cut.
+    pub async fn read_on(&mut self, answer: &mut SimAnswer) -> bool {
+        let piece = match &mut self.body {
+            ResponseBody::Whole(bytes) => match std::mem::take(bytes) {
+                bytes if bytes.is_empty() => Ok(None),
+                bytes => Ok(Some(bytes)),
+            },
+            ResponseBody::Spliced(spliced) => spliced.next().await.map_err(|_| ()),
+            ResponseBody::Streamed(reader) => match reader.next().await {
+                Ok(piece) => Ok(Some(Bytes::from(piece))),
+                Err(PipeEnd::Finished) => Ok(None),
+                Err(PipeEnd::Cut) => Err(()),
+            },
+        };
+        let Ok(Some(piece)) = piece else {
+            answer.is_complete = piece.is_ok();
+            return false;
+        };
+        let mut body = BytesMut::from(std::mem::take(&mut answer.body));
+        body.extend_from_slice(&piece);
+        answer.body = body.freeze();
+        true
     }
 }

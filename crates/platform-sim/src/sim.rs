@@ -1,6 +1,6 @@
 //! A simulated world.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::rc::Rc;
@@ -11,10 +11,17 @@ use spillway_state::Oracle;
 
 use crate::executor::Executor;
 use crate::instance::Life;
+use crate::store::{StoreClock, StoreEvent, StoreOperation, StoreWay};
 use crate::{PeerStep, ReceivedRequest};
 
 /// What an upstream does when it is asked.
 type Upstream = Box<dyn FnMut(&ReceivedRequest) -> Vec<PeerStep>>;
+
+/// How operations of the store fare.
+type Way = Box<dyn FnMut(&StoreOperation) -> StoreWay>;
+
+/// When the world began, since 1970.
+const BEGAN: Duration = Duration::from_secs(1_800_000_000);
 
 /// A simulated world. A copy is the same world.
 #[derive(Clone, Default)]
@@ -22,14 +29,19 @@ pub struct Sim(pub(crate) Rc<World>);
 
 pub(crate) struct World {
     pub executor: Rc<Executor>,
-    pub log: RefCell<Vec<String>>,
+    pub log: RefCell<Vec<(Duration, String)>>,
     pub variables: RefCell<BTreeMap<String, String>>,
     /// By host and port.
     pub upstreams: RefCell<BTreeMap<String, Upstream>>,
     pub asked: RefCell<Vec<ReceivedRequest>>,
     /// What nobody foresees, and yet is the same in every run of a seed.
     pub chance: RefCell<fastrand::Rng>,
-    pub state: RefCell<Option<Oracle<Sim>>>,
+    pub oracle: RefCell<Option<Oracle<StoreClock>>>,
+    pub store_way: RefCell<Option<Way>>,
+    pub store_events: RefCell<Vec<StoreEvent>>,
+    /// How far clocks that tell the date are off, in milliseconds.
+    pub clock_is_off: Cell<i64>,
+    pub store_is_off: Cell<i64>,
     /// Of all instances that there were.
     pub lives: RefCell<Vec<Rc<Life>>>,
 }
@@ -43,7 +55,11 @@ impl Default for World {
             upstreams: RefCell::default(),
             asked: RefCell::default(),
             chance: RefCell::new(fastrand::Rng::with_seed(0)),
-            state: RefCell::default(),
+            oracle: RefCell::default(),
+            store_way: RefCell::default(),
+            store_events: RefCell::default(),
+            clock_is_off: Cell::default(),
+            store_is_off: Cell::default(),
             lives: RefCell::default(),
         }
     }
@@ -68,7 +84,7 @@ impl Sim {
         let output = Rc::new(RefCell::new(None));
         let place = Rc::clone(&output);
         let executor = &self.0.executor;
-        executor.begin(true, async move {
+        executor.begin(None, async move {
             let result = task.await;
             place.replace(Some(result));
         });
@@ -77,6 +93,26 @@ impl Sim {
         assert!(faults.is_empty(), "{}", faults.join("; "));
         let result = output.take();
         result.unwrap_or_else(|| panic!("the task did not end"))
+    }
+
+    /// A task outside, beside all others.
+    pub fn outside(&self, task: impl Future<Output = ()> + 'static) {
+        self.0.executor.begin(None, task);
+    }
+
+    /// Runs all tasks to their ends, and returns what no runtime would have done.
+    pub fn run_out(&self) -> Vec<String> {
+        self.0.executor.run();
+        self.0.executor.faults()
+    }
+
+    /// Takes the world apart. It is a circle of its parts, and would stay in memory.
+    pub fn end(&self) {
+        self.0.executor.end();
+        self.0.upstreams.take();
+        self.0.store_way.take();
+        self.0.oracle.take();
+        self.0.lives.take();
     }
 
     /// Until the tasks of this world have had so many turns together: any moment between two awaits has a number.
@@ -118,15 +154,34 @@ impl Sim {
 
     /// The log's lines.
     pub fn log_lines(&self) -> Vec<String> {
+        let log = self.0.log.borrow();
+        log.iter().map(|(_, line)| line.clone()).collect()
+    }
+
+    /// The same with the time at which each was written.
+    pub fn log_events(&self) -> Vec<(Duration, String)> {
         self.0.log.borrow().clone()
     }
 
-    /// The state that all instances in this world share.
-    pub fn state(&self) -> Oracle<Self> {
-        let mut state = self.0.state.borrow_mut();
-        state
-            .get_or_insert_with(|| Oracle::new(self.clone()))
-            .clone()
+    /// Sets the clock that tells instances the date, so many milliseconds before or behind.
+    pub fn set_clock(&self, is_off_ms: i64) {
+        self.0.clock_is_off.set(is_off_ms);
+    }
+
+    /// Sets the store's.
+    pub fn set_store_clock(&self, is_off_ms: i64) {
+        self.0.store_is_off.set(is_off_ms);
+    }
+
+    /// The date, on a clock that is so many milliseconds off.
+    pub(crate) fn date(&self, is_off_ms: i64) -> Duration {
+        let right = BEGAN.saturating_add(self.time());
+        let off = Duration::from_millis(is_off_ms.unsigned_abs());
+        if is_off_ms < 0 {
+            right.saturating_sub(off)
+        } else {
+            right.saturating_add(off)
+        }
     }
 
     /// The time since the world began.

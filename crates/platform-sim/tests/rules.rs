@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use spillway_platform::{Clock, Headers, OutgoingBody, Platform, ResponseWriter};
-use spillway_platform_sim::{Sim, SimResponse, Unanswered};
+use spillway_platform_sim::{Sim, SimInstance, SimResponse, Unanswered};
 
 const MOMENT: Duration = Duration::from_millis(1);
 const LONG: Duration = Duration::from_millis(10);
@@ -146,7 +146,7 @@ impl Drop for Held {
 }
 
 /// What becomes of a streamed answer, and of what its request holds, if fate strikes in the middle.
-fn struck(strike: impl Fn(&spillway_platform_sim::SimInstance) + 'static) -> (bool, bool) {
+fn struck(strike: impl Fn(&SimInstance) + 'static) -> (bool, bool) {
     let sim = Sim::default();
     let was_dropped = Rc::new(Cell::new(false));
     let held = Held(Rc::clone(&was_dropped));
@@ -189,6 +189,47 @@ fn an_instance_that_dies_drops_nothing_and_cuts_its_answers() {
     assert_eq!(struck(|_| {}), (true, true));
     assert_eq!(struck(|instance| instance.die()), (false, false));
     assert_eq!(struck(|instance| instance.cancel_one()), (false, true));
+}
+
+/// Begins a task when it is dropped, as what gives a place back does.
+struct Begins(Sim, Rc<Cell<Option<Duration>>>);
+
+impl Drop for Begins {
+    fn drop(&mut self) {
+        let (clock, place) = (self.0.clone(), Rc::clone(&self.1));
+        self.0.spawn(async move { place.set(Some(clock.now())) });
+    }
+}
+
+/// When what a cancelled request leaves behind begins, if its instance's next request comes after `LONG`.
+fn left_behind(then: impl Fn(&SimInstance) + 'static) -> Option<Duration> {
+    let sim = Sim::default();
+    let began = Rc::new(Cell::new(None));
+    let (instance, clock) = (sim.instance(), sim.clone());
+    let begins = Begins(sim.clone(), Rc::clone(&began));
+    sim.run(async move {
+        let (platform, other) = (instance.platform(), instance.platform());
+        let cancelled = instance.call(async move {
+            let _begins = begins;
+            platform.sleep(LONG).await;
+            empty(platform).await
+        });
+        clock.sleep(MOMENT).await;
+        instance.cancel_one();
+        assert_eq!(cancelled.await.err(), Some(Unanswered::Lost));
+        // Whoever cancelled is at work as before.
+        clock.spawn(async {});
+        then(&instance);
+        clock.sleep(LONG).await;
+        let _ = instance.call(empty(other)).await;
+    });
+    began.get()
+}
+
+#[test]
+fn what_a_cancelled_request_leaves_behind_begins_with_the_next_one() {
+    assert_eq!(left_behind(|_| {}), Some(MOMENT + LONG));
+    assert_eq!(left_behind(|instance| instance.die()), None);
 }
 
 #[test]

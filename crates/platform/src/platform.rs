@@ -113,7 +113,8 @@ pub trait Platform: Sender<Body: 'static> + Clock + Clone + 'static {
     /// No answer, for a fault of the gateway itself, in these words.
     fn fail(&self, words: &str) -> Self::Error;
 
-    /// Runs a task of its own, beside and after the request's.
+    /// Runs a task of its own, beside and after the request's. It begins with the request's next turn, and does not make
+    /// one: who waits for what it does [lets others go on](Self::yield_now) first.
     fn spawn(&self, task: impl Future<Output = ()> + 'static);
 
     /// Lets the instance's other tasks go on.

@@ -34,6 +34,25 @@ end
 
 local window_rules, flight_rules = tonumber(ARGV[2]), tonumber(ARGV[3])
 local passes = 1
+
+-- A request whose lease is there is one that was sent again: it has passed, and is charged nothing more.
+local has_passed = false
+local flights = {}
+for i = 1, flight_rules do
+  local at, key = 7 + 5 * window_rules + 2 * (i - 1), KEYS[window_rules + i]
+  local others = call('ZCOUNT', key, '(' .. now, '+inf')
+  local ends = others > 0 and call('ZSCORE', key, ARGV[4])
+  local has_place = ends and tonumber(ends) > now
+  if has_place then
+    others = others - 1
+    has_passed = true
+  end
+  local full = not has_place and others >= tonumber(ARGV[at])
+  if full and ARGV[at + 1] ~= '1' then passes = 0 end
+  flights[i] = { key = key, others = others, has_place = has_place, full = full }
+end
+if has_passed then passes = 1 end
+
 -- What this request's new values cost, and whether all are of rules that only count.
 local cost, all_dry = 0, true
 local rules = {}
@@ -64,9 +83,9 @@ for i = 1, window_rules do
     end
   end
   local charge = tonumber(ARGV[at + 4])
-  local full, is_dry = used + charge > limit, ARGV[at + 2] == '1'
+  local full, is_dry = used + charge > limit and not has_passed, ARGV[at + 2] == '1'
   if full and not is_dry then passes = 0 end
-  local own_cost = used == 0 and tonumber(ARGV[at + 3]) or 0
+  local own_cost = used == 0 and not has_passed and tonumber(ARGV[at + 3]) or 0
   if own_cost > 0 then
     cost = math.max(cost, own_cost)
     all_dry = all_dry and is_dry
@@ -75,15 +94,6 @@ for i = 1, window_rules do
     limit = limit, window = window, charge = charge, current = current, counts = counts, used = used,
     full = full, field = field, outdated = outdated, is_new = own_cost > 0,
   }
-end
-
-local flights = {}
-for i = 1, flight_rules do
-  local at, key = 7 + 5 * window_rules + 2 * (i - 1), KEYS[window_rules + i]
-  local in_flight = call('ZCOUNT', key, '(' .. now, '+inf')
-  local full = in_flight >= tonumber(ARGV[at])
-  if full and ARGV[at + 1] ~= '1' then passes = 0 end
-  flights[i] = { key = key, in_flight = in_flight, full = full }
 end
 
 -- New values write keys, and a client can invent as many as it likes.
@@ -103,7 +113,7 @@ for i = 1, window_rules do
   local rule = rules[i]
   local limit, counts, used = rule.limit, rule.counts, rule.used
   -- What only counts refuses nobody, but writes nothing new either.
-  if passes == 1 and not rule.full and not (too_many_new and rule.is_new) then
+  if passes == 1 and not has_passed and not rule.full and not (too_many_new and rule.is_new) then
     if rule.outdated then call('HDEL', KEYS[i], unpack(rule.outdated)) end
     counts[0] = call('HINCRBY', KEYS[i], rule.field or rule.current, rule.charge)
     used = used + rule.charge
@@ -131,13 +141,16 @@ for i = 1, window_rules do
 end
 for i = 1, flight_rules do
   local flight = flights[i]
-  if passes == 1 and not flight.full then
+  local in_flight = flight.others
+  if flight.has_place then
+    in_flight = in_flight + 1
+  elseif passes == 1 and not has_passed and not flight.full then
     call('ZREMRANGEBYSCORE', flight.key, '-inf', now)
     call('ZADD', flight.key, now + tonumber(ARGV[5]), ARGV[4])
     call('PEXPIRE', flight.key, tonumber(ARGV[5]) + SLACK)
-    flight.in_flight = flight.in_flight + 1
+    in_flight = in_flight + 1
   end
-  answer[#answer + 1] = flight.in_flight
+  answer[#answer + 1] = in_flight
   answer[#answer + 1] = flight.full and 1 or 0
 end
 return answer

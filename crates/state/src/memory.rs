@@ -38,23 +38,33 @@ impl MemoryStore {
             lease,
             new_values,
         } = asked;
-        let read: Vec<Read> = charges
+        let has_passed = charges
+            .iter()
+            .any(|it| it.is_in_flight() && self.has_place(now_ms, &it.key, lease));
+        let mut read: Vec<Read> = charges
             .iter()
             .map(|it| self.read_rule(now_ms, it))
             .collect();
+        if has_passed {
+            for (charge, read) in charges.iter().zip(&mut read) {
+                let is_full = charge.is_in_flight() && read.used >= u64::from(charge.limit);
+                read.full = is_full && !self.has_place(now_ms, &charge.key, lease);
+            }
+        }
         let rules = || charges.iter().zip(&read);
-        let mut passes = rules().all(|(charge, read)| charge.dry_run || !read.full);
+        let mut passes = has_passed || rules().all(|(charge, read)| charge.dry_run || !read.full);
         let new: Vec<&Charge> = rules()
-            .filter(|(charge, read)| charge.cost_when_new() > 0 && read.used == 0)
+            .filter(|(charge, read)| !has_passed && charge.cost_when_new() > 0 && read.used == 0)
             .map(|(charge, _)| charge)
             .collect();
         let cost = new.iter().map(|it| u64::from(it.cost_when_new())).max();
         let too_many = passes && self.costs_too_much(now_ms, cost, new_values);
         let too_many_new = too_many && new.iter().any(|charge| !charge.dry_run);
         passes &= !too_many_new;
+        let charges_now = passes && !has_passed;
         let charged = charges.iter().zip(read).map(|(charge, read)| {
             let is_new = charge.cost_when_new() > 0 && read.used == 0;
-            let is_charged = passes && !read.full && !(too_many && is_new);
+            let is_charged = charges_now && !read.full && !(too_many && is_new);
             let Some(mut windows) = read.windows else {
                 if is_charged {
                     self.lease(now_ms, &charge.key, lease);
@@ -175,6 +185,20 @@ impl MemoryStore {
                 leases.remove(&lease.0);
             }
         }
+    }
+
+    /// How many leases each key has, those among them that have ended by themselves.
+    pub fn leases(&self) -> Vec<(String, usize)> {
+        let leases = self.leases.iter().filter(|(_, leases)| !leases.is_empty());
+        leases
+            .map(|(key, leases)| (key.clone(), leases.len()))
+            .collect()
+    }
+
+    /// A request whose lease is there is one that was sent again: it has passed, and is charged nothing more.
+    fn has_place(&self, now_ms: u64, key: &str, lease: &LeaseName) -> bool {
+        let until = self.leases.get(key).and_then(|leases| leases.get(&lease.0));
+        until.is_some_and(|until| *until > now_ms)
     }
 
     fn in_flight(&self, now_ms: u64, key: &str) -> u64 {

@@ -46,6 +46,21 @@ impl<C: Clock> Oracle<C> {
             .is_gone = is_gone;
     }
 
+    /// Forgets all that it knew, as a Redis does that keeps nothing on a disk.
+    pub fn lose(&self) {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.limits = MemoryStore::default();
+        memory.pools.clear();
+        memory.claims.clear();
+        memory.totals.clear();
+    }
+
+    /// What is in flight, by key, leases that have ended by themselves among it.
+    pub fn leases(&self) -> Vec<(String, usize)> {
+        let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.limits.leases()
+    }
+
     /// The operations that were asked for so far, in their order: round trips, were this a store elsewhere.
     pub fn operations(&self) -> Vec<&'static str> {
         let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
@@ -83,6 +98,18 @@ impl<C: Clock> Oracle<C> {
             is_free
         })
     }
+}
+
+/// Whether a state replaces one that still holds: see `pool_write_v3.lua`.
+fn is_news(known: &str, known_until: u64, state: &str, until: u64) -> bool {
+    let is_stronger = match state {
+        "served" => matches!(known, "doubted" | "trusted"),
+        "doubted" => known == "trusted",
+        _ => false,
+    };
+    let is_out = known == "out" && state != "out";
+    let is_longer = known == state && known_until >= until;
+    !(is_stronger || is_out || is_longer)
 }
 
 impl<C: Clock + 'static> State for Oracle<C> {
@@ -144,7 +171,11 @@ impl<C: Clock + 'static> State for Oracle<C> {
             match to {
                 Some((state, time_ms)) => {
                     let until = now.saturating_add(time_ms);
-                    memory.pools.insert(key, (state.to_owned(), now, until));
+                    let known = memory.pools.get(&key);
+                    let known = known.filter(|(_, _, until)| *until > now);
+                    if known.is_none_or(|(known, _, ends)| is_news(known, *ends, state, until)) {
+                        memory.pools.insert(key, (state.to_owned(), now, until));
+                    }
                 }
                 None => {
                     memory.pools.remove(&key);

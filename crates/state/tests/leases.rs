@@ -104,9 +104,27 @@ fn a_dead_holders_place_is_free_after_its_lease_and_a_renewed_one_is_not() {
     assert!(charge(&mut connection, &charges, &name(2), Some(end)).passes);
 }
 
+#[test]
+fn a_request_that_is_sent_again_keeps_the_place_that_it_has() {
+    let server = RedisServer::start();
+    let mut connection = server.connect();
+    let charges = [in_flight("a", 1)];
+    for time in ["the first", "the second"] {
+        let admitted = charge(&mut connection, &charges, &name(1), None);
+        assert!(admitted.passes, "{time}");
+        assert_eq!(admitted.charges[0].used, 1, "{time}");
+    }
+    assert!(!charge(&mut connection, &charges, &name(2), None).passes);
+    let arguments = lease_release_arguments(&charges, &name(1));
+    evaluate(&mut connection, LEASE_RELEASE_V1, arguments);
+    assert!(charge(&mut connection, &charges, &name(2), None).passes);
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Charge(Vec<(usize, u32, bool)>),
+    /// The last one once more, as it was.
+    Again,
     Renew(u32),
     Release(u32),
     Wait(u64),
@@ -116,6 +134,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let rules = prop::collection::vec((0..3_usize, 1..4_u32, prop::bool::weighted(0.2)), 0..4);
     let step = prop_oneof![
         6 => rules.prop_map(Step::Charge),
+        1 => Just(Step::Again),
         2 => (0..30_u32).prop_map(Step::Renew),
         3 => (0..30_u32).prop_map(Step::Release),
         3 => prop_oneof![0..500_u64, 0..2 * LEASE_MS].prop_map(Step::Wait),
@@ -138,6 +157,7 @@ fn random_schedules_end_as_in_the_model() {
         let mut now = 1_700_000_000_000_u64;
         let mut held: BTreeMap<u32, Vec<Charge>> = BTreeMap::new();
         let mut number = 0;
+        let mut last: Vec<Charge> = Vec::new();
         for step in steps {
             match step {
                 Step::Wait(time) => now += time,
@@ -149,6 +169,7 @@ fn random_schedules_end_as_in_the_model() {
                             charges.push(Charge { dry_run, ..in_flight(&key, limit) });
                         }
                     }
+                    last.clone_from(&charges);
                     let lease = name(number);
                     let asked = Admission { charges: &charges, lease: &lease, new_values: None };
                     let expected = model.admit(now, asked);
@@ -165,6 +186,13 @@ fn random_schedules_end_as_in_the_model() {
                         held.insert(number, kept.collect());
                     }
                     number += 1;
+                }
+                Step::Again => {
+                    let lease = name(number - u32::from(number > 0));
+                    let asked = Admission { charges: &last, lease: &lease, new_values: None };
+                    let expected = model.admit(now, asked);
+                    let taken = charge(connection, &last, &lease, Some(now));
+                    prop_assert_eq!(&taken, &expected);
                 }
                 Step::Renew(number) => {
                     if let Some(holds) = held.get(&number) {

@@ -66,6 +66,9 @@ pub(super) async fn serve<P: Platform>(
         head: Some(sender),
     };
     platform.spawn(run(exchange, entry, route, request, out));
+    // Else it would begin with this request's next event, which where another of its tasks stands (counts that wait to
+    // be added up) may be half a second away.
+    platform.yield_now().await;
     let mut answer = match receiver.await {
         Ok(Head::Stream {
             served,

@@ -125,7 +125,7 @@ fn without_the_store_requests_pass_and_it_is_told() {
     sim.set_upstream("api:5001", |_| {
         vec![PeerStep::head(200, "application/json")]
     });
-    sim.state().set_gone(true);
+    sim.oracle().set_gone(true);
     let requests = (0..5).map(|_| (of_app(run()), Client::Reads)).collect();
     let answers = serve(&sim, Kind::Agent, requests);
     assert!(answers.iter().all(|answer| answer.status == 200));

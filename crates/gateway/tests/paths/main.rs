@@ -137,7 +137,7 @@ fn records(sim: &Sim) -> Vec<String> {
 /// The total of a series, once all is settled.
 fn total(sim: &Sim, series: &str) -> u64 {
     use spillway_platform::State as _;
-    let state = sim.state();
+    let state = sim.oracle();
     let series = series.to_owned();
     sim.run(async move {
         let totals = state.totals("").await.unwrap();

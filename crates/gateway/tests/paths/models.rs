@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use spillway_platform::SendError;
-use spillway_platform_sim::{PeerStep, SimRequest};
+use spillway_platform_sim::{PeerStep, SimRequest, StoreWay};
 
 use super::{Client, Kind, records, serve, total, world, world_of};
 
@@ -116,6 +116,32 @@ fn a_client_that_leaves_is_told_of_and_nobody_is_blamed() {
     assert_eq!(records(&sim), ["call 200 client_left"]);
     assert_eq!(total(&sim, "outcome=\"client_left\""), 1);
     assert_eq!(total(&sim, "spillway_provider_transitions_total"), 0);
+}
+
+#[test]
+fn a_stream_begins_at_once_on_an_instance_that_has_something_else_to_do() {
+    let sim = world();
+    let moment = Duration::from_millis(1);
+    sim.set_store_way(move |_| StoreWay {
+        there: moment,
+        times: 1,
+        back: Some(moment),
+        is_refused: false,
+    });
+    sim.set_upstream("first:1", |_| {
+        vec![
+            PeerStep::head(200, "text/event-stream"),
+            chunk("hi", "\"stop\""),
+            PeerStep::piece("data: [DONE]\n\n"),
+        ]
+    });
+    // Its limit is counted, and the task that adds counts up stands beside the call's own.
+    let request = call("m", ",\"stream\":true");
+    let answers = serve(&sim, Kind::Model, vec![(request, Client::Reads)]);
+    assert!(answers[0].is_complete);
+    let log = sim.log_lines().join("\n");
+    // Two round trips of the store.
+    assert!(log.contains(" ms=4 "), "{log}");
 }
 
 #[test]

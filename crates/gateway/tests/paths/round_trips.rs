@@ -49,7 +49,7 @@ fn waits(sim: &Sim, kind: Kind, request: &SimRequest) -> Vec<&'static str> {
     for answer in serve(sim, kind, twice) {
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
-    let mut operations = sim.state().operations();
+    let mut operations = sim.oracle().operations();
     // What the metrics add up is nobody's wait.
     operations.retain(|operation| *operation != "add_totals");
     operations
@@ -116,7 +116,7 @@ fn a_signed_and_limited_call_waits_three_times_on_an_instance_that_has_just_begu
     for answer in serve(&sim, Kind::Model, calls) {
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
-    let mut operations = sim.state().operations();
+    let mut operations = sim.oracle().operations();
     operations.retain(|operation| *operation != "add_totals");
     let expected = ["claim_nonce", "admit", "pool_read", "claim_nonce", "admit"];
     assert_eq!(operations, expected);

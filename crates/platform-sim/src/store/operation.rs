@@ -1,0 +1,123 @@
+//! What the store is asked, and what it says, as values: for a journal, and for asking another store the same.
+
+use std::time::Duration;
+
+use spillway_platform::{
+    Admission, Admitted, Charge, LeaseName, NewValues, PoolEntry, Settled, State, StateError,
+    Waiting,
+};
+
+/// What the store is asked: each is an operation of [`State`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "State has them")]
+pub enum StoreOperation {
+    Admit {
+        charges: Vec<Charge>,
+        lease: LeaseName,
+        new_values: Option<NewValues>,
+    },
+    Settle(Vec<Settled>, LeaseName),
+    Renew(Vec<Charge>, LeaseName),
+    Release(Vec<Charge>, LeaseName),
+    PoolRead(Vec<String>, Waiting),
+    PoolWrite {
+        provider: String,
+        name: String,
+        to: Option<(String, u64)>,
+    },
+    ClaimProbe(String, String),
+    ClaimNonce(String, Duration),
+    AddTotals(String, Vec<(String, u64)>),
+    Totals(String),
+    Probe,
+}
+
+/// What the store says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreAnswer {
+    /// It has done so.
+    Done,
+    /// What came of a request.
+    Admitted(Admitted),
+    /// What is known of providers.
+    Pools(Vec<Vec<PoolEntry>>),
+    /// Whether something is claimed.
+    Claimed(bool),
+    /// The totals.
+    Totals(Vec<(String, u64)>),
+    /// How far away it is.
+    Distance(Duration),
+}
+
+impl StoreOperation {
+    /// Its name.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Admit { .. } => "admit",
+            Self::Settle(..) => "settle",
+            Self::Renew(..) => "renew",
+            Self::Release(..) => "release",
+            Self::PoolRead(..) => "pool_read",
+            Self::PoolWrite { .. } => "pool_write",
+            Self::ClaimProbe(..) => "claim_probe",
+            Self::ClaimNonce(..) => "claim_nonce",
+            Self::AddTotals(..) => "add_totals",
+            Self::Totals(_) => "totals",
+            Self::Probe => "probe",
+        }
+    }
+
+    /// Whether a request waits for the answer, and not for longer than the configuration says.
+    pub(super) const fn is_awaited(&self) -> bool {
+        match self {
+            Self::Admit { .. } | Self::ClaimProbe(..) | Self::ClaimNonce(..) | Self::Probe => true,
+            Self::PoolRead(_, waiting) => matches!(waiting, Waiting::Request),
+            _ => false,
+        }
+    }
+
+    /// Asks a store.
+    ///
+    /// # Errors
+    /// Its own.
+    pub async fn ask(&self, store: &impl State) -> Result<StoreAnswer, StateError> {
+        let done = |()| StoreAnswer::Done;
+        match self {
+            Self::Admit {
+                charges,
+                lease,
+                new_values,
+            } => {
+                let asked = Admission {
+                    charges,
+                    lease,
+                    new_values: new_values.as_ref(),
+                };
+                store.admit(asked).await.map(StoreAnswer::Admitted)
+            }
+            Self::Settle(settled, name) => store.settle(settled, name).await.map(done),
+            Self::Renew(charges, lease) => store.renew(charges, lease).await.map(done),
+            Self::Release(charges, lease) => store.release(charges, lease).await.map(done),
+            Self::PoolRead(providers, waiting) => {
+                let providers: Vec<&str> = providers.iter().map(String::as_str).collect();
+                let read = store.pool_read(&providers, *waiting).await;
+                read.map(StoreAnswer::Pools)
+            }
+            Self::PoolWrite { provider, name, to } => {
+                let to = to.as_ref().map(|(state, time)| (state.as_str(), *time));
+                store.pool_write(provider, name, to).await.map(done)
+            }
+            Self::ClaimProbe(provider, digest) => {
+                let claimed = store.claim_probe(provider, digest).await;
+                claimed.map(StoreAnswer::Claimed)
+            }
+            Self::ClaimNonce(nonce, until) => {
+                let claimed = store.claim_nonce(nonce, *until).await;
+                claimed.map(StoreAnswer::Claimed)
+            }
+            Self::AddTotals(version, amounts) => store.add_totals(version, amounts).await.map(done),
+            Self::Totals(version) => store.totals(version).await.map(StoreAnswer::Totals),
+            Self::Probe => store.probe().await.map(StoreAnswer::Distance),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! A client: it sends its request, reads, and leaves when it does.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use spillway_platform::Clock as _;
+use spillway_platform_sim::{Sim, SimAnswer, Unanswered};
+
+use crate::api;
+use crate::gateway::Gateway;
+use crate::history::{Ending, Outcome, Recorder};
+use crate::plan::{Leave, RequestPlan};
+
+/// One client.
+pub struct Client {
+    plan: RequestPlan,
+    sim: Sim,
+    gateway: Gateway,
+    recorder: Recorder,
+}
+
+/// What it has so far.
+#[derive(Default)]
+struct Progress {
+    head: Option<Duration>,
+    answer: Option<SimAnswer>,
+}
+
+impl Client {
+    /// Who does as planned.
+    pub fn new(plan: RequestPlan, sim: &Sim, gateway: &Gateway, recorder: &Recorder) -> Self {
+        Self {
+            plan,
+            sim: sim.clone(),
+            gateway: gateway.clone(),
+            recorder: recorder.clone(),
+        }
+    }
+
+    /// From its beginning to its end.
+    pub async fn act(self) {
+        self.sim.sleep(self.plan.at).await;
+        let sent = self.sim.time();
+        let progress = Rc::new(RefCell::new(Progress::default()));
+        let ending = {
+            let asking = std::pin::pin!(self.ask(Rc::clone(&progress)));
+            match self.plan.leaves {
+                Some(Leave::After(time)) => self.until(asking, time).await,
+                _ => Some(asking.await),
+            }
+        };
+        let progress = progress.take();
+        self.recorder.outcome(Outcome {
+            number: self.plan.number,
+            sent,
+            head: progress.head,
+            ended: self.sim.time(),
+            ending: ending.unwrap_or(Ending::Left(progress.answer)),
+        });
+    }
+
+    async fn until(
+        &self,
+        asking: std::pin::Pin<&mut impl Future<Output = Ending>>,
+        time: Duration,
+    ) -> Option<Ending> {
+        use futures_util::future::{Either, select};
+        match select(asking, std::pin::pin!(self.sim.sleep(time))).await {
+            Either::Left((ending, _)) => Some(ending),
+            Either::Right(_) => None,
+        }
+    }
+
+    async fn ask(&self, progress: Rc<RefCell<Progress>>) -> Ending {
+        let request = api::request(&self.plan, self.sim.since_1970());
+        let number = usize::try_from(self.plan.number).unwrap_or_default();
+        let served = self.gateway.serve(self.plan.api.kind(), number, request);
+        let mut response = match served.await {
+            Ok(response) => response,
+            Err(Unanswered::Lost) => return Ending::Lost,
+            Err(Unanswered::Failed(words)) => return Ending::Failed(words),
+        };
+        let mut answer = response.begin();
+        {
+            let mut progress = progress.borrow_mut();
+            progress.head = Some(self.sim.time());
+            progress.answer = Some(answer.clone());
+        }
+        let mut left = match self.plan.leaves {
+            Some(Leave::Pieces(pieces)) => pieces,
+            _ => usize::MAX,
+        };
+        loop {
+            if left == 0 {
+                return Ending::Left(Some(answer));
+            }
+            left = left.saturating_sub(1);
+            let goes_on = response.read_on(&mut answer).await;
+            progress.borrow_mut().answer = Some(answer.clone());
+            if !goes_on {
+                return Ending::Answered(answer);
+            }
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! What stands in requests and answers, by which each is told from every other.
+
+/// By this a request is known wherever it turns up.
+pub fn mark(number: u32) -> String {
+    format!("mark-{number}-")
+}
+
+/// The numbers of all marks in a text, each once.
+pub fn marks(text: &[u8]) -> Vec<u32> {
+    let text = String::from_utf8_lossy(text);
+    let mut found: Vec<u32> = text
+        .split("mark-")
+        .skip(1)
+        .filter_map(|rest| rest.split_once('-')?.0.parse().ok())
+        .collect();
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// Words that are awkward to carry: what JSON escapes, and what takes several bytes.
+const WORDS: [&str; 8] = [
+    "plain",
+    "\"said\"",
+    "back\\slash",
+    "line\nend",
+    "é",
+    "日本",
+    "🚰",
+    "data: [DONE]",
+];
+
+/// What a model says to a request, in pieces.
+pub fn pieces(number: u32) -> Vec<String> {
+    let count = usize::try_from(number).unwrap_or_default() % 7;
+    let mut pieces = vec![mark(number)];
+    let words = WORDS
+        .iter()
+        .cycle()
+        .skip(count)
+        .take(count.saturating_add(1));
+    pieces.extend(words.map(|word| format!(" {word}")));
+    pieces
+}
+
+/// The same whole.
+pub fn content(number: u32) -> String {
+    pieces(number).concat()
+}

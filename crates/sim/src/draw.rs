@@ -1,0 +1,251 @@
+//! Plans, as a seed has them.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use crate::plan::{
+    Api, Behaviour, BodyPlan, Caller, Fault, Leave, Plan, RequestPlan, StorePlan, Strike, When,
+};
+use crate::settings::Settings;
+
+mod behaviours;
+
+use behaviours::behaviour;
+
+/// Most histories are this long, so that windows of a minute begin and end in them.
+const SPAN: Duration = Duration::from_secs(150);
+
+/// In so many turns whatever is to be struck is struck.
+const TURNS: u64 = 3_000;
+
+/// The plan of a seed.
+pub fn plan(seed: u64) -> Plan {
+    let mut rng = Rng::with_seed(seed);
+    let settings = settings(&mut rng);
+    let count = if one_in(&mut rng, 40) {
+        120
+    } else {
+        rng.u32(4..32)
+    };
+    // Half of the time everybody comes within a few seconds, so that they meet.
+    let span = if rng.bool() {
+        Duration::from_secs(4)
+    } else {
+        SPAN
+    };
+    let trouble = Trouble {
+        of_upstreams: *choose(&mut rng, &[0, 0, 200, 500, 900]),
+        of_clients: *choose(&mut rng, &[0, 0, 150, 400]),
+    };
+    let only = one_in(&mut rng, 3).then(|| api(&mut rng));
+    let mut requests: Vec<RequestPlan> = (0..count)
+        .map(|number| request(&mut rng, number, span, &trouble, only))
+        .collect();
+    let mut plan = Plan {
+        seed,
+        settings,
+        requests: Vec::new(),
+        faults: faults(&mut rng, span),
+        store: store(&mut rng),
+    };
+    if one_in(&mut rng, 6) {
+        // One consumer does all the harm that a client can do, and nothing else goes wrong.
+        for request in &mut requests {
+            let others = request.caller != Caller::Bob;
+            let is_no_clients =
+                |one: &Behaviour| matches!(one, Behaviour::Refused | Behaviour::NoConnection);
+            request
+                .behaviours
+                .retain(|one| !others && !is_no_clients(one));
+        }
+        plan.faults.clear();
+        plan.store = StorePlan::default();
+    }
+    plan.requests = requests;
+    plan
+}
+
+/// How often things go wrong, of 1,000.
+struct Trouble {
+    of_upstreams: u16,
+    of_clients: u16,
+}
+
+fn one_in(rng: &mut Rng, count: u32) -> bool {
+    rng.u32(0..count.max(1)) == 0
+}
+
+fn hits(rng: &mut Rng, rate: u16) -> bool {
+    rng.u16(0..1_000) < rate
+}
+
+fn choose<'v, T>(rng: &mut Rng, values: &'v [T]) -> &'v T {
+    // No list of values here is empty.
+    #[expect(clippy::indexing_slicing, reason = "within its length")]
+    &values[rng.usize(..values.len())]
+}
+
+fn milliseconds(rng: &mut Rng, up_to: u64) -> Duration {
+    Duration::from_millis(rng.u64(0..=up_to))
+}
+
+fn settings(rng: &mut Rng) -> Settings {
+    Settings {
+        instances: rng.usize(1..4),
+        calls_a_minute: rng.u32(2..20),
+        requests_a_minute: rng.u32(2..20),
+        at_once: rng.u32(1..5),
+        denies: rng.bool(),
+        max_attempts: *choose(rng, &[0, 0, 1, 2, 4]),
+        deadline: *choose(rng, &[Duration::from_secs(280), Duration::from_secs(20)]),
+        keep_alive: *choose(rng, &[Duration::from_secs(15), Duration::from_secs(2)]),
+        timeout: *choose(rng, &[None, Some(Duration::from_secs(5))]),
+        keys: rng.usize(1..4),
+        endpoints: rng.usize(1..3),
+        second_is_anthropic: rng.bool(),
+        has_second: !one_in(rng, 4),
+        least_request: rng.bool(),
+        first_byte: Duration::from_secs(30),
+    }
+}
+
+fn request(
+    rng: &mut Rng,
+    number: u32,
+    span: Duration,
+    trouble: &Trouble,
+    only: Option<Api>,
+) -> RequestPlan {
+    let at =
+        Duration::from_micros(rng.u64(0..=u64::try_from(span.as_micros()).unwrap_or_default()));
+    // Some at the very same time.
+    let at = if one_in(rng, 3) {
+        Duration::from_secs(at.as_secs())
+    } else {
+        at
+    };
+    let behaviours = (0..rng.usize(1..6))
+        .map(|_| {
+            if hits(rng, trouble.of_upstreams) {
+                behaviour(rng)
+            } else {
+                Behaviour::Well
+            }
+        })
+        .collect();
+    RequestPlan {
+        number,
+        at,
+        api: only.unwrap_or_else(|| api(rng)),
+        caller: *choose(
+            rng,
+            &[
+                Caller::Ada,
+                Caller::Ada,
+                Caller::Bob,
+                Caller::Signer,
+                Caller::Nobody,
+            ],
+        ),
+        subject: rng.u8(0..3),
+        padding: if one_in(rng, 12) { 70_000 } else { 0 },
+        body: body(rng, trouble),
+        behaviours,
+        leaves: hits(rng, trouble.of_clients).then(|| leave(rng)),
+    }
+}
+
+fn api(rng: &mut Rng) -> Api {
+    *choose(
+        rng,
+        &[
+            Api::Chat,
+            Api::Chat,
+            Api::ChatStream,
+            Api::ChatStream,
+            Api::ChatStream,
+            Api::Embedding,
+            Api::Models,
+            Api::File,
+            Api::Run,
+            Api::RunStream,
+            Api::RunStream,
+            Api::Page,
+            Api::Upload,
+            Api::Ragflow,
+            Api::Engine,
+        ],
+    )
+}
+
+fn body(rng: &mut Rng, trouble: &Trouble) -> BodyPlan {
+    if !hits(rng, trouble.of_clients) {
+        return BodyPlan::Whole;
+    }
+    match rng.u8(0..3) {
+        0 => BodyPlan::Slow(milliseconds(rng, 3_000)),
+        1 => BodyPlan::Broken,
+        _ => BodyPlan::Garbled,
+    }
+}
+
+fn leave(rng: &mut Rng) -> Leave {
+    if rng.bool() {
+        Leave::Pieces(rng.usize(0..6))
+    } else if rng.bool() {
+        Leave::After(Duration::from_micros(rng.u64(0..5_000)))
+    } else {
+        Leave::After(milliseconds(rng, 20_000))
+    }
+}
+
+fn store(rng: &mut Rng) -> StorePlan {
+    let mut rate = || if one_in(rng, 5) { rng.u16(0..200) } else { 0 };
+    let (lost, lost_answers, late, twice, refused) = (rate(), rate(), rate(), rate(), rate());
+    let latency_us = *choose(rng, &[0, 400, 20_000]);
+    if rng.bool() {
+        return StorePlan {
+            latency_us,
+            twice,
+            ..StorePlan::default()
+        };
+    }
+    StorePlan {
+        latency_us,
+        lost,
+        lost_answers,
+        late,
+        twice,
+        refused,
+    }
+}
+
+fn faults(rng: &mut Rng, span: Duration) -> Vec<Fault> {
+    let count = *choose(rng, &[0, 0, 1, 2, 4]);
+    let most = u64::try_from(span.as_millis()).unwrap_or_default();
+    (0..count)
+        .map(|_| Fault {
+            when: if rng.bool() {
+                When::At(milliseconds(rng, most))
+            } else {
+                When::Turn(rng.u64(0..TURNS))
+            },
+            what: strike(rng),
+        })
+        .collect()
+}
+
+fn strike(rng: &mut Rng) -> Strike {
+    match rng.u8(0..10) {
+        0 | 1 => Strike::Death(rng.usize(0..9)),
+        2 => Strike::Deaths,
+        3 => Strike::Cancel(rng.usize(0..9)),
+        4 => Strike::StoreDown(milliseconds(rng, 10_000)),
+        5 => Strike::StoreSilent(milliseconds(rng, 10_000)),
+        6 => Strike::StoreLoss,
+        7 => Strike::ClockStep(rng.i64(-5_000..5_000)),
+        8 => Strike::StoreClockStep(rng.i64(-5_000..=0)),
+        _ => Strike::NewConfiguration,
+    }
+}

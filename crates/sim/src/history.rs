@@ -1,0 +1,159 @@
+//! What happened.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use spillway_platform_sim::{ReceivedRequest, SimAnswer, StoreEvent};
+
+use crate::plan::{Behaviour, Plan, Strike};
+use crate::upstream::Service;
+
+/// All that can be known of a run.
+#[derive(Debug, Clone)]
+pub struct History {
+    /// What was planned.
+    pub plan: Plan,
+    /// What became of each request, in the order of their ends.
+    pub outcomes: Vec<Outcome>,
+    /// What upstreams were asked.
+    pub asked: Vec<Asked>,
+    /// Strikes that hit.
+    pub strikes: Vec<Struck>,
+    /// The log's lines.
+    pub log: Vec<(Duration, String)>,
+    /// What the store did.
+    pub store: Vec<StoreEvent>,
+    /// The totals of all metrics at the end.
+    pub totals: Vec<(String, u64)>,
+    /// Keys that are still in flight at the end, and how often.
+    pub leases: Vec<(String, usize)>,
+    /// What no runtime would have done, and panics.
+    pub faults: Vec<String>,
+    /// When it ended.
+    pub ended: Duration,
+}
+
+/// What became of a request.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// Its number.
+    pub number: u32,
+    /// When it was sent.
+    pub sent: Duration,
+    /// When its answer's head came.
+    pub head: Option<Duration>,
+    /// When it was over.
+    pub ended: Duration,
+    /// How.
+    pub ending: Ending,
+}
+
+/// How a request ended, as its client saw it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// With an answer, whole or cut.
+    Answered(SimAnswer),
+    /// The client left, and had this by then.
+    Left(Option<SimAnswer>),
+    /// The connection was lost, before there was a head.
+    Lost,
+    /// The component failed.
+    Failed(String),
+}
+
+/// What an upstream was asked, and what it did.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// When.
+    pub at: Duration,
+    /// Whose request it was; `None` for what the gateway asks by itself.
+    pub number: Option<u32>,
+    /// How often this request had been sent before.
+    pub attempt: usize,
+    /// Which upstream.
+    pub service: Service,
+    /// What it did.
+    pub behaviour: Behaviour,
+    /// What came.
+    pub request: ReceivedRequest,
+    /// The body that it answered with.
+    pub body: Vec<u8>,
+    /// Whether it ended that as it should.
+    pub is_clean: bool,
+}
+
+/// When fate struck.
+#[derive(Debug, Clone, Copy)]
+pub struct Struck {
+    /// When.
+    pub at: Duration,
+    /// What it did.
+    pub what: Strike,
+    /// How much the store had done before.
+    pub store_events: usize,
+}
+
+/// What is written down while a run goes on. A copy is the same.
+#[derive(Debug, Clone, Default)]
+pub struct Recorder(Rc<RefCell<Recorded>>);
+
+/// What has been written down.
+#[derive(Debug, Default)]
+pub struct Recorded {
+    /// Of clients.
+    pub outcomes: Vec<Outcome>,
+    /// Of upstreams.
+    pub asked: Vec<Asked>,
+    /// Of fate.
+    pub strikes: Vec<Struck>,
+}
+
+impl Recorder {
+    /// A request is over.
+    pub fn outcome(&self, outcome: Outcome) {
+        self.0.borrow_mut().outcomes.push(outcome);
+    }
+
+    /// An upstream was asked.
+    pub fn asked(&self, asked: Asked) {
+        self.0.borrow_mut().asked.push(asked);
+    }
+
+    /// How often a request has been sent so far.
+    pub fn attempts(&self, number: u32) -> usize {
+        let recorded = self.0.borrow();
+        let of = recorded.asked.iter();
+        of.filter(|asked| asked.number == Some(number)).count()
+    }
+
+    /// Fate has struck.
+    pub fn strike(&self, struck: Struck) {
+        self.0.borrow_mut().strikes.push(struck);
+    }
+
+    /// What was written down.
+    pub fn take(&self) -> Recorded {
+        self.0.take()
+    }
+}
+
+impl History {
+    /// What upstreams were asked for this request.
+    pub fn attempts(&self, number: u32) -> impl Iterator<Item = &Asked> {
+        self.asked
+            .iter()
+            .filter(move |asked| asked.number == Some(number))
+    }
+}
+
+impl Outcome {
+    /// What the client got, whole or not.
+    pub const fn answer(&self) -> Option<&SimAnswer> {
+        match &self.ending {
+            Ending::Answered(answer) => Some(answer),
+            Ending::Left(answer) => answer.as_ref(),
+            Ending::Lost | Ending::Failed(_) => None,
+        }
+    }
+}

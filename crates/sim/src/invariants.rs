@@ -1,0 +1,65 @@
+//! What holds in every history, whatever was drawn.
+
+use crate::history::History;
+
+mod answered;
+mod attempts;
+mod blame;
+mod deadlines;
+mod leases;
+mod limits;
+mod records;
+mod secrets;
+mod streams;
+
+pub use records::record_of;
+
+/// What does not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Which invariant.
+    pub invariant: &'static str,
+    /// How.
+    pub words: String,
+}
+
+/// Says what does not hold.
+type Check = fn(&History) -> Vec<String>;
+
+/// All of them.
+const INVARIANTS: [(&str, Check); 10] = [
+    (
+        "nothing happens that no runtime would do, and nothing panics",
+        |history| history.faults.clone(),
+    ),
+    ("every request gets exactly one answer", answered::check),
+    ("every request is exactly one record", records::check),
+    (
+        "a stream that is cut never looks whole, and what looks whole is",
+        streams::check,
+    ),
+    ("no window has more than its limit", limits::check),
+    ("whatever is held is given back", leases::check),
+    (
+        "nobody is asked more often than the budget has it",
+        attempts::check,
+    ),
+    (
+        "no secret gets out, and nobody reads another's",
+        secrets::check,
+    ),
+    ("nobody waits past the deadline", deadlines::check),
+    (
+        "what one client causes sets nothing aside for others",
+        blame::check,
+    ),
+];
+
+/// What does not hold of a history.
+pub fn violations(history: &History) -> Vec<Violation> {
+    let of_each = INVARIANTS.iter().flat_map(|(invariant, check)| {
+        let words = check(history).into_iter();
+        words.map(|words| Violation { invariant, words })
+    });
+    of_each.collect()
+}

@@ -1,0 +1,91 @@
+//! Nobody waits past the deadline by more than a tick, nor for nothing.
+
+use std::time::Duration;
+
+use crate::history::{History, Outcome};
+use crate::plan::{Api, Behaviour, BodyPlan, Kind, RequestPlan};
+use crate::settings::KNOWLEDGE_DEADLINE;
+
+/// A tick.
+const TICK: Duration = Duration::from_millis(50);
+
+/// For which a request waits for the store at most, all its questions together.
+const STORE: Duration = Duration::from_millis(1_500);
+
+/// Of an agent API: from the request's arrival to its answer's end.
+const CEILING: Duration = Duration::from_secs(120);
+
+pub(super) fn check(history: &History) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for outcome in &history.outcomes {
+        let plan = history
+            .plan
+            .requests
+            .iter()
+            .find(|one| one.number == outcome.number);
+        let Some(plan) = plan else { continue };
+        if goes_well(history, plan) {
+            let waited = outcome.ended.saturating_sub(outcome.sent);
+            let may = ways_to_the_store(history).saturating_add(body_of(plan));
+            if waited > may.saturating_add(TICK) {
+                wrong.push(format!(
+                    "request {} took {waited:?}, though nothing took longer than {may:?}",
+                    outcome.number
+                ));
+            }
+        }
+        let (waited, may) = times(history, plan, outcome);
+        if waited > may.saturating_add(TICK) {
+            wrong.push(format!(
+                "request {} waited {waited:?}, where {may:?} are allowed",
+                outcome.number
+            ));
+        }
+    }
+    wrong
+}
+
+/// Whether everybody does what they should, as soon as they can.
+fn goes_well(history: &History, plan: &RequestPlan) -> bool {
+    let behaviours = history.plan.requests.iter().flat_map(|one| &one.behaviours);
+    !history.plan.has_store_faults()
+        && history.plan.faults.is_empty()
+        && plan.leaves.is_none()
+        && behaviours.clone().all(|one| *one == Behaviour::Well)
+}
+
+/// A nonce, two steps of limits and what is known of the providers.
+fn ways_to_the_store(history: &History) -> Duration {
+    let way = Duration::from_micros(u64::from(history.plan.store.latency_us));
+    way.saturating_mul(2).saturating_mul(4)
+}
+
+const fn body_of(plan: &RequestPlan) -> Duration {
+    match plan.body {
+        BodyPlan::Slow(time) => time,
+        _ => Duration::ZERO,
+    }
+}
+
+/// How long a request waited for its head, or its end where that is bounded, and how long it may.
+fn times(history: &History, plan: &RequestPlan, outcome: &Outcome) -> (Duration, Duration) {
+    let until_head = outcome
+        .head
+        .unwrap_or(outcome.ended)
+        .saturating_sub(outcome.sent);
+    let until_end = outcome.ended.saturating_sub(outcome.sent);
+    let body = body_of(plan);
+    match plan.api.kind() {
+        Kind::Knowledge => (until_end, KNOWLEDGE_DEADLINE),
+        Kind::Agent => (until_end, CEILING.saturating_add(STORE)),
+        Kind::Model if plan.api == Api::Models => (until_end, STORE),
+        Kind::Model if matches!(plan.api, Api::ChatStream | Api::File) => {
+            let may = history.plan.settings.deadline;
+            (until_head, may.saturating_add(STORE).saturating_add(body))
+        }
+        Kind::Model => {
+            let may = history.plan.settings.deadline;
+            (until_end, may.saturating_add(STORE).saturating_add(body))
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Places and reservations return to nothing, unless their holder died or the store failed.
+
+use crate::history::History;
+
+pub(super) fn check(history: &History) -> Vec<String> {
+    if history.plan.has_deaths() || history.plan.has_store_faults() {
+        return Vec::new();
+    }
+    let leases = history.leases.iter();
+    leases
+        .map(|(key, count)| format!("{count} places under {key} were never given back"))
+        .collect()
+}

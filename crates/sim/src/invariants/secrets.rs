@@ -1,0 +1,78 @@
+//! No secret of a provider reaches a client, a line of the log, a metric or another provider; no consumer's key a
+//! provider; and nobody is told what was meant for another.
+
+use crate::content::marks;
+use crate::history::{Asked, History};
+use crate::settings::{CONSUMER_SECRET, PROVIDER_SECRET};
+
+pub(super) fn check(history: &History) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for outcome in &history.outcomes {
+        let Some(answer) = outcome.answer() else {
+            continue;
+        };
+        let number = outcome.number;
+        let mut bytes = answer.body.to_vec();
+        for (name, value) in answer.headers.iter() {
+            bytes.extend_from_slice(name.as_bytes());
+            bytes.extend_from_slice(value);
+        }
+        for secret in [PROVIDER_SECRET, CONSUMER_SECRET] {
+            if contains(&bytes, secret) {
+                wrong.push(format!(
+                    "the answer of request {number} has a key in it: {secret}…"
+                ));
+            }
+        }
+        let others: Vec<u32> = marks(&bytes)
+            .into_iter()
+            .filter(|mark| *mark != number)
+            .collect();
+        if !others.is_empty() {
+            wrong.push(format!(
+                "the answer of request {number} has something of {others:?} in it"
+            ));
+        }
+    }
+    for (_, line) in &history.log {
+        if contains(line.as_bytes(), PROVIDER_SECRET) || contains(line.as_bytes(), CONSUMER_SECRET)
+        {
+            wrong.push(format!("the log has a key in it: {line}"));
+        }
+    }
+    for (series, _) in &history.totals {
+        if contains(series.as_bytes(), PROVIDER_SECRET)
+            || contains(series.as_bytes(), CONSUMER_SECRET)
+        {
+            wrong.push(format!("a metric has a key in it: {series}"));
+        }
+    }
+    for asked in &history.asked {
+        wrong.extend(sent(asked));
+    }
+    wrong
+}
+
+fn sent(asked: &Asked) -> Option<String> {
+    let mut bytes = asked.request.path_and_query.clone().into_bytes();
+    for (name, value) in asked.request.headers.iter() {
+        bytes.extend_from_slice(name.as_bytes());
+        bytes.extend_from_slice(value);
+    }
+    bytes.extend_from_slice(&asked.request.body);
+    let to = &asked.request.authority;
+    if contains(&bytes, CONSUMER_SECRET) {
+        return Some(format!("a consumer's key went to {to}"));
+    }
+    let name = to.split([':', '0', '1', '2']).next().unwrap_or_default();
+    let own = format!("{PROVIDER_SECRET}{name}");
+    let text = String::from_utf8_lossy(&bytes).replace(&own, "");
+    text.contains(PROVIDER_SECRET)
+        .then(|| format!("another's key went to {to}"))
+}
+
+fn contains(bytes: &[u8], text: &str) -> bool {
+    bytes
+        .windows(text.len())
+        .any(|part| part == text.as_bytes())
+}

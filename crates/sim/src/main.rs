@@ -1,0 +1,174 @@
+//! `spillway-sim`: histories by seed.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line tool"
+)]
+
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use clap::Parser;
+use spillway_sim::{Plan, Violation, minimise, plan, run, trace, violations};
+
+/// Runs the whole gateway on virtual time, with clients, upstreams, a store and faults drawn from a seed, and says what
+/// does not hold. The same seed is the same history.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Run these seeds, the last one left out.
+    #[arg(long, value_name = "A..B", conflicts_with = "seed")]
+    seeds: Option<Seeds>,
+
+    /// Run this one.
+    #[arg(long, value_name = "N", required_unless_present = "seeds")]
+    seed: Option<u64>,
+
+    /// Print what happens, made smaller if something does not hold.
+    #[arg(long, requires = "seed")]
+    trace: bool,
+
+    /// Print it as it was drawn.
+    #[arg(long, requires = "trace")]
+    whole: bool,
+
+    /// How many seeds are run at the same time [default: as many as there are processors].
+    #[arg(long, value_name = "N")]
+    jobs: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Seeds(u64, u64);
+
+impl FromStr for Seeds {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        let (from, to) = text
+            .split_once("..")
+            .context("two numbers with `..` between them, such as 1..2001")?;
+        let number = |text: &str| {
+            text.parse()
+                .with_context(|| format!("`{text}` is no number"))
+        };
+        let (from, to) = (number(from)?, number(to)?);
+        if from >= to {
+            bail!("{from}..{to} has no seed in it");
+        }
+        Ok(Self(from, to))
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    // What panics in a history is told with its seed.
+    std::panic::set_hook(Box::new(|_| {}));
+    match (arguments.seeds, arguments.seed) {
+        (Some(seeds), _) => run_seeds(seeds, arguments.jobs),
+        (None, Some(seed)) => run_one(seed, &arguments),
+        (None, None) => ExitCode::FAILURE,
+    }
+}
+
+fn run_one(seed: u64, arguments: &Arguments) -> ExitCode {
+    let drawn = plan(seed);
+    let history = run(&drawn);
+    let found = violations(&history);
+    if arguments.trace {
+        let shown = match found.first() {
+            Some(first) if !arguments.whole => run(&minimise(&drawn, first.invariant)),
+            _ => history,
+        };
+        print!("{}", trace(&shown));
+        for violation in violations(&shown) {
+            println!("VIOLATED: {}: {}", violation.invariant, violation.words);
+        }
+    } else {
+        tell(seed, &found);
+    }
+    if found.is_empty() {
+        println!("Seed {seed}: everything holds.");
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn tell(seed: u64, found: &[Violation]) {
+    for violation in found {
+        println!("Seed {seed}: {}: {}", violation.invariant, violation.words);
+    }
+}
+
+/// How often progress is told.
+const PROGRESS: Duration = Duration::from_secs(10);
+
+fn run_seeds(Seeds(from, to): Seeds, jobs: Option<usize>) -> ExitCode {
+    let began = Instant::now();
+    let next = AtomicU64::new(from);
+    let is_over = AtomicBool::new(false);
+    let failed: Mutex<Option<(u64, Plan, Vec<Violation>)>> = Mutex::new(None);
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let work = || {
+        while !is_over.load(Ordering::Relaxed) {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= to {
+                break;
+            }
+            let drawn = plan(seed);
+            let found = violations(&run(&drawn));
+            if !found.is_empty() {
+                is_over.store(true, Ordering::Relaxed);
+                if let Ok(mut failed) = failed.lock() {
+                    let is_first = failed.as_ref().is_none_or(|(first, ..)| seed < *first);
+                    if is_first {
+                        *failed = Some((seed, drawn, found));
+                    }
+                }
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..jobs.unwrap_or(processors))
+            .map(|_| scope.spawn(work))
+            .collect();
+        let mut told = Instant::now();
+        while workers.iter().any(|worker| !worker.is_finished()) {
+            std::thread::sleep(Duration::from_millis(20));
+            if told.elapsed() >= PROGRESS {
+                told = Instant::now();
+                let done = next.load(Ordering::Relaxed).min(to).saturating_sub(from);
+                eprintln!(
+                    "{done} of {} seeds, {} s",
+                    to.saturating_sub(from),
+                    began.elapsed().as_secs()
+                );
+            }
+        }
+    });
+    let seconds = began.elapsed().as_secs_f64();
+    let failed = failed.into_inner().ok().flatten();
+    let Some((seed, drawn, found)) = failed else {
+        println!(
+            "{} histories in {seconds:.1} s: everything holds in all of them.",
+            to.saturating_sub(from)
+        );
+        return ExitCode::SUCCESS;
+    };
+    tell(seed, &found);
+    if let Some(first) = found.first() {
+        eprintln!("Making the history smaller…");
+        let smaller = run(&minimise(&drawn, first.invariant));
+        print!("{}", trace(&smaller));
+        for violation in violations(&smaller) {
+            println!("VIOLATED: {}: {}", violation.invariant, violation.words);
+        }
+    }
+    println!(
+        "\nSeed {seed} violates an invariant, after {seconds:.1} s. `spillway-sim --seed {seed} --trace` shows this again, with `--whole` all of it."
+    );
+    ExitCode::FAILURE
+}

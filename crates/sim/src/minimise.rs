@@ -1,0 +1,107 @@
+//! The smallest plan in which the same does not hold.
+//!
+//! Requests and faults are taken out, halves first and then one by one, and what is left is made simpler, for as long as
+//! the same invariant is violated. It need not be the smallest there is.
+
+use crate::invariants::violations;
+use crate::plan::{Behaviour, BodyPlan, Plan, StorePlan};
+use crate::world::run;
+
+/// No more runs than this are spent on it.
+const MAX_RUNS: usize = 3_000;
+
+/// A smaller plan that violates this invariant as well.
+pub fn minimise(plan: &Plan, invariant: &str) -> Plan {
+    let mut search = Search {
+        smallest: plan.clone(),
+        invariant,
+        runs: 0,
+    };
+    loop {
+        let before = search.smallest.clone();
+        search.without_requests();
+        search.without_faults();
+        search.simpler();
+        if search.smallest == before || search.runs >= MAX_RUNS {
+            return search.smallest;
+        }
+    }
+}
+
+struct Search<'i> {
+    smallest: Plan,
+    invariant: &'i str,
+    runs: usize,
+}
+
+impl Search<'_> {
+    /// Takes a plan if it violates the same.
+    fn attempt(&mut self, change: impl FnOnce(&mut Plan)) -> bool {
+        let mut plan = self.smallest.clone();
+        change(&mut plan);
+        if plan == self.smallest || self.runs >= MAX_RUNS {
+            return false;
+        }
+        self.runs = self.runs.saturating_add(1);
+        let found = violations(&run(&plan));
+        let is_the_same = found.iter().any(|one| one.invariant == self.invariant);
+        if is_the_same {
+            self.smallest = plan;
+        }
+        is_the_same
+    }
+
+    fn without_requests(&mut self) {
+        let mut size = self.smallest.requests.len().div_ceil(2);
+        while size > 0 {
+            let mut from = 0_usize;
+            while from < self.smallest.requests.len() {
+                let to = from.saturating_add(size).min(self.smallest.requests.len());
+                let is_gone = self.attempt(|plan| drop(plan.requests.drain(from..to)));
+                if !is_gone {
+                    from = to;
+                }
+            }
+            size = if size == 1 { 0 } else { size.div_ceil(2) };
+        }
+    }
+
+    fn without_faults(&mut self) {
+        let mut index = 0_usize;
+        while index < self.smallest.faults.len() {
+            let remove = |plan: &mut Plan| {
+                plan.faults.remove(index);
+            };
+            if !self.attempt(remove) {
+                index = index.saturating_add(1);
+            }
+        }
+    }
+
+    fn simpler(&mut self) {
+        self.attempt(|plan| plan.store = StorePlan::default());
+        self.attempt(|plan| plan.settings.instances = 1);
+        self.attempt(|plan| plan.settings.keys = 1);
+        self.attempt(|plan| plan.settings.endpoints = 1);
+        self.attempt(|plan| plan.settings.has_second = false);
+        for index in 0..self.smallest.requests.len() {
+            let mut change = |change: fn(&mut crate::plan::RequestPlan)| {
+                self.attempt(|plan| {
+                    if let Some(request) = plan.requests.get_mut(index) {
+                        change(request);
+                    }
+                });
+            };
+            change(|request| request.leaves = None);
+            change(|request| request.body = BodyPlan::Whole);
+            change(|request| request.padding = 0);
+            change(|request| request.behaviours.clear());
+            change(|request| {
+                if let Some(first) = request.behaviours.first_mut() {
+                    *first = Behaviour::Well;
+                }
+            });
+            change(|request| request.behaviours.truncate(1));
+        }
+    }
+}

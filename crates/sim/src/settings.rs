@@ -1,0 +1,154 @@
+//! The configuration of a history.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+/// What differs between histories.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Instances of each component.
+    pub instances: usize,
+    /// Calls of a minute, by consumer.
+    pub calls_a_minute: u32,
+    /// Requests of a minute, by app, and runs by end user.
+    pub requests_a_minute: u32,
+    /// Requests of an app at once.
+    pub at_once: u32,
+    /// Whether requests are refused where the store does not answer.
+    pub denies: bool,
+    /// `max_attempts`; 0 where it is left out.
+    pub max_attempts: u32,
+    /// `deadline`.
+    pub deadline: Duration,
+    /// `keep_alive`.
+    pub keep_alive: Duration,
+    /// `timeout` and `first_token_timeout` of each target, where written.
+    pub timeout: Option<Duration>,
+    /// Keys of the first provider.
+    pub keys: usize,
+    /// Endpoints of the first provider.
+    pub endpoints: usize,
+    /// Whether the second target is one of Anthropic's.
+    pub second_is_anthropic: bool,
+    /// Whether there is a second target.
+    pub has_second: bool,
+    /// Whether the endpoint with the least requests is taken.
+    pub least_request: bool,
+    /// How long an agent API's upstream may take to its head.
+    pub first_byte: Duration,
+}
+
+/// Every key of a provider begins so, and nothing else does.
+pub const PROVIDER_SECRET: &str = "sk-secret-";
+
+/// Every key of a consumer begins so, and nothing else does.
+pub const CONSUMER_SECRET: &str = "sk-caller-";
+
+/// How long a knowledge API may take.
+pub const KNOWLEDGE_DEADLINE: Duration = Duration::from_millis(4_500);
+
+/// How much longer a request waits for the store than the way takes.
+pub const STORE_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// What a signer signs with.
+pub const SIGNING_SECRET: &str = "sk-caller-signing";
+
+fn milliseconds(time: Duration) -> String {
+    format!("{}ms", time.as_millis())
+}
+
+impl Settings {
+    /// The normal form, with limits so many times as wide.
+    pub fn normal_form(&self, times: u32) -> String {
+        let minutely = |of: u32| of.saturating_mul(times);
+        let agent_rules = json!([{ "rule_name": "apps", "on_error": self.on_error(), "rule_items": [
+            { "limit_by_per_header": "x-app-id", "limit_keys": [{
+                "key": "*", "query_per_minute": minutely(self.requests_a_minute), "concurrency": minutely(self.at_once) }] },
+            { "limit_by_per_end_user": "", "limit_keys": [{
+                "key": "*", "query_per_minute": minutely(self.requests_a_minute) }] },
+        ]}]);
+        let model_rules = json!([{ "rule_name": "callers", "on_error": self.on_error(), "rule_items": [
+            { "limit_by_per_consumer": "", "limit_keys": [{ "key": "*", "query_per_minute": minutely(self.calls_a_minute) }] },
+            { "limit_by_per_model": "", "limit_keys": [{ "key": "*", "query_per_minute": minutely(self.calls_a_minute) }] },
+        ]}]);
+        json!({
+            "consumers": [
+                { "name": "ada", "credentials": [{ "api_key": "sk-caller-ada" }] },
+                { "name": "bob", "credentials": [{ "api_key": "sk-caller-bob" }] },
+                { "name": "signer", "credentials": [{ "hmac": { "access_key": "ak", "secret_key": SIGNING_SECRET } }] },
+            ],
+            "agents": [{ "name": "dify", "services": { "api": "http://api:5001", "web": "http://web:3000" },
+                "timeouts": { "first_byte": milliseconds(self.first_byte), "run_first_byte": milliseconds(self.first_byte),
+                              "idle": "30000ms", "stream_idle": "30000ms", "ceiling": "120000ms" },
+                "policies": { "rate_limits": agent_rules } }],
+            "models": [{ "name": "llm",
+                "policies": { "auth": ["ada", "bob", "signer"], "rate_limits": model_rules },
+                "routes": [{ "name": "all", "targets": self.targets(), "fallback": self.fallback() }] }],
+            "providers": self.providers(),
+            "knowledge": [
+                { "name": "flow", "api_keys": ["sk-caller-ada", "sk-caller-bob"], "deadline": milliseconds(KNOWLEDGE_DEADLINE),
+                  "backend": { "type": "ragflow", "base_url": "http://flow:9380", "api_key": "sk-secret-flow" } },
+                { "name": "engine", "api_keys": ["sk-caller-ada", "sk-caller-bob"], "deadline": milliseconds(KNOWLEDGE_DEADLINE),
+                  "backend": { "type": "dify_compatible", "base_url": "http://engine:9", "api_key": "sk-secret-engine" } },
+            ],
+            "telemetry": { "log": { "format": "json" } },
+            "state": { "redis": "redis://simulated", "digest_key": "a-key-of-digests", "timeout": milliseconds(STORE_TIMEOUT) },
+        })
+        .to_string()
+    }
+
+    const fn on_error(&self) -> &'static str {
+        if self.denies { "deny" } else { "allow" }
+    }
+
+    fn targets(&self) -> Value {
+        let mut first = Map::new();
+        first.insert("provider".to_owned(), "first".into());
+        let mut second = Map::new();
+        second.insert("provider".to_owned(), "second".into());
+        second.insert("model".to_owned(), "spare".into());
+        if let Some(timeout) = self.timeout {
+            for target in [&mut first, &mut second] {
+                for name in ["timeout", "first_token_timeout"] {
+                    target.insert(name.to_owned(), milliseconds(timeout).into());
+                }
+            }
+        }
+        if self.has_second {
+            json!([first, second])
+        } else {
+            json!([first])
+        }
+    }
+
+    fn fallback(&self) -> Value {
+        json!({
+            "deadline": milliseconds(self.deadline), "keep_alive": milliseconds(self.keep_alive),
+            "max_attempts": self.max_attempts,
+        })
+    }
+
+    fn providers(&self) -> Value {
+        let keys: Vec<String> = (0..self.keys)
+            .map(|key| format!("{PROVIDER_SECRET}first-{key}"))
+            .collect();
+        let endpoints: Vec<String> = (0..self.endpoints)
+            .map(|endpoint| format!("http://first{endpoint}:1/v1"))
+            .collect();
+        let policy = if self.least_request {
+            "least_request"
+        } else {
+            "round_robin"
+        };
+        let second = if self.second_is_anthropic {
+            json!({ "name": "second", "type": "anthropic", "base_url": "http://second:2", "api_keys": ["sk-secret-second"] })
+        } else {
+            json!({ "name": "second", "base_url": "http://second:2/v1", "api_keys": ["sk-secret-second"] })
+        };
+        json!([
+            { "name": "first", "endpoints": endpoints, "api_keys": keys, "load_balance": { "lb_policy": policy } },
+            second,
+        ])
+    }
+}

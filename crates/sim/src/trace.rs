@@ -1,0 +1,104 @@
+//! A history as a person reads it.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crate::history::{Ending, History, Outcome};
+
+/// So much of an answer's text is shown, in characters.
+const SHOWN: usize = 300;
+
+/// What was planned, and what happened when.
+pub fn trace(history: &History) -> String {
+    let mut text = String::new();
+    let plan = &history.plan;
+    let _ = writeln!(text, "seed {}", plan.seed);
+    let _ = writeln!(text, "{:?}", plan.settings);
+    let _ = writeln!(text, "{:?}", plan.store);
+    for request in &plan.requests {
+        let _ = writeln!(
+            text,
+            "request {} at {:?}: {:?} by {:?}, subject {}, {:?}, {} more bytes, upstreams {:?}, leaves {:?}",
+            request.number,
+            request.at,
+            request.api,
+            request.caller,
+            request.subject,
+            request.body,
+            request.padding,
+            request.behaviours,
+            request.leaves
+        );
+    }
+    for fault in &plan.faults {
+        let _ = writeln!(text, "{:?}: {:?}", fault.when, fault.what);
+    }
+    let mut events = events(history);
+    events.sort_by_key(|(at, _)| *at);
+    for (at, words) in events {
+        let _ = writeln!(text, "{:>12.6}  {words}", at.as_secs_f64());
+    }
+    text
+}
+
+fn events(history: &History) -> Vec<(Duration, String)> {
+    let mut events: Vec<(Duration, String)> = Vec::new();
+    for outcome in &history.outcomes {
+        let number = outcome.number;
+        events.push((outcome.sent, format!("client {number} sends")));
+        if let Some(head) = outcome.head {
+            events.push((head, format!("client {number} has a head")));
+        }
+        events.push((
+            outcome.ended,
+            format!("client {number} {}", ending(outcome)),
+        ));
+    }
+    for asked in &history.asked {
+        let whose = asked.number.map_or("the gateway".to_owned(), |number| {
+            format!("request {number}")
+        });
+        events.push((
+            asked.at,
+            format!(
+                "{} is asked {} {} by {whose}, attempt {}: {:?}",
+                asked.request.authority,
+                asked.request.method,
+                asked.request.path_and_query,
+                asked.attempt,
+                asked.behaviour
+            ),
+        ));
+    }
+    for event in &history.store {
+        events.push((
+            event.at,
+            format!("store: {:?} -> {:?}", event.operation, event.answer),
+        ));
+    }
+    let strikes = history.strikes.iter();
+    events.extend(strikes.map(|struck| (struck.at, format!("fate: {:?}", struck.what))));
+    let log = history.log.iter();
+    events.extend(log.map(|(at, line)| (*at, format!("log: {line}"))));
+    events
+}
+
+fn ending(outcome: &Outcome) -> String {
+    match &outcome.ending {
+        Ending::Answered(answer) => {
+            let cut = if answer.is_complete {
+                ""
+            } else {
+                ", and is cut"
+            };
+            let text: String = answer.text().chars().take(SHOWN).collect();
+            format!("got {}{cut}: {text:?}", answer.status)
+        }
+        Ending::Left(answer) => {
+            let had = answer.as_ref().map(|answer| answer.body.len());
+            format!("leaves, with {had:?} bytes")
+        }
+        Ending::Lost => "lost its connection".to_owned(),
+        Ending::Failed(words) => format!("got a failure of the component: {words}"),
+    }
+}

@@ -1,0 +1,89 @@
+//! A provider that speaks OpenAI's API.
+
+use serde_json::json;
+
+use super::Answer;
+use crate::content::{content, mark, pieces};
+
+/// A chat, whole.
+pub fn chat(number: u32) -> Answer {
+    let message = json!({ "role": "assistant", "content": content(number) });
+    json_answer(&json!({
+        "id": "1", "object": "chat.completion", "model": "m",
+        "choices": [{ "index": 0, "message": message, "finish_reason": "stop" }],
+        "usage": { "prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8 },
+    }))
+}
+
+/// A chat as a stream.
+pub fn chat_stream(number: u32, with_usage: bool) -> Answer {
+    let chunk = |delta: serde_json::Value, finish: Option<&str>| {
+        event(&json!({
+            "id": "1", "object": "chat.completion.chunk", "model": "m",
+            "choices": [{ "index": 0, "delta": delta, "finish_reason": finish }],
+        }))
+    };
+    let mut blocks = vec![chunk(json!({ "role": "assistant", "content": "" }), None)];
+    let words = pieces(number).into_iter();
+    blocks.extend(words.map(|piece| chunk(json!({ "content": piece }), None)));
+    blocks.push(chunk(json!({}), Some("stop")));
+    if with_usage {
+        blocks.push(event(&json!({
+            "id": "1", "object": "chat.completion.chunk", "model": "m", "choices": [],
+            "usage": { "prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8 },
+        })));
+    }
+    Answer {
+        content_type: "text/event-stream",
+        blocks,
+        terminator: Some("data: [DONE]\n\n".to_owned()),
+        error_event: Some(event(
+            &serde_json::from_str(&error(500)).unwrap_or_default(),
+        )),
+    }
+}
+
+/// An embedding.
+pub fn embedding(number: u32) -> Answer {
+    json_answer(&json!({
+        "object": "list", "model": "m", "usage": { "prompt_tokens": 3, "total_tokens": 3 },
+        "data": [{ "object": "embedding", "index": 0, "embedding": [number, 0.5] }],
+    }))
+}
+
+/// A file that was taken.
+pub fn file(number: u32) -> Answer {
+    json_answer(
+        &json!({ "id": format!("file-{}", mark(number)), "object": "file", "bytes": 3, "purpose": "batch" }),
+    )
+}
+
+/// The models that there are, as a probe asks for them.
+pub fn models() -> Answer {
+    json_answer(&json!({ "object": "list", "data": [{ "id": "m", "object": "model" }] }))
+}
+
+/// An error.
+pub fn error(status: u16) -> String {
+    let kind = match status {
+        401 => "invalid_api_key",
+        429 => "rate_limit_exceeded",
+        500.. => "server_error",
+        _ => "invalid_request_error",
+    };
+    json!({ "error": { "message": "as the script has it", "type": kind, "code": status.to_string() } }).to_string()
+}
+
+/// A JSON document.
+pub fn json_answer(document: &serde_json::Value) -> Answer {
+    Answer {
+        content_type: "application/json",
+        blocks: vec![document.to_string()],
+        terminator: None,
+        error_event: None,
+    }
+}
+
+fn event(document: &serde_json::Value) -> String {
+    format!("data: {document}\n\n")
+}

@@ -1,0 +1,69 @@
+//! Which upstream a request has come to, and what it is asked for.
+
+use spillway_platform_sim::ReceivedRequest;
+
+use super::{Answer, Error, anthropic, dify, knowledge, openai};
+use crate::content::marks;
+
+/// An upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Service {
+    /// A provider that speaks OpenAI's API.
+    OpenAi,
+    /// One that speaks Anthropic's.
+    Anthropic,
+    /// Dify.
+    Dify,
+    /// An engine.
+    Knowledge,
+}
+
+/// Whose request it is; `None` for what the gateway asks by itself.
+pub fn asked_mark(asked: &ReceivedRequest) -> Option<u32> {
+    let by_body = marks(&asked.body).first().copied();
+    by_body.or_else(|| marks(asked.path_and_query.as_bytes()).first().copied())
+}
+
+impl Service {
+    /// How it tells of an error.
+    pub fn error(self) -> Error {
+        match self {
+            Self::OpenAi => openai::error,
+            Self::Anthropic => anthropic::error,
+            Self::Dify => dify::error,
+            Self::Knowledge => knowledge::error,
+        }
+    }
+
+    /// The right answer.
+    pub fn answer(self, asked: &ReceivedRequest, number: u32) -> Answer {
+        let path = asked.path_and_query.as_str();
+        let has = |text: &str| {
+            let text = text.as_bytes();
+            asked.body.windows(text.len()).any(|part| part == text)
+        };
+        let is_streamed = has("\"stream\":true") || has("\"response_mode\":\"streaming\"");
+        match self {
+            Self::OpenAi if path.ends_with("/chat/completions") && is_streamed => {
+                openai::chat_stream(number, has("\"include_usage\":true"))
+            }
+            Self::OpenAi if path.ends_with("/chat/completions") => openai::chat(number),
+            Self::OpenAi if path.ends_with("/embeddings") => openai::embedding(number),
+            Self::OpenAi if path.ends_with("/files") => openai::file(number),
+            Self::OpenAi => openai::models(),
+            Self::Anthropic if path.ends_with("/messages") && is_streamed => {
+                anthropic::message_stream(number)
+            }
+            Self::Anthropic if path.ends_with("/messages") => anthropic::message(number),
+            Self::Anthropic => openai::models(),
+            Self::Dify if path.starts_with("/v1/chat-messages") && is_streamed => {
+                dify::run_stream(number)
+            }
+            Self::Dify if path.starts_with("/v1/chat-messages") => dify::run(number),
+            Self::Dify if path.starts_with("/v1/files/upload") => dify::upload(number),
+            Self::Dify => dify::page(number),
+            Self::Knowledge if path.contains("/api/v1/retrieval") => knowledge::ragflow(number),
+            Self::Knowledge => knowledge::engine(number),
+        }
+    }
+}
