@@ -12,7 +12,7 @@ use spillway_platform::SendError;
 use spillway_platform_sim::{PeerStep, SimRequest};
 
 use crate::content::{content, mark};
-use crate::plan::{Api, BodyPlan, Caller, Kind, RequestPlan};
+use crate::plan::{Api, BodyPlan, Kind, Persona, RequestPlan};
 use crate::settings::SIGNING_SECRET;
 
 mod reading;
@@ -131,13 +131,13 @@ fn body(plan: BodyPlan, text: String) -> Vec<PeerStep> {
 
 fn authorized(request: SimRequest, plan: &RequestPlan, path: &str, date: Duration) -> SimRequest {
     let name = match plan.caller {
-        Caller::Ada => "ada",
-        Caller::Bob => "bob",
-        Caller::Signer if plan.api.kind() == Kind::Model => {
+        Persona::Ada => "ada",
+        Persona::Bob => "bob",
+        Persona::Signer if plan.api.kind() == Kind::Model => {
             return signed(request, plan, path, date);
         }
-        Caller::Signer => "ada",
-        Caller::Nobody => "nobody",
+        Persona::Signer => "ada",
+        Persona::Nobody => "nobody",
     };
     match plan.api.kind() {
         Kind::Agent => request

@@ -8,7 +8,7 @@ use spillway_platform::Clock as _;
 use spillway_platform_sim::{Sim, SimAnswer, Unanswered};
 
 use crate::api;
-use crate::gateway::Gateway;
+use crate::fleet::Fleet;
 use crate::history::{Ending, Outcome, Recorder};
 use crate::plan::{Leave, RequestPlan};
 
@@ -16,7 +16,7 @@ use crate::plan::{Leave, RequestPlan};
 pub struct Client {
     plan: RequestPlan,
     sim: Sim,
-    gateway: Gateway,
+    fleet: Fleet,
     recorder: Recorder,
 }
 
@@ -29,11 +29,11 @@ struct Progress {
 
 impl Client {
     /// Who does as planned.
-    pub fn new(plan: RequestPlan, sim: &Sim, gateway: &Gateway, recorder: &Recorder) -> Self {
+    pub fn new(plan: RequestPlan, sim: &Sim, fleet: &Fleet, recorder: &Recorder) -> Self {
         Self {
             plan,
             sim: sim.clone(),
-            gateway: gateway.clone(),
+            fleet: fleet.clone(),
             recorder: recorder.clone(),
         }
     }
@@ -75,7 +75,7 @@ impl Client {
     async fn ask(&self, progress: Rc<RefCell<Progress>>) -> Ending {
         let request = api::request(&self.plan, self.sim.since_1970());
         let number = usize::try_from(self.plan.number).unwrap_or_default();
-        let served = self.gateway.serve(self.plan.api.kind(), number, request);
+        let served = self.fleet.serve(self.plan.api.kind(), number, request);
         let mut response = match served.await {
             Ok(response) => response,
             Err(Unanswered::Lost) => return Ending::Lost,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use crate::plan::{
-    Api, Behaviour, BodyPlan, Caller, Fault, Leave, Plan, RequestPlan, StorePlan, Strike, When,
+    Api, Behaviour, BodyPlan, Fault, Leave, Persona, Plan, RequestPlan, StorePlan, Strike, When,
 };
 use crate::settings::Settings;
 
@@ -52,7 +52,7 @@ pub fn plan(seed: u64) -> Plan {
     if one_in(&mut rng, 6) {
         // One consumer does all the harm that a client can do, and nothing else goes wrong.
         for request in &mut requests {
-            let others = request.caller != Caller::Bob;
+            let others = request.caller != Persona::Bob;
             let is_no_clients =
                 |one: &Behaviour| matches!(one, Behaviour::Refused | Behaviour::NoConnection);
             request
@@ -141,11 +141,11 @@ fn request(
         caller: *choose(
             rng,
             &[
-                Caller::Ada,
-                Caller::Ada,
-                Caller::Bob,
-                Caller::Signer,
-                Caller::Nobody,
+                Persona::Ada,
+                Persona::Ada,
+                Persona::Bob,
+                Persona::Signer,
+                Persona::Nobody,
             ],
         ),
         subject: rng.u8(0..3),

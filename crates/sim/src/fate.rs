@@ -7,7 +7,7 @@ use std::time::Duration;
 use spillway_platform::Clock as _;
 use spillway_platform_sim::{Sim, StoreWay};
 
-use crate::gateway::Gateway;
+use crate::fleet::Fleet;
 use crate::history::{Recorder, Struck};
 use crate::plan::{Fault, Plan, StorePlan, Strike, When};
 use crate::world::chance;
@@ -23,7 +23,7 @@ const LATE: Duration = Duration::from_millis(2_500);
 pub struct Fate {
     plan: Rc<Plan>,
     sim: Sim,
-    gateway: Gateway,
+    fleet: Fleet,
     recorder: Recorder,
     store: Rc<Outages>,
 }
@@ -37,11 +37,11 @@ struct Outages {
 
 impl Fate {
     /// Over one world.
-    pub fn new(plan: &Plan, sim: &Sim, gateway: &Gateway, recorder: &Recorder) -> Self {
+    pub fn new(plan: &Plan, sim: &Sim, fleet: &Fleet, recorder: &Recorder) -> Self {
         Self {
             plan: Rc::new(plan.clone()),
             sim: sim.clone(),
-            gateway: gateway.clone(),
+            fleet: fleet.clone(),
             recorder: recorder.clone(),
             store: Rc::default(),
         }
@@ -106,9 +106,9 @@ impl Fate {
             store_events: self.sim.store_events().len(),
         });
         match fault.what {
-            Strike::Death(instance) => self.gateway.kill(instance),
-            Strike::Deaths => (0..self.gateway.count()).for_each(|one| self.gateway.kill(one)),
-            Strike::Cancel(instance) => self.gateway.cancel(instance),
+            Strike::Death(instance) => self.fleet.kill(instance),
+            Strike::Deaths => (0..self.fleet.count()).for_each(|one| self.fleet.kill(one)),
+            Strike::Cancel(instance) => self.fleet.cancel(instance),
             Strike::StoreDown(time) => self.store.down_until.set(now.saturating_add(time)),
             Strike::StoreSilent(time) => self.store.silent_until.set(now.saturating_add(time)),
             Strike::StoreLoss => self.sim.oracle().lose(),
@@ -117,7 +117,7 @@ impl Fate {
             Strike::NewConfiguration => {
                 let wider = self.plan.settings.normal_form(2);
                 self.sim.set_variable("gateway_config", &wider);
-                self.gateway.renew();
+                self.fleet.renew();
             }
         }
     }

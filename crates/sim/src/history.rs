@@ -7,7 +7,7 @@ use std::time::Duration;
 use spillway_platform_sim::{ReceivedRequest, SimAnswer, StoreEvent};
 
 use crate::plan::{Behaviour, Plan, Strike};
-use crate::upstream::Service;
+use crate::upstream::PeerKind;
 
 /// All that can be known of a run.
 #[derive(Debug, Clone)]
@@ -72,7 +72,7 @@ pub struct Asked {
     /// How often this request had been sent before.
     pub attempt: usize,
     /// Which upstream.
-    pub service: Service,
+    pub service: PeerKind,
     /// What it did.
     pub behaviour: Behaviour,
     /// What came.

@@ -11,7 +11,7 @@ mod client;
 pub mod content;
 mod draw;
 mod fate;
-mod gateway;
+mod fleet;
 pub mod history;
 mod invariants;
 mod minimise;

@@ -29,7 +29,7 @@ pub struct RequestPlan {
     /// What it asks for.
     pub api: Api,
     /// Who it is.
-    pub caller: Caller,
+    pub caller: Persona,
     /// Which of a few apps, end users or models it names.
     pub subject: u8,
     /// So many bytes more than it needs.
@@ -71,7 +71,7 @@ pub enum Api {
 
 /// Who calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Caller {
+pub enum Persona {
     /// A consumer with a key.
     Ada,
     /// Another.

@@ -12,9 +12,9 @@ mod anthropic;
 mod dify;
 mod knowledge;
 mod openai;
-mod service;
+mod peer_kind;
 
-pub use service::{Service, asked_mark};
+pub use peer_kind::{PeerKind, asked_mark};
 
 /// Longer than anybody waits.
 const FOR_EVER: Duration = Duration::from_secs(3_600);

@@ -8,16 +8,16 @@ use spillway_platform_sim::{PeerStep, ReceivedRequest, Sim};
 
 use crate::client::Client;
 use crate::fate::{self, Fate};
-use crate::gateway::Gateway;
+use crate::fleet::Fleet;
 use crate::history::{Asked, History, Recorder};
 use crate::plan::{Behaviour, Plan};
-use crate::upstream::{Script, Service, asked_mark};
+use crate::upstream::{PeerKind, Script, asked_mark};
 
 /// Runs a plan.
 pub fn run(plan: &Plan) -> History {
     let sim = Sim::seeded(plan.seed);
     let recorder = Recorder::default();
-    let gateway = Gateway::new(&sim, plan.settings.instances);
+    let fleet = Fleet::new(&sim, plan.settings.instances);
     sim.set_variable("gateway_config", &plan.settings.normal_form(1));
     for (authority, service) in upstreams(plan) {
         let (sim_, plan, recorder) = (sim.clone(), plan.clone(), recorder.clone());
@@ -25,13 +25,13 @@ pub fn run(plan: &Plan) -> History {
             answer(&plan, service, asked, &recorder, sim_.time())
         });
     }
-    let fate = Fate::new(plan, &sim, &gateway, &recorder);
+    let fate = Fate::new(plan, &sim, &fleet, &recorder);
     fate.watch_over_store();
     for fault in &plan.faults {
         sim.outside(fate.clone().strike(*fault));
     }
     for request in &plan.requests {
-        let client = Client::new(request.clone(), &sim, &gateway, &recorder);
+        let client = Client::new(request.clone(), &sim, &fleet, &recorder);
         sim.outside(client.act());
     }
     let ran = catch_unwind(AssertUnwindSafe(|| sim.run_out()));
@@ -78,28 +78,28 @@ fn totals(sim: &Sim) -> Vec<(String, u64)> {
     sim.run(async move { oracle.totals("").await.unwrap_or_default() })
 }
 
-fn upstreams(plan: &Plan) -> Vec<(String, Service)> {
-    let mut upstreams: Vec<(String, Service)> = (0..plan.settings.endpoints)
-        .map(|endpoint| (format!("first{endpoint}:1"), Service::OpenAi))
+fn upstreams(plan: &Plan) -> Vec<(String, PeerKind)> {
+    let mut upstreams: Vec<(String, PeerKind)> = (0..plan.settings.endpoints)
+        .map(|endpoint| (format!("first{endpoint}:1"), PeerKind::OpenAi))
         .collect();
     let second = if plan.settings.second_is_anthropic {
-        Service::Anthropic
+        PeerKind::Anthropic
     } else {
-        Service::OpenAi
+        PeerKind::OpenAi
     };
     upstreams.push(("second:2".to_owned(), second));
     for dify in ["api:5001", "web:3000"] {
-        upstreams.push((dify.to_owned(), Service::Dify));
+        upstreams.push((dify.to_owned(), PeerKind::Dify));
     }
     for engine in ["flow:9380", "engine:9"] {
-        upstreams.push((engine.to_owned(), Service::Knowledge));
+        upstreams.push((engine.to_owned(), PeerKind::Knowledge));
     }
     upstreams
 }
 
 fn answer(
     plan: &Plan,
-    service: Service,
+    service: PeerKind,
     asked: &ReceivedRequest,
     recorder: &Recorder,
     at: Duration,

@@ -1,11 +1,11 @@
 //! Histories that are written down: what went wrong once, or must not.
-#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test")]
 
 use std::time::Duration;
 
 use spillway_sim::history::{Ending, History, Outcome};
 use spillway_sim::plan::{
-    Api, Behaviour, BodyPlan, Caller, Fault, Leave, Plan, RequestPlan, StorePlan, Strike, When,
+    Api, Behaviour, BodyPlan, Fault, Leave, Persona, Plan, RequestPlan, StorePlan, Strike, When,
 };
 use spillway_sim::settings::Settings;
 use spillway_sim::{run, trace, violations};
@@ -50,7 +50,7 @@ fn request(plan: &mut Plan, at: Duration, api: Api) -> &mut RequestPlan {
         number,
         at,
         api,
-        caller: Caller::Ada,
+        caller: Persona::Ada,
         subject: 0,
         padding: 0,
         body: BodyPlan::Whole,
@@ -173,7 +173,7 @@ fn what_one_consumer_makes_a_provider_answer_is_no_others_affair() {
     for number in 0..12_u64 {
         let call = request(&mut plan, seconds(number), Api::Chat);
         if number < 10 {
-            call.caller = Caller::Bob;
+            call.caller = Persona::Bob;
             let all = [500, 401, 429, 402, 403];
             let status = all[usize::try_from(number).unwrap() % all.len()];
             call.behaviours = vec![Behaviour::Status(status, Some(3_600)); 4];

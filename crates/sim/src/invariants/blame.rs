@@ -3,8 +3,8 @@
 use spillway_platform_sim::StoreOperation;
 
 use crate::history::{Ending, History};
-use crate::plan::{Behaviour, BodyPlan, Caller, Kind, RequestPlan};
-use crate::upstream::Service;
+use crate::plan::{Behaviour, BodyPlan, Kind, Persona, RequestPlan};
+use crate::upstream::PeerKind;
 
 /// States in which an endpoint or a credential is used less, or not at all.
 const SETBACKS: [&str; 4] = ["open", "out", "cooling", "suspect"];
@@ -44,7 +44,7 @@ fn without_a_failure(history: &History) -> Vec<String> {
 
 /// The one consumer at whose calls providers failed, and by nothing but what a client can cause, while nothing else went
 /// wrong.
-fn only_culprit(history: &History) -> Option<Caller> {
+fn only_culprit(history: &History) -> Option<Persona> {
     let plan = &history.plan;
     if plan.has_store_faults() || !plan.faults.is_empty() {
         return None;
@@ -65,7 +65,7 @@ fn only_culprit(history: &History) -> Option<Caller> {
     (are_all_its && are_all_caused).then_some(culprit)
 }
 
-fn others_are_served(history: &History, culprit: Caller) -> Vec<String> {
+fn others_are_served(history: &History, culprit: Persona) -> Vec<String> {
     let mut wrong = Vec::new();
     for outcome in &history.outcomes {
         let plan = history
@@ -85,7 +85,7 @@ fn others_are_served(history: &History, culprit: Caller) -> Vec<String> {
             continue;
         };
         let is_first =
-            first.service == Service::OpenAi && first.request.authority.starts_with("first");
+            first.service == PeerKind::OpenAi && first.request.authority.starts_with("first");
         if answer.status != 200 || second.is_some() || !is_first {
             wrong.push(format!(
                 "request {} got {} by way of {}, though only {culprit:?}'s calls failed",

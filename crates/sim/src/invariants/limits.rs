@@ -10,7 +10,7 @@ use spillway_platform_sim::{StoreAnswer, StoreOperation};
 use crate::api::subject;
 use crate::history::{Asked, History, Outcome};
 use crate::plan::{Behaviour, Kind, RequestPlan, Strike};
-use crate::upstream::Service;
+use crate::upstream::PeerKind;
 
 pub(super) fn check(history: &History) -> Vec<String> {
     let mut wrong = by_the_store(history);
@@ -190,7 +190,7 @@ fn to_dify(history: &History) -> impl Iterator<Item = (&RequestPlan, &Asked)> {
         .filter(|request| request.api.kind() == Kind::Agent);
     of_agents.filter_map(|request| {
         let mut asked = history.attempts(request.number);
-        let first = asked.find(|asked| asked.service == Service::Dify)?;
+        let first = asked.find(|asked| asked.service == PeerKind::Dify)?;
         Some((request, first))
     })
 }

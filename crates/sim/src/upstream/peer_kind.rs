@@ -7,7 +7,7 @@ use crate::content::marks;
 
 /// An upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Service {
+pub enum PeerKind {
     /// A provider that speaks OpenAI's API.
     OpenAi,
     /// One that speaks Anthropic's.
@@ -24,7 +24,7 @@ pub fn asked_mark(asked: &ReceivedRequest) -> Option<u32> {
     by_body.or_else(|| marks(asked.path_and_query.as_bytes()).first().copied())
 }
 
-impl Service {
+impl PeerKind {
     /// How it tells of an error.
     pub fn error(self) -> Error {
         match self {

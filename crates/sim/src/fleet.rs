@@ -12,7 +12,7 @@ use crate::plan::Kind;
 
 /// The instances of one world. A copy is the same.
 #[derive(Clone)]
-pub struct Gateway {
+pub struct Fleet {
     sim: Sim,
     instances: Rc<RefCell<Vec<Instance>>>,
     of_each_kind: usize,
@@ -37,16 +37,16 @@ type Once<T> = Rc<RefCell<Option<Arc<T>>>>;
 
 const KINDS: [Kind; 3] = [Kind::Agent, Kind::Model, Kind::Knowledge];
 
-impl Gateway {
+impl Fleet {
     /// So many instances of each component.
     pub fn new(sim: &Sim, of_each_kind: usize) -> Self {
-        let gateway = Self {
+        let fleet = Self {
             sim: sim.clone(),
             instances: Rc::default(),
             of_each_kind,
         };
-        gateway.renew();
-        gateway
+        fleet.renew();
+        fleet
     }
 
     /// New instances in the place of all; the old ones see their requests through.
