@@ -123,7 +123,7 @@ fn lacking(missing: &[&str], empty: &[&str]) -> String {
         text = format!("{text}{separator} empty: {}", quoted(empty));
     }
     format!(
-        "{text}. Write them into the variable `secrets`, a JSON object of texts: --variable secrets=@secrets.json, or SPIN_VARIABLE_SECRETS (with deploy/compose: SPILLWAY_SECRETS in .env). A variable of a name's own has to be declared in spin.toml, under [variables], and handed to each component"
+        "{text}. Write them into the variable `secrets`, a JSON object of texts: --variable secrets=@secrets.json, or SPIN_VARIABLE_SECRETS (with deploy/compose: SPILLWAY_SECRETS in .env). Or declare a variable of that name in spin.toml, under [variables], and hand it to each component"
     )
 }
 

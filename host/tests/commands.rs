@@ -136,6 +136,12 @@ fn secrets_are_looked_at_where_some_are_given_and_before_the_start() {
     let (code, told) = run(&["up"]);
     assert_eq!(code, Some(1), "{told}");
     assert!(told.contains("not given: `p_key`"), "{told}");
+    let (code, told) = run(&["check", "--variable", "secret={}"]);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(
+        told.contains("declares no such variable") && told.contains("`secrets`"),
+        "{told}"
+    );
 }
 
 #[test]

@@ -17,6 +17,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake as _, Waker};
+use std::time::Duration;
 
 use crate::board::{Board, GroupId, TaskWaker};
 use crate::timers::Timers;
@@ -43,6 +44,8 @@ pub(crate) struct Executor {
     turn_waiters: RefCell<BTreeMap<u64, Vec<Waker>>>,
     draw: RefCell<Option<fastrand::Rng>>,
     is_over: Cell<bool>,
+    /// Until when all has to be over.
+    pub ends_by: Cell<Option<Duration>>,
     /// What was lost with its instance. Kept until the world's end, so that nothing of it is dropped before.
     lost: RefCell<(Vec<Group>, Vec<Task>)>,
 }
@@ -178,6 +181,14 @@ impl Executor {
                 self.turn(group);
                 self.count_turn();
             } else if self.timers.go_on() {
+                let now = self.timers.now();
+                if self.ends_by.get().is_some_and(|until| now > until) {
+                    self.board.fault(format!(
+                        "it is {now:?}, and {} requests or peers still have something to do",
+                        self.groups.borrow().len()
+                    ));
+                    return;
+                }
                 for group in self.groups.borrow_mut().values_mut() {
                     group.turns_now = 0;
                 }

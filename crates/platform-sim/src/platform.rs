@@ -166,7 +166,7 @@ impl Platform for Sim {
     }
 
     fn log(&self, line: &str) {
-        let lines = line.lines().map(|line| (self.now(), line.to_owned()));
+        let lines = line.lines().map(|line| (self.moment(), line.to_owned()));
         self.0.log.borrow_mut().extend(lines);
     }
 

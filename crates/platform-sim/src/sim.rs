@@ -17,6 +17,15 @@ use crate::{PeerStep, ReceivedRequest};
 /// What an upstream does when it is asked.
 type Upstream = Box<dyn FnMut(&ReceivedRequest) -> Vec<PeerStep>>;
 
+/// When something happened: of what happened at the same time the later has the larger number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment {
+    /// Since the world began.
+    pub time: Duration,
+    /// Its number.
+    pub number: u64,
+}
+
 /// How operations of the store fare.
 type Way = Box<dyn FnMut(&StoreOperation) -> StoreWay>;
 
@@ -29,7 +38,9 @@ pub struct Sim(pub(crate) Rc<World>);
 
 pub(crate) struct World {
     pub executor: Rc<Executor>,
-    pub log: RefCell<Vec<(Duration, String)>>,
+    pub log: RefCell<Vec<(Moment, String)>>,
+    /// Of all that was written down.
+    pub moments: Cell<u64>,
     pub variables: RefCell<BTreeMap<String, String>>,
     /// By host and port.
     pub upstreams: RefCell<BTreeMap<String, Upstream>>,
@@ -51,6 +62,7 @@ impl Default for World {
         Self {
             executor: Rc::default(),
             log: RefCell::default(),
+            moments: Cell::default(),
             variables: RefCell::default(),
             upstreams: RefCell::default(),
             asked: RefCell::default(),
@@ -100,9 +112,11 @@ impl Sim {
         self.0.executor.begin(None, task);
     }
 
-    /// Runs all tasks to their ends, and returns what no runtime would have done.
-    pub fn run_out(&self) -> Vec<String> {
+    /// Runs all tasks to their ends, which have to come by then, and returns what no runtime would have done.
+    pub fn run_out(&self, ends_by: Duration) -> Vec<String> {
+        self.0.executor.ends_by.set(Some(ends_by));
         self.0.executor.run();
+        self.0.executor.ends_by.set(None);
         self.0.executor.faults()
     }
 
@@ -129,6 +143,11 @@ impl Sim {
             executor.wake_at_turn(turn, context.waker().clone());
             Poll::Pending
         })
+    }
+
+    /// How many turns tasks have had so far.
+    pub fn turns(&self) -> u64 {
+        self.0.executor.turns()
     }
 
     /// Sets an application variable.
@@ -159,7 +178,7 @@ impl Sim {
     }
 
     /// The same with the time at which each was written.
-    pub fn log_events(&self) -> Vec<(Duration, String)> {
+    pub fn log_events(&self) -> Vec<(Moment, String)> {
         self.0.log.borrow().clone()
     }
 
@@ -181,6 +200,16 @@ impl Sim {
             right.saturating_sub(off)
         } else {
             right.saturating_add(off)
+        }
+    }
+
+    /// This moment, after all that were asked for before.
+    pub fn moment(&self) -> Moment {
+        let number = self.0.moments.get().wrapping_add(1);
+        self.0.moments.set(number);
+        Moment {
+            time: self.time(),
+            number,
         }
     }
 

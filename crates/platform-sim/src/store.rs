@@ -18,7 +18,7 @@ mod port;
 
 pub use operation::{StoreAnswer, StoreOperation};
 
-use crate::Sim;
+use crate::{Moment, Sim};
 
 /// After so long without an answer a connection is thrown away, and with it whoever still waits.
 const GIVEN_UP_AFTER: Duration = Duration::from_secs(2);
@@ -57,8 +57,8 @@ impl Clock for StoreClock {
 /// What was done, at which time of the store's clock, and what it said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreEvent {
-    /// The simulation's time.
-    pub at: Duration,
+    /// When it was done.
+    pub at: Moment,
     /// The store's.
     pub since_1970: Duration,
     /// What it was asked.
@@ -169,7 +169,7 @@ impl Sim {
         let oracle = self.oracle();
         let answer = operation.ask(&oracle).await;
         self.0.store_events.borrow_mut().push(StoreEvent {
-            at: self.time(),
+            at: self.moment(),
             since_1970: StoreClock(self.clone()).since_1970(),
             operation: operation.clone(),
             answer: answer.clone(),

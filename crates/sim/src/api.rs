@@ -86,10 +86,21 @@ fn path_and_document(plan: &RequestPlan) -> (String, Option<(&'static str, Strin
             json!({ "model": subject, "messages": [{ "role": "user", "content": text }],
                     "stream": plan.api == Api::ChatStream }),
         ),
+        Api::Completion => json(
+            "/llm/v1/completions",
+            json!({ "model": subject, "prompt": text }),
+        ),
+        Api::Response => json(
+            "/llm/v1/responses",
+            json!({ "model": subject, "input": text, "store": false }),
+        ),
+        Api::Ready => ("/_gateway/health/ready".to_owned(), None),
+        Api::Metrics => ("/_gateway/metrics".to_owned(), None),
         Api::Embedding => json(
             "/llm/v1/embeddings",
             json!({ "model": subject, "input": text }),
         ),
+        Api::Nowhere => ("/llm/v1/nowhere".to_owned(), None),
         Api::Models => ("/llm/v1/models".to_owned(), None),
         Api::File => form("/llm/v1/files"),
         Api::Run => run("blocking"),
@@ -143,6 +154,7 @@ fn authorized(request: SimRequest, plan: &RequestPlan, path: &str, date: Duratio
         Kind::Agent => request
             .header("authorization", &format!("Bearer app-{name}"))
             .header("x-app-id", subject(plan.subject)),
+        Kind::Console => request,
         Kind::Model | Kind::Knowledge => {
             request.header("authorization", &format!("Bearer sk-caller-{name}"))
         }
@@ -152,7 +164,7 @@ fn authorized(request: SimRequest, plan: &RequestPlan, path: &str, date: Duratio
 /// As the plugin *Higress* signs.
 fn signed(request: SimRequest, plan: &RequestPlan, path: &str, date: Duration) -> SimRequest {
     let (method, media_type) = match plan.api {
-        Api::Models => ("GET", ""),
+        Api::Models | Api::Nowhere => ("GET", ""),
         Api::File => ("POST", "multipart/form-data; boundary=b"),
         _ => ("POST", "application/json"),
     };
@@ -182,6 +194,9 @@ pub fn expected(api: Api, number: u32) -> String {
         Api::File | Api::Upload => format!("file-{}", mark(number)),
         Api::Page => format!("<html>{}</html>", mark(number)),
         Api::Models => "list".to_owned(),
+        Api::Ready => "ready".to_owned(),
+        Api::Response => format!("resp-{}", mark(number)),
+        Api::Metrics | Api::Nowhere => String::new(),
         _ => content(number),
     }
 }

@@ -2,10 +2,9 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::Duration;
 
 use spillway_platform::Clock as _;
-use spillway_platform_sim::{Sim, SimAnswer, Unanswered};
+use spillway_platform_sim::{Moment, Sim, SimAnswer, Unanswered};
 
 use crate::api;
 use crate::fleet::Fleet;
@@ -23,7 +22,7 @@ pub struct Client {
 /// What it has so far.
 #[derive(Default)]
 struct Progress {
-    head: Option<Duration>,
+    head: Option<Moment>,
     answer: Option<SimAnswer>,
 }
 
@@ -41,12 +40,22 @@ impl Client {
     /// From its beginning to its end.
     pub async fn act(self) {
         self.sim.sleep(self.plan.at).await;
-        let sent = self.sim.time();
+        let sent = self.sim.moment();
         let progress = Rc::new(RefCell::new(Progress::default()));
         let ending = {
             let asking = std::pin::pin!(self.ask(Rc::clone(&progress)));
             match self.plan.leaves {
-                Some(Leave::After(time)) => self.until(asking, time).await,
+                Some(Leave::After(time)) => self.until(asking, self.sim.sleep(time)).await,
+                Some(Leave::Turn(turns)) => {
+                    let turn = self.sim.turns().saturating_add(turns);
+                    let sim = self.sim.clone();
+                    let leaving = async move {
+                        if !sim.turn(turn).await {
+                            std::future::pending::<()>().await;
+                        }
+                    };
+                    self.until(asking, leaving).await
+                }
                 _ => Some(asking.await),
             }
         };
@@ -55,7 +64,7 @@ impl Client {
             number: self.plan.number,
             sent,
             head: progress.head,
-            ended: self.sim.time(),
+            ended: self.sim.moment(),
             ending: ending.unwrap_or(Ending::Left(progress.answer)),
         });
     }
@@ -63,10 +72,10 @@ impl Client {
     async fn until(
         &self,
         asking: std::pin::Pin<&mut impl Future<Output = Ending>>,
-        time: Duration,
+        leaving: impl Future<Output = ()>,
     ) -> Option<Ending> {
         use futures_util::future::{Either, select};
-        match select(asking, std::pin::pin!(self.sim.sleep(time))).await {
+        match select(asking, std::pin::pin!(leaving)).await {
             Either::Left((ending, _)) => Some(ending),
             Either::Right(_) => None,
         }
@@ -84,7 +93,7 @@ impl Client {
         let mut answer = response.begin();
         {
             let mut progress = progress.borrow_mut();
-            progress.head = Some(self.sim.time());
+            progress.head = Some(self.sim.moment());
             progress.answer = Some(answer.clone());
         }
         let mut left = match self.plan.leaves {

@@ -1,5 +1,7 @@
 //! What stands in requests and answers, by which each is told from every other.
 
+use memchr::memmem;
+
 /// By this a request is known wherever it turns up.
 pub fn mark(number: u32) -> String {
     format!("mark-{number}-")
@@ -7,16 +9,20 @@ pub fn mark(number: u32) -> String {
 
 /// The numbers of all marks in a text, each once.
 pub fn marks(text: &[u8]) -> Vec<u32> {
-    let text = String::from_utf8_lossy(text);
-    let mut found: Vec<u32> = text
-        .split("mark-")
-        .skip(1)
-        .filter_map(|rest| rest.split_once('-')?.0.parse().ok())
+    let mut found: Vec<u32> = memmem::find_iter(text, MARK)
+        .filter_map(|at| {
+            let rest = text.get(at.saturating_add(MARK.len())..)?;
+            let digits = rest.split(|byte| *byte == b'-').next()?;
+            std::str::from_utf8(digits).ok()?.parse().ok()
+        })
         .collect();
     found.sort_unstable();
     found.dedup();
     found
 }
+
+/// With this a mark begins.
+const MARK: &[u8] = b"mark-";
 
 /// Words that are awkward to carry: what JSON escapes, and what takes several bytes.
 const WORDS: [&str; 8] = [

@@ -5,19 +5,21 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use crate::plan::{
-    Api, Behaviour, BodyPlan, Fault, Leave, Persona, Plan, RequestPlan, StorePlan, Strike, When,
+    Api, Behaviour, BodyPlan, Fault, Leave, Outage, Persona, Place, Plan, RequestPlan, StorePlan,
+    Strike, When,
 };
 use crate::settings::Settings;
 
 mod behaviours;
+mod kinds;
 
 use behaviours::behaviour;
 
 /// Most histories are this long, so that windows of a minute begin and end in them.
 const SPAN: Duration = Duration::from_secs(150);
 
-/// In so many turns whatever is to be struck is struck.
-const TURNS: u64 = 3_000;
+/// Most histories have no more turns than two to the power of this.
+const TURNS: u32 = 10;
 
 /// The plan of a seed.
 pub fn plan(seed: u64) -> Plan {
@@ -39,30 +41,23 @@ pub fn plan(seed: u64) -> Plan {
         of_clients: *choose(&mut rng, &[0, 0, 150, 400]),
     };
     let only = one_in(&mut rng, 3).then(|| api(&mut rng));
-    let mut requests: Vec<RequestPlan> = (0..count)
+    let requests: Vec<RequestPlan> = (0..count)
         .map(|number| request(&mut rng, number, span, &trouble, only))
         .collect();
     let mut plan = Plan {
         seed,
         settings,
-        requests: Vec::new(),
+        requests,
         faults: faults(&mut rng, span),
         store: store(&mut rng),
+        outages: outages(&mut rng, span),
     };
-    if one_in(&mut rng, 6) {
-        // One consumer does all the harm that a client can do, and nothing else goes wrong.
-        for request in &mut requests {
-            let others = request.caller != Persona::Bob;
-            let is_no_clients =
-                |one: &Behaviour| matches!(one, Behaviour::Refused | Behaviour::NoConnection);
-            request
-                .behaviours
-                .retain(|one| !others && !is_no_clients(one));
-        }
-        plan.faults.clear();
-        plan.store = StorePlan::default();
+    match rng.u32(0..120) {
+        0 => kinds::storm(&mut rng, &mut plan),
+        1..=20 => kinds::one_culprit(&mut rng, &mut plan),
+        21..=40 => kinds::one_failure_each(&mut rng, &mut plan),
+        _ => {}
     }
-    plan.requests = requests;
     plan
 }
 
@@ -86,6 +81,12 @@ fn choose<'v, T>(rng: &mut Rng, values: &'v [T]) -> &'v T {
     &values[rng.usize(..values.len())]
 }
 
+/// As often few as many.
+fn turns(rng: &mut Rng) -> u64 {
+    let most = 1_u64.checked_shl(rng.u32(0..=TURNS)).unwrap_or(1);
+    rng.u64(0..=most)
+}
+
 fn milliseconds(rng: &mut Rng, up_to: u64) -> Duration {
     Duration::from_millis(rng.u64(0..=up_to))
 }
@@ -106,6 +107,17 @@ fn settings(rng: &mut Rng) -> Settings {
         second_is_anthropic: rng.bool(),
         has_second: !one_in(rng, 4),
         least_request: rng.bool(),
+        probes: *choose(
+            rng,
+            &[
+                Behaviour::Well,
+                Behaviour::Well,
+                Behaviour::Status(401, None),
+                Behaviour::Status(500, None),
+                Behaviour::Silent,
+            ],
+        ),
+        breaker_failures: *choose(rng, &[None, None, Some(1), Some(3)]),
         first_byte: Duration::from_secs(30),
     }
 }
@@ -165,8 +177,11 @@ fn api(rng: &mut Rng) -> Api {
             Api::ChatStream,
             Api::ChatStream,
             Api::ChatStream,
+            Api::Completion,
             Api::Embedding,
+            Api::Response,
             Api::Models,
+            Api::Nowhere,
             Api::File,
             Api::Run,
             Api::RunStream,
@@ -175,6 +190,8 @@ fn api(rng: &mut Rng) -> Api {
             Api::Upload,
             Api::Ragflow,
             Api::Engine,
+            Api::Ready,
+            Api::Metrics,
         ],
     )
 }
@@ -193,6 +210,8 @@ fn body(rng: &mut Rng, trouble: &Trouble) -> BodyPlan {
 fn leave(rng: &mut Rng) -> Leave {
     if rng.bool() {
         Leave::Pieces(rng.usize(0..6))
+    } else if rng.bool() {
+        Leave::Turn(turns(rng))
     } else if rng.bool() {
         Leave::After(Duration::from_micros(rng.u64(0..5_000)))
     } else {
@@ -221,6 +240,31 @@ fn store(rng: &mut Rng) -> StorePlan {
     }
 }
 
+fn outages(rng: &mut Rng, span: Duration) -> Vec<Outage> {
+    let count = *choose(rng, &[0, 0, 0, 1, 2]);
+    let most = u64::try_from(span.as_millis()).unwrap_or_default();
+    (0..count)
+        .map(|_| {
+            let from = milliseconds(rng, most);
+            let statuses = [401, 402, 403, 429, 500, 503];
+            Outage {
+                from,
+                until: from.saturating_add(milliseconds(rng, 60_000)),
+                place: if rng.bool() {
+                    Place::Key(rng.usize(0..2))
+                } else {
+                    Place::Endpoint(rng.usize(0..2))
+                },
+                behaviour: match rng.u8(0..4) {
+                    0 => Behaviour::Refused,
+                    1 => Behaviour::Silent,
+                    _ => Behaviour::Status(*choose(rng, &statuses), None),
+                },
+            }
+        })
+        .collect()
+}
+
 fn faults(rng: &mut Rng, span: Duration) -> Vec<Fault> {
     let count = *choose(rng, &[0, 0, 1, 2, 4]);
     let most = u64::try_from(span.as_millis()).unwrap_or_default();
@@ -229,7 +273,7 @@ fn faults(rng: &mut Rng, span: Duration) -> Vec<Fault> {
             when: if rng.bool() {
                 When::At(milliseconds(rng, most))
             } else {
-                When::Turn(rng.u64(0..TURNS))
+                When::Turn(turns(rng))
             },
             what: strike(rng),
         })
@@ -237,7 +281,7 @@ fn faults(rng: &mut Rng, span: Duration) -> Vec<Fault> {
 }
 
 fn strike(rng: &mut Rng) -> Strike {
-    match rng.u8(0..10) {
+    match rng.u8(0..11) {
         0 | 1 => Strike::Death(rng.usize(0..9)),
         2 => Strike::Deaths,
         3 => Strike::Cancel(rng.usize(0..9)),
@@ -246,6 +290,7 @@ fn strike(rng: &mut Rng) -> Strike {
         6 => Strike::StoreLoss,
         7 => Strike::ClockStep(rng.i64(-5_000..5_000)),
         8 => Strike::StoreClockStep(rng.i64(-5_000..=0)),
-        _ => Strike::NewConfiguration,
+        9 => Strike::NewConfiguration,
+        _ => Strike::BrokenConfiguration,
     }
 }

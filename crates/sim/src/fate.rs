@@ -101,7 +101,7 @@ impl Fate {
         }
         let now = self.sim.time();
         self.recorder.strike(Struck {
-            at: now,
+            at: self.sim.moment(),
             what: fault.what,
             store_events: self.sim.store_events().len(),
         });
@@ -114,6 +114,10 @@ impl Fate {
             Strike::StoreLoss => self.sim.oracle().lose(),
             Strike::ClockStep(milliseconds) => self.sim.set_clock(milliseconds),
             Strike::StoreClockStep(milliseconds) => self.sim.set_store_clock(milliseconds),
+            Strike::BrokenConfiguration => {
+                self.sim.set_variable("gateway_config", "{");
+                self.fleet.renew();
+            }
             Strike::NewConfiguration => {
                 let wider = self.plan.settings.normal_form(2);
                 self.sim.set_variable("gateway_config", &wider);

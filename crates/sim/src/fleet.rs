@@ -5,6 +5,7 @@ use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use spillway_gateway::console::{self, Console};
 use spillway_gateway::{agent, knowledge, model};
 use spillway_platform_sim::{Sim, SimInstance, SimRequest, SimResponse, Unanswered};
 
@@ -31,11 +32,12 @@ enum Started {
     Agent(Once<agent::AgentRuntime<Sim>>),
     Model(Once<model::ModelRuntime<Sim>>),
     Knowledge(Once<knowledge::KnowledgeRuntime<Sim>>),
+    Console(Once<Console<Sim>>),
 }
 
 type Once<T> = Rc<RefCell<Option<Arc<T>>>>;
 
-const KINDS: [Kind; 3] = [Kind::Agent, Kind::Model, Kind::Knowledge];
+const KINDS: [Kind; 4] = [Kind::Agent, Kind::Model, Kind::Knowledge, Kind::Console];
 
 impl Fleet {
     /// So many instances of each component.
@@ -107,6 +109,7 @@ impl Instance {
                 Kind::Agent => Started::Agent(Rc::default()),
                 Kind::Model => Started::Model(Rc::default()),
                 Kind::Knowledge => Started::Knowledge(Rc::default()),
+                Kind::Console => Started::Console(Rc::default()),
             },
         }
     }
@@ -132,6 +135,14 @@ impl Instance {
                 };
                 self.sim.call(serving).await
             }
+            Started::Console(once) => {
+                let serving = async move {
+                    let console = started(&once, Console::start(platform.clone())).await;
+                    let usable = console.as_deref().map_err(String::as_str);
+                    console::handle(&platform, usable, request).await
+                };
+                self.sim.call(serving).await
+            }
             Started::Knowledge(once) => {
                 let serving = async move {
                     match started(&once, knowledge::start(platform.clone())).await {
@@ -153,6 +164,7 @@ impl Started {
             Self::Agent(_) => Kind::Agent,
             Self::Model(_) => Kind::Model,
             Self::Knowledge(_) => Kind::Knowledge,
+            Self::Console(_) => Kind::Console,
         }
     }
 }

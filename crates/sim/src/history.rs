@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use spillway_platform_sim::{ReceivedRequest, SimAnswer, StoreEvent};
+use spillway_platform_sim::{Moment, ReceivedRequest, SimAnswer, StoreEvent};
 
 use crate::plan::{Behaviour, Plan, Strike};
 use crate::upstream::PeerKind;
@@ -21,7 +21,7 @@ pub struct History {
     /// Strikes that hit.
     pub strikes: Vec<Struck>,
     /// The log's lines.
-    pub log: Vec<(Duration, String)>,
+    pub log: Vec<(Moment, String)>,
     /// What the store did.
     pub store: Vec<StoreEvent>,
     /// The totals of all metrics at the end.
@@ -40,11 +40,11 @@ pub struct Outcome {
     /// Its number.
     pub number: u32,
     /// When it was sent.
-    pub sent: Duration,
+    pub sent: Moment,
     /// When its answer's head came.
-    pub head: Option<Duration>,
+    pub head: Option<Moment>,
     /// When it was over.
-    pub ended: Duration,
+    pub ended: Moment,
     /// How.
     pub ending: Ending,
 }
@@ -66,7 +66,7 @@ pub enum Ending {
 #[derive(Debug, Clone)]
 pub struct Asked {
     /// When.
-    pub at: Duration,
+    pub at: Moment,
     /// Whose request it was; `None` for what the gateway asks by itself.
     pub number: Option<u32>,
     /// How often this request had been sent before.
@@ -87,7 +87,7 @@ pub struct Asked {
 #[derive(Debug, Clone, Copy)]
 pub struct Struck {
     /// When.
-    pub at: Duration,
+    pub at: Moment,
     /// What it did.
     pub what: Strike,
     /// How much the store had done before.
@@ -139,6 +139,23 @@ impl Recorder {
 }
 
 impl History {
+    /// Whether anything of the gateway has ended before its time.
+    pub fn has_deaths(&self) -> bool {
+        let is_one = |struck: &Struck| {
+            matches!(
+                struck.what,
+                Strike::Death(_) | Strike::Deaths | Strike::Cancel(_)
+            )
+        };
+        self.strikes.iter().any(is_one)
+    }
+
+    /// Whether an instance has died, with all that it had not yet told.
+    pub fn has_lost_instances(&self) -> bool {
+        let is_one = |struck: &Struck| matches!(struck.what, Strike::Death(_) | Strike::Deaths);
+        self.strikes.iter().any(is_one)
+    }
+
     /// What upstreams were asked for this request.
     pub fn attempts(&self, number: u32) -> impl Iterator<Item = &Asked> {
         self.asked

@@ -10,6 +10,7 @@ mod leases;
 mod limits;
 mod records;
 mod secrets;
+mod served;
 mod streams;
 
 pub use records::record_of;
@@ -27,12 +28,13 @@ pub struct Violation {
 type Check = fn(&History) -> Vec<String>;
 
 /// All of them.
-const INVARIANTS: [(&str, Check); 10] = [
+const INVARIANTS: [(&str, Check); 11] = [
     (
         "nothing happens that no runtime would do, and nothing panics",
         |history| history.faults.clone(),
     ),
     ("every request gets exactly one answer", answered::check),
+    ("whoever can be served is, and nobody else", served::check),
     ("every request is exactly one record", records::check),
     (
         "a stream that is cut never looks whole, and what looks whole is",

@@ -15,6 +15,7 @@ mod fleet;
 pub mod history;
 mod invariants;
 mod minimise;
+mod panics;
 pub mod plan;
 pub mod settings;
 mod trace;

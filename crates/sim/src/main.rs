@@ -5,6 +5,7 @@
     reason = "a command-line tool"
 )]
 
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::sync::Mutex;
@@ -20,11 +21,11 @@ use spillway_sim::{Plan, Violation, minimise, plan, run, trace, violations};
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Run these seeds, the last one left out.
-    #[arg(long, value_name = "A..B", conflicts_with = "seed")]
+    #[arg(long, value_name = "A..B", conflicts_with_all = ["seed", "trace", "whole"], required_unless_present = "seed")]
     seeds: Option<Seeds>,
 
     /// Run this one.
-    #[arg(long, value_name = "N", required_unless_present = "seeds")]
+    #[arg(long, value_name = "N")]
     seed: Option<u64>,
 
     /// Print what happens, made smaller if something does not hold.
@@ -36,8 +37,8 @@ struct Arguments {
     whole: bool,
 
     /// How many seeds are run at the same time [default: as many as there are processors].
-    #[arg(long, value_name = "N")]
-    jobs: Option<usize>,
+    #[arg(long, value_name = "N", conflicts_with = "seed")]
+    jobs: Option<NonZeroUsize>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -64,8 +65,6 @@ impl FromStr for Seeds {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    // What panics in a history is told with its seed.
-    std::panic::set_hook(Box::new(|_| {}));
     match (arguments.seeds, arguments.seed) {
         (Some(seeds), _) => run_seeds(seeds, arguments.jobs),
         (None, Some(seed)) => run_one(seed, &arguments),
@@ -106,20 +105,23 @@ fn tell(seed: u64, found: &[Violation]) {
 /// How often progress is told.
 const PROGRESS: Duration = Duration::from_secs(10);
 
-fn run_seeds(Seeds(from, to): Seeds, jobs: Option<usize>) -> ExitCode {
+fn run_seeds(Seeds(from, to): Seeds, jobs: Option<NonZeroUsize>) -> ExitCode {
     let began = Instant::now();
     let next = AtomicU64::new(from);
     let is_over = AtomicBool::new(false);
     let failed: Mutex<Option<(u64, Plan, Vec<Violation>)>> = Mutex::new(None);
-    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let done = AtomicU64::new(0);
     let work = || {
         while !is_over.load(Ordering::Relaxed) {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= to {
+            let Ok(seed) = next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |seed| {
+                (seed < to).then(|| seed.saturating_add(1))
+            }) else {
                 break;
-            }
+            };
             let drawn = plan(seed);
             let found = violations(&run(&drawn));
+            done.fetch_add(1, Ordering::Relaxed);
             if !found.is_empty() {
                 is_over.store(true, Ordering::Relaxed);
                 if let Ok(mut failed) = failed.lock() {
@@ -132,7 +134,7 @@ fn run_seeds(Seeds(from, to): Seeds, jobs: Option<usize>) -> ExitCode {
         }
     };
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..jobs.unwrap_or(processors))
+        let workers: Vec<_> = (0..jobs.map_or(processors, NonZeroUsize::get))
             .map(|_| scope.spawn(work))
             .collect();
         let mut told = Instant::now();
@@ -140,9 +142,9 @@ fn run_seeds(Seeds(from, to): Seeds, jobs: Option<usize>) -> ExitCode {
             std::thread::sleep(Duration::from_millis(20));
             if told.elapsed() >= PROGRESS {
                 told = Instant::now();
-                let done = next.load(Ordering::Relaxed).min(to).saturating_sub(from);
+                let (done, at) = (done.load(Ordering::Relaxed), next.load(Ordering::Relaxed));
                 eprintln!(
-                    "{done} of {} seeds, {} s",
+                    "{done} of {} seeds, at {at}, {} s",
                     to.saturating_sub(from),
                     began.elapsed().as_secs()
                 );

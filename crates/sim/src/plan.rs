@@ -17,6 +17,30 @@ pub struct Plan {
     pub faults: Vec<Fault>,
     /// How the way to the store is.
     pub store: StorePlan,
+    /// What of the first provider fails for a while, whatever it is asked.
+    pub outages: Vec<Outage>,
+}
+
+/// Something of the first provider that fails for a while, for calls and for what the gateway asks by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outage {
+    /// From when.
+    pub from: Duration,
+    /// Until when.
+    pub until: Duration,
+    /// What.
+    pub place: Place,
+    /// What it does.
+    pub behaviour: Behaviour,
+}
+
+/// A part of the first provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// The endpoint of this number.
+    Endpoint(usize),
+    /// The key of this number.
+    Key(usize),
 }
 
 /// What one client does.
@@ -51,8 +75,14 @@ pub enum Api {
     ChatStream,
     /// `embeddings`.
     Embedding,
+    /// `completions`.
+    Completion,
+    /// `responses`, with nothing that is stored.
+    Response,
     /// The list of models, which the gateway answers itself.
     Models,
+    /// What is no endpoint.
+    Nowhere,
     /// A file, which is passed on.
     File,
     /// A run of a Dify app, not streamed.
@@ -67,6 +97,10 @@ pub enum Api {
     Ragflow,
     /// A retrieval from an engine that speaks Dify's contract.
     Engine,
+    /// Whether the gateway is ready, as a probe asks.
+    Ready,
+    /// The metrics.
+    Metrics,
 }
 
 /// Who calls.
@@ -102,6 +136,8 @@ pub enum Leave {
     After(Duration),
     /// Once it has read so many pieces.
     Pieces(usize),
+    /// After so many turns of tasks: between any two awaits.
+    Turn(u64),
 }
 
 /// What an upstream does with a request. Shares are of 1,000, of the answer's bytes.
@@ -131,6 +167,8 @@ pub enum Behaviour {
     StallAt(u16),
     /// Something that does not belong there, in the middle.
     GarbleAt(u16),
+    /// The whole answer in the other form: as a stream where none was asked for, and the other way round.
+    OtherForm,
     /// A web page, with 200.
     WebPage,
     /// Nothing, with 200.
@@ -201,6 +239,8 @@ pub enum Strike {
     StoreClockStep(i64),
     /// New instances with a configuration that allows twice as much; the old ones see their requests through.
     NewConfiguration,
+    /// The same with one that cannot be used.
+    BrokenConfiguration,
 }
 
 impl StorePlan {
@@ -222,23 +262,6 @@ impl Plan {
         self.store.is_faulty() || self.faults.iter().any(is_fault)
     }
 
-    /// Whether anything of the gateway may end before its time.
-    pub fn has_deaths(&self) -> bool {
-        let is_fault = |fault: &Fault| {
-            matches!(
-                fault.what,
-                Strike::Death(_) | Strike::Deaths | Strike::Cancel(_)
-            )
-        };
-        self.faults.iter().any(is_fault)
-    }
-
-    /// Whether an instance may die, with all that it has not yet told.
-    pub fn has_lost_instances(&self) -> bool {
-        let is_fault = |fault: &Fault| matches!(fault.what, Strike::Death(_) | Strike::Deaths);
-        self.faults.iter().any(is_fault)
-    }
-
     /// What an upstream does at this attempt of a request.
     pub fn behaviour(&self, number: u32, attempt: usize) -> Behaviour {
         let request = self.requests.iter().find(|one| one.number == number);
@@ -250,7 +273,10 @@ impl Plan {
 impl Behaviour {
     /// Whether the upstream answers as it should, sooner or later.
     pub const fn is_well(self) -> bool {
-        matches!(self, Self::Well | Self::Slow(_) | Self::Pieces(..))
+        matches!(
+            self,
+            Self::Well | Self::Slow(_) | Self::Pieces(..) | Self::OtherForm
+        )
     }
 }
 
@@ -258,11 +284,17 @@ impl Api {
     /// Whether it is one of models, of Dify, or of knowledge.
     pub const fn kind(self) -> Kind {
         match self {
-            Self::Chat | Self::ChatStream | Self::Embedding | Self::Models | Self::File => {
-                Kind::Model
-            }
+            Self::Chat
+            | Self::ChatStream
+            | Self::Completion
+            | Self::Embedding
+            | Self::Response
+            | Self::Models
+            | Self::Nowhere
+            | Self::File => Kind::Model,
             Self::Run | Self::RunStream | Self::Page | Self::Upload => Kind::Agent,
             Self::Ragflow | Self::Engine => Kind::Knowledge,
+            Self::Ready | Self::Metrics => Kind::Console,
         }
     }
 }
@@ -276,4 +308,6 @@ pub enum Kind {
     Model,
     /// Knowledge.
     Knowledge,
+    /// The gateway's own paths.
+    Console,
 }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use crate::plan::Behaviour;
+
 /// What differs between histories.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -35,6 +37,10 @@ pub struct Settings {
     pub has_second: bool,
     /// Whether the endpoint with the least requests is taken.
     pub least_request: bool,
+    /// What providers do with what the gateway asks by itself.
+    pub probes: Behaviour,
+    /// After how many failures an endpoint is ejected, where written.
+    pub breaker_failures: Option<u32>,
     /// How long an agent API's upstream may take to its head.
     pub first_byte: Duration,
 }
@@ -146,9 +152,12 @@ impl Settings {
         } else {
             json!({ "name": "second", "base_url": "http://second:2/v1", "api_keys": ["sk-secret-second"] })
         };
-        json!([
-            { "name": "first", "endpoints": endpoints, "api_keys": keys, "load_balance": { "lb_policy": policy } },
-            second,
-        ])
+        let mut first = json!({
+            "name": "first", "endpoints": endpoints, "api_keys": keys, "load_balance": { "lb_policy": policy } });
+        if let (Some(failures), Some(first)) = (self.breaker_failures, first.as_object_mut()) {
+            let breaker = json!({ "failures": failures, "of": failures.saturating_mul(2), "open_for": "10s" });
+            first.insert("breaker".to_owned(), breaker);
+        }
+        json!([first, second])
     }
 }

@@ -1,7 +1,8 @@
 //! A history as a person reads it.
 
 use std::fmt::Write as _;
-use std::time::Duration;
+
+use spillway_platform_sim::Moment;
 
 use crate::history::{Ending, History, Outcome};
 
@@ -36,13 +37,13 @@ pub fn trace(history: &History) -> String {
     let mut events = events(history);
     events.sort_by_key(|(at, _)| *at);
     for (at, words) in events {
-        let _ = writeln!(text, "{:>12.6}  {words}", at.as_secs_f64());
+        let _ = writeln!(text, "{:>12.6}  {words}", at.time.as_secs_f64());
     }
     text
 }
 
-fn events(history: &History) -> Vec<(Duration, String)> {
-    let mut events: Vec<(Duration, String)> = Vec::new();
+fn events(history: &History) -> Vec<(Moment, String)> {
+    let mut events: Vec<(Moment, String)> = Vec::new();
     for outcome in &history.outcomes {
         let number = outcome.number;
         events.push((outcome.sent, format!("client {number} sends")));

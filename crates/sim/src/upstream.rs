@@ -49,12 +49,12 @@ pub struct Script {
     pub is_clean: bool,
 }
 
-/// An error as this service tells of it.
-pub type Error = fn(u16) -> String;
+/// An error as this service tells of it: its status, and the key that it was asked with, which some quote.
+pub type Error = fn(u16, &str) -> String;
 
 impl Script {
     /// What comes of an answer.
-    pub fn of(answer: &Answer, error: Error, behaviour: Behaviour) -> Self {
+    pub fn of(answer: &Answer, error: &dyn Fn(u16) -> String, behaviour: Behaviour) -> Self {
         let mut blocks = answer.blocks.clone();
         blocks.extend(answer.terminator.clone());
         let whole = blocks.concat().into_bytes();
@@ -69,7 +69,7 @@ impl Script {
         };
         let is_stream = answer.terminator.is_some();
         match behaviour {
-            Behaviour::Well => Self::begin(head(!is_stream)).pieces(blocks),
+            Behaviour::Well | Behaviour::OtherForm => Self::begin(head(!is_stream)).pieces(blocks),
             Behaviour::Slow(time) => Self::after(time, head(!is_stream)).pieces(blocks),
             Behaviour::Pieces(size, pause) => {
                 let size = size.max(whole.len().div_ceil(MAX_PIECES)).max(1);
@@ -98,17 +98,17 @@ impl Script {
                 .piece(body.as_bytes())
             }
             Behaviour::CutAt(share) => Self::begin(head(!is_stream))
-                .piece(whole.get(..at(share)).unwrap_or_default())
+                .in_pieces(whole.get(..at(share)).unwrap_or_default())
                 .broken(SendError::Reset("within the body".to_owned())),
             Behaviour::EndAt(share) => {
-                Self::begin(head(false)).piece(whole.get(..at(share)).unwrap_or_default())
+                Self::begin(head(false)).in_pieces(whole.get(..at(share)).unwrap_or_default())
             }
             Behaviour::StallAt(share) => Self::begin(head(false))
-                .piece(whole.get(..at(share)).unwrap_or_default())
+                .in_pieces(whole.get(..at(share)).unwrap_or_default())
                 .wait(FOR_EVER)
                 .broken(SendError::BetweenBytesTimeout),
             Behaviour::GarbleAt(share) => Self::begin(head(false))
-                .piece(whole.get(..at(share)).unwrap_or_default())
+                .in_pieces(whole.get(..at(share)).unwrap_or_default())
                 .piece(b"\xff}{ what is this\n\n")
                 .piece(whole.get(at(share)..).unwrap_or_default()),
             Behaviour::WebPage => {
@@ -163,6 +163,12 @@ impl Script {
                 .push(PeerStep::Piece(Bytes::copy_from_slice(bytes)));
         }
         self
+    }
+
+    /// In a few pieces, which end anywhere.
+    fn in_pieces(self, bytes: &[u8]) -> Self {
+        let size = bytes.len().div_ceil(3).max(1);
+        bytes.chunks(size).fold(self, Self::piece)
     }
 
     fn pieces(self, blocks: Vec<String>) -> Self {

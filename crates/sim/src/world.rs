@@ -4,17 +4,28 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use spillway_platform::State as _;
-use spillway_platform_sim::{PeerStep, ReceivedRequest, Sim};
+use spillway_platform_sim::{Moment, PeerStep, ReceivedRequest, Sim};
 
 use crate::client::Client;
 use crate::fate::{self, Fate};
 use crate::fleet::Fleet;
 use crate::history::{Asked, History, Recorder};
-use crate::plan::{Behaviour, Plan};
+use crate::panics;
+use crate::plan::{Behaviour, Outage, Place, Plan};
+use crate::settings::PROVIDER_SECRET;
 use crate::upstream::{PeerKind, Script, asked_mark};
+
+/// After the last request all is over within this.
+const AFTERWARDS: Duration = Duration::from_secs(2 * 3_600);
+
+fn ends_by(plan: &Plan) -> Duration {
+    let last = plan.requests.iter().map(|request| request.at).max();
+    last.unwrap_or_default().saturating_add(AFTERWARDS)
+}
 
 /// Runs a plan.
 pub fn run(plan: &Plan) -> History {
+    panics::note();
     let sim = Sim::seeded(plan.seed);
     let recorder = Recorder::default();
     let fleet = Fleet::new(&sim, plan.settings.instances);
@@ -22,7 +33,7 @@ pub fn run(plan: &Plan) -> History {
     for (authority, service) in upstreams(plan) {
         let (sim_, plan, recorder) = (sim.clone(), plan.clone(), recorder.clone());
         sim.set_upstream(&authority, move |asked| {
-            answer(&plan, service, asked, &recorder, sim_.time())
+            answer(&plan, service, asked, &recorder, sim_.moment())
         });
     }
     let fate = Fate::new(plan, &sim, &fleet, &recorder);
@@ -34,20 +45,12 @@ pub fn run(plan: &Plan) -> History {
         let client = Client::new(request.clone(), &sim, &fleet, &recorder);
         sim.outside(client.act());
     }
-    let ran = catch_unwind(AssertUnwindSafe(|| sim.run_out()));
-    let faults = match ran {
-        Ok(faults) => faults,
-        Err(panic) => {
-            // Whatever it has left behind may be in pieces.
-            let words = panic.downcast_ref::<String>().cloned();
-            let words = words.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
-            vec![format!(
-                "a panic, which is an outage: {}",
-                words.unwrap_or_default()
-            )]
-        }
-    };
-    let has_panicked = faults.iter().any(|fault| fault.starts_with("a panic"));
+    let ran = catch_unwind(AssertUnwindSafe(|| sim.run_out(ends_by(plan))));
+    let has_panicked = ran.is_err();
+    let faults = ran.unwrap_or_else(|_| {
+        let words = panics::last().unwrap_or_default();
+        vec![format!("a panic, which is an outage: {words}")]
+    });
     let recorded = recorder.take();
     let history = History {
         plan: plan.clone(),
@@ -56,16 +59,17 @@ pub fn run(plan: &Plan) -> History {
         strikes: recorded.strikes,
         log: sim.log_events(),
         store: sim.store_events(),
-        totals: if has_panicked {
-            Vec::new()
-        } else {
+        totals: if faults.is_empty() {
             totals(&sim)
+        } else {
+            Vec::new()
         },
         leases: sim.oracle().leases(),
         faults,
         ended: sim.time(),
     };
     if has_panicked {
+        // Whatever it has left behind may be in pieces.
         std::mem::forget(sim);
     } else {
         sim.end();
@@ -102,14 +106,30 @@ fn answer(
     service: PeerKind,
     asked: &ReceivedRequest,
     recorder: &Recorder,
-    at: Duration,
+    at: Moment,
 ) -> Vec<PeerStep> {
     let number = asked_mark(asked);
     let attempt = number.map_or(0, |number| recorder.attempts(number));
-    // What the gateway asks by itself is answered well: it is about everybody's, and nobody's request.
-    let behaviour = number.map_or(Behaviour::Well, |number| plan.behaviour(number, attempt));
-    let answer = service.answer(asked, number.unwrap_or_default());
-    let script = Script::of(&answer, service.error(), behaviour);
+    let planned = number.map_or(plan.settings.probes, |number| {
+        plan.behaviour(number, attempt)
+    });
+    let key = asked.headers.text("authorization");
+    let key = key
+        .or_else(|| asked.headers.text("x-api-key"))
+        .unwrap_or_default();
+    let is_out = |outage: &&Outage| {
+        let is_there = match outage.place {
+            Place::Endpoint(number) => asked.authority == format!("first{number}:1"),
+            Place::Key(number) => key.ends_with(&format!("{PROVIDER_SECRET}first-{number}")),
+        };
+        is_there && (outage.from..outage.until).contains(&at.time)
+    };
+    let outage = plan.outages.iter().find(is_out);
+    let behaviour = outage.map_or(planned, |outage| outage.behaviour);
+    let is_other_form = behaviour == Behaviour::OtherForm;
+    let answer = service.answer(asked, number.unwrap_or_default(), is_other_form);
+    let error = |status| service.error()(status, key);
+    let script = Script::of(&answer, &error, behaviour);
     recorder.asked(Asked {
         at,
         number,

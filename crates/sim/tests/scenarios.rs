@@ -33,6 +33,8 @@ fn calm() -> Plan {
             second_is_anthropic: false,
             has_second: true,
             least_request: false,
+            probes: Behaviour::Well,
+            breaker_failures: None,
             first_byte: seconds(30),
         },
         requests: Vec::new(),
@@ -41,6 +43,7 @@ fn calm() -> Plan {
             latency_us: 500,
             ..StorePlan::default()
         },
+        outages: Vec::new(),
     }
 }
 
@@ -90,7 +93,7 @@ fn a_stream_waits_for_nothing_but_the_store() {
     let history = happens(&plan);
     let outcome = outcome(&history, 0);
     assert!(
-        outcome.ended - outcome.sent < Duration::from_millis(10),
+        outcome.ended.time - outcome.sent.time < Duration::from_millis(10),
         "{}",
         trace(&history)
     );

@@ -152,6 +152,18 @@ fn check_secrets(
     arguments: &CheckArguments,
     manifest: Option<&Manifest>,
 ) -> anyhow::Result<()> {
+    if let Some(manifest) = manifest {
+        let declared = &manifest.variables;
+        let given = arguments.variables.iter().map(|(name, _)| name);
+        if let Some(unknown) = given.into_iter().find(|name| !declared.contains_key(*name)) {
+            let names: Vec<String> = declared.keys().map(|name| format!("`{name}`")).collect();
+            bail!(
+                "--variable {unknown}=…: {} declares no such variable, but {}",
+                manifest.path.display(),
+                names.join(", ")
+            );
+        }
+    }
     let variable = |name: &str| connect::variable(name, &arguments.variables, manifest);
     let normal_form = config.normal_form();
     let names = template::names(&normal_form);
@@ -162,7 +174,7 @@ fn check_secrets(
     } else if !names.is_empty() {
         let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
         notice(&format!(
-            "{}: needs secrets that were not given here, so they were not looked at: {}",
+            "{}: needs secrets that were not given here, so they were not looked at: {}. `spillway up` does not start without them: give them as the JSON object SPIN_VARIABLE_SECRETS",
             name_of(&arguments.file),
             names.join(", ")
         ));

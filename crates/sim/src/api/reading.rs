@@ -22,6 +22,12 @@ pub fn read(api: Api, answer: &SimAnswer) -> Reading {
     match api {
         Api::ChatStream => events(&text, |event| event.pointer("/choices/0/delta/content")),
         Api::RunStream => events(&text, |event| event.get("answer")),
+        Api::Nowhere => Reading::default(),
+        // One document, whose numbers are not this request's.
+        Api::Metrics => Reading {
+            has_end: text.is_empty() || text.ends_with('\n'),
+            ..Reading::default()
+        },
         Api::Page => Reading {
             has_end: text.ends_with("</html>"),
             content: text,
@@ -39,7 +45,9 @@ fn document(api: Api, text: &str) -> Reading {
         Api::Chat => "/choices/0/message/content",
         Api::Embedding => "/data/0/embedding/0",
         Api::Models => "/object",
-        Api::File | Api::Upload => "/id",
+        Api::File | Api::Upload | Api::Response => "/id",
+        Api::Completion => "/choices/0/text",
+        Api::Ready => "/status",
         Api::Run => "/answer",
         _ => "/records/0/content",
     };

@@ -14,7 +14,7 @@ const STATUSES: [u16; 18] = [
 /// One of them.
 pub(super) fn behaviour(rng: &mut Rng) -> Behaviour {
     let share = rng.u16(0..1_000);
-    match rng.u8(0..20) {
+    match rng.u8(0..21) {
         0 => Behaviour::Slow(milliseconds(rng, 40_000)),
         1 => Behaviour::Pieces(rng.usize(1..40), milliseconds(rng, 400)),
         2 => Behaviour::Refused,
@@ -34,6 +34,7 @@ pub(super) fn behaviour(rng: &mut Rng) -> Behaviour {
         16 => Behaviour::CodedError(*choose(rng, &STATUSES)),
         17 => Behaviour::ErrorEventAt(share),
         18 => Behaviour::NoTerminator,
+        19 => Behaviour::OtherForm,
         _ => {
             if rng.bool() {
                 Behaviour::MoreAfterTerminator

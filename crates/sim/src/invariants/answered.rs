@@ -15,7 +15,7 @@ pub(super) fn check(history: &History) -> Vec<String> {
         };
         match &outcome.ending {
             Ending::Answered(_) | Ending::Left(_) => {}
-            Ending::Lost if history.plan.has_deaths() => {}
+            Ending::Lost if history.has_deaths() => {}
             Ending::Lost => wrong.push(format!("request {number} was lost, and nothing had died")),
             Ending::Failed(words) => {
                 wrong.push(format!("the component failed at request {number}: {words}"));

@@ -13,7 +13,7 @@ pub(super) fn check(history: &History) -> Vec<String> {
     for request in &history.plan.requests {
         let asked = history.attempts(request.number).count();
         let most = match request.api {
-            Api::Models => 0,
+            Api::Models | Api::Nowhere | Api::Ready | Api::Metrics => 0,
             api if api.kind() == Kind::Agent => 2,
             api if api.kind() == Kind::Knowledge => 1,
             _ if settings.max_attempts > 0 => {

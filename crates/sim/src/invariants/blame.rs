@@ -46,7 +46,11 @@ fn without_a_failure(history: &History) -> Vec<String> {
 /// wrong.
 fn only_culprit(history: &History) -> Option<Persona> {
     let plan = &history.plan;
-    if plan.has_store_faults() || !plan.faults.is_empty() {
+    if plan.settings.probes != Behaviour::Well
+        || !plan.outages.is_empty()
+        || plan.has_store_faults()
+        || !plan.faults.is_empty()
+    {
         return None;
     }
     let is_troubled = |request: &&RequestPlan| {

@@ -12,6 +12,15 @@ const TICK: Duration = Duration::from_millis(50);
 /// For which a request waits for the store at most, all its questions together.
 const STORE: Duration = Duration::from_millis(1_500);
 
+/// What is asked of the gateway itself waits for the store alone.
+const CONSOLE: Duration = Duration::from_secs(2);
+
+/// `timeout` of a target that says nothing.
+const MAX_SILENCE: Duration = Duration::from_secs(300);
+
+/// An upstream's answer has no more pieces.
+const MAX_PIECES: u32 = 25;
+
 /// Of an agent API: from the request's arrival to its answer's end.
 const CEILING: Duration = Duration::from_secs(120);
 
@@ -25,11 +34,21 @@ pub(super) fn check(history: &History) -> Vec<String> {
             .find(|one| one.number == outcome.number);
         let Some(plan) = plan else { continue };
         if goes_well(history, plan) {
-            let waited = outcome.ended.saturating_sub(outcome.sent);
+            let waited = outcome.ended.time.saturating_sub(outcome.sent.time);
             let may = ways_to_the_store(history).saturating_add(body_of(plan));
             if waited > may.saturating_add(TICK) {
                 wrong.push(format!(
                     "request {} took {waited:?}, though nothing took longer than {may:?}",
+                    outcome.number
+                ));
+            }
+        }
+        if plan.api == Api::ChatStream {
+            let waited = outcome.ended.time.saturating_sub(outcome.sent.time);
+            let may = longest_stream(history, plan);
+            if waited > may {
+                wrong.push(format!(
+                    "the stream of request {} took {waited:?}, where {may:?} are allowed",
                     outcome.number
                 ));
             }
@@ -45,11 +64,29 @@ pub(super) fn check(history: &History) -> Vec<String> {
     wrong
 }
 
+/// To its first content a stream has the deadline, then its pieces may come as slowly as they do, and be silent once for
+/// as long as a target may.
+fn longest_stream(history: &History, plan: &RequestPlan) -> Duration {
+    let settings = &history.plan.settings;
+    let pauses = plan.behaviours.iter().map(|one| match one {
+        Behaviour::Pieces(_, pause) => pause.saturating_mul(MAX_PIECES),
+        _ => Duration::ZERO,
+    });
+    let silence = settings.timeout.unwrap_or(MAX_SILENCE);
+    settings
+        .deadline
+        .saturating_add(pauses.max().unwrap_or_default())
+        .saturating_add(silence)
+        .saturating_add(body_of(plan))
+        .saturating_add(STORE)
+}
+
 /// Whether everybody does what they should, as soon as they can.
 fn goes_well(history: &History, plan: &RequestPlan) -> bool {
     let behaviours = history.plan.requests.iter().flat_map(|one| &one.behaviours);
     !history.plan.has_store_faults()
         && history.plan.faults.is_empty()
+        && history.plan.outages.is_empty()
         && plan.leaves.is_none()
         && behaviours.clone().all(|one| *one == Behaviour::Well)
 }
@@ -69,17 +106,16 @@ const fn body_of(plan: &RequestPlan) -> Duration {
 
 /// How long a request waited for its head, or its end where that is bounded, and how long it may.
 fn times(history: &History, plan: &RequestPlan, outcome: &Outcome) -> (Duration, Duration) {
-    let until_head = outcome
-        .head
-        .unwrap_or(outcome.ended)
-        .saturating_sub(outcome.sent);
-    let until_end = outcome.ended.saturating_sub(outcome.sent);
+    let head = outcome.head.unwrap_or(outcome.ended);
+    let until_head = head.time.saturating_sub(outcome.sent.time);
+    let until_end = outcome.ended.time.saturating_sub(outcome.sent.time);
     let body = body_of(plan);
     match plan.api.kind() {
         Kind::Knowledge => (until_end, KNOWLEDGE_DEADLINE),
+        Kind::Console => (until_end, CONSOLE),
         Kind::Agent => (until_end, CEILING.saturating_add(STORE)),
         Kind::Model if plan.api == Api::Models => (until_end, STORE),
-        Kind::Model if matches!(plan.api, Api::ChatStream | Api::File) => {
+        Kind::Model if matches!(plan.api, Api::ChatStream | Api::File | Api::Response) => {
             let may = history.plan.settings.deadline;
             (until_head, may.saturating_add(STORE).saturating_add(body))
         }

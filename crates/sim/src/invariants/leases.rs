@@ -3,7 +3,7 @@
 use crate::history::History;
 
 pub(super) fn check(history: &History) -> Vec<String> {
-    if history.plan.has_deaths() || history.plan.has_store_faults() {
+    if history.has_deaths() || history.plan.has_store_faults() {
         return Vec::new();
     }
     let leases = history.leases.iter();

@@ -14,10 +14,11 @@ use crate::upstream::PeerKind;
 
 pub(super) fn check(history: &History) -> Vec<String> {
     let mut wrong = by_the_store(history);
+    wrong.extend(all_were_asked_for(history));
     let is_exact = !history.plan.has_store_faults() && !changes_limits(history);
     if is_exact {
         wrong.extend(by_upstreams(history));
-        if !history.plan.has_deaths() {
+        if !history.has_deaths() {
             wrong.extend(at_once(history));
         }
     }
@@ -66,7 +67,11 @@ fn by_the_store(history: &History) -> Vec<String> {
                 if settled_names.insert(name.0.clone()) =>
             {
                 for one in settled {
-                    settle(&mut ledger, one);
+                    let is_known = settle(&mut ledger, one);
+                    if !is_known && losses.is_empty() {
+                        let key = &one.charge.key;
+                        wrong.push(format!("what is settled under {key} was settled before"));
+                    }
                 }
             }
             _ => {}
@@ -98,7 +103,8 @@ fn charge_to(
     })
 }
 
-fn settle(ledger: &mut BTreeMap<String, Vec<Charged>>, settled: &Settled) {
+/// Whether there was something to settle.
+fn settle(ledger: &mut BTreeMap<String, Vec<Charged>>, settled: &Settled) -> bool {
     let Settled {
         charge: Charge { key, cost, .. },
         sub_window,
@@ -106,16 +112,21 @@ fn settle(ledger: &mut BTreeMap<String, Vec<Charged>>, settled: &Settled) {
     } = settled;
     let entries = ledger.get_mut(key).into_iter().flatten();
     let mut of_it = entries.filter(|one| one.sub_window == *sub_window && one.cost == *cost);
-    if let Some(entry) = of_it.next() {
+    let entry = of_it.next();
+    let is_known = entry.is_some();
+    if let Some(entry) = entry {
         entry.cost = *actual;
     }
+    is_known
 }
 
 fn changes_limits(history: &History) -> bool {
-    history
-        .strikes
-        .iter()
-        .any(|struck| struck.what == Strike::NewConfiguration)
+    history.strikes.iter().any(|struck| {
+        matches!(
+            struck.what,
+            Strike::NewConfiguration | Strike::BrokenConfiguration
+        )
+    })
 }
 
 /// Between a request's admission and its arrival upstream lies less than this.
@@ -123,31 +134,54 @@ const ON_THE_WAY: Duration = Duration::from_secs(5);
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Dify's apps, as Dify has seen their calls. Those that it knew nothing of are taken back.
+/// Apps as Dify has seen their calls, and consumers as providers have. What Dify knew nothing of is taken back.
 fn by_upstreams(history: &History) -> Vec<String> {
-    let limit = usize::try_from(history.plan.settings.requests_a_minute).unwrap_or(usize::MAX);
-    let mut arrivals: BTreeMap<&str, Vec<Duration>> = BTreeMap::new();
-    for (request, first) in to_dify(history) {
-        if !history.attempts(request.number).any(is_401) {
-            arrivals
-                .entry(subject(request.subject))
-                .or_default()
-                .push(first.at);
-        }
+    let settings = &history.plan.settings;
+    let mut arrivals: BTreeMap<(String, u32), Vec<Duration>> = BTreeMap::new();
+    for (request, first) in first_asked(history) {
+        let whose = match request.api.kind() {
+            Kind::Agent if history.attempts(request.number).any(is_401) => continue,
+            Kind::Agent => (
+                format!("app {}", subject(request.subject)),
+                settings.requests_a_minute,
+            ),
+            Kind::Model => (format!("{:?}", request.caller), settings.calls_a_minute),
+            _ => continue,
+        };
+        arrivals.entry(whose).or_default().push(first.at.time);
     }
     let mut wrong = Vec::new();
-    for (app, mut times) in arrivals {
+    for ((whose, limit), mut times) in arrivals {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         times.sort_unstable();
         for (index, from) in times.iter().enumerate() {
             let until = from.saturating_add(MINUTE).saturating_sub(ON_THE_WAY);
             let within = times.iter().skip(index).filter(|at| **at < until).count();
             if within > limit {
-                wrong.push(format!("Dify saw {within} requests of app {app} within a minute from {from:?}, where {limit} may be"));
+                wrong.push(format!(
+                    "{within} requests of {whose} got through within a minute from {from:?}, where {limit} may"
+                ));
                 break;
             }
         }
     }
     wrong
+}
+
+/// Where nothing passes that the store has not let pass, no more have.
+fn all_were_asked_for(history: &History) -> Option<String> {
+    let plan = &history.plan;
+    if !plan.settings.denies || plan.store.twice > 0 {
+        return None;
+    }
+    let let_pass = history.store.iter().filter(|event| {
+        let is_admission = matches!(event.operation, StoreOperation::Admit { .. });
+        is_admission
+            && matches!(&event.answer, Ok(StoreAnswer::Admitted(admitted)) if admitted.passes)
+    });
+    let (let_pass, passed) = (let_pass.count(), first_asked(history).count());
+    (passed > let_pass)
+        .then(|| format!("{passed} requests got through, and the store has let {let_pass} pass"))
 }
 
 const fn is_401(asked: &Asked) -> bool {
@@ -158,11 +192,12 @@ const fn is_401(asked: &Asked) -> bool {
 fn at_once(history: &History) -> Vec<String> {
     let limit = usize::try_from(history.plan.settings.at_once).unwrap_or(usize::MAX);
     let mut times: BTreeMap<&str, Vec<(Duration, Duration)>> = BTreeMap::new();
-    for (request, first) in to_dify(history) {
+    let of_dify = first_asked(history).filter(|(_, first)| first.service == PeerKind::Dify);
+    for (request, first) in of_dify {
         let is_it = |one: &&Outcome| one.number == request.number;
         if let Some(outcome) = history.outcomes.iter().find(is_it) {
             let times = times.entry(subject(request.subject)).or_default();
-            times.push((first.at, outcome.ended));
+            times.push((first.at.time, outcome.ended.time));
         }
     }
     let mut wrong = Vec::new();
@@ -181,16 +216,12 @@ fn at_once(history: &History) -> Vec<String> {
     wrong
 }
 
-/// Requests that reached Dify, and the first time that they did.
-fn to_dify(history: &History) -> impl Iterator<Item = (&RequestPlan, &Asked)> {
-    let of_agents = history
-        .plan
-        .requests
-        .iter()
-        .filter(|request| request.api.kind() == Kind::Agent);
-    of_agents.filter_map(|request| {
-        let mut asked = history.attempts(request.number);
-        let first = asked.find(|asked| asked.service == PeerKind::Dify)?;
+/// Requests of limited APIs that reached an upstream, and the first time that they did.
+fn first_asked(history: &History) -> impl Iterator<Item = (&RequestPlan, &Asked)> {
+    let requests = history.plan.requests.iter();
+    let limited = requests.filter(|one| matches!(one.api.kind(), Kind::Agent | Kind::Model));
+    limited.filter_map(|request| {
+        let first = history.attempts(request.number).next()?;
         Some((request, first))
     })
 }

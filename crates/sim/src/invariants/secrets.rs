@@ -1,8 +1,11 @@
 //! No secret of a provider reaches a client, a line of the log, a metric or another provider; no consumer's key a
 //! provider; and nobody is told what was meant for another.
 
+use memchr::memmem;
+
 use crate::content::marks;
 use crate::history::{Asked, History};
+use crate::plan::Api;
 use crate::settings::{CONSUMER_SECRET, PROVIDER_SECRET};
 
 pub(super) fn check(history: &History) -> Vec<String> {
@@ -17,8 +20,10 @@ pub(super) fn check(history: &History) -> Vec<String> {
             bytes.extend_from_slice(name.as_bytes());
             bytes.extend_from_slice(value);
         }
+        // A 200 of a file or a stored response goes on as it is, unread.
+        let is_unread = is_passed_on(history, number) && answer.status == 200;
         for secret in [PROVIDER_SECRET, CONSUMER_SECRET] {
-            if contains(&bytes, secret) {
+            if !is_unread && contains(&bytes, secret) {
                 wrong.push(format!(
                     "the answer of request {number} has a key in it: {secret}…"
                 ));
@@ -53,6 +58,12 @@ pub(super) fn check(history: &History) -> Vec<String> {
     wrong
 }
 
+fn is_passed_on(history: &History, number: u32) -> bool {
+    let mut requests = history.plan.requests.iter();
+    let plan = requests.find(|one| one.number == number);
+    plan.is_some_and(|plan| matches!(plan.api, Api::File | Api::Response))
+}
+
 fn sent(asked: &Asked) -> Option<String> {
     let mut bytes = asked.request.path_and_query.clone().into_bytes();
     for (name, value) in asked.request.headers.iter() {
@@ -72,7 +83,5 @@ fn sent(asked: &Asked) -> Option<String> {
 }
 
 fn contains(bytes: &[u8], text: &str) -> bool {
-    bytes
-        .windows(text.len())
-        .any(|part| part == text.as_bytes())
+    memmem::find(bytes, text.as_bytes()).is_some()
 }

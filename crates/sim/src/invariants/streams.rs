@@ -9,9 +9,10 @@ use crate::plan::{Api, Behaviour, RequestPlan};
 pub(super) fn check(history: &History) -> Vec<String> {
     let mut wrong = Vec::new();
     for outcome in &history.outcomes {
-        let Ending::Answered(answer) = &outcome.ending else {
+        let Some(answer) = outcome.answer() else {
             continue;
         };
+        let is_read_on = matches!(outcome.ending, Ending::Answered(_));
         let plan = history
             .plan
             .requests
@@ -21,21 +22,49 @@ pub(super) fn check(history: &History) -> Vec<String> {
             continue;
         };
         let words = match plan.api {
-            Api::File | Api::Run | Api::RunStream | Api::Page | Api::Upload => {
+            _ if !is_read_on => begins_as_it_should(history, plan, answer),
+            Api::File | Api::Response | Api::Run | Api::RunStream | Api::Page | Api::Upload => {
                 passed_on(history, plan, answer)
             }
-            _ => written(history, plan, answer),
+            _ => written(history, plan, answer)
+                .or_else(|| begins_as_it_should(history, plan, answer)),
         };
         wrong.extend(words.map(|words| format!("request {}: {words}", outcome.number)));
     }
     wrong
 }
 
+/// However a stream ends, it holds nothing that was not said, and nothing twice.
+fn begins_as_it_should(
+    history: &History,
+    plan: &RequestPlan,
+    answer: &SimAnswer,
+) -> Option<String> {
+    if !matches!(plan.api, Api::ChatStream | Api::RunStream) || is_garbled(history, plan) {
+        return None;
+    }
+    let (told, wanted) = (
+        read(plan.api, answer).content,
+        expected(plan.api, plan.number),
+    );
+    (!wanted.starts_with(&told)).then(|| format!("it was told {told:?}, of {wanted:?}"))
+}
+
+fn is_garbled(history: &History, plan: &RequestPlan) -> bool {
+    let mut attempts = history.attempts(plan.number);
+    attempts.any(|asked| {
+        matches!(
+            asked.behaviour,
+            Behaviour::GarbleAt(_) | Behaviour::MoreAfterTerminator
+        )
+    })
+}
+
 /// Of an answer that the gateway writes.
 fn written(history: &History, plan: &RequestPlan, answer: &SimAnswer) -> Option<String> {
     let reading = read(plan.api, answer);
     if !answer.is_complete {
-        return (!history.plan.has_deaths()).then(|| "its answer was cut".to_owned());
+        return (!history.has_deaths()).then(|| "its answer was cut".to_owned());
     }
     if reading.has_error {
         return None;
@@ -43,10 +72,8 @@ fn written(history: &History, plan: &RequestPlan, answer: &SimAnswer) -> Option<
     if !reading.has_end {
         return Some("its answer has no end, and ended cleanly".to_owned());
     }
-    let is_garbled =
-        |asked: &crate::history::Asked| matches!(asked.behaviour, Behaviour::GarbleAt(_));
     let wanted = expected(plan.api, plan.number);
-    let is_right = reading.content == wanted || history.attempts(plan.number).any(is_garbled);
+    let is_right = reading.content == wanted || is_garbled(history, plan);
     (!is_right).then(|| {
         format!(
             "it should have been told {wanted:?} and was told {:?}",
@@ -62,7 +89,7 @@ fn passed_on(history: &History, plan: &RequestPlan, answer: &SimAnswer) -> Optio
     };
     let is_broken = !last.is_clean;
     if !answer.is_complete {
-        return (!is_broken && !history.plan.has_deaths())
+        return (!is_broken && !history.has_deaths())
             .then(|| "its answer was cut, its upstream's was not".to_owned());
     }
     if answer.body == last.body && !is_broken {

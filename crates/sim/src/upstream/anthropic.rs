@@ -37,13 +37,13 @@ pub fn message_stream(number: u32) -> Answer {
         blocks,
         terminator: Some(event(&json!({ "type": "message_stop" }))),
         error_event: Some(event(
-            &serde_json::from_str(&error(529)).unwrap_or_default(),
+            &serde_json::from_str(&error(529, "")).unwrap_or_default(),
         )),
     }
 }
 
 /// An error.
-pub fn error(status: u16) -> String {
+pub fn error(status: u16, key: &str) -> String {
     let kind = match status {
         401 => "authentication_error",
         429 => "rate_limit_error",
@@ -51,7 +51,7 @@ pub fn error(status: u16) -> String {
         500.. => "api_error",
         _ => "invalid_request_error",
     };
-    json!({ "type": "error", "error": { "type": kind, "message": "as the script has it" } })
+    json!({ "type": "error", "error": { "type": kind, "message": format!("not with {key}") } })
         .to_string()
 }
 

@@ -48,6 +48,6 @@ pub fn upload(number: u32) -> Answer {
 }
 
 /// An error.
-pub fn error(status: u16) -> String {
+pub fn error(status: u16, _: &str) -> String {
     json!({ "code": "scripted", "message": "as the script has it", "status": status }).to_string()
 }

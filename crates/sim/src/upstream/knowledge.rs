@@ -20,7 +20,7 @@ pub fn engine(number: u32) -> Answer {
 }
 
 /// An error of either: RAGFlow reads `code`, the other `error_code`.
-pub fn error(status: u16) -> String {
-    json!({ "code": status, "message": "as the script has it", "error_code": status, "error_msg": "as the script has it" })
+pub fn error(status: u16, key: &str) -> String {
+    json!({ "code": status, "message": format!("not with {key}"), "error_code": status, "error_msg": format!("not with {key}") })
         .to_string()
 }

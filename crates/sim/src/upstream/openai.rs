@@ -38,7 +38,7 @@ pub fn chat_stream(number: u32, with_usage: bool) -> Answer {
         blocks,
         terminator: Some("data: [DONE]\n\n".to_owned()),
         error_event: Some(event(
-            &serde_json::from_str(&error(500)).unwrap_or_default(),
+            &serde_json::from_str(&error(500, "")).unwrap_or_default(),
         )),
     }
 }
@@ -48,6 +48,24 @@ pub fn embedding(number: u32) -> Answer {
     json_answer(&json!({
         "object": "list", "model": "m", "usage": { "prompt_tokens": 3, "total_tokens": 3 },
         "data": [{ "object": "embedding", "index": 0, "embedding": [number, 0.5] }],
+    }))
+}
+
+/// A completion.
+pub fn completion(number: u32) -> Answer {
+    json_answer(&json!({
+        "id": "1", "object": "text_completion", "model": "m",
+        "choices": [{ "index": 0, "text": content(number), "finish_reason": "stop" }],
+        "usage": { "prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8 },
+    }))
+}
+
+/// A response of which nothing is kept.
+pub fn response(number: u32) -> Answer {
+    let text = json!({ "type": "output_text", "text": content(number), "annotations": [] });
+    json_answer(&json!({
+        "id": format!("resp-{}", mark(number)), "object": "response", "model": "m", "status": "completed",
+        "output": [{ "type": "message", "role": "assistant", "status": "completed", "content": [text] }],
     }))
 }
 
@@ -64,14 +82,14 @@ pub fn models() -> Answer {
 }
 
 /// An error.
-pub fn error(status: u16) -> String {
+pub fn error(status: u16, key: &str) -> String {
     let kind = match status {
         401 => "invalid_api_key",
         429 => "rate_limit_exceeded",
         500.. => "server_error",
         _ => "invalid_request_error",
     };
-    json!({ "error": { "message": "as the script has it", "type": kind, "code": status.to_string() } }).to_string()
+    json!({ "error": { "message": format!("not with {key}"), "type": kind, "code": status.to_string() } }).to_string()
 }
 
 /// A JSON document.

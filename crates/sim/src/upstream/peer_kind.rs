@@ -1,5 +1,6 @@
 //! Which upstream a request has come to, and what it is asked for.
 
+use memchr::memmem;
 use spillway_platform_sim::ReceivedRequest;
 
 use super::{Answer, Error, anthropic, dify, knowledge, openai};
@@ -35,20 +36,20 @@ impl PeerKind {
         }
     }
 
-    /// The right answer.
-    pub fn answer(self, asked: &ReceivedRequest, number: u32) -> Answer {
+    /// The right answer, or it in the other form.
+    pub fn answer(self, asked: &ReceivedRequest, number: u32, is_other_form: bool) -> Answer {
         let path = asked.path_and_query.as_str();
-        let has = |text: &str| {
-            let text = text.as_bytes();
-            asked.body.windows(text.len()).any(|part| part == text)
-        };
+        let has = |text: &str| memmem::find(&asked.body, text.as_bytes()).is_some();
         let is_streamed = has("\"stream\":true") || has("\"response_mode\":\"streaming\"");
+        let is_streamed = is_streamed != is_other_form;
         match self {
             Self::OpenAi if path.ends_with("/chat/completions") && is_streamed => {
                 openai::chat_stream(number, has("\"include_usage\":true"))
             }
             Self::OpenAi if path.ends_with("/chat/completions") => openai::chat(number),
             Self::OpenAi if path.ends_with("/embeddings") => openai::embedding(number),
+            Self::OpenAi if path.ends_with("/completions") => openai::completion(number),
+            Self::OpenAi if path.ends_with("/responses") => openai::response(number),
             Self::OpenAi if path.ends_with("/files") => openai::file(number),
             Self::OpenAi => openai::models(),
             Self::Anthropic if path.ends_with("/messages") && is_streamed => {

@@ -1,0 +1,92 @@
+//! Kinds of plans of which more is known than of others, so that more can be asked of them.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use super::choose;
+use crate::plan::{Api, Behaviour, BodyPlan, Persona, Plan, RequestPlan, StorePlan};
+
+/// Nothing goes wrong but what these plans add.
+fn calm(plan: &mut Plan) {
+    plan.faults.clear();
+    plan.outages.clear();
+    plan.settings.probes = Behaviour::Well;
+    plan.store = StorePlan {
+        latency_us: plan.store.latency_us,
+        ..StorePlan::default()
+    };
+    for request in &mut plan.requests {
+        request.behaviours.clear();
+        request.body = BodyPlan::Whole;
+        request.leaves = None;
+    }
+}
+
+/// One consumer does all the harm that a client can do.
+pub(super) fn one_culprit(rng: &mut Rng, plan: &mut Plan) {
+    calm(plan);
+    plan.settings.keys = rng.usize(1..3);
+    plan.settings.calls_a_minute = 1_000;
+    let statuses = [400, 401, 402, 403, 429, 500, 503];
+    for request in &mut plan.requests {
+        request.api = *choose(rng, &[Api::Chat, Api::ChatStream, Api::Embedding]);
+        request.caller = *choose(
+            rng,
+            &[Persona::Bob, Persona::Bob, Persona::Ada, Persona::Signer],
+        );
+        if request.caller == Persona::Bob {
+            let status = Behaviour::Status(*choose(rng, &statuses), None);
+            let all = [status, status, status, Behaviour::Silent, Behaviour::Reset];
+            request.behaviours = vec![*choose(rng, &all); rng.usize(1..8)];
+        }
+    }
+}
+
+/// Calls that fail once, and could be served then.
+pub(super) fn one_failure_each(rng: &mut Rng, plan: &mut Plan) {
+    calm(plan);
+    plan.settings.has_second = true;
+    plan.settings.calls_a_minute = 1_000;
+    plan.settings.breaker_failures = None;
+    plan.settings.max_attempts = *choose(rng, &[0, 2, 4]);
+    // An endpoint is ejected after five.
+    plan.requests.truncate(4);
+    let failures = [
+        Behaviour::Reset,
+        Behaviour::Status(500, None),
+        Behaviour::Status(503, None),
+        Behaviour::WebPage,
+        Behaviour::Empty,
+        Behaviour::CutAt(0),
+    ];
+    for request in &mut plan.requests {
+        request.api = *choose(rng, &[Api::Chat, Api::ChatStream]);
+        request.caller = Persona::Ada;
+        request.behaviours = vec![*choose(rng, &failures)];
+    }
+}
+
+/// Very many calls at once, and nothing serves.
+pub(super) fn storm(rng: &mut Rng, plan: &mut Plan) {
+    calm(plan);
+    plan.settings.calls_a_minute = 10_000;
+    plan.settings.max_attempts = 0;
+    // Breakers stay closed, or there would be nothing for the budget to do.
+    plan.settings.breaker_failures = Some(400);
+    plan.settings.timeout = Some(Duration::from_secs(5));
+    let failure = *choose(rng, &[Behaviour::Reset, Behaviour::Status(500, None)]);
+    plan.requests = (0..300)
+        .map(|number| RequestPlan {
+            number,
+            at: Duration::from_micros(rng.u64(0..4_000_000)),
+            api: Api::Chat,
+            caller: *choose(rng, &[Persona::Ada, Persona::Bob]),
+            subject: 0,
+            padding: 0,
+            body: BodyPlan::Whole,
+            behaviours: vec![failure; 12],
+            leaves: None,
+        })
+        .collect();
+}

@@ -1,0 +1,100 @@
+//! Whoever can be served is, and whoever may not be is not.
+
+use crate::history::{Ending, History};
+use crate::plan::{Api, Behaviour, BodyPlan, Kind, Persona, RequestPlan, Strike};
+
+pub(super) fn check(history: &History) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let is_broken = |struck: &crate::history::Struck| struck.what == Strike::BrokenConfiguration;
+    if history.strikes.iter().any(is_broken) {
+        return wrong;
+    }
+    for outcome in &history.outcomes {
+        let plan = history
+            .plan
+            .requests
+            .iter()
+            .find(|one| one.number == outcome.number);
+        let (Some(plan), Ending::Answered(answer)) = (plan, &outcome.ending) else {
+            continue;
+        };
+        let asked = history.attempts(plan.number).count();
+        if is_stranger(plan) && (!matches!(answer.status, 401 | 403) || asked > 0) {
+            wrong.push(format!(
+                "request {} of nobody that is known got {}, and was sent {asked} times",
+                plan.number, answer.status
+            ));
+        }
+        if can_be_served(history, plan) {
+            let is_limited = answer.status == 429 && may_be_limited(history, plan);
+            if answer.status != 200 && !is_limited {
+                wrong.push(format!(
+                    "request {} got {}, and nothing stood in its way",
+                    plan.number, answer.status
+                ));
+            }
+        }
+    }
+    wrong
+}
+
+/// Of the APIs that ask who calls. A body that breaks off, or a page of the gateway's own, is another matter.
+fn is_stranger(plan: &RequestPlan) -> bool {
+    let asks = matches!(plan.api.kind(), Kind::Model | Kind::Knowledge);
+    asks && plan.api != Api::Nowhere
+        && plan.caller == Persona::Nobody
+        && plan.body == BodyPlan::Whole
+}
+
+/// Nothing fails, or once where there is somebody else to go to.
+fn can_be_served(history: &History, plan: &RequestPlan) -> bool {
+    let all = &history.plan;
+    let is_calm = all.faults.is_empty()
+        && all.outages.is_empty()
+        && !all.has_store_faults()
+        && all.store.twice == 0;
+    let is_well =
+        |request: &RequestPlan| request.behaviours.iter().all(|one| *one == Behaviour::Well);
+    let all_well = all.requests.iter().all(is_well);
+    let is_known = plan.caller != Persona::Nobody || plan.api.kind() == Kind::Agent;
+    is_calm
+        && is_known
+        && plan.body == BodyPlan::Whole
+        && !matches!(plan.api, Api::Nowhere)
+        && (all_well || fails_once(history, plan))
+}
+
+/// Calls that fail once each, so few that no endpoint is ejected, with another target that does well.
+fn fails_once(history: &History, plan: &RequestPlan) -> bool {
+    let all = &history.plan;
+    let is_one = |request: &RequestPlan| {
+        let is_passing = matches!(
+            request.behaviours.as_slice(),
+            [Behaviour::Reset
+                | Behaviour::Status(500 | 503, None)
+                | Behaviour::WebPage
+                | Behaviour::Empty
+                | Behaviour::CutAt(0)]
+        );
+        is_passing && matches!(request.api, Api::Chat | Api::ChatStream)
+    };
+    all.settings.has_second
+        && all.settings.max_attempts != 1
+        && all.settings.breaker_failures.is_none()
+        && all.requests.len() <= 4
+        && all.requests.iter().all(is_one)
+        && is_one(plan)
+}
+
+fn may_be_limited(history: &History, plan: &RequestPlan) -> bool {
+    let settings = &history.plan.settings;
+    let limit = match plan.api.kind() {
+        Kind::Agent => settings.requests_a_minute.min(settings.at_once),
+        _ => settings.calls_a_minute,
+    };
+    let of_kind = history.plan.requests.iter();
+    let count = of_kind
+        .filter(|one| one.api.kind() == plan.api.kind())
+        .count();
+    count > usize::try_from(limit).unwrap_or(usize::MAX)
+}
