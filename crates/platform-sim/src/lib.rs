@@ -35,5 +35,5 @@ pub use instance::{SimInstance, Unanswered};
 pub use pipe::{SimReader, SimWriter};
 pub use request::{ReceivedRequest, SimRequest};
 pub use response::{SimAnswer, SimResponse};
-pub use sim::{Moment, Sim};
+pub use sim::{Sim, SimMoment};
 pub use store::{SimStore, StoreAnswer, StoreClock, StoreEvent, StoreOperation, StoreWay};

@@ -19,7 +19,7 @@ type Upstream = Box<dyn FnMut(&ReceivedRequest) -> Vec<PeerStep>>;
 
 /// When something happened: of what happened at the same time the later has the larger number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Moment {
+pub struct SimMoment {
     /// Since the world began.
     pub time: Duration,
     /// Its number.
@@ -38,7 +38,7 @@ pub struct Sim(pub(crate) Rc<World>);
 
 pub(crate) struct World {
     pub executor: Rc<Executor>,
-    pub log: RefCell<Vec<(Moment, String)>>,
+    pub log: RefCell<Vec<(SimMoment, String)>>,
     /// Of all that was written down.
     pub moments: Cell<u64>,
     pub variables: RefCell<BTreeMap<String, String>>,
@@ -178,7 +178,7 @@ impl Sim {
     }
 
     /// The same with the time at which each was written.
-    pub fn log_events(&self) -> Vec<(Moment, String)> {
+    pub fn log_events(&self) -> Vec<(SimMoment, String)> {
         self.0.log.borrow().clone()
     }
 
@@ -204,10 +204,10 @@ impl Sim {
     }
 
     /// This moment, after all that were asked for before.
-    pub fn moment(&self) -> Moment {
+    pub fn moment(&self) -> SimMoment {
         let number = self.0.moments.get().wrapping_add(1);
         self.0.moments.set(number);
-        Moment {
+        SimMoment {
             time: self.time(),
             number,
         }

@@ -18,7 +18,7 @@ mod port;
 
 pub use operation::{StoreAnswer, StoreOperation};
 
-use crate::{Moment, Sim};
+use crate::{Sim, SimMoment};
 
 /// After so long without an answer a connection is thrown away, and with it whoever still waits.
 const GIVEN_UP_AFTER: Duration = Duration::from_secs(2);
@@ -58,7 +58,7 @@ impl Clock for StoreClock {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreEvent {
     /// When it was done.
-    pub at: Moment,
+    pub at: SimMoment,
     /// The store's.
     pub since_1970: Duration,
     /// What it was asked.

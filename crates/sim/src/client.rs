@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use spillway_platform::Clock as _;
-use spillway_platform_sim::{Moment, Sim, SimAnswer, Unanswered};
+use spillway_platform_sim::{Sim, SimAnswer, SimMoment, Unanswered};
 
 use crate::api;
 use crate::fleet::Fleet;
@@ -22,7 +22,7 @@ pub struct Client {
 /// What it has so far.
 #[derive(Default)]
 struct Progress {
-    head: Option<Moment>,
+    head: Option<SimMoment>,
     answer: Option<SimAnswer>,
 }
 

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use spillway_platform_sim::{Moment, ReceivedRequest, SimAnswer, StoreEvent};
+use spillway_platform_sim::{ReceivedRequest, SimAnswer, SimMoment, StoreEvent};
 
 use crate::plan::{Behaviour, Plan, Strike};
 use crate::upstream::PeerKind;
@@ -21,7 +21,7 @@ pub struct History {
     /// Strikes that hit.
     pub strikes: Vec<Struck>,
     /// The log's lines.
-    pub log: Vec<(Moment, String)>,
+    pub log: Vec<(SimMoment, String)>,
     /// What the store did.
     pub store: Vec<StoreEvent>,
     /// The totals of all metrics at the end.
@@ -40,11 +40,11 @@ pub struct Outcome {
     /// Its number.
     pub number: u32,
     /// When it was sent.
-    pub sent: Moment,
+    pub sent: SimMoment,
     /// When its answer's head came.
-    pub head: Option<Moment>,
+    pub head: Option<SimMoment>,
     /// When it was over.
-    pub ended: Moment,
+    pub ended: SimMoment,
     /// How.
     pub ending: Ending,
 }
@@ -66,7 +66,7 @@ pub enum Ending {
 #[derive(Debug, Clone)]
 pub struct Asked {
     /// When.
-    pub at: Moment,
+    pub at: SimMoment,
     /// Whose request it was; `None` for what the gateway asks by itself.
     pub number: Option<u32>,
     /// How often this request had been sent before.
@@ -87,7 +87,7 @@ pub struct Asked {
 #[derive(Debug, Clone, Copy)]
 pub struct Struck {
     /// When.
-    pub at: Moment,
+    pub at: SimMoment,
     /// What it did.
     pub what: Strike,
     /// How much the store had done before.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use spillway_platform_sim::Moment;
+use spillway_platform_sim::SimMoment;
 
 use crate::history::{Ending, History, Outcome};
 
@@ -42,8 +42,8 @@ pub fn trace(history: &History) -> String {
     text
 }
 
-fn events(history: &History) -> Vec<(Moment, String)> {
-    let mut events: Vec<(Moment, String)> = Vec::new();
+fn events(history: &History) -> Vec<(SimMoment, String)> {
+    let mut events: Vec<(SimMoment, String)> = Vec::new();
     for outcome in &history.outcomes {
         let number = outcome.number;
         events.push((outcome.sent, format!("client {number} sends")));

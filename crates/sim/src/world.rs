@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use spillway_platform::State as _;
-use spillway_platform_sim::{Moment, PeerStep, ReceivedRequest, Sim};
+use spillway_platform_sim::{PeerStep, ReceivedRequest, Sim, SimMoment};
 
 use crate::client::Client;
 use crate::fate::{self, Fate};
@@ -106,7 +106,7 @@ fn answer(
     service: PeerKind,
     asked: &ReceivedRequest,
     recorder: &Recorder,
-    at: Moment,
+    at: SimMoment,
 ) -> Vec<PeerStep> {
     let number = asked_mark(asked);
     let attempt = number.map_or(0, |number| recorder.attempts(number));
