@@ -1,9 +1,11 @@
 //! Every request is one record: one line of the log, with its answer's status, and one more in the count.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::api::request_name;
-use crate::history::{Ending, History, Struck};
+use crate::history::{Ending, History, Outcome};
 use crate::plan::{Fault, Kind, Strike};
 
 /// What a line says, where it is a request's record.
@@ -21,6 +23,18 @@ pub fn record_of(line: &str) -> Option<Value> {
     Some(json!({ "request": member("request")?, "status": status }))
 }
 
+/// A line may wait for this long, and goes with the request that has begun its waiting.
+const LINE_WAITS: Duration = Duration::from_millis(200);
+
+/// Whether a request was given up before it had told of itself: it, or another of its instance for which its line waits.
+fn was_given_up(history: &History, outcome: &Outcome) -> bool {
+    let until = outcome.ended.time.saturating_add(LINE_WAITS);
+    history.strikes.iter().any(|struck| {
+        let is_then = (outcome.sent.time..=until).contains(&struck.at.time);
+        is_then && matches!(struck.what, Strike::Cancel(_))
+    })
+}
+
 pub(super) fn check(history: &History) -> Vec<String> {
     let mut wrong = Vec::new();
     let records: Vec<Value> = history
@@ -29,9 +43,6 @@ pub(super) fn check(history: &History) -> Vec<String> {
         .filter_map(|(_, line)| record_of(line))
         .collect();
     let may_lack = history.has_lost_instances();
-    // Without a configuration each request has a log of its own, whose last line goes with it where it is given up.
-    let is_broken = |struck: &Struck| struck.what == Strike::BrokenConfiguration;
-    let is_broken = history.strikes.iter().any(is_broken);
     // Who was given up had its answer cut.
     let may_differ = history.has_deaths();
     for outcome in &history.outcomes {
@@ -53,8 +64,7 @@ pub(super) fn check(history: &History) -> Vec<String> {
                     ));
                 }
             }
-            // Who was given up may not have begun.
-            [] if may_lack || may_differ && (is_broken || outcome.head.is_none()) => {}
+            [] if may_lack || was_given_up(history, outcome) => {}
             several => wrong.push(format!(
                 "request {} has {} records",
                 outcome.number,
