@@ -36,4 +36,4 @@ pub use pipe::{SimReader, SimWriter};
 pub use request::{ReceivedRequest, SimRequest};
 pub use response::{SimAnswer, SimResponse};
 pub use sim::{Sim, SimMoment};
-pub use store::{SimStore, StoreAnswer, StoreClock, StoreEvent, StoreOperation, StoreWay};
+pub use store::{SimStore, StoreAnswer, StoreClock, StoreDelivery, StoreEvent, StoreOperation};

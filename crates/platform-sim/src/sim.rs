@@ -11,7 +11,7 @@ use spillway_state::Oracle;
 
 use crate::executor::Executor;
 use crate::instance::Life;
-use crate::store::{StoreClock, StoreEvent, StoreOperation, StoreWay};
+use crate::store::{StoreClock, StoreDelivery, StoreEvent, StoreOperation};
 use crate::{PeerStep, ReceivedRequest};
 
 /// What an upstream does when it is asked.
@@ -27,7 +27,7 @@ pub struct SimMoment {
 }
 
 /// How operations of the store fare.
-type Way = Box<dyn FnMut(&StoreOperation) -> StoreWay>;
+type Deliveries = Box<dyn FnMut(&StoreOperation) -> StoreDelivery>;
 
 /// When the world began, since 1970.
 const BEGAN: Duration = Duration::from_secs(1_800_000_000);
@@ -48,7 +48,7 @@ pub(crate) struct World {
     /// What nobody foresees, and yet is the same in every run of a seed.
     pub chance: RefCell<fastrand::Rng>,
     pub oracle: RefCell<Option<Oracle<StoreClock>>>,
-    pub store_way: RefCell<Option<Way>>,
+    pub store_delivery: RefCell<Option<Deliveries>>,
     pub store_events: RefCell<Vec<StoreEvent>>,
     /// How far clocks that tell the date are off, in milliseconds.
     pub clock_is_off: Cell<i64>,
@@ -68,7 +68,7 @@ impl Default for World {
             asked: RefCell::default(),
             chance: RefCell::new(fastrand::Rng::with_seed(0)),
             oracle: RefCell::default(),
-            store_way: RefCell::default(),
+            store_delivery: RefCell::default(),
             store_events: RefCell::default(),
             clock_is_off: Cell::default(),
             store_is_off: Cell::default(),
@@ -124,7 +124,7 @@ impl Sim {
     pub fn end(&self) {
         self.0.executor.end();
         self.0.upstreams.take();
-        self.0.store_way.take();
+        self.0.store_delivery.take();
         self.0.oracle.take();
         self.0.lives.take();
     }

@@ -1,6 +1,6 @@
-//! The store as instances see it: the oracle at the end of a way on which things go wrong.
+//! The store as instances see it: the oracle at the end of a connection on which things go wrong.
 //!
-//! What was sent is done whether or not anybody still waits, as a Redis does it. As long as no way is set it is done at
+//! What was sent is done whether or not anybody still waits, as a Redis does it. As long as no delivery is set it is done at
 //! once.
 
 use std::cell::RefCell;
@@ -25,7 +25,7 @@ const GIVEN_UP_AFTER: Duration = Duration::from_secs(2);
 
 /// How one operation fares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StoreWay {
+pub struct StoreDelivery {
     /// How long it takes there.
     pub there: Duration,
     /// How often it is done: not at all where the request is lost, twice where a client sends it again.
@@ -81,9 +81,12 @@ struct Reply {
 }
 
 impl Sim {
-    /// From now on the store is at the end of a way: of each operation it is asked how it fares.
-    pub fn set_store_way(&self, way: impl FnMut(&StoreOperation) -> StoreWay + 'static) {
-        self.0.store_way.replace(Some(Box::new(way)));
+    /// From now on operations are delivered as this says of each.
+    pub fn set_store_delivery(
+        &self,
+        deliver: impl FnMut(&StoreOperation) -> StoreDelivery + 'static,
+    ) {
+        self.0.store_delivery.replace(Some(Box::new(deliver)));
     }
 
     /// All that the store has done, in its order.
@@ -110,17 +113,17 @@ impl Sim {
 
 impl SimStore {
     async fn ask(&self, operation: StoreOperation) -> Result<StoreAnswer, StateError> {
-        let way = self
+        let delivery = self
             .sim
             .0
-            .store_way
+            .store_delivery
             .borrow_mut()
             .as_mut()
-            .map(|way| way(&operation));
-        let Some(way) = way else {
+            .map(|deliver| deliver(&operation));
+        let Some(delivery) = delivery else {
             return self.sim.do_in_store(&operation).await;
         };
-        if way.is_refused {
+        if delivery.is_refused {
             return Err(StateError {
                 message: "the store takes no connection".to_owned(),
                 is_late: false,
@@ -135,12 +138,12 @@ impl SimStore {
         let reply = Rc::new(RefCell::new(Reply::default()));
         let (sim, place) = (self.sim.clone(), Rc::clone(&reply));
         self.sim.0.executor.begin(None, async move {
-            sim.sleep(way.there).await;
+            sim.sleep(delivery.there).await;
             let mut said = None;
-            for _ in 0..way.times {
+            for _ in 0..delivery.times {
                 said = Some(sim.do_in_store(&operation).await);
             }
-            if let (Some(said), Some(back)) = (said, way.back) {
+            if let (Some(said), Some(back)) = (said, delivery.back) {
                 sim.sleep(back).await;
                 let mut place = place.borrow_mut();
                 place.said = Some(said);

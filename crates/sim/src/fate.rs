@@ -1,18 +1,18 @@
-//! Fate: deaths, clocks that jump, and the way to the store.
+//! Fate: deaths, clocks that jump, and how operations reach the store.
 
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
 use spillway_platform::Clock as _;
-use spillway_platform_sim::{Sim, StoreWay};
+use spillway_platform_sim::{Sim, StoreDelivery};
 
 use crate::fleet::Fleet;
 use crate::history::{Recorder, Struck};
 use crate::plan::{Fault, Plan, StorePlan, Strike, When};
-use crate::world::chance;
+use crate::world::store_chance;
 
-/// By which the chances of different purposes are told apart.
+/// By which the store's chance differs from the simulation's own.
 pub(crate) const SALT: u64 = 0x5851_f42d_4c95_7f2d;
 
 /// Longer than anybody waits for the store, and shorter than a lease.
@@ -57,35 +57,35 @@ impl Fate {
             twice,
             refused,
         } = self.plan.store;
-        let mut chance = chance(&self.plan, 1);
+        let mut chance = store_chance(&self.plan);
         let (store, sim) = (Rc::clone(&self.store), self.sim.clone());
-        self.sim.set_store_way(move |_| {
+        self.sim.set_store_delivery(move |_| {
             let mut latency = || Duration::from_micros(u64::from(chance.u32(0..=latency_us)));
-            let mut way = StoreWay {
+            let mut delivery = StoreDelivery {
                 there: latency(),
                 times: 1,
                 back: Some(latency()),
                 is_refused: sim.now() < store.down_until.get(),
             };
             if sim.now() < store.silent_until.get() {
-                way.times = u8::from(chance.bool());
-                way.back = None;
+                delivery.times = u8::from(chance.bool());
+                delivery.back = None;
             }
             let mut hits = |rate: u16| chance.u16(0..1_000) < rate;
             if hits(lost) {
-                way.times = 0;
+                delivery.times = 0;
             }
             if hits(lost_answers) {
-                way.back = None;
+                delivery.back = None;
             }
             if hits(late) {
-                way.there = LATE;
+                delivery.there = LATE;
             }
             if hits(twice) {
-                way.times = way.times.saturating_mul(2);
+                delivery.times = delivery.times.saturating_mul(2);
             }
-            way.is_refused |= hits(refused);
-            way
+            delivery.is_refused |= hits(refused);
+            delivery
         });
     }
 

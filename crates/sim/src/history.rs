@@ -2,11 +2,10 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::Duration;
 
 use spillway_platform_sim::{ReceivedRequest, SimAnswer, SimMoment, StoreEvent};
 
-use crate::plan::{Behaviour, Plan, Strike};
+use crate::plan::{Behaviour, Plan, RequestPlan, Strike};
 use crate::upstream::PeerKind;
 
 /// All that can be known of a run.
@@ -30,8 +29,6 @@ pub struct History {
     pub leases: Vec<(String, usize)>,
     /// What no runtime would have done, and panics.
     pub faults: Vec<String>,
-    /// When it ended.
-    pub ended: Duration,
 }
 
 /// What became of a request.
@@ -139,6 +136,12 @@ impl Recorder {
 }
 
 impl History {
+    /// What was planned for a request.
+    pub fn request(&self, number: u32) -> Option<&RequestPlan> {
+        let mut requests = self.plan.requests.iter();
+        requests.find(|one| one.number == number)
+    }
+
     /// Whether anything of the gateway has ended before its time.
     pub fn has_deaths(&self) -> bool {
         let is_one = |struck: &Struck| {

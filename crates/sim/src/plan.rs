@@ -15,7 +15,7 @@ pub struct Plan {
     pub requests: Vec<RequestPlan>,
     /// What fate does.
     pub faults: Vec<Fault>,
-    /// How the way to the store is.
+    /// How operations reach the store.
     pub store: StorePlan,
     /// What of the first provider fails for a while, whatever it is asked.
     pub outages: Vec<Outage>,
@@ -183,10 +183,10 @@ pub enum Behaviour {
     MoreAfterTerminator,
 }
 
-/// How the way to the store is. Rates are of 1,000 operations.
+/// How operations reach the store. Rates are of 1,000 operations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StorePlan {
-    /// How long the way there takes at most, in microseconds; and back.
+    /// How long a request takes to it at most, in microseconds; and back.
     pub latency_us: u32,
     /// Requests that are lost.
     pub lost: u16,

@@ -31,9 +31,9 @@ pub fn run(plan: &Plan) -> History {
     let fleet = Fleet::new(&sim, plan.settings.instances);
     sim.set_variable("gateway_config", &plan.settings.normal_form(1));
     for (authority, service) in upstreams(plan) {
-        let (sim_, plan, recorder) = (sim.clone(), plan.clone(), recorder.clone());
+        let (clock, plan, recorder) = (sim.clone(), plan.clone(), recorder.clone());
         sim.set_upstream(&authority, move |asked| {
-            answer(&plan, service, asked, &recorder, sim_.moment())
+            answer(&plan, service, asked, &recorder, clock.moment())
         });
     }
     let fate = Fate::new(plan, &sim, &fleet, &recorder);
@@ -66,7 +66,6 @@ pub fn run(plan: &Plan) -> History {
         },
         leases: sim.oracle().leases(),
         faults,
-        ended: sim.time(),
     };
     if has_panicked {
         // Whatever it has left behind may be in pieces.
@@ -143,9 +142,7 @@ fn answer(
     script.steps
 }
 
-/// What chance gives for one purpose in a run, whatever else there is in it.
-pub(crate) fn chance(plan: &Plan, purpose: u64) -> fastrand::Rng {
-    fastrand::Rng::with_seed(
-        plan.seed ^ fate::SALT.rotate_left(u32::try_from(purpose % 64).unwrap_or_default()),
-    )
+/// Chance of the store's, apart from the simulation's own.
+pub(crate) fn store_chance(plan: &Plan) -> fastrand::Rng {
+    fastrand::Rng::with_seed(plan.seed ^ fate::SALT)
 }

@@ -72,11 +72,7 @@ fn only_culprit(history: &History) -> Option<Persona> {
 fn others_are_served(history: &History, culprit: Persona) -> Vec<String> {
     let mut wrong = Vec::new();
     for outcome in &history.outcomes {
-        let plan = history
-            .plan
-            .requests
-            .iter()
-            .find(|one| one.number == outcome.number);
+        let plan = history.request(outcome.number);
         let is_other = |plan: &&RequestPlan| {
             plan.caller != culprit && plan.body == BodyPlan::Whole && plan.api.kind() == Kind::Model
         };

@@ -27,15 +27,11 @@ const CEILING: Duration = Duration::from_secs(120);
 pub(super) fn check(history: &History) -> Vec<String> {
     let mut wrong = Vec::new();
     for outcome in &history.outcomes {
-        let plan = history
-            .plan
-            .requests
-            .iter()
-            .find(|one| one.number == outcome.number);
+        let plan = history.request(outcome.number);
         let Some(plan) = plan else { continue };
         if goes_well(history, plan) {
             let waited = outcome.ended.time.saturating_sub(outcome.sent.time);
-            let may = ways_to_the_store(history).saturating_add(body_of(plan));
+            let may = store_latency(history).saturating_add(body_of(plan));
             if waited > may.saturating_add(TICK) {
                 wrong.push(format!(
                     "request {} took {waited:?}, though nothing took longer than {may:?}",
@@ -45,7 +41,7 @@ pub(super) fn check(history: &History) -> Vec<String> {
         }
         if plan.api == Api::ChatStream {
             let waited = outcome.ended.time.saturating_sub(outcome.sent.time);
-            let may = longest_stream(history, plan);
+            let may = max_stream_time(history, plan);
             if waited > may {
                 wrong.push(format!(
                     "the stream of request {} took {waited:?}, where {may:?} are allowed",
@@ -66,7 +62,7 @@ pub(super) fn check(history: &History) -> Vec<String> {
 
 /// To its first content a stream has the deadline, then its pieces may come as slowly as they do, and be silent once for
 /// as long as a target may.
-fn longest_stream(history: &History, plan: &RequestPlan) -> Duration {
+fn max_stream_time(history: &History, plan: &RequestPlan) -> Duration {
     let settings = &history.plan.settings;
     let pauses = plan.behaviours.iter().map(|one| match one {
         Behaviour::Pieces(_, pause) => pause.saturating_mul(MAX_PIECES),
@@ -92,9 +88,9 @@ fn goes_well(history: &History, plan: &RequestPlan) -> bool {
 }
 
 /// A nonce, two steps of limits and what is known of the providers.
-fn ways_to_the_store(history: &History) -> Duration {
-    let way = Duration::from_micros(u64::from(history.plan.store.latency_us));
-    way.saturating_mul(2).saturating_mul(4)
+fn store_latency(history: &History) -> Duration {
+    let latency = Duration::from_micros(u64::from(history.plan.store.latency_us));
+    latency.saturating_mul(2).saturating_mul(4)
 }
 
 const fn body_of(plan: &RequestPlan) -> Duration {

@@ -59,8 +59,7 @@ pub(super) fn check(history: &History) -> Vec<String> {
 }
 
 fn is_passed_on(history: &History, number: u32) -> bool {
-    let mut requests = history.plan.requests.iter();
-    let plan = requests.find(|one| one.number == number);
+    let plan = history.request(number);
     plan.is_some_and(|plan| matches!(plan.api, Api::File | Api::Response))
 }
 

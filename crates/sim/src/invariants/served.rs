@@ -10,16 +10,12 @@ pub(super) fn check(history: &History) -> Vec<String> {
         return wrong;
     }
     for outcome in &history.outcomes {
-        let plan = history
-            .plan
-            .requests
-            .iter()
-            .find(|one| one.number == outcome.number);
+        let plan = history.request(outcome.number);
         let (Some(plan), Ending::Answered(answer)) = (plan, &outcome.ending) else {
             continue;
         };
         let asked = history.attempts(plan.number).count();
-        if is_stranger(plan) && (!matches!(answer.status, 401 | 403) || asked > 0) {
+        if has_unknown_caller(plan) && (!matches!(answer.status, 401 | 403) || asked > 0) {
             wrong.push(format!(
                 "request {} of nobody that is known got {}, and was sent {asked} times",
                 plan.number, answer.status
@@ -39,7 +35,7 @@ pub(super) fn check(history: &History) -> Vec<String> {
 }
 
 /// Of the APIs that ask who calls. A body that breaks off, or a page of the gateway's own, is another matter.
-fn is_stranger(plan: &RequestPlan) -> bool {
+fn has_unknown_caller(plan: &RequestPlan) -> bool {
     let asks = matches!(plan.api.kind(), Kind::Model | Kind::Knowledge);
     asks && plan.api != Api::Nowhere
         && plan.caller == Persona::Nobody
