@@ -21,14 +21,14 @@ impl Nonce {
     /// Whether a request comes for the first time; it is remembered for as long as its signature is good.
     pub async fn claim<P: Platform>(
         log: &Log<P>,
+        platform: &P,
         state: &P::State,
         on_error: OnError,
         signed: &Signed,
     ) -> Self {
-        match (
-            state.claim_nonce(&signed.once, signed.until).await,
-            on_error,
-        ) {
+        let claimant = platform.unique_name();
+        let claimed = state.claim_nonce(&signed.once, signed.until, &claimant);
+        match (claimed.await, on_error) {
             (Ok(true), _) => Self::First,
             (Ok(false), _) => Self::Repeated,
             (Err(error), on_error) => {

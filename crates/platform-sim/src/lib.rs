@@ -36,4 +36,7 @@ pub use pipe::{SimReader, SimWriter};
 pub use request::{ReceivedRequest, SimRequest};
 pub use response::{SimAnswer, SimResponse};
 pub use sim::{Sim, SimMoment};
-pub use store::{SimStore, StoreAnswer, StoreClock, StoreDelivery, StoreEvent, StoreOperation};
+pub use store::{
+    SimStore, StoreAnswer, StoreClock, StoreConnectionPast, StoreDelivery, StoreEvent, StoreFault,
+    StoreOpening, StoreOperation,
+};

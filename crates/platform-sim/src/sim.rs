@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use spillway_state::Oracle;
 
 use crate::executor::Executor;
 use crate::instance::Life;
-use crate::store::{StoreClock, StoreDelivery, StoreEvent, StoreOperation};
+use crate::store::{Link, StoreClock, StoreEvent, StoreNetwork};
 use crate::{PeerStep, ReceivedRequest};
 
 /// What an upstream does when it is asked.
@@ -25,9 +25,6 @@ pub struct SimMoment {
     /// Its number.
     pub number: u64,
 }
-
-/// How operations of the store fare.
-type Deliveries = Box<dyn FnMut(&StoreOperation) -> StoreDelivery>;
 
 /// When the world began, since 1970.
 const BEGAN: Duration = Duration::from_secs(1_800_000_000);
@@ -48,8 +45,11 @@ pub(crate) struct World {
     /// What nobody foresees, and yet is the same in every run of a seed.
     pub chance: RefCell<fastrand::Rng>,
     pub oracle: RefCell<Option<Oracle<StoreClock>>>,
-    pub store_delivery: RefCell<Option<Deliveries>>,
+    pub store_network: RefCell<Option<StoreNetwork>>,
+    pub store_connections: RefCell<Vec<Weak<Link>>>,
     pub store_events: RefCell<Vec<StoreEvent>>,
+    /// What became of connections to the store.
+    pub store_notes: RefCell<Vec<(SimMoment, &'static str)>>,
     /// How far clocks that tell the date are off, in milliseconds.
     pub clock_is_off: Cell<i64>,
     pub store_is_off: Cell<i64>,
@@ -68,8 +68,10 @@ impl Default for World {
             asked: RefCell::default(),
             chance: RefCell::new(fastrand::Rng::with_seed(0)),
             oracle: RefCell::default(),
-            store_delivery: RefCell::default(),
+            store_network: RefCell::default(),
+            store_connections: RefCell::default(),
             store_events: RefCell::default(),
+            store_notes: RefCell::default(),
             clock_is_off: Cell::default(),
             store_is_off: Cell::default(),
             lives: RefCell::default(),
@@ -124,7 +126,7 @@ impl Sim {
     pub fn end(&self) {
         self.0.executor.end();
         self.0.upstreams.take();
-        self.0.store_delivery.take();
+        self.0.store_network.take();
         self.0.oracle.take();
         self.0.lives.take();
     }

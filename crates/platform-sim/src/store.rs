@@ -1,40 +1,33 @@
 //! The store as instances see it: the oracle at the end of a connection on which things go wrong.
 //!
-//! What was sent is done whether or not anybody still waits, as a Redis does it. As long as no delivery is set it is done at
-//! once.
+//! What was sent is done whether or not anybody still waits, as a Redis does it. As long as nobody says how it goes it
+//! is done at once.
 
-use std::cell::RefCell;
-use std::future::{Future, poll_fn};
-use std::rc::Rc;
-use std::task::{Poll, Waker};
+use std::future::Future;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
 use spillway_platform::{Clock, StateError};
-use spillway_state::Oracle;
+use spillway_state::{ConnectionManager, Oracle, Patience, RedisError};
 
+mod delivery;
 mod operation;
 mod port;
+mod transport;
 
+pub(crate) use delivery::StoreNetwork;
+pub use delivery::{StoreConnectionPast, StoreDelivery, StoreFault, StoreOpening};
 pub use operation::{StoreAnswer, StoreOperation};
+pub(crate) use transport::Link;
 
 use crate::{Sim, SimMoment};
 
-/// After so long without an answer a connection is thrown away, and with it whoever still waits.
-const GIVEN_UP_AFTER: Duration = Duration::from_secs(2);
+/// No request waits for totals.
+const BULK_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How one operation fares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StoreDelivery {
-    /// How long it takes there.
-    pub there: Duration,
-    /// How often it is done: not at all where the request is lost, twice where a client sends it again.
-    pub times: u8,
-    /// How long the answer takes, unless that is lost.
-    pub back: Option<Duration>,
-    /// Whether it is refused at once, before it leaves.
-    pub is_refused: bool,
-}
+/// How long a probe waits for an answer, and may take in all.
+const PROBE_TIMEOUT: Duration = Duration::from_millis(400);
+const PROBE: Duration = Duration::from_millis(800);
 
 /// The store's clock, which may go wrong as the gateway's may.
 #[derive(Clone)]
@@ -67,31 +60,28 @@ pub struct StoreEvent {
     pub answer: Result<StoreAnswer, StateError>,
 }
 
-/// An instance's connection to the store.
+/// An instance's connections to the store, as the store in Redis has them: one on which requests wait, and one for
+/// totals.
 pub struct SimStore {
     sim: Sim,
-    timeout: Duration,
-}
-
-/// Where a reply is put.
-#[derive(Default)]
-struct Reply {
-    said: Option<Result<StoreAnswer, StateError>>,
-    waiter: Option<Waker>,
+    verdicts: ConnectionManager<Sim>,
+    bulk: ConnectionManager<Sim>,
 }
 
 impl Sim {
-    /// From now on operations are delivered as this says of each.
-    pub fn set_store_delivery(
-        &self,
-        deliver: impl FnMut(&StoreOperation) -> StoreDelivery + 'static,
-    ) {
-        self.0.store_delivery.replace(Some(Box::new(deliver)));
-    }
-
     /// All that the store has done, in its order.
     pub fn store_events(&self) -> Vec<StoreEvent> {
         self.0.store_events.borrow().clone()
+    }
+
+    /// What became of connections to the store.
+    pub fn store_notes(&self) -> Vec<(SimMoment, &'static str)> {
+        self.0.store_notes.borrow().clone()
+    }
+
+    fn note_of_store(&self, words: &'static str) {
+        let note = (self.moment(), words);
+        self.0.store_notes.borrow_mut().push(note);
     }
 
     /// What all instances of this world share.
@@ -102,68 +92,38 @@ impl Sim {
             .clone()
     }
 
-    /// A connection to it, whose requests wait for as long as this.
+    /// Connections to it, whose requests wait for as long as this.
     pub(crate) fn store(&self, timeout: Duration) -> SimStore {
+        let verdicts = ConnectionManager::new(self.clone(), timeout);
         SimStore {
             sim: self.clone(),
-            timeout,
+            bulk: verdicts.another(BULK_TIMEOUT),
+            verdicts,
         }
     }
 }
 
 impl SimStore {
     async fn ask(&self, operation: StoreOperation) -> Result<StoreAnswer, StateError> {
-        let delivery = self
-            .sim
-            .0
-            .store_delivery
-            .borrow_mut()
-            .as_mut()
-            .map(|deliver| deliver(&operation));
-        let Some(delivery) = delivery else {
+        if self.sim.0.store_network.borrow().is_none() {
             return self.sim.do_in_store(&operation).await;
-        };
-        if delivery.is_refused {
-            return Err(StateError {
-                message: "the store takes no connection".to_owned(),
-                is_late: false,
-            });
         }
-        let is_awaited = operation.is_awaited();
-        let patience = if is_awaited {
-            self.timeout
-        } else {
-            GIVEN_UP_AFTER
-        };
-        let reply = Rc::new(RefCell::new(Reply::default()));
-        let (sim, place) = (self.sim.clone(), Rc::clone(&reply));
-        self.sim.0.executor.begin(None, async move {
-            sim.sleep(delivery.there).await;
-            let mut said = None;
-            for _ in 0..delivery.times {
-                said = Some(sim.do_in_store(&operation).await);
-            }
-            if let (Some(said), Some(back)) = (said, delivery.back) {
-                sim.sleep(back).await;
-                let mut place = place.borrow_mut();
-                place.said = Some(said);
-                if let Some(waiter) = place.waiter.take() {
-                    waiter.wake();
+        let make = || operation.clone();
+        let answer = match &operation {
+            StoreOperation::Probe => {
+                let probing = self.verdicts.another(PROBE_TIMEOUT);
+                let asking = std::pin::pin!(probing.execute(make, Patience::Request));
+                match select(asking, std::pin::pin!(self.sim.sleep(PROBE))).await {
+                    Either::Left((answer, _)) => answer,
+                    Either::Right(_) => Err(RedisError::Timeout),
                 }
             }
-        });
-        let answered = poll_fn(move |context| {
-            let mut reply = reply.borrow_mut();
-            reply.waiter = Some(context.waker().clone());
-            reply.said.take().map_or(Poll::Pending, Poll::Ready)
-        });
-        match select(answered, std::pin::pin!(self.sim.sleep(patience))).await {
-            Either::Left((said, _)) => said,
-            Either::Right(_) => Err(StateError {
-                message: "the store has not answered".to_owned(),
-                is_late: is_awaited,
-            }),
-        }
+            StoreOperation::AddTotals(..) | StoreOperation::Totals(_) => {
+                self.bulk.execute(make, Patience::Request).await
+            }
+            _ => self.verdicts.execute(make, operation.patience()).await,
+        };
+        Ok(answer?)
     }
 }
 

@@ -182,7 +182,7 @@ impl Platform for Spin {
         if location.redis.is_empty() {
             Store::Numbers(NumberStore::new(SpinKeyValue, Spin))
         } else {
-            let verdicts = SpinRedis::new(location.redis, location.timeout);
+            let verdicts = SpinRedis::new(&location.redis, location.timeout);
             Store::Redis(Box::new(RedisStore::new(verdicts, Spin)))
         }
     }

@@ -1,81 +1,77 @@
-//! Redis through the runtime. Neither pooled nor reconnected there: a connection is opened once an instance and kept
-//! for as long as it serves.
-//!
-//! Rule: a request waits for an answer as long as the way to Redis and back takes (at most `timeout`), and `timeout`
-//! more. An answer that is not there by then is awaited in a task of its own, off the request's path, so that the
-//! connection survives: one late answer costs one request its verdict and nobody else anything. A connection is let
-//! go when it breaks, or when nothing at all has been answered on it for two seconds.
+//! Redis through the runtime, as a transport: one connection after another, each as it comes.
 
-mod connection;
 mod message;
 
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
-use spin_sdk::wasip3::spawn;
-
 use spillway_platform::Clock;
-use spillway_state::{Patience, RedisConnection, RedisError, Reply};
+use spillway_state::{ConnectionManager, Patience, RedisConnection, RedisError, Reply, Transport};
+use spin_sdk::redis::{Connection, RedisParameter};
+use spin_sdk::wasip3::spawn;
+use spin_sdk::wasip3::wit_bindgen::yield_async;
 
-use self::connection::{OpenConnection, Shared};
-use self::message::parameters;
+use self::message::{error_of, parameters, reply_of};
 use super::clock::SpinClock;
 
-/// A Redis that has owed an answer for so long is taken for gone, an earlier one for slow or far away.
-const SILENCE: Duration = Duration::from_millis(500);
+/// The connections to one address.
+#[derive(Debug, Clone)]
+struct SpinTransport {
+    address: Arc<str>,
+}
 
 /// One connection of this instance, opened when first needed.
 #[derive(Debug)]
-pub struct SpinRedis {
-    timeout: Duration,
-    connection: Arc<Shared>,
-}
+pub struct SpinRedis(ConnectionManager<SpinTransport>);
 
 impl SpinRedis {
-    /// To this address. No request waits longer for an answer than `timeout` and the distance together, nor than
-    /// twice `timeout`; where a connection has to be opened first, five times `timeout` more.
-    pub fn new(address: String, timeout: Duration) -> Self {
-        Self {
-            timeout,
-            connection: Arc::new(Shared::new(address)),
-        }
+    /// To this address, with the time that a request has for an answer: see [`ConnectionManager::new`].
+    pub fn new(address: &str, timeout: Duration) -> Self {
+        let address = Arc::from(address);
+        Self(ConnectionManager::new(SpinTransport { address }, timeout))
+    }
+}
+
+impl Clock for SpinTransport {
+    fn now(&self) -> Duration {
+        SpinClock.now()
     }
 
-    async fn run_once(
-        &self,
-        command: &str,
-        texts: &[String],
-        patience: Patience,
+    fn since_1970(&self) -> Duration {
+        SpinClock.since_1970()
+    }
+
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + 'static {
+        SpinClock.sleep(duration)
+    }
+}
+
+impl Transport for SpinTransport {
+    type Connection = Connection;
+    type Command = (String, Vec<RedisParameter>);
+    type Answer = Vec<Reply>;
+
+    fn open(&self) -> impl Future<Output = Result<Connection, RedisError>> + 'static {
+        let address = Arc::clone(&self.address);
+        async move { Connection::open(&address).await.map_err(error_of) }
+    }
+
+    async fn execute(
+        connection: Arc<Connection>,
+        (command, parameters): Self::Command,
     ) -> Result<Vec<Reply>, RedisError> {
-        let open = self.connection.connect(self.timeout).await?;
-        let mut call = self.connection.call(&open, command, parameters(texts));
-        let shared = Arc::clone(&self.connection);
-        if patience != Patience::Request {
-            return shared.see_through(open, call).await;
-        }
-        match within(self.wait(&open), &mut call).await {
-            Some(result) => result,
-            None => {
-                let silent_for = open.silent_for();
-                spawn(async move {
-                    // Whoever wanted to know has been told that it is late.
-                    let _ = shared.see_through(open, call).await;
-                });
-                Err(if silent_for < SILENCE {
-                    RedisError::Late
-                } else {
-                    RedisError::Timeout
-                })
-            }
-        }
+        let results = connection.execute(&command, parameters).await;
+        let results = results.map_err(error_of)?;
+        Ok(results.into_iter().map(reply_of).collect())
     }
 
-    /// How long a request waits for an answer on this connection.
-    fn wait(&self, open: &OpenConnection) -> Duration {
-        self.timeout
-            .saturating_add(open.distance().min(self.timeout))
+    fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        spawn(task);
+    }
+
+    async fn yield_now(&self) {
+        yield_async().await;
     }
 }
 
@@ -83,37 +79,18 @@ impl RedisConnection for SpinRedis {
     async fn execute(
         &self,
         command: &str,
-        parameters: &[String],
+        texts: &[String],
         patience: Patience,
     ) -> Result<Vec<Reply>, RedisError> {
-        let was_open = self.connection.current().is_some();
-        match self.run_once(command, parameters, patience).await {
-            // As Redis was not asked over it before, a new connection tells how Redis is.
-            Err(error) if was_open && error.is_broken_connection() => {
-                self.run_once(command, parameters, patience).await
-            }
-            result => result,
-        }
+        let make = || (command.to_owned(), parameters(texts));
+        self.0.execute(make, patience).await
     }
 
     fn distance(&self) -> Option<Duration> {
-        let open = self.connection.current()?;
-        (open.silent_for() < SILENCE).then(|| open.distance())
+        self.0.distance()
     }
 
     fn another(&self, timeout: Duration) -> Self {
-        Self::new(self.connection.address().to_owned(), timeout)
-    }
-}
-
-async fn within<T>(timeout: Duration, future: impl Future<Output = T>) -> Option<T> {
-    match select(
-        std::pin::pin!(future),
-        std::pin::pin!(SpinClock.sleep(timeout)),
-    )
-    .await
-    {
-        Either::Left((output, _)) => Some(output),
-        Either::Right(((), _)) => None,
+        Self(self.0.another(timeout))
     }
 }

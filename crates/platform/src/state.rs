@@ -138,7 +138,8 @@ pub trait State: 'static {
     ) -> impl Future<Output = Result<bool, StateError>>;
 
     /// Whether a signed request comes for the first time; it is remembered until its signature is no longer good,
-    /// `until` since 1970.
+    /// `until` since 1970. `claimant` is a name that nobody else has: where this has to be sent twice, because a
+    /// connection broke, it is not taken for a repetition.
     ///
     /// # Errors
     /// [`StateError`].
@@ -146,6 +147,7 @@ pub trait State: 'static {
         &self,
         nonce: &str,
         until: Duration,
+        claimant: &str,
     ) -> impl Future<Output = Result<bool, StateError>>;
 
     /// Adds to the totals of all instances. `version` tells totals apart whose series mean different things; a series

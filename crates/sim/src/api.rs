@@ -168,7 +168,7 @@ fn signed(request: SimRequest, plan: &RequestPlan, path: &str, date: Duration) -
         Api::File => ("POST", "multipart/form-data; boundary=b"),
         _ => ("POST", "application/json"),
     };
-    let (nonce, time) = (request_name(plan.number), date.as_millis().to_string());
+    let (nonce, time) = (request_name(plan.nonce), date.as_millis().to_string());
     let text = format!(
         "{method}\n*/*\n\n{media_type}\n\nx-ca-key:ak\nx-ca-nonce:{nonce}\nx-ca-timestamp:{time}\n{path}"
     );

@@ -56,6 +56,8 @@ pub fn plan(seed: u64) -> Plan {
         0 => kinds::storm(&mut rng, &mut plan),
         1..=20 => kinds::one_culprit(&mut rng, &mut plan),
         21..=40 => kinds::one_failure_each(&mut rng, &mut plan),
+        41..=50 => kinds::given_up_early(&mut rng, &mut plan),
+        51..=60 => kinds::unknown_apps(&mut rng, &mut plan),
         _ => {}
     }
     plan
@@ -160,6 +162,11 @@ fn request(
                 Persona::Nobody,
             ],
         ),
+        nonce: if one_in(rng, 8) {
+            rng.u32(0..=number)
+        } else {
+            number
+        },
         subject: rng.u8(0..3),
         padding: if one_in(rng, 12) { 70_000 } else { 0 },
         body: body(rng, trouble),
@@ -221,22 +228,24 @@ fn leave(rng: &mut Rng) -> Leave {
 
 fn store(rng: &mut Rng) -> StorePlan {
     let mut rate = || if one_in(rng, 5) { rng.u16(0..200) } else { 0 };
-    let (lost, lost_answers, late, twice, refused) = (rate(), rate(), rate(), rate(), rate());
+    let (silent, late, resets) = (rate(), rate(), rate());
+    let (breaks, errors, refused) = (rate(), rate(), rate());
     let latency_us = *choose(rng, &[0, 400, 20_000]);
+    let harmless = StorePlan {
+        latency_us,
+        resets,
+        ..StorePlan::default()
+    };
     if rng.bool() {
-        return StorePlan {
-            latency_us,
-            twice,
-            ..StorePlan::default()
-        };
+        return harmless;
     }
     StorePlan {
-        latency_us,
-        lost,
-        lost_answers,
+        silent,
         late,
-        twice,
+        breaks,
+        errors,
         refused,
+        ..harmless
     }
 }
 

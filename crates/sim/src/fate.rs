@@ -4,8 +4,11 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use fastrand::Rng;
 use spillway_platform::Clock as _;
-use spillway_platform_sim::{Sim, StoreDelivery};
+use spillway_platform_sim::{
+    Sim, StoreConnectionPast, StoreDelivery, StoreFault, StoreOpening, StoreOperation,
+};
 
 use crate::fleet::Fleet;
 use crate::history::{Recorder, Struck};
@@ -17,6 +20,14 @@ pub(crate) const SALT: u64 = 0x5851_f42d_4c95_7f2d;
 
 /// Longer than anybody waits for the store, and shorter than a lease.
 const LATE: Duration = Duration::from_millis(2_500);
+
+/// Longer than any operation takes that is not held up: a connection so old is not the one by which something is sent
+/// again.
+const OLD: Duration = Duration::from_secs(1);
+
+/// What a store that is full says, and a replica of one (as redis-rs tells it).
+const OUT_OF_MEMORY: &str = "OOM: command not allowed when used memory > 'maxmemory'.";
+const READ_ONLY: &str = "READONLY: You can't write against a read only replica.";
 
 /// What plays it. A copy is the same.
 #[derive(Clone)]
@@ -47,46 +58,62 @@ impl Fate {
         }
     }
 
-    /// Every operation of the store fares as chance has it.
+    /// Connections to the store, and every operation on them, go as chance has it.
     pub fn watch_over_store(&self) {
         let StorePlan {
             latency_us,
-            lost,
-            lost_answers,
+            silent,
             late,
-            twice,
+            resets,
+            breaks,
+            errors,
             refused,
         } = self.plan.store;
-        let mut chance = store_chance(&self.plan);
         let (store, sim) = (Rc::clone(&self.store), self.sim.clone());
-        self.sim.set_store_delivery(move |_| {
-            let mut latency = || Duration::from_micros(u64::from(chance.u32(0..=latency_us)));
-            let mut delivery = StoreDelivery {
-                there: latency(),
-                times: 1,
-                back: Some(latency()),
-                is_refused: sim.now() < store.down_until.get(),
-            };
+        let mut chance = store_chance(&self.plan);
+        let mut chance_of_openings = chance.fork();
+        let open = move || {
             if sim.now() < store.silent_until.get() {
-                delivery.times = u8::from(chance.bool());
-                delivery.back = None;
+                StoreOpening::Never
+            } else if sim.now() < store.down_until.get() || hits(&mut chance_of_openings, refused) {
+                StoreOpening::Refused
+            } else {
+                StoreOpening::After(latency(&mut chance_of_openings, latency_us))
             }
-            let mut hits = |rate: u16| chance.u16(0..1_000) < rate;
-            if hits(lost) {
-                delivery.times = 0;
-            }
-            if hits(lost_answers) {
-                delivery.back = None;
-            }
-            if hits(late) {
+        };
+        let (store, sim) = (Rc::clone(&self.store), self.sim.clone());
+        let deliver = move |_: &StoreOperation, past: StoreConnectionPast| {
+            let rng = &mut chance;
+            let mut delivery = StoreDelivery {
+                there: latency(rng, latency_us),
+                back: latency(rng, latency_us),
+                fault: StoreFault::None,
+            };
+            let is_first = rng.bool();
+            let (silence, reset, error) = if is_first {
+                (
+                    StoreFault::SilentBefore,
+                    StoreFault::BreaksBefore,
+                    OUT_OF_MEMORY,
+                )
+            } else {
+                (StoreFault::SilentAfter, StoreFault::BreaksAfter, READ_ONLY)
+            };
+            if hits(rng, late) {
                 delivery.there = LATE;
             }
-            if hits(twice) {
-                delivery.times = delivery.times.saturating_mul(2);
+            if hits(rng, errors) {
+                delivery.fault = StoreFault::Error(error);
             }
-            delivery.is_refused |= hits(refused);
+            if hits(rng, breaks) || hits(rng, resets) && past.age >= OLD {
+                delivery.fault = reset;
+            }
+            if hits(rng, silent) || sim.now() < store.silent_until.get() {
+                delivery.fault = silence;
+            }
             delivery
-        });
+        };
+        self.sim.set_store_network(open, deliver);
     }
 
     /// Strikes when it is time to.
@@ -109,7 +136,10 @@ impl Fate {
             Strike::Death(instance) => self.fleet.kill(instance),
             Strike::Deaths => (0..self.fleet.count()).for_each(|one| self.fleet.kill(one)),
             Strike::Cancel(instance) => self.fleet.cancel(instance),
-            Strike::StoreDown(time) => self.store.down_until.set(now.saturating_add(time)),
+            Strike::StoreDown(time) => {
+                self.store.down_until.set(now.saturating_add(time));
+                self.sim.break_store_connections();
+            }
             Strike::StoreSilent(time) => self.store.silent_until.set(now.saturating_add(time)),
             Strike::StoreLoss => self.sim.oracle().lose(),
             Strike::ClockStep(milliseconds) => self.sim.set_clock(milliseconds),
@@ -125,4 +155,12 @@ impl Fate {
             }
         }
     }
+}
+
+fn hits(chance: &mut Rng, rate: u16) -> bool {
+    chance.u16(0..1_000) < rate
+}
+
+fn latency(chance: &mut Rng, at_most_us: u32) -> Duration {
+    Duration::from_micros(u64::from(chance.u32(0..=at_most_us)))
 }

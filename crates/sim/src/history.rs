@@ -3,8 +3,10 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use serde_json::Value;
 use spillway_platform_sim::{ReceivedRequest, SimAnswer, SimMoment, StoreEvent};
 
+use crate::api::request_name;
 use crate::plan::{Behaviour, Plan, RequestPlan, Strike};
 use crate::upstream::PeerKind;
 
@@ -21,8 +23,12 @@ pub struct History {
     pub strikes: Vec<Struck>,
     /// The log's lines.
     pub log: Vec<(SimMoment, String)>,
+    /// Records among them.
+    pub records: Vec<Value>,
     /// What the store did.
     pub store: Vec<StoreEvent>,
+    /// What became of connections to the store.
+    pub store_notes: Vec<(SimMoment, &'static str)>,
     /// The totals of all metrics at the end.
     pub totals: Vec<(String, u64)>,
     /// Keys that are still in flight at the end, and how often.
@@ -157,6 +163,13 @@ impl History {
     pub fn has_lost_instances(&self) -> bool {
         let is_one = |struck: &Struck| matches!(struck.what, Strike::Death(_) | Strike::Deaths);
         self.strikes.iter().any(is_one)
+    }
+
+    /// A request's records.
+    pub fn records(&self, number: u32) -> impl Iterator<Item = &Value> {
+        let name = request_name(number);
+        let records = self.records.iter();
+        records.filter(move |record| record.get("request").is_some_and(|one| *one == name))
     }
 
     /// What upstreams were asked for this request.

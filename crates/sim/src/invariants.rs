@@ -9,11 +9,12 @@ mod deadlines;
 mod leases;
 mod limits;
 mod records;
+mod refusals;
+mod replays;
 mod secrets;
 mod served;
+mod store_used;
 mod streams;
-
-pub use records::record_of;
 
 /// What does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +29,7 @@ pub struct Violation {
 type Check = fn(&History) -> Vec<String>;
 
 /// All of them.
-const INVARIANTS: [(&str, Check); 11] = [
+const INVARIANTS: [(&str, Check); 14] = [
     (
         "nothing happens that no runtime would do, and nothing panics",
         |history| history.faults.clone(),
@@ -41,6 +42,15 @@ const INVARIANTS: [(&str, Check); 11] = [
         streams::check,
     ),
     ("no window has more than its limit", limits::check),
+    (
+        "nobody is refused who has not used up a limit",
+        refusals::check,
+    ),
+    (
+        "once the store is well again it is asked",
+        store_used::check,
+    ),
+    ("what is signed once is let through once", replays::check),
     ("whatever is held is given back", leases::check),
     (
         "nobody is asked more often than the budget has it",

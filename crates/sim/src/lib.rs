@@ -17,6 +17,7 @@ mod invariants;
 mod minimise;
 mod panics;
 pub mod plan;
+mod record;
 pub mod settings;
 mod trace;
 pub mod upstream;
@@ -24,7 +25,7 @@ mod world;
 
 pub use draw::plan;
 pub use history::History;
-pub use invariants::{Violation, record_of, violations};
+pub use invariants::{Violation, violations};
 pub use minimise::minimise;
 pub use plan::Plan;
 pub use trace::trace;

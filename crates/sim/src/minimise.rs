@@ -21,6 +21,7 @@ pub fn minimise(plan: &Plan, invariant: &str) -> Plan {
         let before = search.smallest.clone();
         search.without_requests();
         search.without_faults();
+        search.without_outages();
         search.simpler();
         if search.smallest == before || search.runs >= MAX_RUNS {
             return search.smallest;
@@ -78,8 +79,28 @@ impl Search<'_> {
         }
     }
 
+    fn without_outages(&mut self) {
+        let mut index = 0_usize;
+        while index < self.smallest.outages.len() {
+            let remove = |plan: &mut Plan| {
+                plan.outages.remove(index);
+            };
+            if !self.attempt(remove) {
+                index = index.saturating_add(1);
+            }
+        }
+    }
+
     fn simpler(&mut self) {
         self.attempt(|plan| plan.store = StorePlan::default());
+        self.attempt(|plan| plan.store.latency_us = 0);
+        self.attempt(|plan| plan.store.silent = 0);
+        self.attempt(|plan| plan.store.late = 0);
+        self.attempt(|plan| plan.store.resets = 0);
+        self.attempt(|plan| plan.store.breaks = 0);
+        self.attempt(|plan| plan.store.errors = 0);
+        self.attempt(|plan| plan.store.refused = 0);
+        self.attempt(|plan| plan.settings.probes = Behaviour::Well);
         self.attempt(|plan| plan.settings.instances = 1);
         self.attempt(|plan| plan.settings.keys = 1);
         self.attempt(|plan| plan.settings.endpoints = 1);
@@ -95,6 +116,7 @@ impl Search<'_> {
             change(|request| request.leaves = None);
             change(|request| request.body = BodyPlan::Whole);
             change(|request| request.padding = 0);
+            change(|request| request.nonce = request.number);
             change(|request| request.behaviours.clear());
             change(|request| {
                 if let Some(first) = request.behaviours.first_mut() {

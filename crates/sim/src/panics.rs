@@ -1,6 +1,7 @@
 //! What panics in a history, with its place: it is told with the history, and not by the panic itself.
 
 use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
 thread_local! {
@@ -10,8 +11,11 @@ thread_local! {
 
 static HOOK: Once = Once::new();
 
-/// From now on panics of this thread are noted, and those of others told as before.
-pub fn note() {
+/// Runs something, and says why where it panics. Panics of other threads, and later ones, are told as before.
+///
+/// # Errors
+/// The panic's words.
+pub fn catch<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     HOOK.call_once(|| {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
@@ -23,10 +27,7 @@ pub fn note() {
         }));
     });
     IS_NOTED.set(true);
-}
-
-/// The last one, and from now on they are told again.
-pub fn last() -> Option<String> {
+    let ran = catch_unwind(AssertUnwindSafe(run));
     IS_NOTED.set(false);
-    LAST.take()
+    ran.map_err(|_| LAST.take().unwrap_or_default())
 }

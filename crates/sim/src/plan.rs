@@ -54,6 +54,8 @@ pub struct RequestPlan {
     pub api: Api,
     /// Who it is.
     pub caller: Persona,
+    /// Under which request's nonce a signer signs it: another's is a repetition.
+    pub nonce: u32,
     /// Which of a few apps, end users or models it names.
     pub subject: u8,
     /// So many bytes more than it needs.
@@ -186,17 +188,20 @@ pub enum Behaviour {
 /// How operations reach the store. Rates are of 1,000 operations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StorePlan {
-    /// How long a request takes to it at most, in microseconds; and back.
+    /// How long a request takes to it at most, in microseconds; and back, and the opening of a connection.
     pub latency_us: u32,
-    /// Requests that are lost.
-    pub lost: u16,
-    /// Answers that are lost.
-    pub lost_answers: u16,
-    /// What is held up for longer than anybody waits, and done then.
+    /// At which a connection falls silent for good, before the operation is done or after.
+    pub silent: u16,
+    /// What is held up for longer than anybody waits, with all that was sent after it, and done then.
     pub late: u16,
-    /// What is done twice, as by a client that sends it again.
-    pub twice: u16,
-    /// What is refused at once.
+    /// At which a connection breaks that has stood for a while, before the operation is done or after: a client sends
+    /// it again, and by the connection that it opens it comes through.
+    pub resets: u16,
+    /// At which a connection breaks, and as soon as it stands.
+    pub breaks: u16,
+    /// What is answered with an error.
+    pub errors: u16,
+    /// Connections that are refused.
     pub refused: u16,
 }
 
@@ -246,7 +251,7 @@ pub enum Strike {
 impl StorePlan {
     /// Whether operations may fail.
     pub const fn is_faulty(&self) -> bool {
-        self.lost > 0 || self.lost_answers > 0 || self.late > 0 || self.refused > 0
+        self.silent > 0 || self.late > 0 || self.breaks > 0 || self.errors > 0 || self.refused > 0
     }
 }
 

@@ -31,6 +31,13 @@ pub fn trace(history: &History) -> String {
             request.leaves
         );
     }
+    for outage in &plan.outages {
+        let _ = writeln!(
+            text,
+            "from {:?} until {:?}: {:?} of the first provider is {:?}",
+            outage.from, outage.until, outage.place, outage.behaviour
+        );
+    }
     for fault in &plan.faults {
         let _ = writeln!(text, "{:?}: {:?}", fault.when, fault.what);
     }
@@ -77,6 +84,8 @@ fn events(history: &History) -> Vec<(SimMoment, String)> {
             format!("store: {:?} -> {:?}", event.operation, event.answer),
         ));
     }
+    let notes = history.store_notes.iter();
+    events.extend(notes.map(|(at, words)| (*at, format!("store: {words}"))));
     let strikes = history.strikes.iter();
     events.extend(strikes.map(|struck| (struck.at, format!("fate: {:?}", struck.what))));
     let log = history.log.iter();

@@ -1,6 +1,5 @@
 //! A history happens.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use spillway_platform::State as _;
@@ -12,6 +11,7 @@ use crate::fleet::Fleet;
 use crate::history::{Asked, History, Recorder};
 use crate::panics;
 use crate::plan::{Behaviour, Outage, Place, Plan};
+use crate::record::record_of;
 use crate::settings::PROVIDER_SECRET;
 use crate::upstream::{PeerKind, Script, asked_mark};
 
@@ -25,7 +25,6 @@ fn ends_by(plan: &Plan) -> Duration {
 
 /// Runs a plan.
 pub fn run(plan: &Plan) -> History {
-    panics::note();
     let sim = Sim::seeded(plan.seed);
     let recorder = Recorder::default();
     let fleet = Fleet::new(&sim, plan.settings.instances);
@@ -45,20 +44,23 @@ pub fn run(plan: &Plan) -> History {
         let client = Client::new(request.clone(), &sim, &fleet, &recorder);
         sim.outside(client.act());
     }
-    let ran = catch_unwind(AssertUnwindSafe(|| sim.run_out(ends_by(plan))));
+    let ran = panics::catch(|| sim.run_out(ends_by(plan)));
     let has_panicked = ran.is_err();
-    let faults = ran.unwrap_or_else(|_| {
-        let words = panics::last().unwrap_or_default();
-        vec![format!("a panic, which is an outage: {words}")]
-    });
+    let faults = ran.unwrap_or_else(|words| vec![format!("a panic, which is an outage: {words}")]);
     let recorded = recorder.take();
     let history = History {
         plan: plan.clone(),
         outcomes: recorded.outcomes,
         asked: recorded.asked,
         strikes: recorded.strikes,
+        records: sim
+            .log_lines()
+            .iter()
+            .filter_map(|line| record_of(line))
+            .collect(),
         log: sim.log_events(),
         store: sim.store_events(),
+        store_notes: sim.store_notes(),
         totals: if faults.is_empty() {
             totals(&sim)
         } else {

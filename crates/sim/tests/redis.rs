@@ -131,11 +131,19 @@ fn ask(connection: &mut Connection, event: &StoreEvent) -> Option<StoreAnswer> {
             let answer: Vec<Vec<u8>> = evaluate(connection, POOL_READ_V3, arguments);
             StoreAnswer::Pools(sorted(read_pools(&answer, providers.len())))
         }
-        StoreOperation::ClaimNonce(nonce, until) => {
+        StoreOperation::ClaimNonce {
+            nonce,
+            until,
+            claimant,
+        } => {
             let rest = until.saturating_sub(event.since_1970).as_millis();
-            let arguments = nonce_claim_arguments(nonce, u64::try_from(rest).unwrap());
-            let set: Option<String> = redis::cmd("SET").arg(arguments).query(connection).unwrap();
-            StoreAnswer::Claimed(set.is_some())
+            let arguments = nonce_claim_arguments(nonce, u64::try_from(rest).unwrap(), claimant);
+            let set: Option<String> = redis::cmd("SET").arg(&arguments).query(connection).unwrap();
+            let by: String = redis::cmd("GET")
+                .arg(arguments.first())
+                .query(connection)
+                .unwrap();
+            StoreAnswer::Claimed(set.is_some() || by == *claimant)
         }
         StoreOperation::AddTotals(version, amounts) => {
             let _: redis::Value = evaluate(

@@ -54,6 +54,7 @@ fn request(plan: &mut Plan, at: Duration, api: Api) -> &mut RequestPlan {
         at,
         api,
         caller: Persona::Ada,
+        nonce: number,
         subject: 0,
         padding: 0,
         body: BodyPlan::Whole,
@@ -103,7 +104,7 @@ fn a_stream_waits_for_nothing_but_the_store() {
 fn a_place_that_is_asked_for_twice_is_one() {
     let mut plan = calm();
     plan.settings.at_once = 1;
-    plan.store.twice = 1_000;
+    plan.store.resets = 1_000;
     request(&mut plan, seconds(1), Api::Run);
     request(&mut plan, seconds(3), Api::Run);
     let history = happens(&plan);
@@ -185,4 +186,23 @@ fn what_one_consumer_makes_a_provider_answer_is_no_others_affair() {
     let history = happens(&plan);
     assert_eq!([status(&history, 10), status(&history, 11)], [200, 200]);
     assert_eq!(history.attempts(10).count(), 1);
+}
+
+#[test]
+fn a_request_that_the_runtime_gives_up_takes_no_connection_with_it() {
+    // At each turn of the first request.
+    for turn in 1..40 {
+        let mut plan = calm();
+        plan.settings.denies = true;
+        request(&mut plan, seconds(1), Api::Chat);
+        request(&mut plan, seconds(60), Api::Chat);
+        request(&mut plan, seconds(70), Api::Chat);
+        plan.faults = vec![Fault {
+            when: When::Turn(turn),
+            what: Strike::Cancel(1),
+        }];
+        let history = happens(&plan);
+        let later = [status(&history, 1), status(&history, 2)];
+        assert_eq!(later, [200, 200], "turn {turn}\n{}", trace(&history));
+    }
 }

@@ -1,11 +1,12 @@
 //! What the store does: the names of its keys, the scripts that change them in one step, and the two stores that do
-//! what the port `State` asks. Must not know how a command reaches Redis, nor what policies make of the values.
+//! what the port `State` asks. Must not know by which calls of a runtime a command reaches Redis, nor what policies make of the values.
 //!
 //! Names carry a version, so that two releases can share a store. Every key of one script call shares a hash tag
 //! (`{…}`), so that Redis Cluster can keep them together, and has an expiry.
 
 mod breaker;
 mod charge;
+mod connection_manager;
 mod distance;
 mod error;
 mod explain;
@@ -24,9 +25,11 @@ mod settle;
 mod store;
 mod sub_windows;
 mod totals;
+mod transport;
 
 pub use breaker::{StoreBreaker, StoreTransition};
 pub use charge::{LIMIT_CHARGE_V4, limit_charge_arguments, read_limit_charge};
+pub use connection_manager::ConnectionManager;
 pub use distance::Distance;
 pub use error::Error;
 pub use explain::explain_redis_error;
@@ -46,3 +49,4 @@ pub use redis_store::RedisStore;
 pub use script::script_sha1;
 pub use settle::{LIMIT_SETTLE_V1, limit_settle_arguments};
 pub use store::Store;
+pub use transport::Transport;

@@ -3,11 +3,12 @@
 use spillway_platform::LIMIT_KEY_PREFIX;
 
 /// What `SET` gets so that a signed request is let through once: `OK` the first time. `once` names the request,
-/// `rest_ms` is how much longer its signature is good.
-pub fn nonce_claim_arguments(once: &str, rest_ms: u64) -> Vec<String> {
+/// `rest_ms` is how much longer its signature is good. The value is `claimant`: whoever is refused, and reads its own
+/// name under the key (the first of these), has asked twice.
+pub fn nonce_claim_arguments(once: &str, rest_ms: u64, claimant: &str) -> Vec<String> {
     vec![
         format!("spillway:{{nonce:{once}}}:v1"),
-        "1".to_owned(),
+        claimant.to_owned(),
         "NX".to_owned(),
         "PX".to_owned(),
         rest_ms.max(1).to_string(),

@@ -125,7 +125,12 @@ impl<K: KeyValue, C: Clock + 'static> State for NumberStore<K, C> {
         Ok(true)
     }
 
-    async fn claim_nonce(&self, nonce: &str, until: Duration) -> Result<bool, StateError> {
+    async fn claim_nonce(
+        &self,
+        nonce: &str,
+        until: Duration,
+        _claimant: &str,
+    ) -> Result<bool, StateError> {
         let key = nonce_number_key(nonce, milliseconds(until));
         let count = self.store.increment(&key, 1).map_err(in_words)?;
         Ok(count == 1)

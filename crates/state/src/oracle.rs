@@ -22,11 +22,18 @@ struct Memory {
     limits: MemoryStore,
     /// By provider and name: state, when it was written, and when it ends.
     pools: BTreeMap<(String, String), (String, u64, u64)>,
-    /// What is claimed, and until when.
-    claims: BTreeMap<String, u64>,
+    /// What is claimed.
+    claims: BTreeMap<String, Claim>,
     totals: BTreeMap<String, u64>,
     is_gone: bool,
     operations: Vec<&'static str>,
+}
+
+/// What is claimed, until when, and by whom: nobody, where it is the same who claims it.
+#[derive(Debug)]
+struct Claim {
+    until: u64,
+    by: String,
 }
 
 impl<C: Clock> Oracle<C> {
@@ -89,13 +96,16 @@ impl<C: Clock> Oracle<C> {
         operation: &'static str,
         name: String,
         until: impl FnOnce(u64) -> u64,
+        by: &str,
     ) -> Result<bool, StateError> {
         self.with(operation, |memory, now| {
-            let is_free = memory.claims.get(&name).is_none_or(|until| *until <= now);
-            if is_free {
-                memory.claims.insert(name, until(now));
+            let claim = memory.claims.get(&name).filter(|one| one.until > now);
+            if let Some(claim) = claim {
+                return !by.is_empty() && claim.by == by;
             }
-            is_free
+            let (until, by) = (until(now), by.to_owned());
+            memory.claims.insert(name, Claim { until, by });
+            true
         })
     }
 }
@@ -186,14 +196,19 @@ impl<C: Clock + 'static> State for Oracle<C> {
 
     async fn claim_probe(&self, provider: &str, digest: &str) -> Result<bool, StateError> {
         let name = format!("probe {provider} {digest}");
-        self.claim("claim_probe", name, |now| {
-            now.saturating_add(PROBE_CLAIM_MS)
-        })
+        let until = |now: u64| now.saturating_add(PROBE_CLAIM_MS);
+        self.claim("claim_probe", name, until, "")
     }
 
-    async fn claim_nonce(&self, nonce: &str, until: Duration) -> Result<bool, StateError> {
+    async fn claim_nonce(
+        &self,
+        nonce: &str,
+        until: Duration,
+        claimant: &str,
+    ) -> Result<bool, StateError> {
         let until = u64::try_from(until.as_millis()).unwrap_or(u64::MAX);
-        self.claim("claim_nonce", format!("nonce {nonce}"), |_| until)
+        let name = format!("nonce {nonce}");
+        self.claim("claim_nonce", name, |_| until, claimant)
     }
 
     async fn add_totals(&self, _: &str, amounts: &[(String, u64)]) -> Result<(), StateError> {

@@ -178,10 +178,23 @@ impl<R: RedisConnection, C: Clock + 'static> State for RedisStore<R, C> {
         self.claim(&probe_claim_arguments(provider, digest)).await
     }
 
-    async fn claim_nonce(&self, nonce: &str, until: Duration) -> Result<bool, StateError> {
+    async fn claim_nonce(
+        &self,
+        nonce: &str,
+        until: Duration,
+        claimant: &str,
+    ) -> Result<bool, StateError> {
         let rest = until.saturating_sub(self.clock.since_1970());
         let rest_ms = u64::try_from(rest.as_millis()).unwrap_or(u64::MAX);
-        self.claim(&nonce_claim_arguments(nonce, rest_ms)).await
+        let arguments = nonce_claim_arguments(nonce, rest_ms, claimant);
+        if self.claim(&arguments).await? {
+            return Ok(true);
+        }
+        // Refused, and perhaps by itself: a command is sent again where its connection broke.
+        let key = arguments.get(..1).unwrap_or_default();
+        let by = self.verdicts.execute("GET", key, Patience::Request).await?;
+        let by = by.into_iter().next().and_then(Reply::into_text);
+        Ok(by.as_deref() == Some(claimant))
     }
 
     async fn add_totals(&self, version: &str, amounts: &[(String, u64)]) -> Result<(), StateError> {

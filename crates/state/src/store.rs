@@ -68,8 +68,13 @@ impl<R: RedisConnection, K: KeyValue, C: Clock + 'static> State for Store<R, K, 
         either!(self, store => store.claim_probe(provider, digest).await)
     }
 
-    async fn claim_nonce(&self, nonce: &str, until: Duration) -> Result<bool, StateError> {
-        either!(self, store => store.claim_nonce(nonce, until).await)
+    async fn claim_nonce(
+        &self,
+        nonce: &str,
+        until: Duration,
+        claimant: &str,
+    ) -> Result<bool, StateError> {
+        either!(self, store => store.claim_nonce(nonce, until, claimant).await)
     }
 
     async fn add_totals(&self, version: &str, amounts: &[(String, u64)]) -> Result<(), StateError> {

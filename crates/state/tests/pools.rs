@@ -207,7 +207,7 @@ fn claims_are_granted_once() {
     let connection = &mut server.connect();
     for arguments in [
         probe_claim_arguments("openai", "12ab"),
-        nonce_claim_arguments("cd34", 5_000),
+        nonce_claim_arguments("cd34", 5_000, "me"),
     ] {
         let mut claim =
             || -> Option<String> { redis::cmd("SET").arg(&arguments).query(connection).unwrap() };

@@ -173,7 +173,15 @@ async fn once<P: Platform>(
     signed: &Signed,
 ) -> Result<Option<String>, LocalReply> {
     let on_error = runtime.apis.on_error;
-    match Nonce::claim(&runtime.log, &runtime.state, on_error, signed).await {
+    match Nonce::claim(
+        &runtime.log,
+        &runtime.platform,
+        &runtime.state,
+        on_error,
+        signed,
+    )
+    .await
+    {
         Nonce::First => Ok(signed.content_md5.clone()),
         Nonce::Repeated => Err(unauthorized(
             "This signed request has been sent before. Sign each request anew, with a nonce of its own.",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use spillway_platform::SendError;
-use spillway_platform_sim::{PeerStep, SimRequest, StoreDelivery};
+use spillway_platform_sim::{PeerStep, SimRequest};
 
 use super::{Client, Kind, records, serve, total, world, world_of};
 
@@ -121,13 +121,7 @@ fn a_client_that_leaves_is_told_of_and_nobody_is_blamed() {
 #[test]
 fn a_stream_begins_at_once_on_an_instance_that_has_something_else_to_do() {
     let sim = world();
-    let moment = Duration::from_millis(1);
-    sim.set_store_delivery(move |_| StoreDelivery {
-        there: moment,
-        times: 1,
-        back: Some(moment),
-        is_refused: false,
-    });
+    sim.set_store_distance(Duration::from_millis(1));
     sim.set_upstream("first:1", |_| {
         vec![
             PeerStep::head(200, "text/event-stream"),

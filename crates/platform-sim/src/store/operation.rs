@@ -6,6 +6,7 @@ use spillway_platform::{
     Admission, Admitted, Charge, LeaseName, NewValues, PoolEntry, Settled, State, StateError,
     Waiting,
 };
+use spillway_state::Patience;
 
 /// What the store is asked: each is an operation of [`State`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +27,11 @@ pub enum StoreOperation {
         to: Option<(String, u64)>,
     },
     ClaimProbe(String, String),
-    ClaimNonce(String, Duration),
+    ClaimNonce {
+        nonce: String,
+        until: Duration,
+        claimant: String,
+    },
     AddTotals(String, Vec<(String, u64)>),
     Totals(String),
     Probe,
@@ -60,19 +65,22 @@ impl StoreOperation {
             Self::PoolRead(..) => "pool_read",
             Self::PoolWrite { .. } => "pool_write",
             Self::ClaimProbe(..) => "claim_probe",
-            Self::ClaimNonce(..) => "claim_nonce",
+            Self::ClaimNonce { .. } => "claim_nonce",
             Self::AddTotals(..) => "add_totals",
             Self::Totals(_) => "totals",
             Self::Probe => "probe",
         }
     }
 
-    /// Whether a request waits for the answer, and not for longer than the configuration says.
-    pub(super) const fn is_awaited(&self) -> bool {
+    /// Whether a request waits for the answer, as the store in Redis has it.
+    pub(super) const fn patience(&self) -> Patience {
         match self {
-            Self::Admit { .. } | Self::ClaimProbe(..) | Self::ClaimNonce(..) | Self::Probe => true,
-            Self::PoolRead(_, waiting) => matches!(waiting, Waiting::Request),
-            _ => false,
+            Self::Settle(..)
+            | Self::Renew(..)
+            | Self::Release(..)
+            | Self::PoolWrite { .. }
+            | Self::PoolRead(_, Waiting::Nobody) => Patience::Nobody,
+            _ => Patience::Request,
         }
     }
 
@@ -111,8 +119,12 @@ impl StoreOperation {
                 let claimed = store.claim_probe(provider, digest).await;
                 claimed.map(StoreAnswer::Claimed)
             }
-            Self::ClaimNonce(nonce, until) => {
-                let claimed = store.claim_nonce(nonce, *until).await;
+            Self::ClaimNonce {
+                nonce,
+                until,
+                claimant,
+            } => {
+                let claimed = store.claim_nonce(nonce, *until, claimant).await;
                 claimed.map(StoreAnswer::Claimed)
             }
             Self::AddTotals(version, amounts) => store.add_totals(version, amounts).await.map(done),

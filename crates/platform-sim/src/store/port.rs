@@ -99,8 +99,17 @@ impl State for SimStore {
         self.ask_for(operation, claimed).await
     }
 
-    async fn claim_nonce(&self, nonce: &str, until: Duration) -> Result<bool, StateError> {
-        let operation = StoreOperation::ClaimNonce(nonce.to_owned(), until);
+    async fn claim_nonce(
+        &self,
+        nonce: &str,
+        until: Duration,
+        claimant: &str,
+    ) -> Result<bool, StateError> {
+        let operation = StoreOperation::ClaimNonce {
+            nonce: nonce.to_owned(),
+            until,
+            claimant: claimant.to_owned(),
+        };
         self.ask_for(operation, claimed).await
     }
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::choose;
-use crate::plan::{Api, Behaviour, BodyPlan, Persona, Plan, RequestPlan, StorePlan};
+use crate::plan::{
+    Api, Behaviour, BodyPlan, Fault, Persona, Plan, RequestPlan, StorePlan, Strike, When,
+};
 
 /// Nothing goes wrong but what these plans add.
 fn calm(plan: &mut Plan) {
@@ -67,6 +69,32 @@ pub(super) fn one_failure_each(rng: &mut Rng, plan: &mut Plan) {
     }
 }
 
+/// Dify does not know the keys of many runs.
+pub(super) fn unknown_apps(rng: &mut Rng, plan: &mut Plan) {
+    calm(plan);
+    plan.settings.requests_a_minute = rng.u32(2..6);
+    plan.settings.at_once = 1_000;
+    for request in &mut plan.requests {
+        request.api = *choose(rng, &[Api::Run, Api::RunStream]);
+        if rng.bool() {
+            request.behaviours = vec![Behaviour::Status(401, None)];
+        }
+    }
+}
+
+/// The runtime gives up requests while an instance begins, and nothing else goes wrong.
+pub(super) fn given_up_early(rng: &mut Rng, plan: &mut Plan) {
+    calm(plan);
+    plan.settings.instances = rng.usize(1..3);
+    plan.store.latency_us = *choose(rng, &[400, 20_000]);
+    plan.faults = (0..rng.usize(1..4))
+        .map(|_| Fault {
+            when: When::Turn(rng.u64(1..60)),
+            what: Strike::Cancel(rng.usize(0..8)),
+        })
+        .collect();
+}
+
 /// Very many calls at once, and nothing serves.
 pub(super) fn storm(rng: &mut Rng, plan: &mut Plan) {
     calm(plan);
@@ -82,6 +110,7 @@ pub(super) fn storm(rng: &mut Rng, plan: &mut Plan) {
             at: Duration::from_micros(rng.u64(0..4_000_000)),
             api: Api::Chat,
             caller: *choose(rng, &[Persona::Ada, Persona::Bob]),
+            nonce: number,
             subject: 0,
             padding: 0,
             body: BodyPlan::Whole,

@@ -171,7 +171,7 @@ fn by_upstreams(history: &History) -> Vec<String> {
 /// Where nothing passes that the store has not let pass, no more have.
 fn all_were_asked_for(history: &History) -> Option<String> {
     let plan = &history.plan;
-    if !plan.settings.denies || plan.store.twice > 0 {
+    if !plan.settings.denies || plan.store.resets > 0 {
         return None;
     }
     let let_pass = history.store.iter().filter(|event| {
@@ -184,7 +184,7 @@ fn all_were_asked_for(history: &History) -> Option<String> {
         .then(|| format!("{passed} requests got through, and the store has let {let_pass} pass"))
 }
 
-const fn is_401(asked: &Asked) -> bool {
+pub(super) const fn is_401(asked: &Asked) -> bool {
     matches!(asked.behaviour, Behaviour::Status(401, _))
 }
 

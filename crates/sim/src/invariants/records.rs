@@ -2,26 +2,10 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::api::request_name;
 use crate::history::{Ending, History, Outcome};
 use crate::plan::{Fault, Kind, Strike};
-
-/// What a line says, where it is a request's record.
-///
-/// As long as the configuration cannot be used lines are text.
-pub fn record_of(line: &str) -> Option<Value> {
-    if let Ok(line) = serde_json::from_str::<Value>(line) {
-        return line.get("request").is_some().then_some(line);
-    }
-    let member = |name: &str| {
-        let (_, rest) = line.split_once(&format!(" {name}="))?;
-        rest.split(' ').next()
-    };
-    let status: u16 = member("status")?.parse().ok()?;
-    Some(json!({ "request": member("request")?, "status": status }))
-}
 
 /// A line may wait for this long, and goes with the request that has begun its waiting.
 const LINE_WAITS: Duration = Duration::from_millis(200);
@@ -37,20 +21,11 @@ fn was_given_up(history: &History, outcome: &Outcome) -> bool {
 
 pub(super) fn check(history: &History) -> Vec<String> {
     let mut wrong = Vec::new();
-    let records: Vec<Value> = history
-        .log
-        .iter()
-        .filter_map(|(_, line)| record_of(line))
-        .collect();
     let may_lack = history.has_lost_instances();
     // Who was given up had its answer cut.
     let may_differ = history.has_deaths();
     for outcome in &history.outcomes {
-        let name = request_name(outcome.number);
-        let of_it: Vec<&Value> = records
-            .iter()
-            .filter(|record| record["request"] == name)
-            .collect();
+        let of_it: Vec<&Value> = history.records(outcome.number).collect();
         match of_it.as_slice() {
             [record] => {
                 if let Ending::Answered(answer) = &outcome.ending
@@ -75,7 +50,7 @@ pub(super) fn check(history: &History) -> Vec<String> {
     let plan = &history.plan;
     // Who cannot read the configuration knows no store to count in.
     let is_broken = |fault: &Fault| fault.what == Strike::BrokenConfiguration;
-    let all_can_count = !plan.faults.iter().any(is_broken) && plan.store.twice == 0;
+    let all_can_count = !plan.faults.iter().any(is_broken) && plan.store.resets == 0;
     if !may_differ && !plan.has_store_faults() && all_can_count {
         let of_requests = |series: &str| series.starts_with("spillway_requests_total");
         let counts = history

@@ -45,19 +45,28 @@ fn has_unknown_caller(plan: &RequestPlan) -> bool {
 /// Nothing fails, or once where there is somebody else to go to.
 fn can_be_served(history: &History, plan: &RequestPlan) -> bool {
     let all = &history.plan;
-    let is_calm = all.faults.is_empty()
-        && all.outages.is_empty()
-        && !all.has_store_faults()
-        && all.store.twice == 0;
+    let is_calm = all.faults.is_empty() && all.outages.is_empty() && !all.has_store_faults();
     let is_well =
         |request: &RequestPlan| request.behaviours.iter().all(|one| *one == Behaviour::Well);
     let all_well = all.requests.iter().all(is_well);
     let is_known = plan.caller != Persona::Nobody || plan.api.kind() == Kind::Agent;
     is_calm
         && is_known
+        && !repeats(history, plan)
         && plan.body == BodyPlan::Whole
         && !matches!(plan.api, Api::Nowhere)
         && (all_well || fails_once(history, plan))
+}
+
+/// Whether somebody else signs with the same nonce: one of them is a repetition.
+fn repeats(history: &History, plan: &RequestPlan) -> bool {
+    let mut others = history.plan.requests.iter();
+    plan.caller == Persona::Signer
+        && others.any(|other| {
+            other.number != plan.number
+                && other.nonce == plan.nonce
+                && other.caller == Persona::Signer
+        })
 }
 
 /// Calls that fail once each, so few that no endpoint is ejected, with another target that does well.
@@ -92,5 +101,7 @@ fn may_be_limited(history: &History, plan: &RequestPlan) -> bool {
     let count = of_kind
         .filter(|one| one.api.kind() == plan.api.kind())
         .count();
-    count > usize::try_from(limit).unwrap_or(usize::MAX)
+    // What is sent again because a connection broke may be counted twice.
+    let times = if history.plan.store.resets > 0 { 2 } else { 1 };
+    count.saturating_mul(times) > usize::try_from(limit).unwrap_or(usize::MAX)
 }

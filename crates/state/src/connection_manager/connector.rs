@@ -7,15 +7,10 @@ use std::time::Duration;
 
 use futures_channel::oneshot;
 use futures_util::future::{Either, select};
-use spin_sdk::redis::{Connection, RedisParameter};
-use spin_sdk::wasip3::spawn;
-use spin_sdk::wasip3::wit_bindgen::yield_async;
 
-use super::message::{error_of, reply_of};
+use super::open_connection::{OpenConnection, Owed};
 use super::within;
-use crate::clock::SpinClock;
-use spillway_platform::{Clock, RoundTrips};
-use spillway_state::{RedisError, Reply};
+use crate::{RedisError, Transport};
 
 /// How long opening a connection may take. No call waits so long.
 const OPENING: Duration = Duration::from_secs(2);
@@ -32,58 +27,49 @@ const MIN_PAUSE: Duration = Duration::from_millis(1);
 const MAX_PAUSE: Duration = Duration::from_millis(8);
 
 /// What calls, and the task that opens a connection for them, have in common.
-#[derive(Debug)]
-pub(super) struct Shared {
-    address: String,
-    state: Mutex<State>,
+pub(super) struct Connector<T: Transport> {
+    transport: T,
+    state: Mutex<State<T>>,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    open: Option<Arc<OpenConnection>>,
+struct State<T: Transport> {
+    open: Option<Arc<OpenConnection<T>>>,
     /// Since when a connection is being opened.
     opening: Option<Duration>,
     /// Why the last one could not be opened.
     failed: Option<RedisError>,
 }
 
-/// A connection that stands.
-pub(super) struct OpenConnection {
-    connection: Connection,
-    trips: Mutex<RoundTrips>,
-}
-
-impl std::fmt::Debug for OpenConnection {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Held")
-    }
-}
-
 /// A call in flight. It can be handed over to a task of its own at any time.
-pub(super) type Call = Pin<Box<dyn Future<Output = Result<Vec<Reply>, RedisError>>>>;
+pub(super) type Call<T> =
+    Pin<Box<dyn Future<Output = Result<<T as Transport>::Answer, RedisError>>>>;
 
-impl Shared {
-    pub fn new(address: String) -> Self {
+impl<T: Transport> Connector<T> {
+    pub const fn new(transport: T) -> Self {
         Self {
-            address,
-            state: Mutex::default(),
+            transport,
+            state: Mutex::new(State {
+                open: None,
+                opening: None,
+                failed: None,
+            }),
         }
     }
 
-    pub fn address(&self) -> &str {
-        &self.address
+    pub const fn transport(&self) -> &T {
+        &self.transport
     }
 
     /// The connection. It is opened once for all calls that wait for it, in a task of its own, so that a handshake
     /// which takes longer than a call has (with TLS, from far away, on a busy machine) is not begun anew by each.
     ///
-    /// The first one of an instance, and the next after one that served, are waited for as many times longer than
+    /// The first one of an instance, and the next after one that served, were waited for as many times longer than
     /// `timeout` as an opening has round trips; after one that failed, no longer than for an answer.
     pub async fn connect(
         self: &Arc<Self>,
         timeout: Duration,
-    ) -> Result<Arc<OpenConnection>, RedisError> {
-        let now = SpinClock.now();
+    ) -> Result<Arc<OpenConnection<T>>, RedisError> {
+        let now = self.transport.now();
         let (opens, until) = {
             let Ok(mut state) = self.state.lock() else {
                 return Err(RedisError::Timeout);
@@ -102,18 +88,24 @@ impl Shared {
         };
         if opens {
             let (done, opened) = oneshot::channel();
-            spawn(Arc::clone(self).open(done));
+            let opening = Opening(Arc::clone(self));
+            self.transport.spawn(async move {
+                opening.open().await;
+                // Nobody may be waiting any more.
+                let _ = done.send(());
+            });
             // What is spawned begins at the task's next event only (wit-bindgen wakes nothing), and from a task that
             // was spawned itself that could be the end of the time for the call.
-            yield_async().await;
+            self.transport.yield_now().await;
+            let left = until.saturating_sub(self.transport.now());
             // The other end only ever says that it is done.
-            let _ = within(until.saturating_sub(now), opened).await;
+            let _ = within(&self.transport, left, opened).await;
         } else {
             // One request's task cannot wake another's in a component (wit-bindgen traps), so the others look again
             // and again.
             let mut pause = MIN_PAUSE;
-            while self.is_opening() && SpinClock.now() < until {
-                SpinClock.sleep(pause).await;
+            while self.is_opening() && self.transport.now() < until {
+                self.transport.sleep(pause).await;
                 pause = pause.saturating_mul(2).min(MAX_PAUSE);
             }
         }
@@ -124,39 +116,16 @@ impl Shared {
         })
     }
 
-    async fn open(self: Arc<Self>, done: oneshot::Sender<()>) {
-        let began = SpinClock.now();
-        let opened = within(OPENING, Connection::open(&self.address)).await;
-        let opened = opened.map_or(Err(RedisError::Timeout), |opened| opened.map_err(error_of));
-        let now = SpinClock.now();
-        if let Ok(mut state) = self.state.lock() {
-            state.opening = None;
-            match opened {
-                Ok(connection) => {
-                    let trips = RoundTrips::new(now, now.saturating_sub(began));
-                    state.open = Some(Arc::new(OpenConnection {
-                        connection,
-                        trips: Mutex::new(trips),
-                    }));
-                    state.failed = None;
-                }
-                Err(error) => state.failed = Some(error),
-            }
-        }
-        // Nobody may be waiting any more.
-        let _ = done.send(());
-    }
-
     fn is_opening(&self) -> bool {
         self.state.lock().is_ok_and(|state| state.opening.is_some())
     }
 
-    pub fn current(&self) -> Option<Arc<OpenConnection>> {
+    pub fn current(&self) -> Option<Arc<OpenConnection<T>>> {
         self.state.lock().ok().and_then(|state| state.open.clone())
     }
 
     /// Lets this connection go, unless another one has taken its place.
-    fn discard(&self, failed: &Arc<OpenConnection>) {
+    fn discard(&self, failed: &Arc<OpenConnection<T>>) {
         if let Ok(mut state) = self.state.lock()
             && state
                 .open
@@ -168,22 +137,16 @@ impl Shared {
     }
 
     /// Begins a call on this connection. It has no end of its own; the connection is let go if it turns out broken.
-    pub fn call(
-        self: &Arc<Self>,
-        open: &Arc<OpenConnection>,
-        command: &str,
-        parameters: Vec<RedisParameter>,
-    ) -> Call {
-        let (shared, open, command) = (Arc::clone(self), Arc::clone(open), command.to_owned());
+    pub fn call(self: &Arc<Self>, open: &Arc<OpenConnection<T>>, command: T::Command) -> Call<T> {
+        let (connector, open) = (Arc::clone(self), Arc::clone(open));
         Box::pin(async move {
             let owed = Owed::begin(&open);
-            let result = open.connection.execute(&command, parameters).await;
-            let result = result.map_err(error_of);
+            let result = T::execute(Arc::clone(&open.connection), command).await;
             match &result {
-                Err(error) if !error.keeps_connection() => shared.discard(&open),
+                Err(error) if !error.keeps_connection() => connector.discard(&open),
                 _ => owed.answered(),
             }
-            Ok(result?.into_iter().map(reply_of).collect())
+            result
         })
     }
 
@@ -191,16 +154,17 @@ impl Shared {
     /// seconds without: nothing is awaited on it any more then, and the next call opens another.
     pub async fn see_through(
         self: Arc<Self>,
-        open: Arc<OpenConnection>,
-        mut call: Call,
-    ) -> Result<Vec<Reply>, RedisError> {
+        open: Arc<OpenConnection<T>>,
+        mut call: Call<T>,
+    ) -> Result<T::Answer, RedisError> {
         loop {
-            let left = GIVEN_UP_AFTER.saturating_sub(open.silent_for());
+            let left = GIVEN_UP_AFTER.saturating_sub(open.silent_for(self.transport.now()));
             if left.is_zero() {
                 self.discard(&open);
                 return Err(RedisError::Timeout);
             }
-            match select(&mut call, std::pin::pin!(SpinClock.sleep(left))).await {
+            let timer = std::pin::pin!(self.transport.sleep(left));
+            match select(&mut call, timer).await {
                 Either::Left((result, _)) => return result,
                 // Something else may have been answered meanwhile.
                 Either::Right(_) => {}
@@ -209,57 +173,34 @@ impl Shared {
     }
 }
 
-impl OpenConnection {
-    /// How long an answer is expected to take.
-    pub fn distance(&self) -> Duration {
-        self.trips
-            .lock()
-            .map_or(Duration::ZERO, |trips| trips.distance())
-    }
+/// The one task that opens a connection. The runtime may give it up with its request, wherever it stands, and then the
+/// next call that needs a connection begins another.
+struct Opening<T: Transport>(Arc<Connector<T>>);
 
-    /// How long answers have been owed and none was given.
-    pub fn silent_for(&self) -> Duration {
-        let now = SpinClock.now();
-        self.trips
-            .lock()
-            .map_or(Duration::ZERO, |trips| trips.silent_for(now))
-    }
-}
-
-/// An answer that is owed, until it comes or nobody waits for it any more.
-struct Owed<'h> {
-    open: &'h OpenConnection,
-    sent: Duration,
-    is_open: bool,
-}
-
-impl<'h> Owed<'h> {
-    fn begin(open: &'h OpenConnection) -> Self {
-        let sent = SpinClock.now();
-        if let Ok(mut trips) = open.trips.lock() {
-            trips.sent(sent);
-        }
-        Self {
-            open,
-            sent,
-            is_open: true,
-        }
-    }
-
-    fn answered(mut self) {
-        self.is_open = false;
-        if let Ok(mut trips) = self.open.trips.lock() {
-            trips.answered(self.sent, SpinClock.now());
+impl<T: Transport> Opening<T> {
+    async fn open(self) {
+        let transport = &self.0.transport;
+        let began = transport.now();
+        let opened = within(transport, OPENING, transport.open()).await;
+        let opened = opened.unwrap_or(Err(RedisError::Timeout));
+        let took = transport.now().saturating_sub(began);
+        if let Ok(mut state) = self.0.state.lock() {
+            match opened {
+                Ok(connection) => {
+                    let open = OpenConnection::new(connection, transport.clone(), took);
+                    state.open = Some(Arc::new(open));
+                    state.failed = None;
+                }
+                Err(error) => state.failed = Some(error),
+            }
         }
     }
 }
 
-impl Drop for Owed<'_> {
+impl<T: Transport> Drop for Opening<T> {
     fn drop(&mut self) {
-        if self.is_open
-            && let Ok(mut trips) = self.open.trips.lock()
-        {
-            trips.given_up();
+        if let Ok(mut state) = self.0.state.lock() {
+            state.opening = None;
         }
     }
 }

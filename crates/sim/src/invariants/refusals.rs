@@ -1,0 +1,81 @@
+//! Nobody is refused for a window who has not used it up: what was taken back counts no more.
+
+use std::time::Duration;
+
+use super::limits::is_401;
+use crate::api::subject;
+use crate::history::{Ending, History, Outcome};
+use crate::plan::{Api, Fault, Kind, RequestPlan, Strike};
+
+/// A window, and what the sub-window in which it begins adds to it.
+const WINDOW: Duration = Duration::from_secs(71);
+
+/// After so long what is to be taken back is.
+const TAKEN_BACK: Duration = Duration::from_secs(1);
+
+pub(super) fn check(history: &History) -> Vec<String> {
+    let plan = &history.plan;
+    let is_step = |fault: &Fault| matches!(fault.what, Strike::StoreClockStep(_));
+    let is_unsure = plan.has_store_faults()
+        || plan.store.resets > 0
+        || history.has_deaths()
+        || plan.faults.iter().any(is_step);
+    if is_unsure {
+        return Vec::new();
+    }
+    let mut wrong = Vec::new();
+    for outcome in &history.outcomes {
+        let request = history.request(outcome.number);
+        let (Some(request), Ending::Answered(answer)) = (request, &outcome.ending) else {
+            continue;
+        };
+        if is_refused_for_a_window(history, request.number) && !answer.text().contains("at once") {
+            let (limit, counted) = counted(history, request, outcome);
+            if counted < usize::try_from(limit).unwrap_or(usize::MAX) {
+                wrong.push(format!(
+                    "request {} was refused, and no more than {counted} before it count, where {limit} may be",
+                    request.number
+                ));
+            }
+        }
+    }
+    wrong
+}
+
+fn is_refused_for_a_window(history: &History, number: u32) -> bool {
+    let mut records = history.records(number);
+    records.any(|record| {
+        let reason = record.get("reason");
+        reason.is_some_and(|reason| reason == "rate_limited")
+    })
+}
+
+/// The limit, and the largest number that any of its rules may have counted.
+fn counted(history: &History, request: &RequestPlan, outcome: &Outcome) -> (u32, usize) {
+    let settings = &history.plan.settings;
+    let kind = request.api.kind();
+    let from = outcome.sent.time.saturating_sub(WINDOW);
+    let before: Vec<&RequestPlan> = history
+        .outcomes
+        .iter()
+        .filter(|other| (from..=outcome.ended.time).contains(&other.sent.time))
+        .filter(|other| other.number != request.number)
+        .filter_map(|other| {
+            let plan = history.request(other.number)?;
+            let is_run = matches!(plan.api, Api::Run | Api::RunStream);
+            let is_taken_back = is_run
+                && history.attempts(plan.number).any(is_401)
+                && other.ended.time.saturating_add(TAKEN_BACK) < outcome.sent.time;
+            (plan.api.kind() == kind && !is_taken_back).then_some(plan)
+        })
+        .collect();
+    let same_subject = before
+        .iter()
+        .filter(|other| subject(other.subject) == subject(request.subject));
+    let by_subject = same_subject.count();
+    if kind == Kind::Agent {
+        return (settings.requests_a_minute, by_subject);
+    }
+    let same_caller = before.iter().filter(|other| other.caller == request.caller);
+    (settings.calls_a_minute, same_caller.count().max(by_subject))
+}
