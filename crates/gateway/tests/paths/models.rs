@@ -134,8 +134,8 @@ fn a_stream_begins_at_once_on_an_instance_that_has_something_else_to_do() {
     let answers = serve(&sim, Kind::Model, vec![(request, Client::Reads)]);
     assert!(answers[0].is_complete);
     let log = sim.log_lines().join("\n");
-    // Two round trips of the store.
-    assert!(log.contains(" ms=4 "), "{log}");
+    // Two round trips of the store, and a connection that is opened.
+    assert!(log.contains(" ms=5 "), "{log}");
 }
 
 #[test]
