@@ -13,6 +13,7 @@ mod refusals;
 mod replays;
 mod secrets;
 mod served;
+mod sharing;
 mod store_used;
 mod streams;
 
@@ -29,7 +30,7 @@ pub struct Violation {
 type Check = fn(&History) -> Vec<String>;
 
 /// All of them.
-const INVARIANTS: [(&str, Check); 14] = [
+const INVARIANTS: [(&str, Check); 15] = [
     (
         "nothing happens that no runtime would do, and nothing panics",
         |history| history.faults.clone(),
@@ -61,6 +62,10 @@ const INVARIANTS: [(&str, Check); 14] = [
         secrets::check,
     ),
     ("nobody waits past the deadline", deadlines::check),
+    (
+        "what one instance has found out others act on",
+        sharing::check,
+    ),
     (
         "what one client causes sets nothing aside for others",
         blame::check,

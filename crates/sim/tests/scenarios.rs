@@ -194,15 +194,41 @@ fn a_request_that_the_runtime_gives_up_takes_no_connection_with_it() {
     for turn in 1..40 {
         let mut plan = calm();
         plan.settings.denies = true;
-        request(&mut plan, seconds(1), Api::Chat);
-        request(&mut plan, seconds(60), Api::Chat);
-        request(&mut plan, seconds(70), Api::Chat);
+        for at in [1, 1, 60, 70] {
+            request(&mut plan, seconds(at), Api::Chat);
+        }
         plan.faults = vec![Fault {
             when: When::Turn(turn),
             what: Strike::Cancel(1),
         }];
         let history = happens(&plan);
-        let later = [status(&history, 1), status(&history, 2)];
-        assert_eq!(later, [200, 200], "turn {turn}\n{}", trace(&history));
+        let others = history.outcomes.iter();
+        for outcome in others.filter(|one| one.ending != Ending::Lost) {
+            assert_eq!(
+                status(&history, outcome.number),
+                200,
+                "turn {turn}\n{}",
+                trace(&history)
+            );
+        }
     }
+}
+
+#[test]
+fn a_stream_at_whose_piece_its_time_ends_says_so() {
+    let mut plan = calm();
+    plan.store.latency_us = 0;
+    let run = request(&mut plan, seconds(1), Api::RunStream);
+    // One comes when two minutes are over, which is all that a run has here.
+    run.behaviours = vec![Behaviour::Pieces(1, seconds(6))];
+    let history = happens(&plan);
+    let text = outcome(&history, 0).answer().unwrap().text();
+    assert!(
+        text.contains("as long as the gateway lets one last"),
+        "{text}"
+    );
+    assert_eq!(
+        history.records(0).next().unwrap()["reason"],
+        "stream_broken"
+    );
 }

@@ -148,6 +148,15 @@ pub(super) enum End {
     ClientLeft,
 }
 
+/// What became of a piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Written {
+    Taken,
+    /// There is no time for another.
+    TakenLast,
+    Left,
+}
+
 /// An answer being passed on.
 struct Reading<P: Platform> {
     body: P::Body,
@@ -170,14 +179,16 @@ impl<P: Platform> Reading<P> {
                     next = end;
                     // Written before it is read, so that reading delays nothing.
                     self.watch.stirred();
-                    let written = writer.write(piece.to_vec());
-                    // A client that no longer reads is as good as gone; it must not keep a place, or Dify busy.
-                    if !matches!(self.watch.over(written).await, Ok(Ok(()))) {
+                    let written = self.write(&mut writer, &piece).await;
+                    if written == Written::Left {
                         break End::ClientLeft;
                     }
                     self.watch.stirred();
                     if let Some(reader) = &mut self.reader {
                         reader.push(&piece);
+                    }
+                    if written == Written::TakenLast {
+                        break self.break_off(writer, &Cut::Ceiling).await;
                     }
                 }
                 Ok(Ok(None)) => {
@@ -189,6 +200,23 @@ impl<P: Platform> Reading<P> {
                 }
                 Err(cut) => break self.break_off(writer, &cut).await,
             }
+        }
+    }
+
+    /// A client that no longer reads is as good as gone; it must not keep a place, or Dify busy. One at whose piece the
+    /// time for the whole answer ends has a moment more to take it, so that it can be told.
+    async fn write(&mut self, writer: &mut P::Writer, piece: &[u8]) -> Written {
+        let mut written = std::pin::pin!(writer.write(piece.to_vec()));
+        match self.watch.over(written.as_mut()).await {
+            Ok(Ok(())) => Written::Taken,
+            Err(Cut::Ceiling) => {
+                let timer = std::pin::pin!(self.watch.sleep(LAST_WORDS));
+                match select(written, timer).await {
+                    Either::Left((Ok(()), _)) => Written::TakenLast,
+                    _ => Written::Left,
+                }
+            }
+            _ => Written::Left,
         }
     }
 

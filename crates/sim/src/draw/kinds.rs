@@ -6,7 +6,8 @@ use fastrand::Rng;
 
 use super::choose;
 use crate::plan::{
-    Api, Behaviour, BodyPlan, Fault, Persona, Plan, RequestPlan, StorePlan, Strike, When,
+    Api, Behaviour, BodyPlan, Fault, Outage, Persona, Place, Plan, RequestPlan, StorePlan, Strike,
+    When,
 };
 
 /// Nothing goes wrong but what these plans add.
@@ -79,6 +80,43 @@ pub(super) fn unknown_apps(rng: &mut Rng, plan: &mut Plan) {
         if rng.bool() {
             request.behaviours = vec![Behaviour::Status(401, None)];
         }
+    }
+}
+
+/// One key, or one endpoint, fails for a while, and there are others: instances tell each other.
+pub(super) fn part_of_a_provider_fails(rng: &mut Rng, plan: &mut Plan) {
+    calm(plan);
+    plan.settings.instances = rng.usize(2..4);
+    plan.settings.keys = rng.usize(2..4);
+    plan.settings.endpoints = 2;
+    plan.settings.calls_a_minute = 1_000;
+    plan.settings.breaker_failures = Some(rng.u32(1..3));
+    for request in &mut plan.requests {
+        request.api = *choose(rng, &[Api::Chat, Api::ChatStream, Api::Embedding]);
+        request.caller = *choose(rng, &[Persona::Ada, Persona::Bob]);
+    }
+    let from = Duration::from_secs(rng.u64(0..30));
+    let statuses = [401, 402, 429, 500, 503];
+    plan.outages = vec![Outage {
+        from,
+        until: from.saturating_add(Duration::from_secs(rng.u64(20..150))),
+        place: *choose(rng, &[Place::Key(0), Place::Endpoint(0)]),
+        behaviour: match rng.u8(0..3) {
+            0 => Behaviour::Refused,
+            _ => Behaviour::Status(*choose(rng, &statuses), None),
+        },
+    }];
+}
+
+/// Runs that take longer than a lease, and so few at once that most are refused.
+pub(super) fn long_runs(rng: &mut Rng, plan: &mut Plan) {
+    calm(plan);
+    plan.settings.requests_a_minute = 1_000;
+    plan.settings.at_once = rng.u32(1..3);
+    for request in &mut plan.requests {
+        request.api = Api::RunStream;
+        let pause = Duration::from_secs(rng.u64(2..8));
+        request.behaviours = vec![Behaviour::Pieces(12, pause)];
     }
 }
 

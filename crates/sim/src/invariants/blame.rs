@@ -7,7 +7,7 @@ use crate::plan::{Behaviour, BodyPlan, Kind, Persona, RequestPlan};
 use crate::upstream::PeerKind;
 
 /// States in which an endpoint or a credential is used less, or not at all.
-const SETBACKS: [&str; 4] = ["open", "out", "cooling", "suspect"];
+pub(super) const SETBACKS: [&str; 4] = ["open", "out", "cooling", "suspect"];
 
 pub(super) fn check(history: &History) -> Vec<String> {
     let mut wrong = without_a_failure(history);

@@ -38,6 +38,8 @@ struct State<T: Transport> {
     opening: Option<Duration>,
     /// Why the last one could not be opened.
     failed: Option<RedisError>,
+    /// How many openings have come to an end, well or not.
+    ended: u64,
 }
 
 /// A call in flight. It can be handed over to a task of its own at any time.
@@ -52,6 +54,7 @@ impl<T: Transport> Connector<T> {
                 open: None,
                 opening: None,
                 failed: None,
+                ended: 0,
             }),
         }
     }
@@ -69,51 +72,66 @@ impl<T: Transport> Connector<T> {
         self: &Arc<Self>,
         timeout: Duration,
     ) -> Result<Arc<OpenConnection<T>>, RedisError> {
-        let now = self.transport.now();
-        let (opens, until) = {
-            let Ok(mut state) = self.state.lock() else {
+        loop {
+            let now = self.transport.now();
+            let (opens, until, ended) = {
+                let Ok(mut state) = self.state.lock() else {
+                    return Err(RedisError::Timeout);
+                };
+                if let Some(open) = &state.open {
+                    return Ok(Arc::clone(open));
+                }
+                let wait = if state.failed.is_some() {
+                    timeout
+                } else {
+                    timeout.saturating_mul(OPENING_WAIT).min(OPENING)
+                };
+                let opens = state.opening.is_none();
+                let since = *state.opening.get_or_insert(now);
+                (opens, since.saturating_add(wait), state.ended)
+            };
+            if opens {
+                self.begin_opening(until).await;
+            } else {
+                self.wait_for_another(until).await;
+            }
+            let Ok(state) = self.state.lock() else {
                 return Err(RedisError::Timeout);
             };
             if let Some(open) = &state.open {
                 return Ok(Arc::clone(open));
             }
-            let wait = if state.failed.is_some() {
-                timeout
-            } else {
-                timeout.saturating_mul(OPENING_WAIT).min(OPENING)
-            };
-            let opens = state.opening.is_none();
-            let since = *state.opening.get_or_insert(now);
-            (opens, since.saturating_add(wait))
-        };
-        if opens {
-            let (done, opened) = oneshot::channel();
-            let opening = Opening(Arc::clone(self));
-            self.transport.spawn(async move {
-                opening.open().await;
-                // Nobody may be waiting any more.
-                let _ = done.send(());
-            });
-            // What is spawned begins at the task's next event only (wit-bindgen wakes nothing), and from a task that
-            // was spawned itself that could be the end of the time for the call.
-            self.transport.yield_now().await;
-            let left = until.saturating_sub(self.transport.now());
-            // The other end only ever says that it is done.
-            let _ = within(&self.transport, left, opened).await;
-        } else {
-            // One request's task cannot wake another's in a component (wit-bindgen traps), so the others look again
-            // and again.
-            let mut pause = MIN_PAUSE;
-            while self.is_opening() && self.transport.now() < until {
-                self.transport.sleep(pause).await;
-                pause = pause.saturating_mul(2).min(MAX_PAUSE);
+            let was_given_up = state.opening.is_none() && state.ended == ended;
+            if opens || !was_given_up || self.transport.now() >= until {
+                return Err(state.failed.clone().unwrap_or(RedisError::Timeout));
             }
+            // Whoever was opening it is gone, and has left that to the next.
         }
-        let state = self.state.lock();
-        state.map_or(Err(RedisError::Timeout), |state| match &state.open {
-            Some(open) => Ok(Arc::clone(open)),
-            None => Err(state.failed.clone().unwrap_or(RedisError::Timeout)),
-        })
+    }
+
+    async fn begin_opening(self: &Arc<Self>, until: Duration) {
+        let (done, opened) = oneshot::channel();
+        let opening = Opening(Arc::clone(self));
+        self.transport.spawn(async move {
+            opening.open().await;
+            // Nobody may be waiting any more.
+            let _ = done.send(());
+        });
+        // What is spawned begins at the task's next event only (wit-bindgen wakes nothing), and from a task that was
+        // spawned itself that could be the end of the time for the call.
+        self.transport.yield_now().await;
+        let left = until.saturating_sub(self.transport.now());
+        // The other end only ever says that it is done.
+        let _ = within(&self.transport, left, opened).await;
+    }
+
+    /// One request's task cannot wake another's in a component (wit-bindgen traps), so the others look again and again.
+    async fn wait_for_another(&self, until: Duration) {
+        let mut pause = MIN_PAUSE;
+        while self.is_opening() && self.transport.now() < until {
+            self.transport.sleep(pause).await;
+            pause = pause.saturating_mul(2).min(MAX_PAUSE);
+        }
     }
 
     fn is_opening(&self) -> bool {
@@ -185,6 +203,7 @@ impl<T: Transport> Opening<T> {
         let opened = opened.unwrap_or(Err(RedisError::Timeout));
         let took = transport.now().saturating_sub(began);
         if let Ok(mut state) = self.0.state.lock() {
+            state.ended = state.ended.wrapping_add(1);
             match opened {
                 Ok(connection) => {
                     let open = OpenConnection::new(connection, transport.clone(), took);
