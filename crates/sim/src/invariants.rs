@@ -8,6 +8,7 @@ mod blame;
 mod deadlines;
 mod leases;
 mod limits;
+mod places;
 mod records;
 mod refusals;
 mod replays;
@@ -30,7 +31,7 @@ pub struct Violation {
 type Check = fn(&History) -> Vec<String>;
 
 /// All of them.
-const INVARIANTS: [(&str, Check); 15] = [
+const INVARIANTS: [(&str, Check); 16] = [
     (
         "nothing happens that no runtime would do, and nothing panics",
         |history| history.faults.clone(),
@@ -47,6 +48,7 @@ const INVARIANTS: [(&str, Check); 15] = [
         "nobody is refused who has not used up a limit",
         refusals::check,
     ),
+    ("nobody is refused for what is not under way", places::check),
     (
         "once the store is well again it is asked",
         store_used::check,

@@ -120,6 +120,31 @@ pub(super) fn long_runs(rng: &mut Rng, plan: &mut Plan) {
     }
 }
 
+/// The store is away once, and nothing else goes wrong; those who come are those whom it counts.
+pub(super) fn store_goes_and_returns(rng: &mut Rng, plan: &mut Plan) {
+    calm(plan);
+    plan.settings.instances = rng.usize(1..3);
+    plan.settings.requests_a_minute = 1_000;
+    plan.settings.calls_a_minute = 1_000;
+    plan.settings.at_once = rng.u32(1..3);
+    for request in &mut plan.requests {
+        request.api = *choose(rng, &[Api::Chat, Api::Run, Api::RunStream]);
+        request.caller = *choose(rng, &[Persona::Ada, Persona::Bob]);
+    }
+    // While somebody is there, if only just.
+    let from = choose(rng, &plan.requests).at;
+    let before = Duration::from_millis(rng.u64(0..50));
+    let time = Duration::from_millis(rng.u64(100..10_000));
+    plan.faults = vec![Fault {
+        when: When::At(from.saturating_sub(before)),
+        what: if rng.bool() {
+            Strike::StoreSilent(time)
+        } else {
+            Strike::StoreDown(time)
+        },
+    }];
+}
+
 /// The runtime gives up requests while an instance begins, and nothing else goes wrong.
 pub(super) fn given_up_early(rng: &mut Rng, plan: &mut Plan) {
     calm(plan);

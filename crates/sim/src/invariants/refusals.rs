@@ -29,7 +29,7 @@ pub(super) fn check(history: &History) -> Vec<String> {
         let (Some(request), Ending::Answered(answer)) = (request, &outcome.ending) else {
             continue;
         };
-        if is_refused_for_a_window(history, request.number) && !answer.text().contains("at once") {
+        if is_refused_by_a_limit(history, request.number) && !answer.text().contains("at once") {
             let (limit, counted) = counted(history, request, outcome);
             if counted < usize::try_from(limit).unwrap_or(usize::MAX) {
                 wrong.push(format!(
@@ -42,7 +42,8 @@ pub(super) fn check(history: &History) -> Vec<String> {
     wrong
 }
 
-fn is_refused_for_a_window(history: &History, number: u32) -> bool {
+/// By its record.
+pub(super) fn is_refused_by_a_limit(history: &History, number: u32) -> bool {
     let mut records = history.records(number);
     records.any(|record| {
         let reason = record.get("reason");

@@ -37,7 +37,7 @@ pub(super) fn check(history: &History) -> Vec<String> {
 }
 
 /// From when on nothing happens to the store, nor to requests that might be opening a connection.
-fn quiet_from(history: &History) -> Duration {
+pub(super) fn quiet_from(history: &History) -> Duration {
     let strikes = history.strikes.iter().map(|struck| {
         let lasts = match struck.what {
             Strike::StoreDown(time) | Strike::StoreSilent(time) => time,

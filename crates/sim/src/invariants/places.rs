@@ -1,0 +1,56 @@
+//! Nobody is refused for what is under way where so much is not: what the store has taken without anybody's knowing is given
+//! back.
+
+use std::time::Duration;
+
+use super::refusals::is_refused_by_a_limit;
+use super::store_used::quiet_from;
+use crate::api::subject;
+use crate::history::{Ending, History, Outcome};
+use crate::plan::Kind;
+
+/// Within this a place is given back that has been taken, however that came to be known.
+const GIVEN_BACK: Duration = Duration::from_secs(3);
+
+pub(super) fn check(history: &History) -> Vec<String> {
+    // Who dies gives nothing back, until its lease ends.
+    if history.plan.store.is_faulty() || history.has_deaths() {
+        return Vec::new();
+    }
+    let quiet = quiet_from(history);
+    let mut wrong = Vec::new();
+    for outcome in &history.outcomes {
+        let Ending::Answered(answer) = &outcome.ending else {
+            continue;
+        };
+        let is_refused = outcome.sent.time >= quiet
+            && is_refused_by_a_limit(history, outcome.number)
+            && answer.text().contains("at once");
+        if is_refused {
+            let under_way = under_way(history, outcome);
+            let limit = usize::try_from(history.plan.settings.at_once).unwrap_or(usize::MAX);
+            if under_way < limit {
+                wrong.push(format!(
+                    "request {} was refused, and {under_way} were under way, where {limit} may be",
+                    outcome.number
+                ));
+            }
+        }
+    }
+    wrong
+}
+
+/// How many of its app may have had a place when it came, or while it was looked at.
+fn under_way(history: &History, refused: &Outcome) -> usize {
+    let app = |number| history.request(number).map(|plan| subject(plan.subject));
+    let of_it = history.outcomes.iter().filter(|other| {
+        let is_agent = history
+            .request(other.number)
+            .is_some_and(|plan| plan.api.kind() == Kind::Agent);
+        is_agent && other.number != refused.number && app(other.number) == app(refused.number)
+    });
+    let from = refused.sent.time.saturating_sub(GIVEN_BACK);
+    of_it
+        .filter(|other| other.sent.time <= refused.ended.time && other.ended.time >= from)
+        .count()
+}
