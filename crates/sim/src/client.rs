@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use spillway_platform::Clock as _;
 use spillway_platform_sim::{Sim, SimAnswer, SimMoment, Unanswered};
@@ -24,6 +25,7 @@ pub struct Client {
 struct Progress {
     head: Option<SimMoment>,
     answer: Option<SimAnswer>,
+    paused: Duration,
 }
 
 impl Client {
@@ -65,6 +67,7 @@ impl Client {
             sent,
             head: progress.head,
             ended: self.sim.moment(),
+            paused: progress.paused,
             ending: ending.unwrap_or(Ending::Left(progress.answer)),
         });
     }
@@ -110,6 +113,9 @@ impl Client {
             if !goes_on {
                 return Ending::Answered(answer);
             }
+            self.sim.sleep(self.plan.pause).await;
+            let mut progress = progress.borrow_mut();
+            progress.paused = progress.paused.saturating_add(self.plan.pause);
         }
     }
 }

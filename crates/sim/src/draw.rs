@@ -103,6 +103,7 @@ fn settings(rng: &mut Rng) -> Settings {
         requests_a_minute: rng.u32(2..20),
         at_once: rng.u32(1..5),
         denies: rng.bool(),
+        refused_goes_on: one_in(rng, 3),
         max_attempts: *choose(rng, &[0, 0, 1, 2, 4]),
         deadline: *choose(rng, &[Duration::from_secs(280), Duration::from_secs(20)]),
         keep_alive: *choose(rng, &[Duration::from_secs(15), Duration::from_secs(2)]),
@@ -174,6 +175,11 @@ fn request(
         padding: if one_in(rng, 12) { 70_000 } else { 0 },
         body: body(rng, trouble),
         behaviours,
+        pause: if hits(rng, trouble.of_clients) {
+            milliseconds(rng, 3_000)
+        } else {
+            Duration::ZERO
+        },
         leaves: hits(rng, trouble.of_clients).then(|| leave(rng)),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use serde_json::Value;
 use spillway_platform_sim::{ReceivedRequest, SimAnswer, SimMoment, StoreEvent};
@@ -48,6 +49,8 @@ pub struct Outcome {
     pub head: Option<SimMoment>,
     /// When it was over.
     pub ended: SimMoment,
+    /// How long its client took over its pieces.
+    pub paused: Duration,
     /// How.
     pub ending: Ending,
 }
@@ -181,6 +184,12 @@ impl History {
 }
 
 impl Outcome {
+    /// How long it took to its end, without what its client took over its pieces.
+    pub const fn took(&self) -> Duration {
+        let took = self.ended.time.saturating_sub(self.sent.time);
+        took.saturating_sub(self.paused)
+    }
+
     /// What the client got, whole or not.
     pub const fn answer(&self) -> Option<&SimAnswer> {
         match &self.ending {

@@ -3,6 +3,8 @@
 //! Requests and faults are taken out, halves first and then one by one, and what is left is made simpler, for as long as
 //! the same invariant is violated. It need not be the smallest there is.
 
+use std::time::Duration;
+
 use crate::invariants::violations;
 use crate::plan::{Behaviour, BodyPlan, Plan, StorePlan};
 use crate::world::run;
@@ -114,6 +116,7 @@ impl Search<'_> {
                 });
             };
             change(|request| request.leaves = None);
+            change(|request| request.pause = Duration::ZERO);
             change(|request| request.body = BodyPlan::Whole);
             change(|request| request.padding = 0);
             change(|request| request.nonce = request.number);

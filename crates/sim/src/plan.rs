@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use crate::settings::Settings;
 
+mod oddity;
+
+pub use oddity::Oddity;
+
 /// One history.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
@@ -64,6 +68,8 @@ pub struct RequestPlan {
     pub body: BodyPlan,
     /// What upstreams do with it, attempt by attempt; well after the last.
     pub behaviours: Vec<Behaviour>,
+    /// How long it takes over each piece of its answer.
+    pub pause: Duration,
     /// When it leaves, if it does.
     pub leaves: Option<Leave>,
 }
@@ -183,6 +189,8 @@ pub enum Behaviour {
     NoTerminator,
     /// Something more after the terminator.
     MoreAfterTerminator,
+    /// What only some providers do.
+    Odd(Oddity),
 }
 
 /// How operations reach the store. Rates are of 1,000 operations.
@@ -281,7 +289,7 @@ impl Behaviour {
         matches!(
             self,
             Self::Well | Self::Slow(_) | Self::Pieces(..) | Self::OtherForm
-        )
+        ) || matches!(self, Self::Odd(oddity) if oddity.is_harmless())
     }
 }
 

@@ -21,6 +21,8 @@ pub struct Settings {
     pub denies: bool,
     /// `max_attempts`; 0 where it is left out.
     pub max_attempts: u32,
+    /// Whether a call that a model refuses, as too long or filtered, goes on to the next.
+    pub refused_goes_on: bool,
     /// `deadline`.
     pub deadline: Duration,
     /// `keep_alive`.
@@ -129,10 +131,29 @@ impl Settings {
     }
 
     fn fallback(&self) -> Value {
-        json!({
+        let mut fallback = json!({
             "deadline": milliseconds(self.deadline), "keep_alive": milliseconds(self.keep_alive),
             "max_attempts": self.max_attempts,
-        })
+        });
+        if let (true, Some(fallback)) = (self.refused_goes_on, fallback.as_object_mut()) {
+            let on = [
+                "connect_error",
+                "timeout",
+                "first_token_timeout",
+                "reset",
+                "truncated",
+                "401",
+                "402",
+                "403",
+                "408",
+                "429",
+                "5xx",
+                "context_length",
+                "content_filter",
+            ];
+            fallback.insert("on".to_owned(), json!(on));
+        }
+        fallback
     }
 
     fn providers(&self) -> Value {

@@ -19,7 +19,7 @@ pub fn trace(history: &History) -> String {
     for request in &plan.requests {
         let _ = writeln!(
             text,
-            "request {} at {:?}: {:?} by {:?}, subject {}, {:?}, {} more bytes, upstreams {:?}, leaves {:?}",
+            "request {} at {:?}: {:?} by {:?}, subject {}, {:?}, {} more bytes, upstreams {:?}, reads a piece in {:?}, leaves {:?}",
             request.number,
             request.at,
             request.api,
@@ -28,6 +28,7 @@ pub fn trace(history: &History) -> String {
             request.body,
             request.padding,
             request.behaviours,
+            request.pause,
             request.leaves
         );
     }

@@ -11,9 +11,11 @@ use crate::plan::Behaviour;
 mod anthropic;
 mod dify;
 mod knowledge;
+mod odd;
 mod openai;
 mod peer_kind;
 
+pub use odd::script as odd_script;
 pub use peer_kind::{PeerKind, asked_mark};
 
 /// Longer than anybody waits.
@@ -69,7 +71,10 @@ impl Script {
         };
         let is_stream = answer.terminator.is_some();
         match behaviour {
-            Behaviour::Well | Behaviour::OtherForm => Self::begin(head(!is_stream)).pieces(blocks),
+            // Elsewhere than where they show.
+            Behaviour::Well | Behaviour::OtherForm | Behaviour::Odd(_) => {
+                Self::begin(head(!is_stream)).pieces(blocks)
+            }
             Behaviour::Slow(time) => Self::after(time, head(!is_stream)).pieces(blocks),
             Behaviour::Pieces(size, pause) => {
                 let size = size.max(whole.len().div_ceil(MAX_PIECES)).max(1);
@@ -115,11 +120,7 @@ impl Script {
                 Self::begin(self::head(200, "text/html", None, None)).piece(b"<html>hello</html>")
             }
             Behaviour::Empty => Self::begin(head(false)),
-            Behaviour::CodedError(status) => {
-                let body = error(status);
-                Self::begin(self::head(200, "application/json", Some(body.len()), None))
-                    .piece(body.as_bytes())
-            }
+            Behaviour::CodedError(status) => Self::document(200, &error(status)),
             Behaviour::ErrorEventAt(share) => {
                 let before = share_of(answer.blocks.len(), share);
                 let mut blocks: Vec<String> = answer.blocks.iter().take(before).cloned().collect();
@@ -132,6 +133,17 @@ impl Script {
                 Self::begin(head(false)).pieces(blocks)
             }
         }
+    }
+
+    /// A document.
+    fn document(status: u16, text: &str) -> Self {
+        let head = head(status, "application/json", Some(text.len()), None);
+        Self::begin(head).piece(text.as_bytes())
+    }
+
+    /// A stream of events.
+    fn stream(blocks: Vec<String>) -> Self {
+        Self::begin(head(200, "text/event-stream", None, None)).pieces(blocks)
     }
 
     fn begin(head: PeerStep) -> Self {

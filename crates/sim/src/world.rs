@@ -13,7 +13,7 @@ use crate::panics;
 use crate::plan::{Behaviour, Outage, Place, Plan};
 use crate::record::record_of;
 use crate::settings::PROVIDER_SECRET;
-use crate::upstream::{PeerKind, Script, asked_mark};
+use crate::upstream::{PeerKind, Script, asked_mark, odd_script};
 
 /// After the last request all is over within this.
 const AFTERWARDS: Duration = Duration::from_secs(2 * 3_600);
@@ -130,7 +130,13 @@ fn answer(
     let is_other_form = behaviour == Behaviour::OtherForm;
     let answer = service.answer(asked, number.unwrap_or_default(), is_other_form);
     let error = |status| service.error()(status, key);
-    let script = Script::of(&answer, &error, behaviour);
+    let odd = match (service, behaviour) {
+        (PeerKind::OpenAi, Behaviour::Odd(oddity)) => {
+            number.and_then(|number| odd_script(oddity, asked, number))
+        }
+        _ => None,
+    };
+    let script = odd.unwrap_or_else(|| Script::of(&answer, &error, behaviour));
     recorder.asked(Asked {
         at,
         number,

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use spillway_sim::history::{Ending, History, Outcome};
 use spillway_sim::plan::{
-    Api, Behaviour, BodyPlan, Fault, Leave, Persona, Plan, RequestPlan, StorePlan, Strike, When,
+    Api, Behaviour, BodyPlan, Fault, Leave, Oddity, Persona, Plan, RequestPlan, StorePlan, Strike,
+    When,
 };
 use spillway_sim::settings::Settings;
 use spillway_sim::{run, trace, violations};
@@ -25,6 +26,7 @@ fn calm() -> Plan {
             at_once: 100,
             denies: false,
             max_attempts: 0,
+            refused_goes_on: false,
             deadline: seconds(280),
             keep_alive: seconds(15),
             timeout: None,
@@ -59,6 +61,7 @@ fn request(plan: &mut Plan, at: Duration, api: Api) -> &mut RequestPlan {
         padding: 0,
         body: BodyPlan::Whole,
         behaviours: Vec::new(),
+        pause: Duration::ZERO,
         leaves: None,
     });
     plan.requests.last_mut().unwrap()
@@ -231,4 +234,35 @@ fn a_stream_at_whose_piece_its_time_ends_says_so() {
         history.records(0).next().unwrap()["reason"],
         "stream_broken"
     );
+}
+
+/// How often an oddity's request is sent, and whether its client is told of an error in the end.
+fn of_oddity(refused_goes_on: bool, oddity: Oddity) -> (usize, u16, bool) {
+    let mut plan = calm();
+    plan.settings.refused_goes_on = refused_goes_on;
+    let call = request(&mut plan, seconds(1), Api::ChatStream);
+    // One with several words.
+    call.number = 5;
+    call.behaviours = vec![Behaviour::Odd(oddity)];
+    let history = happens(&plan);
+    let text = outcome(&history, 5).answer().unwrap().text();
+    let attempts = history.attempts(5).count();
+    (attempts, status(&history, 5), text.contains("\"error\""))
+}
+
+#[test]
+fn what_providers_do_oddly_costs_nothing_or_is_told_or_is_asked_of_another() {
+    for oddity in Oddity::ALL {
+        let expected = match oddity {
+            _ if oddity.is_harmless() => (1, 200, false),
+            // Content has gone out.
+            Oddity::FailingFinish | Oddity::ErrorBesideChoices => (1, 200, true),
+            Oddity::Filtered | Oddity::TooLong => (1, 400, true),
+            _ => (2, 200, false),
+        };
+        assert_eq!(of_oddity(false, oddity), expected, "{oddity:?}");
+        if expected.1 == 400 {
+            assert_eq!(of_oddity(true, oddity), (2, 200, false), "{oddity:?}");
+        }
+    }
 }

@@ -37,7 +37,8 @@ impl<T: Transport> std::fmt::Debug for ConnectionManager<T> {
 
 impl<T: Transport> ConnectionManager<T> {
     /// Over this transport. No request waits longer for an answer than `timeout` and the distance together, nor than
-    /// twice `timeout`; where a connection has to be opened first, five times `timeout` more.
+    /// twice `timeout`; where a connection has to be opened first, five times `timeout` more. What is sent once more,
+    /// because its connection broke, may take that again.
     pub fn new(transport: T, timeout: Duration) -> Self {
         Self {
             timeout,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::{choose, milliseconds};
-use crate::plan::Behaviour;
+use crate::plan::{Behaviour, Oddity};
 
 const STATUSES: [u16; 18] = [
     400, 401, 402, 403, 404, 408, 409, 413, 422, 424, 425, 429, 429, 500, 502, 503, 504, 529,
@@ -14,7 +14,7 @@ const STATUSES: [u16; 18] = [
 /// One of them.
 pub(super) fn behaviour(rng: &mut Rng) -> Behaviour {
     let share = rng.u16(0..1_000);
-    match rng.u8(0..21) {
+    match rng.u8(0..24) {
         0 => Behaviour::Slow(milliseconds(rng, 40_000)),
         1 => Behaviour::Pieces(rng.usize(1..40), milliseconds(rng, 400)),
         2 => Behaviour::Refused,
@@ -35,6 +35,7 @@ pub(super) fn behaviour(rng: &mut Rng) -> Behaviour {
         17 => Behaviour::ErrorEventAt(share),
         18 => Behaviour::NoTerminator,
         19 => Behaviour::OtherForm,
+        20..=22 => Behaviour::Odd(*choose(rng, &Oddity::ALL)),
         _ => {
             if rng.bool() {
                 Behaviour::MoreAfterTerminator

@@ -23,6 +23,7 @@ fn calm(plan: &mut Plan) {
         request.behaviours.clear();
         request.body = BodyPlan::Whole;
         request.leaves = None;
+        request.pause = Duration::ZERO;
     }
 }
 
@@ -178,6 +179,7 @@ pub(super) fn storm(rng: &mut Rng, plan: &mut Plan) {
             padding: 0,
             body: BodyPlan::Whole,
             behaviours: vec![failure; 12],
+            pause: Duration::ZERO,
             leaves: None,
         })
         .collect();

@@ -1,7 +1,7 @@
 //! Nobody is asked more often than the configuration and the retry budget have it.
 
-use crate::history::History;
-use crate::plan::{Api, Kind};
+use crate::history::{Asked, History};
+use crate::plan::{Api, Behaviour, Kind, Oddity};
 
 /// What the retry budget of an instance gives in advance, and a fifth of its calls (docs/failover.md).
 const IN_ADVANCE: usize = 128;
@@ -11,7 +11,9 @@ pub(super) fn check(history: &History) -> Vec<String> {
     let settings = &history.plan.settings;
     let (mut calls, mut sent) = (0_usize, 0_usize);
     for request in &history.plan.requests {
-        let asked = history.attempts(request.number).count();
+        // What was refused for what the gateway had added is no attempt of the client's.
+        let is_own = |one: &&Asked| one.behaviour != Behaviour::Odd(Oddity::RefusesStreamOptions);
+        let asked = history.attempts(request.number).filter(is_own).count();
         let most = match request.api {
             Api::Models | Api::Nowhere | Api::Ready | Api::Metrics => 0,
             api if api.kind() == Kind::Agent => 2,

@@ -12,8 +12,9 @@ const TICK: Duration = Duration::from_millis(50);
 /// For which a request waits for the store at most, all its questions together.
 const STORE: Duration = Duration::from_millis(1_500);
 
-/// What is asked of the gateway itself waits for the store alone.
-const CONSOLE: Duration = Duration::from_secs(2);
+/// What is asked of the gateway itself waits for the store alone: for a connection and for an answer two seconds each,
+/// and once more where the connection breaks.
+const CONSOLE: Duration = Duration::from_secs(8);
 
 /// `timeout` of a target that says nothing.
 const MAX_SILENCE: Duration = Duration::from_secs(300);
@@ -30,7 +31,7 @@ pub(super) fn check(history: &History) -> Vec<String> {
         let plan = history.request(outcome.number);
         let Some(plan) = plan else { continue };
         if goes_well(history, plan) {
-            let waited = outcome.ended.time.saturating_sub(outcome.sent.time);
+            let waited = outcome.took();
             let may = store_latency(history).saturating_add(body_of(plan));
             if waited > may.saturating_add(TICK) {
                 wrong.push(format!(
@@ -40,7 +41,7 @@ pub(super) fn check(history: &History) -> Vec<String> {
             }
         }
         if plan.api == Api::ChatStream {
-            let waited = outcome.ended.time.saturating_sub(outcome.sent.time);
+            let waited = outcome.took();
             let may = max_stream_time(history, plan);
             if waited > may {
                 wrong.push(format!(
@@ -104,7 +105,7 @@ const fn body_of(plan: &RequestPlan) -> Duration {
 fn times(history: &History, plan: &RequestPlan, outcome: &Outcome) -> (Duration, Duration) {
     let head = outcome.head.unwrap_or(outcome.ended);
     let until_head = head.time.saturating_sub(outcome.sent.time);
-    let until_end = outcome.ended.time.saturating_sub(outcome.sent.time);
+    let until_end = outcome.took();
     let body = body_of(plan);
     match plan.api.kind() {
         Kind::Knowledge => (until_end, KNOWLEDGE_DEADLINE),

@@ -102,6 +102,6 @@ pub fn json_answer(document: &serde_json::Value) -> Answer {
     }
 }
 
-fn event(document: &serde_json::Value) -> String {
+pub(super) fn event(document: &serde_json::Value) -> String {
     format!("data: {document}\n\n")
 }
