@@ -152,7 +152,10 @@ fn authorized(request: SimRequest, plan: &RequestPlan, path: &str, date: Duratio
     };
     match plan.api.kind() {
         Kind::Agent => request
-            .header("authorization", &format!("Bearer app-{name}"))
+            .header(
+                "authorization",
+                &format!("Bearer app-{}", subject(plan.subject)),
+            )
             .header("x-app-id", subject(plan.subject)),
         Kind::Console => request,
         Kind::Model | Kind::Knowledge => {

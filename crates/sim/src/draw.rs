@@ -100,6 +100,9 @@ fn settings(rng: &mut Rng) -> Settings {
     Settings {
         instances: rng.usize(1..4),
         calls_a_minute: rng.u32(2..20),
+        calls_a_second: *choose(rng, &[None, None, Some(1), Some(3)]),
+        by_key: rng.bool(),
+        dry_run: one_in(rng, 10),
         requests_a_minute: rng.u32(2..20),
         at_once: rng.u32(1..5),
         denies: rng.bool(),

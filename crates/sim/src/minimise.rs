@@ -104,6 +104,9 @@ impl Search<'_> {
         self.attempt(|plan| plan.store.refused = 0);
         self.attempt(|plan| plan.settings.probes = Behaviour::Well);
         self.attempt(|plan| plan.settings.instances = 1);
+        self.attempt(|plan| plan.settings.calls_a_second = None);
+        self.attempt(|plan| plan.settings.dry_run = false);
+        self.attempt(|plan| plan.settings.refused_goes_on = false);
         self.attempt(|plan| plan.settings.keys = 1);
         self.attempt(|plan| plan.settings.endpoints = 1);
         self.attempt(|plan| plan.settings.has_second = false);

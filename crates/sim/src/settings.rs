@@ -13,6 +13,12 @@ pub struct Settings {
     pub instances: usize,
     /// Calls of a minute, by consumer.
     pub calls_a_minute: u32,
+    /// Calls of a second, by consumer, where written.
+    pub calls_a_second: Option<u32>,
+    /// Whether apps are told apart by their keys, not by a header.
+    pub by_key: bool,
+    /// Whether requests to Dify are counted, and none is refused.
+    pub dry_run: bool,
     /// Requests of a minute, by app, and runs by end user.
     pub requests_a_minute: u32,
     /// Requests of an app at once.
@@ -70,14 +76,23 @@ impl Settings {
     /// The normal form, with limits so many times as wide.
     pub fn normal_form(&self, times: u32) -> String {
         let minutely = |of: u32| of.saturating_mul(times);
-        let agent_rules = json!([{ "rule_name": "apps", "on_error": self.on_error(), "rule_items": [
-            { "limit_by_per_header": "x-app-id", "limit_keys": [{
+        let (dimension, name) = if self.by_key {
+            ("limit_by_per_dify_app", "")
+        } else {
+            ("limit_by_per_header", "x-app-id")
+        };
+        let agent_rules = json!([{ "rule_name": "apps", "on_error": self.on_error(), "dry_run": self.dry_run, "rule_items": [
+            { dimension: name, "limit_keys": [{
                 "key": "*", "query_per_minute": minutely(self.requests_a_minute), "concurrency": minutely(self.at_once) }] },
             { "limit_by_per_end_user": "", "limit_keys": [{
                 "key": "*", "query_per_minute": minutely(self.requests_a_minute) }] },
         ]}]);
+        let mut calls = json!({ "key": "*", "query_per_minute": minutely(self.calls_a_minute) });
+        if let (Some(limit), Some(calls)) = (self.calls_a_second, calls.as_object_mut()) {
+            calls.insert("query_per_second".to_owned(), minutely(limit).into());
+        }
         let model_rules = json!([{ "rule_name": "callers", "on_error": self.on_error(), "rule_items": [
-            { "limit_by_per_consumer": "", "limit_keys": [{ "key": "*", "query_per_minute": minutely(self.calls_a_minute) }] },
+            { "limit_by_per_consumer": "", "limit_keys": [calls] },
             { "limit_by_per_model": "", "limit_keys": [{ "key": "*", "query_per_minute": minutely(self.calls_a_minute) }] },
         ]}]);
         json!({

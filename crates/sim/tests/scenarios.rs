@@ -22,6 +22,9 @@ fn calm() -> Plan {
         settings: Settings {
             instances: 1,
             calls_a_minute: 100,
+            calls_a_second: None,
+            by_key: false,
+            dry_run: false,
             requests_a_minute: 100,
             at_once: 100,
             denies: false,

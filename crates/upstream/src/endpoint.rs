@@ -13,6 +13,9 @@
 //! ([`agreed_until`]), for an engine may list its models and answer nothing else; a consumer whose own breaker is not
 //! closed goes by that one alone, so that it can find out when the endpoint is well again.
 //!
+//! What another instance found before a call of this one closed a breaker is no news: a read of the store may be under way
+//! meanwhile, and come back with it.
+//!
 //! At most one breaker a consumer of the configuration is kept, while it has a failure to remember.
 
 use std::collections::BTreeMap;
@@ -20,9 +23,9 @@ use std::time::Duration;
 
 use spillway_config::CircuitBreaker;
 
-use crate::Failure;
 use crate::agreement::agreed_until;
 use crate::breaker::{Breaker, Change};
+use crate::{Failure, SharedEntry};
 
 /// An endpoint is not probed more often.
 const PROBE_GAP: Duration = Duration::from_secs(10);
@@ -38,6 +41,8 @@ pub(crate) struct Endpoint {
     /// Some consumer's breaker has opened: when a probe should tell whether the endpoint is to blame.
     probe_at: Option<Duration>,
     probed_at: Option<Duration>,
+    /// When this instance closed a breaker last: a consumer's, or that of everybody.
+    closed_at: BTreeMap<Option<String>, Duration>,
 }
 
 /// What has changed: for this consumer, or for everybody.
@@ -52,6 +57,7 @@ impl Endpoint {
             last_served: None,
             probe_at: None,
             probed_at: None,
+            closed_at: BTreeMap::new(),
         }
     }
 
@@ -94,11 +100,11 @@ impl Endpoint {
     /// Says that a call was served.
     pub fn served(&mut self, now: Duration, consumer: &str) -> Vec<EndpointChange> {
         self.last_served = Some(now);
-        self.answered(consumer)
+        self.answered(now, consumer)
     }
 
     /// Says that the endpoint is there: whoever turns a key away is.
-    pub fn answered(&mut self, consumer: &str) -> Vec<EndpointChange> {
+    pub fn answered(&mut self, now: Duration, consumer: &str) -> Vec<EndpointChange> {
         let of_all = self.everybody.succeeded().map(|change| (None, change));
         let own = self.consumers.get_mut(consumer).and_then(|own| {
             let change = own.succeeded()?;
@@ -107,7 +113,17 @@ impl Endpoint {
         if self.consumers.get(consumer).is_some_and(Breaker::is_blank) {
             self.consumers.remove(consumer);
         }
-        of_all.into_iter().chain(own).collect()
+        let changes: Vec<EndpointChange> = of_all.into_iter().chain(own).collect();
+        self.note_closed(now, &changes);
+        changes
+    }
+
+    fn note_closed(&mut self, now: Duration, changes: &[EndpointChange]) {
+        let closed = changes
+            .iter()
+            .filter(|(_, change)| *change == Change::Closed);
+        let closed_at = closed.map(|(whose, _)| (whose.clone(), now));
+        self.closed_at.extend(closed_at);
     }
 
     /// Says that a call of this consumer has failed by the endpoint's fault, as far as the call can tell.
@@ -169,7 +185,9 @@ impl Endpoint {
         } else {
             self.everybody.open(now)
         };
-        change.map(|change| (None, change))
+        let changed = change.map(|change| (None, change));
+        self.note_closed(now, changed.as_slice());
+        changed
     }
 
     /// Says that other instances know what has changed.
@@ -183,19 +201,27 @@ impl Endpoint {
         }
     }
 
-    /// Takes over what the store says, all of it: for whom it is open, and how much longer.
+    /// Takes over what the store says, all of it: for whom it is open.
     pub fn merge<'e>(
         &mut self,
         now: Duration,
         read_began: Duration,
-        entries: impl Iterator<Item = (Option<&'e str>, Duration)>,
+        entries: impl Iterator<Item = &'e SharedEntry>,
     ) {
+        // No breaker is open for longer.
+        let open_for = self.open_for();
+        self.closed_at
+            .retain(|_, at| now.saturating_sub(*at) <= open_for);
         let (mut of_all, mut of_consumers) = (None, BTreeMap::new());
-        for (consumer, rest) in entries {
-            match consumer {
-                None => of_all = Some(rest),
+        for entry in entries {
+            let consumer = &entry.subject.consumer;
+            let since = now.saturating_sub(entry.age);
+            let is_old = self.closed_at.get(consumer).is_some_and(|at| *at >= since);
+            match consumer.as_deref() {
+                _ if is_old => {}
+                None => of_all = Some(entry.rest),
                 Some(consumer) => {
-                    of_consumers.insert(consumer, rest);
+                    of_consumers.insert(consumer, entry.rest);
                 }
             }
         }

@@ -206,7 +206,10 @@ impl Pool {
                         (None, None) => None,
                     };
                     // Whoever turns a key away serves.
-                    (endpoint.answered(consumer), of_key.into_iter().collect())
+                    (
+                        endpoint.answered(now, consumer),
+                        of_key.into_iter().collect(),
+                    )
                 }
             },
         };

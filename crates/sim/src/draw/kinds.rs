@@ -15,6 +15,8 @@ fn calm(plan: &mut Plan) {
     plan.faults.clear();
     plan.outages.clear();
     plan.settings.probes = Behaviour::Well;
+    plan.settings.calls_a_second = None;
+    plan.settings.dry_run = false;
     plan.store = StorePlan {
         latency_us: plan.store.latency_us,
         ..StorePlan::default()

@@ -18,15 +18,16 @@ pub(super) fn check(history: &History) -> Vec<String> {
     let is_exact = !history.plan.has_store_faults() && !changes_limits(history);
     if is_exact {
         wrong.extend(by_upstreams(history));
-        if !history.has_deaths() {
+        if !history.has_deaths() && !history.plan.settings.dry_run {
             wrong.extend(at_once(history));
         }
     }
     wrong
 }
 
-/// What was charged to one key, and when.
+/// What was charged to one key, and when: in truth, and by the store's clock, which may jump.
 struct Charged {
+    at: Duration,
     at_ms: u128,
     cost: u32,
     sub_window: u64,
@@ -44,6 +45,7 @@ fn by_the_store(history: &History) -> Vec<String> {
         .map(|struck| struck.store_events)
         .collect();
     let mut admitted_leases = BTreeSet::new();
+    let shortest_ms = shortest_window_ms(history);
     for (index, event) in history.store.iter().enumerate() {
         if losses.contains(&index) {
             ledger.clear();
@@ -59,8 +61,14 @@ fn by_the_store(history: &History) -> Vec<String> {
                     // Sent again, it is charged nothing more.
                     continue;
                 }
-                for (charge, charged) in charges.iter().zip(&admitted.charges) {
-                    wrong.extend(charge_to(&mut ledger, now_ms, charge, charged.sub_window));
+                let windows = charges.iter().zip(&admitted.charges).filter(|(charge, _)| {
+                    charge
+                        .window_ms()
+                        .is_some_and(|window| window >= shortest_ms)
+                });
+                for (charge, charged) in windows {
+                    let now = (event.at.time, now_ms);
+                    wrong.extend(charge_to(&mut ledger, now, charge, charged.sub_window));
                 }
             }
             (StoreOperation::Settle(settled, name), Ok(_))
@@ -80,25 +88,43 @@ fn by_the_store(history: &History) -> Vec<String> {
     wrong
 }
 
+/// A clock that steps back by more than a window has forgotten what was counted in it: `docs/limits.md`.
+fn shortest_window_ms(history: &History) -> u64 {
+    let steps = history
+        .strikes
+        .iter()
+        .filter_map(|struck| match struck.what {
+            Strike::StoreClockStep(milliseconds) => Some(milliseconds.unsigned_abs()),
+            _ => None,
+        });
+    steps.max().unwrap_or_default()
+}
+
 /// Charges one rule, and says so if that is more than may be.
 fn charge_to(
     ledger: &mut BTreeMap<String, Vec<Charged>>,
-    now_ms: u128,
+    (now, now_ms): (Duration, u128),
     charge: &Charge,
     sub_window: u64,
 ) -> Option<String> {
     let window_ms = charge.window_ms()?;
     let entries = ledger.entry(charge.key.clone()).or_default();
     entries.push(Charged {
+        at: now,
         at_ms: now_ms,
         cost: charge.cost,
         sub_window,
     });
     let since = now_ms.saturating_sub(u128::from(window_ms));
-    let within = entries.iter().filter(|one| one.at_ms > since);
+    let long_ago = now.checked_sub(Duration::from_millis(window_ms));
+    let is_recent = |one: &&Charged| long_ago.is_none_or(|long_ago| one.at > long_ago);
+    let within = entries
+        .iter()
+        .filter(|one| one.at_ms > since)
+        .filter(is_recent);
     let sum: u32 = within.map(|one| one.cost).sum();
     let (key, limit) = (&charge.key, charge.limit);
-    (sum > limit).then(|| {
+    (sum > limit && !charge.dry_run).then(|| {
         format!("{sum} within the {window_ms} ms until {now_ms} under {key}, where {limit} may be")
     })
 }
@@ -140,6 +166,7 @@ fn by_upstreams(history: &History) -> Vec<String> {
     let mut arrivals: BTreeMap<(String, u32), Vec<Duration>> = BTreeMap::new();
     for (request, first) in first_asked(history) {
         let whose = match request.api.kind() {
+            Kind::Agent if settings.dry_run => continue,
             Kind::Agent if history.attempts(request.number).any(is_401) => continue,
             Kind::Agent => (
                 format!("app {}", subject(request.subject)),
@@ -171,7 +198,7 @@ fn by_upstreams(history: &History) -> Vec<String> {
 /// Where nothing passes that the store has not let pass, no more have.
 fn all_were_asked_for(history: &History) -> Option<String> {
     let plan = &history.plan;
-    if !plan.settings.denies || plan.store.resets > 0 {
+    if !plan.settings.denies || plan.settings.dry_run || plan.store.resets > 0 {
         return None;
     }
     let let_pass = history.store.iter().filter(|event| {

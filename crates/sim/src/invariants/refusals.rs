@@ -10,6 +10,9 @@ use crate::plan::{Api, Fault, Kind, RequestPlan, Strike};
 /// A window, and what the sub-window in which it begins adds to it.
 const WINDOW: Duration = Duration::from_secs(71);
 
+/// The same of a second, and what a body may take.
+const SECOND: Duration = Duration::from_millis(4_500);
+
 /// After so long what is to be taken back is.
 const TAKEN_BACK: Duration = Duration::from_secs(1);
 
@@ -30,6 +33,9 @@ pub(super) fn check(history: &History) -> Vec<String> {
             continue;
         };
         if is_refused_by_a_limit(history, request.number) && !answer.text().contains("at once") {
+            if is_for_a_second(history, request, outcome) {
+                continue;
+            }
             let (limit, counted) = counted(history, request, outcome);
             if counted < usize::try_from(limit).unwrap_or(usize::MAX) {
                 wrong.push(format!(
@@ -49,6 +55,25 @@ pub(super) fn is_refused_by_a_limit(history: &History, number: u32) -> bool {
         let reason = record.get("reason");
         reason.is_some_and(|reason| reason == "rate_limited")
     })
+}
+
+/// Whether its consumer had used up a second, which with the sub-window in which it begins is 1.2 s.
+fn is_for_a_second(history: &History, request: &RequestPlan, outcome: &Outcome) -> bool {
+    let Some(limit) = history.plan.settings.calls_a_second else {
+        return false;
+    };
+    let from = outcome.sent.time.saturating_sub(SECOND);
+    let counted = history.outcomes.iter().filter(|other| {
+        let plan = history.request(other.number);
+        let is_its = |plan: &RequestPlan| {
+            plan.number != request.number
+                && plan.caller == request.caller
+                && plan.api.kind() == Kind::Model
+        };
+        (from..=outcome.ended.time).contains(&other.sent.time) && plan.is_some_and(is_its)
+    });
+    request.api.kind() == Kind::Model
+        && counted.count() >= usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
 /// The limit, and the largest number that any of its rules may have counted.

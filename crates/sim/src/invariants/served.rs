@@ -93,9 +93,15 @@ fn fails_once(history: &History, plan: &RequestPlan) -> bool {
 
 fn may_be_limited(history: &History, plan: &RequestPlan) -> bool {
     let settings = &history.plan.settings;
+    if settings.dry_run && plan.api.kind() == Kind::Agent {
+        return false;
+    }
     let limit = match plan.api.kind() {
         Kind::Agent => settings.requests_a_minute.min(settings.at_once),
-        _ => settings.calls_a_minute,
+        _ => {
+            let a_second = settings.calls_a_second.unwrap_or(u32::MAX);
+            settings.calls_a_minute.min(a_second)
+        }
     };
     let of_kind = history.plan.requests.iter();
     let count = of_kind

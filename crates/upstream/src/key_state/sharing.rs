@@ -31,8 +31,16 @@ impl KeyState {
     ) {
         let mut out = None;
         let mut shared = BTreeMap::new();
+        // What was found before a probe of this instance's own found the key to be taken is no news: a read of the store
+        // may be under way meanwhile.
+        let confirmed_at = self.confirmed_at;
+        let is_refuted = |entry: &SharedEntry| {
+            let since = now.saturating_sub(entry.age);
+            confirmed_at.is_some_and(|at| at >= since)
+        };
         for (consumer, entry) in entries {
             match (consumer, entry.state) {
+                (_, SharedState::Out | SharedState::Suspect) if is_refuted(entry) => {}
                 (None, SharedState::Out) => out = Some(entry.rest),
                 (Some(consumer), SharedState::Cooling) => {
                     shared.insert(consumer, (Why::Cooling, entry));

@@ -37,8 +37,7 @@ impl Pool {
             let own = entries.iter().filter(
                 |entry| matches!(&entry.subject.thing, Thing::Endpoint(other) if other == url),
             );
-            let shared = own.map(|entry| (entry.subject.consumer.as_deref(), entry.rest));
-            endpoint.merge(now, read_began, shared);
+            endpoint.merge(now, read_began, own);
         }
         for (key, known) in self.keys.iter().zip(&mut state.keys) {
             let own = entries.iter().filter(

@@ -63,6 +63,28 @@ fn what_other_instances_found_is_taken_over() {
 }
 
 #[test]
+fn what_was_read_while_a_call_refuted_it_is_no_news() {
+    let pool = keys();
+    let url = || Thing::Endpoint("http://a/v1".to_owned());
+    let open = |age| SharedEntry {
+        age: at(age),
+        ..entry(subject(url(), None), SharedState::Open, 5)
+    };
+    let first = |now| pool.choose(context(now, 0, ANN), &Excluded::default());
+    let is_chosen = |now| picked(&pool, first(now)).is_some_and(|pick| pick.endpoint == 0);
+    pool.merge(at(1), at(1), &[open(0)]);
+    assert!(!is_chosen(at(2)));
+    // Of last resort, and served.
+    let last = picked(&pool, pool.choose_last_resort(context(at(3), 0, ANN))).unwrap();
+    pool.report(at(3), ANN, last, AttemptOutcome::Served);
+    assert!(is_chosen(at(3)));
+    pool.merge(at(4), at(2), &[open(3)]);
+    assert!(is_chosen(at(4)), "that was before");
+    pool.merge(at(5), at(5), &[open(1)]);
+    assert!(!is_chosen(at(5)), "that is after");
+}
+
+#[test]
 fn two_consumers_agree_across_instances() {
     let pool = keys();
     let url = || Thing::Endpoint("http://a/v1".to_owned());
