@@ -113,9 +113,10 @@ impl Client {
             if !goes_on {
                 return Ending::Answered(answer);
             }
+            // It may leave meanwhile.
+            let paused = progress.borrow().paused.saturating_add(self.plan.pause);
+            progress.borrow_mut().paused = paused;
             self.sim.sleep(self.plan.pause).await;
-            let mut progress = progress.borrow_mut();
-            progress.paused = progress.paused.saturating_add(self.plan.pause);
         }
     }
 }

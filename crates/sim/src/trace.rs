@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use spillway_platform_sim::SimMoment;
 
+mod store;
+
 use crate::history::{Ending, History, Outcome};
 
 /// So much of an answer's text is shown, in characters.
@@ -54,7 +56,7 @@ fn events(history: &History) -> Vec<(SimMoment, String)> {
     let mut events: Vec<(SimMoment, String)> = Vec::new();
     for outcome in &history.outcomes {
         let number = outcome.number;
-        events.push((outcome.sent, format!("client {number} sends")));
+        events.push((outcome.sent, sends(history, number)));
         if let Some(head) = outcome.head {
             events.push((head, format!("client {number} has a head")));
         }
@@ -74,16 +76,13 @@ fn events(history: &History) -> Vec<(SimMoment, String)> {
                 asked.request.authority,
                 asked.request.method,
                 asked.request.path_and_query,
-                asked.attempt,
+                asked.attempt.saturating_add(1),
                 asked.behaviour
             ),
         ));
     }
     for event in &history.store {
-        events.push((
-            event.at,
-            format!("store: {:?} -> {:?}", event.operation, event.answer),
-        ));
+        events.push((event.at, format!("store: {}", store::in_words(event))));
     }
     let notes = history.store_notes.iter();
     events.extend(notes.map(|(at, words)| (*at, format!("store: {words}"))));
@@ -92,6 +91,20 @@ fn events(history: &History) -> Vec<(SimMoment, String)> {
     let log = history.log.iter();
     events.extend(log.map(|(at, line)| (*at, format!("log: {line}"))));
     events
+}
+
+fn sends(history: &History, number: u32) -> String {
+    let Some(plan) = history.request(number) else {
+        return format!("client {number} sends");
+    };
+    let place = usize::try_from(number).unwrap_or_default();
+    let place = place.checked_rem(history.plan.settings.instances);
+    format!(
+        "client {number} sends {:?} to instance {} of {:?}",
+        plan.api,
+        place.unwrap_or_default(),
+        plan.api.kind()
+    )
 }
 
 fn ending(outcome: &Outcome) -> String {
