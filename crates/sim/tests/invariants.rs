@@ -1,5 +1,10 @@
 //! Each invariant can fail: a history in which all went well is changed in one place, and one of them says so.
-#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test")]
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test"
+)]
 
 use std::time::Duration;
 

@@ -46,6 +46,7 @@ fn by_the_store(history: &History) -> Vec<String> {
         .collect();
     let mut admitted_leases = BTreeSet::new();
     let shortest_ms = shortest_window_ms(history);
+    let is_kept = |charge: &Charge| charge.window_ms().is_some_and(|ms| ms >= shortest_ms);
     for (index, event) in history.store.iter().enumerate() {
         if losses.contains(&index) {
             ledger.clear();
@@ -61,11 +62,8 @@ fn by_the_store(history: &History) -> Vec<String> {
                     // Sent again, it is charged nothing more.
                     continue;
                 }
-                let windows = charges.iter().zip(&admitted.charges).filter(|(charge, _)| {
-                    charge
-                        .window_ms()
-                        .is_some_and(|window| window >= shortest_ms)
-                });
+                let charged = charges.iter().zip(&admitted.charges);
+                let windows = charged.filter(|(charge, _)| is_kept(charge));
                 for (charge, charged) in windows {
                     let now = (event.at.time, now_ms);
                     wrong.extend(charge_to(&mut ledger, now, charge, charged.sub_window));
@@ -74,7 +72,7 @@ fn by_the_store(history: &History) -> Vec<String> {
             (StoreOperation::Settle(settled, name), Ok(_))
                 if settled_names.insert(name.0.clone()) =>
             {
-                for one in settled {
+                for one in settled.iter().filter(|one| is_kept(&one.charge)) {
                     let is_known = settle(&mut ledger, one);
                     if !is_known && losses.is_empty() {
                         let key = &one.charge.key;

@@ -12,6 +12,9 @@ use crate::plan::Kind;
 /// Within this a place is given back that has been taken, however that came to be known.
 const GIVEN_BACK: Duration = Duration::from_secs(3);
 
+/// A client that leaves is noticed with the next piece for it, or when there is none for as long as `idle` says.
+const NOTICED: Duration = Duration::from_secs(30);
+
 pub(super) fn check(history: &History) -> Vec<String> {
     // Who dies gives nothing back, until its lease ends.
     if history.plan.store.is_faulty() || history.has_deaths() {
@@ -50,7 +53,12 @@ fn under_way(history: &History, refused: &Outcome) -> usize {
         is_agent && other.number != refused.number && app(other.number) == app(refused.number)
     });
     let from = refused.sent.time.saturating_sub(GIVEN_BACK);
-    of_it
-        .filter(|other| other.sent.time <= refused.ended.time && other.ended.time >= from)
-        .count()
+    let is_under_way = |other: &&Outcome| {
+        let is_noticed = match other.ending {
+            Ending::Left(_) => other.ended.time.saturating_add(NOTICED),
+            _ => other.ended.time,
+        };
+        other.sent.time <= refused.ended.time && is_noticed >= from
+    };
+    of_it.filter(is_under_way).count()
 }

@@ -16,9 +16,6 @@ const FRESH: Duration = Duration::from_secs(1);
 /// A read has come and gone.
 const READ: Duration = Duration::from_millis(500);
 
-/// Others may have been set aside until shortly before, for all that an instance knows.
-const LATELY: Duration = Duration::from_secs(3);
-
 pub(super) fn check(history: &History) -> Vec<String> {
     let plan = &history.plan;
     if plan.has_store_faults() || plan.store.resets > 0 || !plan.faults.is_empty() {
@@ -157,12 +154,10 @@ fn has_learned(history: &History, call: &Call<'_>, written: Duration) -> bool {
         .is_some_and(|(first, last)| last.saturating_sub(*first) > FRESH)
 }
 
-/// Whether there was a key, and an endpoint, of which nobody had said anything for a while.
+/// Whether there was a key, and an endpoint, that never was set aside: one that was may have somebody's trial.
 fn has_others(history: &History, setbacks: &[Setback<'_>], at: Duration) -> bool {
-    let lately = setbacks
-        .iter()
-        .filter(|setback| setback.from <= at && setback.until.saturating_add(LATELY) > at);
-    let set_aside: BTreeSet<(&str, &str)> = lately
+    let earlier = setbacks.iter().filter(|setback| setback.from <= at);
+    let set_aside: BTreeSet<(&str, &str)> = earlier
         .filter_map(|setback| {
             let mut words = setback.name.split(' ');
             words.next().zip(words.next())
