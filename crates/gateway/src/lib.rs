@@ -14,6 +14,7 @@ pub mod model;
 mod nonce;
 mod permit;
 mod pools;
+mod retry;
 mod runtime;
 mod settings;
 mod settlement;

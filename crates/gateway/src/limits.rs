@@ -10,6 +10,7 @@ use spillway_platform::{Admitted, Charge, Headers, LeaseName, Platform, Settled,
 use spillway_surface::LocalReply;
 
 use crate::digest_secret::digest_secret;
+use crate::retry::retry;
 use crate::runtime::Ground;
 use crate::state_access::StateAccess;
 use crate::{Log, Meter, Permit};
@@ -187,8 +188,10 @@ impl<P: Platform> Limits<P> {
             return;
         }
         let (log, state, name) = (self.log.clone(), Arc::clone(&self.state), self.lease_name());
+        let platform = self.platform.clone();
         self.platform.spawn(async move {
-            if let Err(error) = state.settle(&counted, &name).await {
+            let settled = retry(&platform, async || state.settle(&counted, &name).await);
+            if let Err(error) = settled.await {
                 log.warn(&format!(
                     "limits: a call that was refused, or whose key Dify does not know, stays counted: {error}"
                 ));

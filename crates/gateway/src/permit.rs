@@ -8,6 +8,7 @@ use futures_util::future::{Either, select};
 use spillway_platform::{Charge, LEASE_MS, LeaseName, Platform, State, StateError};
 
 use crate::Log;
+use crate::retry::retry;
 
 /// A third of a lease, so that one renewal may fail.
 const RENEW_AFTER: Duration = Duration::from_millis(LEASE_MS / 3);
@@ -47,7 +48,9 @@ impl Permit {
                     }
                 }
             }
-            log_failure(&log, state.release(&in_flight, &name).await);
+            // A store that is away for a moment would keep the place for as long as a lease.
+            let released = retry(&keeper, async || state.release(&in_flight, &name).await);
+            log_failure(&log, released.await);
         });
         Self { _end: end }
     }

@@ -154,11 +154,13 @@ impl Platform for Sim {
     }
 
     async fn yield_now(&self) {
-        let mut has_yielded = false;
+        // Twice, as a component has to: see `next_turn` in `platform-spin`.
+        let mut yields = 2_u8;
         poll_fn(|context| {
-            if std::mem::replace(&mut has_yielded, true) {
+            let Some(left) = yields.checked_sub(1) else {
                 return Poll::Ready(());
-            }
+            };
+            yields = left;
             context.waker().wake_by_ref();
             Poll::Pending
         })

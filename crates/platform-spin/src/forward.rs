@@ -14,13 +14,14 @@ use spillway_platform::{
 use spin_sdk::wasip3::http::client;
 use spin_sdk::wasip3::http::types::{ErrorCode, Request, Response, Trailers};
 use spin_sdk::wasip3::http_compat::IncomingResponseBody;
-use spin_sdk::wasip3::wit_bindgen::{StreamReader, StreamResult, yield_async};
+use spin_sdk::wasip3::wit_bindgen::{StreamReader, StreamResult};
 use spin_sdk::wasip3::{spawn, wit_future, wit_stream};
 
 use super::errors::before_head;
 use super::fields::{received, sendable};
 use super::receive::PIECE_BYTES;
 use super::send::{SpinBody, address, options};
+use super::turn::next_turn;
 
 type BodyResult = Result<Option<Trailers>, ErrorCode>;
 
@@ -101,7 +102,7 @@ pub(super) async fn forward(
     .map_err(before_sending)?;
     if has_body {
         // Head and body in one write: see `respond`.
-        yield_async().await;
+        next_turn().await;
     }
     let sent = client::send(outbound).await;
     match sent {

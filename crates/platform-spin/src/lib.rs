@@ -14,6 +14,7 @@ mod receive;
 mod redis;
 mod respond;
 mod send;
+mod turn;
 mod variables;
 
 pub use forward::Unread;

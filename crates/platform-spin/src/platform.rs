@@ -27,6 +27,7 @@ use crate::respond::{
     SpinReader, SpinWriter, respond, respond_with_stream, response_stream, splice,
 };
 use crate::send::{SpinBody, send};
+use crate::turn::next_turn;
 use crate::variables::variable;
 
 /// Where the host tells its key for joining connections. Spin tells none.
@@ -142,7 +143,7 @@ impl Platform for Spin {
     }
 
     fn yield_now(&self) -> impl Future<Output = ()> {
-        spin_sdk::wasip3::wit_bindgen::yield_async()
+        next_turn()
     }
 
     fn log(&self, line: &str) {

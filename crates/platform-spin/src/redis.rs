@@ -10,10 +10,10 @@ use spillway_platform::Clock;
 use spillway_state::{ConnectionManager, Patience, RedisConnection, RedisError, Reply, Transport};
 use spin_sdk::redis::{Connection, RedisParameter};
 use spin_sdk::wasip3::spawn;
-use spin_sdk::wasip3::wit_bindgen::yield_async;
 
 use self::message::{error_of, parameters, reply_of};
 use super::clock::SpinClock;
+use super::turn::next_turn;
 
 /// The connections to one address.
 #[derive(Debug, Clone)]
@@ -71,7 +71,7 @@ impl Transport for SpinTransport {
     }
 
     async fn yield_now(&self) {
-        yield_async().await;
+        next_turn().await;
     }
 }
 

@@ -2,17 +2,18 @@
 //!
 //! Spin leaves Nagle's algorithm on, so an answer whose head and body leave in separate writes waits some 40 ms
 //! for the client's delayed acknowledgement. The cure, measured: a length or first bytes ready before the head is
-//! returned, and one turn of the event loop in between (`yield_async`).
+//! returned, and one turn of the event loop in between ([`next_turn`]).
 
 use bytes::Bytes;
 use futures_channel::oneshot;
 use http::StatusCode;
 use spin_sdk::wasip3::http::types::{ErrorCode, Response, Trailers};
-use spin_sdk::wasip3::wit_bindgen::{FutureWriter, StreamReader, StreamWriter, yield_async};
+use spin_sdk::wasip3::wit_bindgen::{FutureWriter, StreamReader, StreamWriter};
 use spin_sdk::wasip3::{spawn, wit_future, wit_stream};
 
 use super::fields::sendable;
 use super::forward::Unread;
+use super::turn::next_turn;
 use spillway_platform::{ClientLeft, Headers, OutgoingBody, ResponseWriter};
 
 /// The most that is written at once: an answer up to this leaves in one piece.
@@ -51,7 +52,7 @@ pub(super) async fn respond(
         response
     };
     set_status(&response, status)?;
-    yield_async().await;
+    next_turn().await;
     Ok(response)
 }
 
@@ -99,7 +100,7 @@ pub(super) async fn respond_with_stream(
 ) -> Result<Response, ErrorCode> {
     let (response, _) = Response::new(sendable(headers), Some(body.stream), body.result);
     set_status(&response, status)?;
-    yield_async().await;
+    next_turn().await;
     Ok(response)
 }
 

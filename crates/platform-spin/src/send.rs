@@ -10,12 +10,12 @@ use http_body::Body as _;
 use spin_sdk::wasip3::http::client;
 use spin_sdk::wasip3::http::types::{ErrorCode, Request, RequestOptions, Scheme};
 use spin_sdk::wasip3::http_compat::IncomingResponseBody;
-use spin_sdk::wasip3::wit_bindgen::yield_async;
 use spin_sdk::wasip3::{spawn, wit_future, wit_stream};
 
 use super::errors::{before_head, within_body};
 use super::fields::{received, sendable};
 use super::receive::wasi_method;
+use super::turn::next_turn;
 use super::variables::variable;
 use spillway_platform::{
     Gate, Headers, InboundResponse, IncomingBody, OutboundRequest, SendError, Timeouts,
@@ -65,6 +65,7 @@ pub(super) async fn send(
             drop(trailers);
         });
     }
+    let has_body = contents.is_some();
     let fields = sendable(&headers);
     let (request, _) = Request::new(
         fields,
@@ -80,8 +81,10 @@ pub(super) async fn send(
         &outbound.path_and_query,
     )
     .map_err(|code| before_head(&code))?;
-    // Head and body in one write: see `respond`.
-    yield_async().await;
+    if has_body {
+        // Head and body in one write: see `respond`.
+        next_turn().await;
+    }
     let response = client::send(request)
         .await
         .map_err(|code| before_head(&code))?;

@@ -117,7 +117,7 @@ pub trait Platform: Sender<Body: 'static> + Clock + Clone + 'static {
     /// one: who waits for what it does [lets others go on](Self::yield_now) first.
     fn spawn(&self, task: impl Future<Output = ()> + 'static);
 
-    /// Lets the instance's other tasks go on.
+    /// Ends this turn of the request: what was spawned begins with the next, and other requests have theirs.
     fn yield_now(&self) -> impl Future<Output = ()>;
 
     /// Writes a line to the log, or several, in one go.

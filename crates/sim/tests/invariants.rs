@@ -43,7 +43,7 @@ fn well() -> History {
 }
 
 fn of(history: &History, api: Api) -> u32 {
-    let mut requests = history.plan.requests.iter();
+    let mut requests = history.plan.requests.iter().rev();
     requests.find(|one| one.api == api).unwrap().number
 }
 
@@ -58,7 +58,7 @@ fn finds(invariant: &str, change: impl FnOnce(&mut History)) {
     );
 }
 
-/// Changes what the client of the first request of this kind got.
+/// Changes what the client of the last request of this kind got.
 fn with_answer(history: &mut History, api: Api, change: impl FnOnce(&mut SimAnswer)) {
     let number = of(history, api);
     let outcome = history.outcomes.iter_mut().find(|one| one.number == number);

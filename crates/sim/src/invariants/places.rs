@@ -15,6 +15,9 @@ const GIVEN_BACK: Duration = Duration::from_secs(3);
 /// A client that leaves is noticed with the next piece for it, or when there is none for as long as `idle` says.
 const NOTICED: Duration = Duration::from_secs(30);
 
+/// After so long what failed while the store was away has been tried again.
+const TRIED_AGAIN: Duration = Duration::from_secs(5);
+
 pub(super) fn check(history: &History) -> Vec<String> {
     // Who dies gives nothing back, until its lease ends.
     if history.plan.store.is_faulty() || history.has_deaths() {
@@ -26,7 +29,7 @@ pub(super) fn check(history: &History) -> Vec<String> {
         let Ending::Answered(answer) = &outcome.ending else {
             continue;
         };
-        let is_refused = outcome.sent.time >= quiet
+        let is_refused = outcome.sent.time >= quiet.saturating_add(TRIED_AGAIN)
             && is_refused_by_a_limit(history, outcome.number)
             && answer.text().contains("at once");
         if is_refused {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::limits::is_401;
 use crate::api::subject;
 use crate::history::{Ending, History, Outcome};
-use crate::plan::{Api, Fault, Kind, RequestPlan, Strike};
+use crate::plan::{Api, BodyPlan, Fault, Kind, RequestPlan, Strike};
 
 /// A window, and what the sub-window in which it begins adds to it.
 const WINDOW: Duration = Duration::from_secs(71);
@@ -100,7 +100,12 @@ fn counted(history: &History, request: &RequestPlan, outcome: &Outcome) -> (u32,
         .filter(|other| subject(other.subject) == subject(request.subject));
     let by_subject = same_subject.count();
     if kind == Kind::Agent {
-        return (settings.requests_a_minute, by_subject);
+        // Of those whose bodies cannot be read nobody knows the end user: they are counted as one.
+        let is_garbled = |one: &RequestPlan| one.body == BodyPlan::Garbled;
+        let nobodys = before
+            .iter()
+            .filter(|other| is_garbled(other) && is_garbled(request));
+        return (settings.requests_a_minute, by_subject.max(nobodys.count()));
     }
     let same_caller = before.iter().filter(|other| other.caller == request.caller);
     (settings.calls_a_minute, same_caller.count().max(by_subject))
