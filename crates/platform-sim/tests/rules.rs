@@ -81,20 +81,21 @@ fn a_request_can_wake_itself() {
     one_request_wakes_another(&Sim::default(), true);
 }
 
-/// When what a request spawns begins, if the request then waits as it says; with a further task of its own, or without.
-fn begins_after(has_another: bool, wait: impl AsyncFn(Sim) + 'static) -> Duration {
+/// When what a request spawns begins, if the request then waits as it says, and so many other tasks of its own wait.
+fn begins_after(others: usize, wait: impl AsyncFn(Sim) + 'static) -> Duration {
     let sim = Sim::default();
     let began = Rc::new(Cell::new(None));
     let (instance, platform, place) = (sim.instance(), sim.clone(), Rc::clone(&began));
     sim.run(async move {
         let call = instance.call(async move {
             let (clock, other) = (platform.clone(), platform.clone());
-            if has_another {
+            for _ in 0..others {
+                let other = other.clone();
                 platform.spawn(async move { other.sleep(LONG).await });
-                // It begins in the next turn, and is over with its own in the one after.
-                platform.yield_now().await;
-                platform.yield_now().await;
             }
+            // They begin in the next turn, and are over with their own in the one after.
+            platform.yield_now().await;
+            platform.yield_now().await;
             platform.spawn(async move { place.set(Some(clock.now())) });
             wait(platform.clone()).await;
             empty(platform).await
@@ -108,14 +109,14 @@ fn begins_after(has_another: bool, wait: impl AsyncFn(Sim) + 'static) -> Duratio
 fn what_is_spawned_begins_with_the_next_turn() {
     let at_once = Duration::ZERO;
     let sleeps = async |sim: Sim| sim.sleep(MOMENT).await;
-    assert_eq!(begins_after(true, sleeps), MOMENT);
+    assert_eq!(begins_after(1, sleeps), MOMENT);
     // All of its tasks were polled, so that it has another turn.
-    assert_eq!(begins_after(false, sleeps), at_once);
-    assert_eq!(
-        begins_after(true, async |sim| sim.yield_now().await),
-        at_once
-    );
-    assert_eq!(begins_after(true, async |_| {}), at_once);
+    assert_eq!(begins_after(0, sleeps), at_once);
+    for others in 0..5 {
+        let yields = async |sim: Sim| sim.yield_now().await;
+        assert_eq!(begins_after(others, yields), at_once, "{others} others");
+        assert_eq!(begins_after(others, async |_| {}), at_once);
+    }
 }
 
 #[test]

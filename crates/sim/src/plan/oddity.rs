@@ -19,6 +19,8 @@ pub enum Oddity {
     ErrorBesideChoices,
     /// 400, in words that say that the request is too long for the model.
     TooLong,
+    /// 400, in words that say that the key is none.
+    DeadKey,
     /// 400, in words that say that a filter stopped it.
     Filtered,
     /// 400, where the request asks for usage in its `stream_options`.
@@ -29,7 +31,7 @@ pub enum Oddity {
 
 impl Oddity {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::StopsAllAlong,
         Self::Chatter,
         Self::Glued,
@@ -38,6 +40,7 @@ impl Oddity {
         Self::FailingFinishAtOnce,
         Self::ErrorBesideChoices,
         Self::TooLong,
+        Self::DeadKey,
         Self::Filtered,
         Self::RefusesStreamOptions,
         Self::Redirect,

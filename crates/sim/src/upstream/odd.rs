@@ -20,6 +20,10 @@ pub fn script(oddity: Oddity, asked: &ReceivedRequest, number: u32) -> Option<Sc
             "This model's maximum context length is 4096 tokens.",
             "context_length_exceeded",
         )),
+        Oddity::DeadKey => Some((
+            "API key not valid. Please pass a valid API key.",
+            "INVALID_ARGUMENT",
+        )),
         Oddity::Filtered => Some((
             "The response was filtered due to the prompt triggering a content management policy.",
             "content_filter",
