@@ -130,9 +130,16 @@ pub(super) fn store_goes_and_returns(rng: &mut Rng, plan: &mut Plan) {
     plan.settings.requests_a_minute = 1_000;
     plan.settings.calls_a_minute = 1_000;
     plan.settings.at_once = rng.u32(1..3);
+    let are_slow = rng.bool();
     for request in &mut plan.requests {
         request.api = *choose(rng, &[Api::Chat, Api::Run, Api::RunStream]);
         request.caller = *choose(rng, &[Persona::Ada, Persona::Bob]);
+        if are_slow {
+            // They end while it is away.
+            request.api = Api::Run;
+            request.subject = 0;
+            request.behaviours = vec![Behaviour::Slow(Duration::from_millis(rng.u64(0..3_000)))];
+        }
     }
     // While somebody is there, if only just.
     let from = choose(rng, &plan.requests).at;
@@ -146,6 +153,22 @@ pub(super) fn store_goes_and_returns(rng: &mut Rng, plan: &mut Plan) {
             Strike::StoreDown(time)
         },
     }];
+}
+
+/// Connections to the store break now and then, after they have stood for a while, and nothing else goes wrong.
+pub(super) fn connections_break(rng: &mut Rng, plan: &mut Plan) {
+    calm(plan);
+    plan.settings.instances = 1;
+    plan.settings.requests_a_minute = 1_000;
+    plan.settings.calls_a_minute = 1_000;
+    plan.settings.at_once = 1_000;
+    plan.settings.denies = true;
+    plan.store.resets = rng.u16(100..600);
+    for request in &mut plan.requests {
+        request.api = *choose(rng, &[Api::Chat, Api::ChatStream, Api::Run, Api::RunStream]);
+        request.caller = *choose(rng, &[Persona::Signer, Persona::Signer, Persona::Ada]);
+        request.nonce = request.number;
+    }
 }
 
 /// The runtime gives up requests while an instance begins, and nothing else goes wrong.
