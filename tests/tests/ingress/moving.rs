@@ -88,27 +88,41 @@ fn a_service_that_restarts_on_another_address_is_found_by_the_next_request() -> 
     })
 }
 
+/// What becomes of requests to a service that is gone without a word; `false` where the connection to it was not kept
+/// yet, so that nothing was asked on it: an answer may be read to its end a moment before.
+async fn is_told_once(request: &Request) -> Result<bool> {
+    let (gone, new) = (StandinDify::start()?, StandinDify::start()?);
+    let mut name = HostName::new(NAME, FIRST)?;
+    let gateway = gateway(&gone, &name).await?;
+    assert!((200..300).contains(&gateway.call(request).await?.status()));
+    replace_silently(&gone, &new, &mut name).await?;
+    let waited = gateway.call(request).await?;
+    if gone.api.requests().len() == 1 {
+        return Ok(false);
+    }
+    assert_dify_error(&waited, 504);
+    reason(&waited.head, Reason::UpstreamTimeout);
+    let answer = gateway.call(request).await?;
+    assert!(
+        (200..300).contains(&answer.status()),
+        "{}: {}",
+        request.method,
+        answer.text()
+    );
+    assert_eq!(new.api.requests().len(), 1, "{}", request.method);
+    Ok(true)
+}
+
 #[test]
 fn a_service_that_is_gone_without_a_word_costs_one_request_its_time_and_the_next_one_nothing()
 -> Result<()> {
     run(async {
         for request in requests() {
-            let (gone, new) = (StandinDify::start()?, StandinDify::start()?);
-            let mut name = HostName::new(NAME, FIRST)?;
-            let gateway = gateway(&gone, &name).await?;
-            assert!((200..300).contains(&gateway.call(&request).await?.status()));
-            replace_silently(&gone, &new, &mut name).await?;
-            let waited = gateway.call(&request).await?;
-            assert_dify_error(&waited, 504);
-            reason(&waited.head, Reason::UpstreamTimeout);
-            let answer = gateway.call(&request).await?;
-            assert!(
-                (200..300).contains(&answer.status()),
-                "{}: {}",
-                request.method,
-                answer.text()
-            );
-            assert_eq!(new.api.requests().len(), 1, "{}", request.method);
+            let mut attempts = 0;
+            while !is_told_once(&request).await? {
+                attempts += 1;
+                assert!(attempts < 50, "no connection is ever kept");
+            }
         }
         Ok(())
     })
