@@ -190,8 +190,14 @@ impl<P: Platform> Limits<P> {
         let (log, state, name) = (self.log.clone(), Arc::clone(&self.state), self.lease_name());
         let platform = self.platform.clone();
         self.platform.spawn(async move {
-            let settled = retry(&platform, async || state.settle(&counted, &name).await);
-            if let Err(error) = settled.await {
+            let settle = async || state.settle(&counted, &name).await;
+            // A store of one machine does not tell a settlement that it has done in part from another.
+            let settled = if state.is_shared() {
+                retry(&platform, settle).await
+            } else {
+                settle().await
+            };
+            if let Err(error) = settled {
                 log.warn(&format!(
                     "limits: a call that was refused, or whose key Dify does not know, stays counted: {error}"
                 ));

@@ -8,7 +8,7 @@ use futures_util::future::{Either, select};
 use spillway_platform::{Charge, LEASE_MS, LeaseName, Platform, State, StateError};
 
 use crate::Log;
-use crate::retry::retry;
+use crate::retry::{RETRIED_FOR, retry};
 
 /// A third of a lease, so that one renewal may fail.
 const RENEW_AFTER: Duration = Duration::from_millis(LEASE_MS / 3);
@@ -16,8 +16,9 @@ const RENEW_AFTER: Duration = Duration::from_millis(LEASE_MS / 3);
 /// When the places of a call that was given up are given back, and again, until the store has said twice that they
 /// are: once could be before it comes to the call itself, which may still wait for it on a connection that was dropped.
 const GIVE_BACK_EVERY: Duration = Duration::from_millis(500);
-/// After which a lease has ended by itself.
-const GIVE_BACK_ATTEMPTS: u64 = LEASE_MS / 500;
+
+/// A renewal that was given up may be done so much later: after that what it has taken again is given back.
+const RENEWAL_IS_LATE: Duration = Duration::from_secs(3);
 
 /// Places in the store, renewed as long as this lives and given back when it is dropped. If the whole instance dies
 /// they are free when the lease ends.
@@ -25,6 +26,19 @@ const GIVE_BACK_ATTEMPTS: u64 = LEASE_MS / 500;
 pub struct Permit {
     /// Dropped with the permit, which ends the task that keeps it.
     _end: oneshot::Sender<()>,
+}
+
+/// The places themselves. The runtime may give up the task that keeps them, with its request and wherever it stands: they
+/// are given back then by a task of whichever request has the instance's next turn.
+struct Places<P: Platform> {
+    platform: P,
+    log: Log<P>,
+    state: Arc<P::State>,
+    in_flight: Vec<Charge>,
+    name: LeaseName,
+    /// A renewal was not answered, and may be done yet.
+    may_be_renewed: bool,
+    is_held: bool,
 }
 
 impl Permit {
@@ -37,20 +51,24 @@ impl Permit {
         name: LeaseName,
     ) -> Self {
         let (end, mut ended) = oneshot::channel();
-        let keeper = platform.clone();
+        let mut places = Places {
+            platform: platform.clone(),
+            log,
+            state,
+            in_flight,
+            name,
+            may_be_renewed: false,
+            is_held: true,
+        };
         platform.spawn(async move {
             loop {
-                let renewal = std::pin::pin!(keeper.sleep(RENEW_AFTER));
+                let renewal = std::pin::pin!(places.platform.sleep(RENEW_AFTER));
                 match select(&mut ended, renewal).await {
                     Either::Left(_) => break,
-                    Either::Right(_) => {
-                        log_failure(&log, state.renew(&in_flight, &name).await);
-                    }
+                    Either::Right(_) => places.renew().await,
                 }
             }
-            // A store that is away for a moment would keep the place for as long as a lease.
-            let released = retry(&keeper, async || state.release(&in_flight, &name).await);
-            log_failure(&log, released.await);
+            places.release().await;
         });
         Self { _end: end }
     }
@@ -65,8 +83,9 @@ impl Permit {
     ) {
         let clock = platform.clone();
         platform.spawn(async move {
+            let until = clock.now().saturating_add(RETRIED_FOR);
             let mut was_given_back = false;
-            for _ in 0..GIVE_BACK_ATTEMPTS {
+            while clock.now() < until {
                 clock.sleep(GIVE_BACK_EVERY).await;
                 let given_back = state.release(&in_flight, &name).await.is_ok();
                 if given_back && was_given_back {
@@ -75,6 +94,46 @@ impl Permit {
                 was_given_back |= given_back;
             }
         });
+    }
+}
+
+impl<P: Platform> Places<P> {
+    async fn renew(&mut self) {
+        let renewed = self.state.renew(&self.in_flight, &self.name).await;
+        self.may_be_renewed |= renewed.is_err();
+        log_failure(&self.log, renewed);
+    }
+
+    async fn release(mut self) {
+        // A store that is away for a moment would keep them for as long as a lease.
+        log_failure(&self.log, self.release_now().await);
+        if self.may_be_renewed {
+            self.platform.sleep(RENEWAL_IS_LATE).await;
+            log_failure(&self.log, self.release_now().await);
+        }
+        self.is_held = false;
+    }
+
+    async fn release_now(&self) -> Result<(), StateError> {
+        let release = async || self.state.release(&self.in_flight, &self.name).await;
+        retry(&self.platform, release).await
+    }
+}
+
+impl<P: Platform> Drop for Places<P> {
+    fn drop(&mut self) {
+        if std::mem::replace(&mut self.is_held, false) {
+            let places = Self {
+                platform: self.platform.clone(),
+                log: self.log.clone(),
+                state: Arc::clone(&self.state),
+                in_flight: std::mem::take(&mut self.in_flight),
+                name: LeaseName(std::mem::take(&mut self.name.0)),
+                may_be_renewed: self.may_be_renewed,
+                is_held: true,
+            };
+            self.platform.spawn(places.release());
+        }
     }
 }
 

@@ -1,16 +1,17 @@
-//! Operations of the store that nobody waits for, and that may be sent again: what they say is said of something with a
-//! name.
+//! Operations of the store that nobody waits for, and that may be sent again: for as long as they are, the store tells one
+//! that it has done from another.
 
 use std::time::Duration;
 
 use spillway_platform::{LEASE_MS, Platform, StateError};
 
-/// How long it is waited before the first time that it is sent again, and before each later one at most.
+/// How long it is waited at most before the first time that it is sent again, and before each later one. It is half of
+/// that at least: what ended while the store was away does not all come back at once.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const MAX_PAUSE: Duration = Duration::from_secs(2);
 
-/// For so long it is tried: whatever is held in the store has ended by then.
-const TRIED_FOR: Duration = Duration::from_millis(LEASE_MS);
+/// For so long it is sent again: whatever is held in the store has ended by then.
+pub(crate) const RETRIED_FOR: Duration = Duration::from_millis(LEASE_MS);
 
 /// Does it until it is done.
 ///
@@ -20,14 +21,33 @@ pub(crate) async fn retry<P: Platform>(
     platform: &P,
     operation: impl AsyncFn() -> Result<(), StateError>,
 ) -> Result<(), StateError> {
-    let until = platform.now().saturating_add(TRIED_FOR);
-    let mut pause = FIRST_PAUSE;
+    let until = platform.now().saturating_add(RETRIED_FOR);
+    let mut most = FIRST_PAUSE;
     loop {
         let done = operation().await;
+        let pause = share_of(most, platform.random_number());
         if done.is_ok() || platform.now().saturating_add(pause) >= until {
             return done;
         }
         platform.sleep(pause).await;
-        pause = pause.saturating_mul(2).min(MAX_PAUSE);
+        most = most.saturating_mul(2).min(MAX_PAUSE);
+    }
+}
+
+/// Between half and all of it.
+fn share_of(time: Duration, drawn: u32) -> Duration {
+    let half = time.mul_f64(0.5);
+    half.saturating_add(half.mul_f64(f64::from(drawn) / f64::from(u32::MAX)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_between_half_and_all() {
+        let whole = Duration::from_secs(2);
+        assert_eq!(share_of(whole, 0), Duration::from_secs(1));
+        assert_eq!(share_of(whole, u32::MAX), whole);
     }
 }

@@ -44,6 +44,8 @@ pub(crate) struct Executor {
     turn_waiters: RefCell<BTreeMap<u64, Vec<Waker>>>,
     draw: RefCell<Option<fastrand::Rng>>,
     is_over: Cell<bool>,
+    /// Whether the world is taken apart.
+    is_ending: Cell<bool>,
     /// Until when all has to be over.
     pub ends_by: Cell<Option<Duration>>,
     /// What was lost with its instance. Kept until the world's end, so that nothing of it is dropped before.
@@ -95,6 +97,10 @@ impl Executor {
 
     /// A further task of the group at work.
     pub fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        if self.is_ending.get() {
+            // Dropped, it could leave another behind, and that another.
+            return std::mem::forget(task);
+        }
         match self.board.current() {
             Some(group) => {
                 let mut spawned = self.spawned.borrow_mut();
@@ -128,6 +134,7 @@ impl Executor {
 
     /// Drops all that there is, and what that leaves behind.
     pub fn end(&self) {
+        self.is_ending.set(true);
         self.turn_waiters.take();
         drop(self.lost.take());
         loop {

@@ -32,5 +32,5 @@ pub use receive::ReceiveError;
 pub use round_trips::RoundTrips;
 pub use state::{
     Admission, Admitted, Charge, Charged, LEASE_MS, LIMIT_KEY_PREFIX, LeaseName, Mode, NewValues,
-    PoolEntry, Settled, State, StateError, StateLocation, Waiting,
+    PoolEntry, SETTLEMENT_MS, Settled, State, StateError, StateLocation, Waiting,
 };

@@ -303,7 +303,7 @@ fn faults(rng: &mut Rng, span: Duration) -> Vec<Fault> {
 }
 
 fn strike(rng: &mut Rng) -> Strike {
-    match rng.u8(0..11) {
+    match rng.u8(0..12) {
         0 | 1 => Strike::Death(rng.usize(0..9)),
         2 => Strike::Deaths,
         3 => Strike::Cancel(rng.usize(0..9)),
@@ -312,7 +312,8 @@ fn strike(rng: &mut Rng) -> Strike {
         6 => Strike::StoreLoss,
         7 => Strike::ClockStep(rng.i64(-5_000..5_000)),
         8 => Strike::StoreClockStep(rng.i64(-5_000..=0)),
-        9 => Strike::NewConfiguration,
+        9 => Strike::StoreLate(milliseconds(rng, 3_000)),
+        10 => Strike::NewConfiguration,
         _ => Strike::BrokenConfiguration,
     }
 }

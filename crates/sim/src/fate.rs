@@ -44,6 +44,7 @@ pub struct Fate {
 struct Outages {
     down_until: Cell<Duration>,
     silent_until: Cell<Duration>,
+    late_until: Cell<Duration>,
 }
 
 impl Fate {
@@ -99,7 +100,7 @@ impl Fate {
             } else {
                 (StoreFault::SilentAfter, StoreFault::BreaksAfter, READ_ONLY)
             };
-            if hits(rng, late) {
+            if hits(rng, late) || sim.now() < store.late_until.get() {
                 delivery.there = LATE;
             }
             if hits(rng, errors) {
@@ -141,6 +142,7 @@ impl Fate {
                 self.sim.break_store_connections();
             }
             Strike::StoreSilent(time) => self.store.silent_until.set(now.saturating_add(time)),
+            Strike::StoreLate(time) => self.store.late_until.set(now.saturating_add(time)),
             Strike::StoreLoss => self.sim.oracle().lose(),
             Strike::ClockStep(milliseconds) => self.sim.set_clock(milliseconds),
             Strike::StoreClockStep(milliseconds) => self.sim.set_store_clock(milliseconds),

@@ -244,6 +244,8 @@ pub enum Strike {
     StoreDown(Duration),
     /// For so long nothing comes back from it.
     StoreSilent(Duration),
+    /// For so long what is sent to it is held up for longer than anybody waits, and done then.
+    StoreLate(Duration),
     /// It loses all that it knew.
     StoreLoss,
     /// The date jumps, so many milliseconds.
@@ -269,7 +271,10 @@ impl Plan {
         let is_fault = |fault: &Fault| {
             matches!(
                 fault.what,
-                Strike::StoreDown(_) | Strike::StoreSilent(_) | Strike::StoreLoss
+                Strike::StoreDown(_)
+                    | Strike::StoreSilent(_)
+                    | Strike::StoreLate(_)
+                    | Strike::StoreLoss
             )
         };
         self.store.is_faulty() || self.faults.iter().any(is_fault)

@@ -1,11 +1,11 @@
 //! The limits' scripts as a model in memory.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 use crate::sub_windows::{self, SUB_WINDOWS, SubWindows};
 use spillway_platform::{
-    Admission, Admitted, Charge, Charged, LEASE_MS, LeaseName, NewValues, Settled,
+    Admission, Admitted, Charge, Charged, LEASE_MS, LeaseName, NewValues, SETTLEMENT_MS, Settled,
 };
 
 /// Does what [`LIMIT_CHARGE_V4`](crate::LIMIT_CHARGE_V4) and its fellows do, with a clock that is given to it. For tests:
@@ -18,8 +18,8 @@ pub struct MemoryStore {
     leases: BTreeMap<String, BTreeMap<String, u64>>,
     /// By client and second: what its new values cost.
     costs: BTreeMap<(String, u64), u64>,
-    /// The names of settlements.
-    settled: BTreeSet<String>,
+    /// The names of settlements, and until when they are remembered.
+    settled: BTreeMap<String, u64>,
 }
 
 /// One rule, read.
@@ -150,10 +150,13 @@ impl MemoryStore {
     }
 
     /// Has charges come to what they are in truth, once for each name.
-    pub fn settle(&mut self, settled: &[Settled], name: &LeaseName) {
-        if !self.settled.insert(name.0.clone()) {
+    pub fn settle(&mut self, now_ms: u64, settled: &[Settled], name: &LeaseName) {
+        self.settled.retain(|_, until| *until > now_ms);
+        let until = now_ms.saturating_add(SETTLEMENT_MS);
+        if self.settled.contains_key(&name.0) {
             return;
         }
+        self.settled.insert(name.0.clone(), until);
         for Settled {
             charge,
             sub_window,

@@ -132,7 +132,9 @@ impl<C: Clock + 'static> State for Oracle<C> {
     }
 
     async fn settle(&self, settled: &[Settled], name: &LeaseName) -> Result<(), StateError> {
-        self.with("settle", |memory, _| memory.limits.settle(settled, name))
+        self.with("settle", |memory, now| {
+            memory.limits.settle(now, settled, name);
+        })
     }
 
     async fn renew(&self, in_flight: &[Charge], lease: &LeaseName) -> Result<(), StateError> {

@@ -1,15 +1,12 @@
 //! What charges come to in the end.
 
-use spillway_platform::{LIMIT_KEY_PREFIX, LeaseName, Settled};
+use spillway_platform::{LIMIT_KEY_PREFIX, LeaseName, SETTLEMENT_MS, Settled};
 
 /// Has charges come to what they are in truth; a window that charges nothing then is gone. Answers 1, or 0 where this
 /// settlement had been done: it may be sent again while nobody knows.
 ///
 /// Arguments are [`limit_settle_arguments`]'.
 pub const LIMIT_SETTLE_V1: &str = include_str!("limit_settle_v1.lua");
-
-/// For how long a settlement is told from others: longer than anybody sends one again.
-const REMEMBERED_MS: u64 = 5_000;
 
 /// What `EVAL` gets after [`LIMIT_SETTLE_V1`].
 pub fn limit_settle_arguments(settled: &[Settled], name: &LeaseName) -> Vec<String> {
@@ -24,7 +21,7 @@ pub fn limit_settle_arguments(settled: &[Settled], name: &LeaseName) -> Vec<Stri
     ]
     .into_iter()
     .chain(keys)
-    .chain([REMEMBERED_MS.to_string()])
+    .chain([SETTLEMENT_MS.to_string()])
     .chain(changes)
     .collect()
 }

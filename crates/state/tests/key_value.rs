@@ -85,7 +85,7 @@ proptest! {
             if forgets >> (number % 64) & 1 == 1 {
                 let counted = counted(&takes, &taken);
                 settle_in_numbers(&numbers, &counted).unwrap();
-                model.settle(&counted, &LeaseName(number.to_string()));
+                model.settle(0, &counted, &LeaseName(number.to_string()));
             }
         }
     }

@@ -365,7 +365,7 @@ fn random_schedules_end_as_in_the_model() {
                 number += 1;
                 let name = format!("{run}:{number}");
                 settle(connection, &settled, &name);
-                model.settle(&settled, &LeaseName(name));
+                model.settle(0, &settled, &LeaseName(name));
                 continue;
             }
             for (take, count) in takes.iter().zip(&expected.charges) {

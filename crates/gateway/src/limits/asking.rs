@@ -14,6 +14,24 @@ use crate::Permit;
 /// A late answer is logged no more often.
 const LATE_LOGGED_EVERY: Duration = Duration::from_secs(10);
 
+/// Places that a request may have taken without knowing: the store has not answered, or the runtime has given the request
+/// up meanwhile.
+struct Unanswered<'l, P: Platform> {
+    limits: &'l Limits<P>,
+    in_flight: Vec<Charge>,
+    lease: &'l LeaseName,
+}
+
+impl<P: Platform> Drop for Unanswered<'_, P> {
+    fn drop(&mut self) {
+        let in_flight = std::mem::take(&mut self.in_flight);
+        if !in_flight.is_empty() {
+            let (platform, state) = (&self.limits.platform, Arc::clone(&self.limits.state));
+            Permit::give_back(platform, state, in_flight, self.lease.clone());
+        }
+    }
+}
+
 impl<P: Platform> Limits<P> {
     /// `None`: the store did not answer, or is being left alone.
     pub(super) async fn charge(
@@ -26,17 +44,19 @@ impl<P: Platform> Limits<P> {
             lease,
             new_values: applicable.new_values(),
         };
-        let asked = self
-            .access
-            .ask(&self.platform, self.state.admit(asked))
-            .await?;
-        if asked.result.is_err() {
-            let in_flight: Vec<Charge> = applicable.in_flight().cloned().collect();
-            if !in_flight.is_empty() {
-                let state = Arc::clone(&self.state);
-                Permit::give_back(&self.platform, state, in_flight, lease.clone());
+        let admit = async {
+            let mut unanswered = Unanswered {
+                limits: self,
+                in_flight: applicable.in_flight().cloned().collect(),
+                lease,
+            };
+            let result = self.state.admit(asked).await;
+            if result.is_ok() {
+                unanswered.in_flight.clear();
             }
-        }
+            result
+        };
+        let asked = self.access.ask(&self.platform, admit).await?;
         self.tell(&asked.result, asked.transition);
         asked.result.ok()
     }

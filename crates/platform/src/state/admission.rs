@@ -7,6 +7,10 @@ pub const LIMIT_KEY_PREFIX: &str = "spillway:{limit}:v1:";
 /// How long a place is held without being renewed, in milliseconds: after its holder's death it is free so late.
 pub const LEASE_MS: u64 = 30_000;
 
+/// For how long a settlement is told from others, in milliseconds: it may be sent again for as long as a lease lasts, and
+/// the last time may come late.
+pub const SETTLEMENT_MS: u64 = 3 * LEASE_MS;
+
 /// What a request asks of the store, all in one step.
 #[derive(Debug, Clone, Copy)]
 pub struct Admission<'a> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use super::choose;
+use super::{choose, one_in};
 use crate::plan::{
     Api, Behaviour, BodyPlan, Fault, Outage, Persona, Place, Plan, RequestPlan, StorePlan, Strike,
     When,
@@ -127,7 +127,7 @@ pub(super) fn long_runs(rng: &mut Rng, plan: &mut Plan) {
 pub(super) fn store_goes_and_returns(rng: &mut Rng, plan: &mut Plan) {
     calm(plan);
     plan.settings.instances = rng.usize(1..3);
-    plan.settings.requests_a_minute = 1_000;
+    plan.settings.requests_a_minute = *choose(rng, &[3, 1_000]);
     plan.settings.calls_a_minute = 1_000;
     plan.settings.at_once = rng.u32(1..3);
     let are_slow = rng.bool();
@@ -138,7 +138,12 @@ pub(super) fn store_goes_and_returns(rng: &mut Rng, plan: &mut Plan) {
             // They end while it is away.
             request.api = Api::Run;
             request.subject = 0;
-            request.behaviours = vec![Behaviour::Slow(Duration::from_millis(rng.u64(0..3_000)))];
+            let takes = Duration::from_millis(*choose(rng, &[500, 3_000, 11_000]));
+            request.behaviours = vec![Behaviour::Slow(takes)];
+            if one_in(rng, 3) {
+                // Dify does not know it, and it is taken back.
+                request.behaviours = vec![Behaviour::Status(401, None)];
+            }
         }
     }
     // While somebody is there, if only just.
@@ -147,11 +152,14 @@ pub(super) fn store_goes_and_returns(rng: &mut Rng, plan: &mut Plan) {
     let time = Duration::from_millis(rng.u64(100..10_000));
     plan.faults = vec![Fault {
         when: When::At(from.saturating_sub(before)),
-        what: if rng.bool() {
-            Strike::StoreSilent(time)
-        } else {
-            Strike::StoreDown(time)
-        },
+        what: *choose(
+            rng,
+            &[
+                Strike::StoreSilent(time),
+                Strike::StoreDown(time),
+                Strike::StoreLate(time),
+            ],
+        ),
     }];
 }
 

@@ -3,6 +3,7 @@
 use crate::history::History;
 
 pub(super) fn check(history: &History) -> Vec<String> {
+    // What a request leaves that was given up begins with its instance's next one, which may never come.
     if history.has_deaths() || history.plan.has_store_faults() {
         return Vec::new();
     }

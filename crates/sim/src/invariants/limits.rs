@@ -18,7 +18,7 @@ pub(super) fn check(history: &History) -> Vec<String> {
     let is_exact = !history.plan.has_store_faults() && !changes_limits(history);
     if is_exact {
         wrong.extend(by_upstreams(history));
-        if !history.has_deaths() && !history.plan.settings.dry_run {
+        if !history.has_lost_instances() && !history.plan.settings.dry_run {
             wrong.extend(at_once(history));
         }
     }

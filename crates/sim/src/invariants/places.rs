@@ -7,7 +7,7 @@ use super::refusals::is_refused_by_a_limit;
 use super::store_used::quiet_from;
 use crate::api::subject;
 use crate::history::{Ending, History, Outcome};
-use crate::plan::Kind;
+use crate::plan::{Kind, Strike};
 
 /// Within this a place is given back that has been taken, however that came to be known.
 const GIVEN_BACK: Duration = Duration::from_secs(3);
@@ -18,9 +18,12 @@ const NOTICED: Duration = Duration::from_secs(30);
 /// After so long what failed while the store was away has been tried again.
 const TRIED_AGAIN: Duration = Duration::from_secs(5);
 
+/// After so long a place is free in any case.
+const LEASE: Duration = Duration::from_secs(31);
+
 pub(super) fn check(history: &History) -> Vec<String> {
     // Who dies gives nothing back, until its lease ends.
-    if history.plan.store.is_faulty() || history.has_deaths() {
+    if history.plan.store.is_faulty() || history.has_lost_instances() {
         return Vec::new();
     }
     let quiet = quiet_from(history);
@@ -30,6 +33,7 @@ pub(super) fn check(history: &History) -> Vec<String> {
             continue;
         };
         let is_refused = outcome.sent.time >= quiet.saturating_add(TRIED_AGAIN)
+            && !was_given_up(history, outcome)
             && is_refused_by_a_limit(history, outcome.number)
             && answer.text().contains("at once");
         if is_refused {
@@ -44,6 +48,15 @@ pub(super) fn check(history: &History) -> Vec<String> {
         }
     }
     wrong
+}
+
+/// Whether a request was given up so lately that its place may wait for its instance's next one.
+fn was_given_up(history: &History, refused: &Outcome) -> bool {
+    history.strikes.iter().any(|struck| {
+        let until = struck.at.time.saturating_add(LEASE);
+        let is_then = (struck.at.time..=until).contains(&refused.sent.time);
+        is_then && matches!(struck.what, Strike::Cancel(_))
+    })
 }
 
 /// How many of its app may have had a place when it came, or while it was looked at.

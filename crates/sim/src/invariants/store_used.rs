@@ -40,7 +40,7 @@ pub(super) fn check(history: &History) -> Vec<String> {
 pub(super) fn quiet_from(history: &History) -> Duration {
     let strikes = history.strikes.iter().map(|struck| {
         let lasts = match struck.what {
-            Strike::StoreDown(time) | Strike::StoreSilent(time) => time,
+            Strike::StoreDown(time) | Strike::StoreSilent(time) | Strike::StoreLate(time) => time,
             _ => Duration::ZERO,
         };
         struck.at.time.saturating_add(lasts)

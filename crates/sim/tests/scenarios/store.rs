@@ -199,3 +199,63 @@ fn what_is_sent_on_to_nobody_is_counted_once_and_what_dify_does_not_know_not_at_
     let statuses: Vec<u16> = (0..3).map(|number| status(&history, number)).collect();
     assert_eq!(statuses, [401, 200, 429]);
 }
+
+#[test]
+fn a_request_that_the_runtime_gives_up_gives_its_place_back_with_the_next_turn_of_its_instance() {
+    // Turns of its admission, and of its run.
+    for turn in 1..40 {
+        let mut plan = calm();
+        plan.settings.at_once = 1;
+        let run = request(&mut plan, seconds(1), Api::Run);
+        run.behaviours = vec![Behaviour::Slow(seconds(2))];
+        plan.faults = vec![Fault {
+            when: When::Turn(turn),
+            what: Strike::Cancel(0),
+        }];
+        request(&mut plan, seconds(8), Api::Run).subject = 1;
+        request(&mut plan, seconds(10), Api::Run);
+        let history = happens(&plan);
+        if outcome(&history, 0).ending == Ending::Lost {
+            assert_eq!(status(&history, 2), 200, "turn {turn}\n{}", trace(&history));
+        }
+    }
+}
+
+#[test]
+fn a_settlement_whose_answer_was_lost_is_done_once_however_late_it_is_sent_again() {
+    for moment in 0..40 {
+        let mut plan = calm();
+        plan.settings.denies = true;
+        plan.settings.requests_a_minute = 2;
+        request(&mut plan, seconds(1), Api::Run);
+        request(&mut plan, seconds(2), Api::Run).behaviours = vec![Behaviour::Status(401, None)];
+        for at in [30, 31, 32] {
+            request(&mut plan, seconds(at), Api::Run);
+        }
+        // For some of these moments the settlement of the second is done, and its answer lost.
+        let at = seconds(2) + Duration::from_micros(moment * 50);
+        plan.faults = vec![Fault {
+            when: When::At(at),
+            what: Strike::StoreSilent(seconds(9)),
+        }];
+        let history = happens(&plan);
+        let passed = (2..5).filter(|number| status(&history, *number) == 200);
+        assert_eq!(passed.count(), 1, "{}", trace(&history));
+    }
+}
+
+#[test]
+fn a_renewal_that_comes_late_takes_no_place_for_nobody() {
+    let mut plan = calm();
+    plan.settings.at_once = 1;
+    plan.settings.denies = true;
+    let run = request(&mut plan, seconds(1), Api::Run);
+    run.behaviours = vec![Behaviour::Slow(seconds(11))];
+    plan.faults = vec![Fault {
+        when: When::At(Duration::from_millis(10_500)),
+        what: Strike::StoreLate(seconds(1)),
+    }];
+    request(&mut plan, seconds(20), Api::Run);
+    let history = happens(&plan);
+    assert_eq!(status(&history, 1), 200, "{}", trace(&history));
+}
