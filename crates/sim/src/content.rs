@@ -12,8 +12,9 @@ pub fn marks(text: &[u8]) -> Vec<u32> {
     let mut found: Vec<u32> = memmem::find_iter(text, MARK)
         .filter_map(|at| {
             let rest = text.get(at.saturating_add(MARK.len())..)?;
-            let digits = rest.split(|byte| *byte == b'-').next()?;
-            std::str::from_utf8(digits).ok()?.parse().ok()
+            // What is cut within its number is nobody's.
+            let end = rest.iter().position(|byte| *byte == b'-')?;
+            std::str::from_utf8(rest.get(..end)?).ok()?.parse().ok()
         })
         .collect();
     found.sort_unstable();

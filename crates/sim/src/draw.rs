@@ -58,6 +58,7 @@ pub fn plan(seed: u64) -> Plan {
         21..=40 => kinds::one_failure_each(&mut rng, &mut plan),
         41..=50 => kinds::given_up_early(&mut rng, &mut plan),
         51..=60 => kinds::unknown_apps(&mut rng, &mut plan),
+        100..=105 => kinds::large_bodies(&mut rng, &mut plan),
         93..=99 => kinds::connections_break(&mut rng, &mut plan),
         83..=92 => kinds::store_goes_and_returns(&mut rng, &mut plan),
         76..=82 => kinds::long_runs(&mut rng, &mut plan),

@@ -1,10 +1,7 @@
 //! `spillway-sim`: histories by seed.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a command-line tool"
-)]
+#![expect(clippy::print_stderr, reason = "a command-line tool")]
 
+use std::io::Write as _;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -14,31 +11,39 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use clap::Parser;
-use spillway_sim::{Plan, Violation, minimise, plan, run, trace, violations};
+use spillway_sim::{History, Plan, Violation, minimise, plan, run, trace, violations};
 
 /// Runs the whole gateway on virtual time, with clients, upstreams, a store and faults drawn from a seed, and says what
 /// does not hold. The same seed is the same history.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Run these seeds, the last one left out.
-    #[arg(long, value_name = "A..B", conflicts_with_all = ["seed", "trace", "whole"], required_unless_present = "seed")]
-    seeds: Option<Seeds>,
+    #[command(flatten)]
+    which: Which,
 
-    /// Run this one.
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
-
-    /// Print what happens, made smaller if something does not hold.
-    #[arg(long, requires = "seed")]
+    /// Print what happens in the history of `--seed`; of one in which something does not hold, the smallest part in which
+    /// it does not.
+    #[arg(long, conflicts_with = "seeds")]
     trace: bool,
 
-    /// Print it as it was drawn.
+    /// Print all of it even so.
     #[arg(long, requires = "trace")]
     whole: bool,
 
     /// How many seeds are run at the same time [default: as many as there are processors].
     #[arg(long, value_name = "N", conflicts_with = "seed")]
     jobs: Option<NonZeroUsize>,
+}
+
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct Which {
+    /// Run the histories of these seeds, the last one left out.
+    #[arg(long, value_name = "A..B")]
+    seeds: Option<Seeds>,
+
+    /// Run the history of this seed alone.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -53,7 +58,7 @@ impl FromStr for Seeds {
             .context("two numbers with `..` between them, such as 1..2001")?;
         let number = |text: &str| {
             text.parse()
-                .with_context(|| format!("`{text}` is no number"))
+                .with_context(|| format!("`{text}` is no number of 64 bits"))
         };
         let (from, to) = (number(from)?, number(to)?);
         if from >= to {
@@ -65,7 +70,7 @@ impl FromStr for Seeds {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match (arguments.seeds, arguments.seed) {
+    match (arguments.which.seeds, arguments.which.seed) {
         (Some(seeds), _) => run_seeds(seeds, arguments.jobs),
         (None, Some(seed)) => run_one(seed, &arguments),
         (None, None) => ExitCode::FAILURE,
@@ -78,18 +83,18 @@ fn run_one(seed: u64, arguments: &Arguments) -> ExitCode {
     let found = violations(&history);
     if arguments.trace {
         let shown = match found.first() {
-            Some(first) if !arguments.whole => run(&minimise(&drawn, first.invariant)),
+            Some(first) if !arguments.whole => run(&smaller(&drawn, first.invariant)),
             _ => history,
         };
-        print!("{}", trace(&shown));
-        for violation in violations(&shown) {
-            println!("VIOLATED: {}: {}", violation.invariant, violation.words);
-        }
+        show(&shown);
     } else {
         tell(seed, &found);
+        if !found.is_empty() {
+            say(&format!("`--seed {seed} --trace` shows what happened."));
+        }
     }
     if found.is_empty() {
-        println!("Seed {seed}: everything holds.");
+        say(&format!("Seed {seed}: everything holds."));
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
@@ -97,9 +102,42 @@ fn run_one(seed: u64, arguments: &Arguments) -> ExitCode {
 }
 
 fn tell(seed: u64, found: &[Violation]) {
-    for violation in found {
-        println!("Seed {seed}: {}: {}", violation.invariant, violation.words);
+    for Violation { invariant, words } in found {
+        say(&format!("Seed {seed}: {invariant}: {words}"));
     }
+}
+
+fn show(history: &History) {
+    say(trace(history).trim_end());
+    for Violation { invariant, words } in violations(history) {
+        say(&format!("VIOLATED: {invariant}: {words}"));
+    }
+}
+
+/// Whoever no longer reads needs nothing more.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// So long it is looked for a smaller history, about.
+const MAKING_SMALLER: Duration = Duration::from_secs(15);
+
+fn smaller(drawn: &Plan, invariant: &str) -> Plan {
+    let (mut runs, mut told) = (0_u32, Instant::now());
+    eprintln!(
+        "Making the history smaller, for {} s at most…",
+        MAKING_SMALLER.as_secs()
+    );
+    minimise(drawn, invariant, MAKING_SMALLER, |smallest| {
+        runs = runs.saturating_add(1);
+        if told.elapsed() >= PROGRESS {
+            told = Instant::now();
+            eprintln!(
+                "{} requests are left after {runs} runs",
+                smallest.requests.len()
+            );
+        }
+    })
 }
 
 /// How often progress is told.
@@ -154,23 +192,18 @@ fn run_seeds(Seeds(from, to): Seeds, jobs: Option<NonZeroUsize>) -> ExitCode {
     let seconds = began.elapsed().as_secs_f64();
     let failed = failed.into_inner().ok().flatten();
     let Some((seed, drawn, found)) = failed else {
-        println!(
-            "{} histories in {seconds:.1} s: everything holds in all of them.",
-            to.saturating_sub(from)
-        );
+        let count = to.saturating_sub(from);
+        say(&format!(
+            "{count} histories in {seconds:.1} s: everything holds in all of them."
+        ));
         return ExitCode::SUCCESS;
     };
     tell(seed, &found);
     if let Some(first) = found.first() {
-        eprintln!("Making the history smaller…");
-        let smaller = run(&minimise(&drawn, first.invariant));
-        print!("{}", trace(&smaller));
-        for violation in violations(&smaller) {
-            println!("VIOLATED: {}: {}", violation.invariant, violation.words);
-        }
+        show(&run(&smaller(&drawn, first.invariant)));
     }
-    println!(
+    say(&format!(
         "\nSeed {seed} violates an invariant, after {seconds:.1} s. `spillway-sim --seed {seed} --trace` shows this again, with `--whole` all of it."
-    );
+    ));
     ExitCode::FAILURE
 }

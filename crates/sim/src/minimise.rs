@@ -3,21 +3,19 @@
 //! Requests and faults are taken out, halves first and then one by one, and what is left is made simpler, for as long as
 //! the same invariant is violated. It need not be the smallest there is.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::invariants::violations;
 use crate::plan::{Behaviour, BodyPlan, Plan, StorePlan};
 use crate::world::run;
 
-/// No more runs than this are spent on it.
-const MAX_RUNS: usize = 3_000;
-
-/// A smaller plan that violates this invariant as well.
-pub fn minimise(plan: &Plan, invariant: &str) -> Plan {
+/// A smaller plan that violates this invariant as well, found in about this time. `told` is told of each run.
+pub fn minimise(plan: &Plan, invariant: &str, time: Duration, told: impl FnMut(&Plan)) -> Plan {
     let mut search = Search {
         smallest: plan.clone(),
         invariant,
-        runs: 0,
+        until: Instant::now().checked_add(time),
+        told,
     };
     loop {
         let before = search.smallest.clone();
@@ -25,27 +23,32 @@ pub fn minimise(plan: &Plan, invariant: &str) -> Plan {
         search.without_faults();
         search.without_outages();
         search.simpler();
-        if search.smallest == before || search.runs >= MAX_RUNS {
+        if search.smallest == before || search.is_over() {
             return search.smallest;
         }
     }
 }
 
-struct Search<'i> {
+struct Search<'i, F> {
     smallest: Plan,
     invariant: &'i str,
-    runs: usize,
+    until: Option<Instant>,
+    told: F,
 }
 
-impl Search<'_> {
+impl<F: FnMut(&Plan)> Search<'_, F> {
+    fn is_over(&self) -> bool {
+        self.until.is_some_and(|until| Instant::now() >= until)
+    }
+
     /// Takes a plan if it violates the same.
     fn attempt(&mut self, change: impl FnOnce(&mut Plan)) -> bool {
         let mut plan = self.smallest.clone();
         change(&mut plan);
-        if plan == self.smallest || self.runs >= MAX_RUNS {
+        if plan == self.smallest || self.is_over() {
             return false;
         }
-        self.runs = self.runs.saturating_add(1);
+        (self.told)(&self.smallest);
         let found = violations(&run(&plan));
         let is_the_same = found.iter().any(|one| one.invariant == self.invariant);
         if is_the_same {

@@ -16,7 +16,7 @@ mod openai;
 mod peer_kind;
 
 pub use odd::script as odd_script;
-pub use peer_kind::{PeerKind, asked_mark};
+pub use peer_kind::{PeerKind, asked_key, asked_mark};
 
 /// Longer than anybody waits.
 const FOR_EVER: Duration = Duration::from_secs(3_600);
@@ -133,6 +133,17 @@ impl Script {
                 Self::begin(head(false)).pieces(blocks)
             }
         }
+    }
+
+    /// Its head quotes something, as some do.
+    pub fn quoting(mut self, text: &str) -> Self {
+        for step in &mut self.steps {
+            if let PeerStep::Head(_, headers) = step {
+                headers.append("x-request-id", format!("asked with {text}"));
+                headers.append("openai-version", format!("for {text}"));
+            }
+        }
+        self
     }
 
     /// A document.

@@ -13,7 +13,7 @@ use crate::panics;
 use crate::plan::{Behaviour, Outage, Place, Plan};
 use crate::record::record_of;
 use crate::settings::PROVIDER_SECRET;
-use crate::upstream::{PeerKind, Script, asked_mark, odd_script};
+use crate::upstream::{PeerKind, Script, asked_key, asked_mark, odd_script};
 
 /// After the last request all is over within this.
 const AFTERWARDS: Duration = Duration::from_secs(2 * 3_600);
@@ -114,10 +114,7 @@ fn answer(
     let planned = number.map_or(plan.settings.probes, |number| {
         plan.behaviour(number, attempt)
     });
-    let key = asked.headers.text("authorization");
-    let key = key
-        .or_else(|| asked.headers.text("x-api-key"))
-        .unwrap_or_default();
+    let key = asked_key(asked);
     let is_out = |outage: &&Outage| {
         let is_there = match outage.place {
             Place::Endpoint(number) => asked.authority == format!("first{number}:1"),
@@ -137,6 +134,10 @@ fn answer(
         _ => None,
     };
     let script = odd.unwrap_or_else(|| Script::of(&answer, &error, behaviour));
+    let script = match service {
+        PeerKind::OpenAi | PeerKind::Anthropic => script.quoting(key),
+        PeerKind::Dify | PeerKind::Knowledge => script,
+    };
     recorder.asked(Asked {
         at,
         number,

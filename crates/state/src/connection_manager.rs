@@ -3,8 +3,8 @@
 //!
 //! Rule: a request waits for an answer as long as the way to Redis and back takes (at most `timeout`), and `timeout`
 //! more. An answer that is not there by then is awaited in a task of its own, off the request's path, so that the
-//! connection survives: one late answer costs one request its verdict and nobody else anything. A connection is let
-//! go when it breaks, or when nothing at all has been answered on it for two seconds.
+//! connection survives: a late answer costs those their verdict who wait for it, and for what is answered behind it. A
+//! connection is let go when it breaks, or when nothing at all has been answered on it for two seconds.
 
 mod connector;
 mod open_connection;

@@ -37,6 +37,8 @@ impl RedisError {
     pub fn is_broken_connection(&self) -> bool {
         match self {
             Self::Timeout | Self::Late | Self::InvalidAddress => false,
+            // An answer may quote anything.
+            Self::Other(text) if is_answer(text) => false,
             Self::Other(text) => ["broken", "reset", "closed", "eof", "terminated"]
                 .iter()
                 .any(|sign| text.to_ascii_lowercase().contains(sign)),
@@ -49,11 +51,6 @@ impl RedisError {
         let Self::Other(text) = self else {
             return false;
         };
-        // As redis-rs writes codes that it knows, and others (`OOM: …`).
-        let is_answer = text.contains("signalled by the server")
-            || text.split_once(':').is_some_and(|(code, _)| {
-                !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_uppercase())
-            });
         let is_cured_by_another = [
             "READONLY",
             "ReadOnly",
@@ -64,8 +61,16 @@ impl RedisError {
         ]
         .iter()
         .any(|sign| text.contains(sign));
-        is_answer && !is_cured_by_another
+        is_answer(text) && !is_cured_by_another
     }
+}
+
+/// As redis-rs writes codes that it knows, and others (`OOM: …`).
+fn is_answer(text: &str) -> bool {
+    text.contains("signalled by the server")
+        || text.split_once(':').is_some_and(|(code, _)| {
+            !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_uppercase())
+        })
 }
 
 impl RedisError {

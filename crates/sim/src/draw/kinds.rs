@@ -179,6 +179,17 @@ pub(super) fn connections_break(rng: &mut Rng, plan: &mut Plan) {
     }
 }
 
+/// Bodies so large that limits are asked in two steps, of which the second may refuse what the first has counted.
+pub(super) fn large_bodies(rng: &mut Rng, plan: &mut Plan) {
+    calm(plan);
+    plan.settings.calls_a_minute = rng.u32(2..6);
+    for request in &mut plan.requests {
+        request.api = *choose(rng, &[Api::Chat, Api::ChatStream]);
+        request.caller = *choose(rng, &[Persona::Ada, Persona::Bob]);
+        request.padding = 70_000;
+    }
+}
+
 /// The runtime gives up requests while an instance begins, and nothing else goes wrong.
 pub(super) fn given_up_early(rng: &mut Rng, plan: &mut Plan) {
     calm(plan);

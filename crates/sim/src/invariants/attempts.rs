@@ -1,10 +1,21 @@
 //! Nobody is asked more often than the configuration and the retry budget have it.
 
 use crate::history::{Asked, History};
-use crate::plan::{Api, Behaviour, Kind, Oddity};
+use crate::plan::{Api, Behaviour, Kind, Oddity, RequestPlan};
 
 /// What the retry budget of an instance gives in advance, and a fifth of its calls (docs/failover.md).
 const IN_ADVANCE: usize = 128;
+
+/// Once more where Dify cannot have done it: nobody was reached, or it is no more than asked for and its connection broke.
+fn again_to_dify(history: &History, request: &RequestPlan) -> usize {
+    let first = history.attempts(request.number).next();
+    let may = first.is_some_and(|first| match first.behaviour {
+        Behaviour::Refused | Behaviour::NoConnection => true,
+        Behaviour::Reset => request.api == Api::Page,
+        _ => false,
+    });
+    usize::from(may)
+}
 
 pub(super) fn check(history: &History) -> Vec<String> {
     let mut wrong = Vec::new();
@@ -16,7 +27,9 @@ pub(super) fn check(history: &History) -> Vec<String> {
         let asked = history.attempts(request.number).filter(is_own).count();
         let most = match request.api {
             Api::Models | Api::Nowhere | Api::Ready | Api::Metrics => 0,
-            api if api.kind() == Kind::Agent => 2,
+            api if api.kind() == Kind::Agent => {
+                1_usize.saturating_add(again_to_dify(history, request))
+            }
             api if api.kind() == Kind::Knowledge => 1,
             _ if settings.max_attempts > 0 => {
                 usize::try_from(settings.max_attempts).unwrap_or(usize::MAX)

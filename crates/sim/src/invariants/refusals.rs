@@ -89,8 +89,8 @@ fn counted(history: &History, request: &RequestPlan, outcome: &Outcome) -> (u32,
         .filter_map(|other| {
             let plan = history.request(other.number)?;
             let is_run = matches!(plan.api, Api::Run | Api::RunStream);
-            let is_taken_back = is_run
-                && history.attempts(plan.number).any(is_401)
+            let is_unknown = is_run && history.attempts(plan.number).any(is_401);
+            let is_taken_back = (is_unknown || is_refused_by_a_limit(history, plan.number))
                 && other.ended.time.saturating_add(TAKEN_BACK) < outcome.sent.time;
             (plan.api.kind() == kind && !is_taken_back).then_some(plan)
         })

@@ -2,6 +2,7 @@
 //! provider; and nobody is told what was meant for another.
 
 use memchr::memmem;
+use spillway_platform_sim::StoreOperation;
 
 use crate::content::marks;
 use crate::history::{Asked, History};
@@ -15,20 +16,22 @@ pub(super) fn check(history: &History) -> Vec<String> {
             continue;
         };
         let number = outcome.number;
-        let mut bytes = answer.body.to_vec();
+        let mut bytes = Vec::new();
         for (name, value) in answer.headers.iter() {
             bytes.extend_from_slice(name.as_bytes());
             bytes.extend_from_slice(value);
         }
-        // A 200 of a file or a stored response goes on as it is, unread.
+        // The body of a 200 of a file or a stored response goes on as it is, unread.
         let is_unread = is_passed_on(history, number) && answer.status == 200;
+        let told = if is_unread { &[] } else { &*answer.body };
         for secret in [PROVIDER_SECRET, CONSUMER_SECRET] {
-            if !is_unread && contains(&bytes, secret) {
+            if contains(&bytes, secret) || contains(told, secret) {
                 wrong.push(format!(
                     "the answer of request {number} has a key in it: {secret}…"
                 ));
             }
         }
+        bytes.extend_from_slice(&answer.body);
         let others: Vec<u32> = marks(&bytes)
             .into_iter()
             .filter(|mark| *mark != number)
@@ -55,7 +58,31 @@ pub(super) fn check(history: &History) -> Vec<String> {
     for asked in &history.asked {
         wrong.extend(sent(asked));
     }
+    for event in &history.store {
+        wrong.extend(stored(&event.operation));
+    }
     wrong
+}
+
+/// What stands in the store others can read.
+fn stored(operation: &StoreOperation) -> Option<String> {
+    let names: Vec<&str> = match operation {
+        StoreOperation::Admit { charges, .. } => {
+            charges.iter().map(|charge| charge.key.as_str()).collect()
+        }
+        StoreOperation::PoolWrite { name, .. } => vec![name],
+        StoreOperation::ClaimProbe(provider, key) => vec![provider, key],
+        StoreOperation::ClaimNonce { nonce, .. } => vec![nonce],
+        StoreOperation::AddTotals(_, amounts) => {
+            amounts.iter().map(|(series, _)| series.as_str()).collect()
+        }
+        _ => Vec::new(),
+    };
+    let has_secret = |name: &&&str| {
+        contains(name.as_bytes(), PROVIDER_SECRET) || contains(name.as_bytes(), CONSUMER_SECRET)
+    };
+    let found = names.iter().find(has_secret)?;
+    Some(format!("the store has a key in it: {found}"))
 }
 
 fn is_passed_on(history: &History, number: u32) -> bool {

@@ -15,8 +15,8 @@ pub fn message(number: u32) -> Answer {
     }))
 }
 
-/// A message as a stream.
-pub fn message_stream(number: u32) -> Answer {
+/// A message as a stream; asked with this key, which an error in it quotes.
+pub fn message_stream(number: u32, key: &str) -> Answer {
     let mut blocks = vec![
         event(&json!({ "type": "message_start", "message": {
             "id": "msg_1", "type": "message", "role": "assistant", "model": "spare", "content": [],
@@ -37,7 +37,7 @@ pub fn message_stream(number: u32) -> Answer {
         blocks,
         terminator: Some(event(&json!({ "type": "message_stop" }))),
         error_event: Some(event(
-            &serde_json::from_str(&error(529, "")).unwrap_or_default(),
+            &serde_json::from_str(&error(529, key)).unwrap_or_default(),
         )),
     }
 }

@@ -77,7 +77,7 @@ fn document(oddity: Oddity, number: u32) -> Option<Value> {
 fn stream(oddity: Oddity, number: u32, with_usage: bool) -> Vec<String> {
     let Answer {
         blocks, terminator, ..
-    } = chat_stream(number, with_usage);
+    } = chat_stream(number, with_usage, "");
     let (first, words) = blocks.split_at(1);
     let half = words.get(..words.len() / 2).unwrap_or_default();
     let with_finish = |finish: &str| {

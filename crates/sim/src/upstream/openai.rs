@@ -15,8 +15,8 @@ pub fn chat(number: u32) -> Answer {
     }))
 }
 
-/// A chat as a stream.
-pub fn chat_stream(number: u32, with_usage: bool) -> Answer {
+/// A chat as a stream; asked with this key, which an error in it quotes.
+pub fn chat_stream(number: u32, with_usage: bool, key: &str) -> Answer {
     let chunk = |delta: serde_json::Value, finish: Option<&str>| {
         event(&json!({
             "id": "1", "object": "chat.completion.chunk", "model": "m",
@@ -38,7 +38,7 @@ pub fn chat_stream(number: u32, with_usage: bool) -> Answer {
         blocks,
         terminator: Some("data: [DONE]\n\n".to_owned()),
         error_event: Some(event(
-            &serde_json::from_str(&error(500, "")).unwrap_or_default(),
+            &serde_json::from_str(&error(500, key)).unwrap_or_default(),
         )),
     }
 }

@@ -25,6 +25,13 @@ pub fn asked_mark(asked: &ReceivedRequest) -> Option<u32> {
     by_body.or_else(|| marks(asked.path_and_query.as_bytes()).first().copied())
 }
 
+/// The key that it was asked with.
+pub fn asked_key(asked: &ReceivedRequest) -> &str {
+    let key = asked.headers.text("authorization");
+    let key = key.or_else(|| asked.headers.text("x-api-key"));
+    key.unwrap_or_default()
+}
+
 impl PeerKind {
     /// How it tells of an error.
     pub fn error(self) -> Error {
@@ -44,7 +51,7 @@ impl PeerKind {
         let is_streamed = is_streamed != is_other_form;
         match self {
             Self::OpenAi if path.ends_with("/chat/completions") && is_streamed => {
-                openai::chat_stream(number, has("\"include_usage\":true"))
+                openai::chat_stream(number, has("\"include_usage\":true"), asked_key(asked))
             }
             Self::OpenAi if path.ends_with("/chat/completions") => openai::chat(number),
             Self::OpenAi if path.ends_with("/embeddings") => openai::embedding(number),
@@ -53,7 +60,7 @@ impl PeerKind {
             Self::OpenAi if path.ends_with("/files") => openai::file(number),
             Self::OpenAi => openai::models(),
             Self::Anthropic if path.ends_with("/messages") && is_streamed => {
-                anthropic::message_stream(number)
+                anthropic::message_stream(number, asked_key(asked))
             }
             Self::Anthropic if path.ends_with("/messages") => anthropic::message(number),
             Self::Anthropic => openai::models(),
