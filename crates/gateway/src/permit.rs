@@ -8,17 +8,16 @@ use futures_util::future::{Either, select};
 use spillway_platform::{Charge, LEASE_MS, LeaseName, Platform, State, StateError};
 
 use crate::Log;
-use crate::retry::{RETRIED_FOR, retry};
+use crate::retry::retry;
 
 /// A third of a lease, so that one renewal may fail.
 const RENEW_AFTER: Duration = Duration::from_millis(LEASE_MS / 3);
 
-/// When the places of a call that was given up are given back, and again, until the store has said twice that they
-/// are: once could be before it comes to the call itself, which may still wait for it on a connection that was dropped.
-const GIVE_BACK_EVERY: Duration = Duration::from_millis(500);
+/// What a request may have taken that was not answered in time is given back so much later: it is seldom later itself.
+const IS_SELDOM_LATER: Duration = Duration::from_millis(500);
 
-/// A renewal that was given up may be done so much later: after that what it has taken again is given back.
-const RENEWAL_IS_LATE: Duration = Duration::from_secs(3);
+/// And once more after this: what was sent on a connection that was let go may be done as late.
+const MAY_BE_LATER: Duration = Duration::from_secs(3);
 
 /// Places in the store, renewed as long as this lives and given back when it is dropped. If the whole instance dies
 /// they are free when the lease ends.
@@ -36,8 +35,8 @@ struct Places<P: Platform> {
     state: Arc<P::State>,
     in_flight: Vec<Charge>,
     name: LeaseName,
-    /// A renewal was not answered, and may be done yet.
-    may_be_renewed: bool,
+    /// Something was not answered that takes them, and may be done yet.
+    may_be_taken_again: bool,
     is_held: bool,
 }
 
@@ -57,7 +56,7 @@ impl Permit {
             state,
             in_flight,
             name,
-            may_be_renewed: false,
+            may_be_taken_again: false,
             is_held: true,
         };
         platform.spawn(async move {
@@ -77,22 +76,23 @@ impl Permit {
     /// all the same when it goes on.
     pub(crate) fn give_back<P: Platform>(
         platform: &P,
+        log: Log<P>,
         state: Arc<P::State>,
         in_flight: Vec<Charge>,
         name: LeaseName,
     ) {
-        let clock = platform.clone();
+        let places = Places {
+            platform: platform.clone(),
+            log,
+            state,
+            in_flight,
+            name,
+            may_be_taken_again: true,
+            is_held: true,
+        };
         platform.spawn(async move {
-            let until = clock.now().saturating_add(RETRIED_FOR);
-            let mut was_given_back = false;
-            while clock.now() < until {
-                clock.sleep(GIVE_BACK_EVERY).await;
-                let given_back = state.release(&in_flight, &name).await.is_ok();
-                if given_back && was_given_back {
-                    break;
-                }
-                was_given_back |= given_back;
-            }
+            places.platform.sleep(IS_SELDOM_LATER).await;
+            places.release().await;
         });
     }
 }
@@ -100,15 +100,15 @@ impl Permit {
 impl<P: Platform> Places<P> {
     async fn renew(&mut self) {
         let renewed = self.state.renew(&self.in_flight, &self.name).await;
-        self.may_be_renewed |= renewed.is_err();
+        self.may_be_taken_again |= renewed.is_err();
         log_failure(&self.log, renewed);
     }
 
     async fn release(mut self) {
         // A store that is away for a moment would keep them for as long as a lease.
         log_failure(&self.log, self.release_now().await);
-        if self.may_be_renewed {
-            self.platform.sleep(RENEWAL_IS_LATE).await;
+        if self.may_be_taken_again {
+            self.platform.sleep(MAY_BE_LATER).await;
             log_failure(&self.log, self.release_now().await);
         }
         self.is_held = false;
@@ -129,7 +129,7 @@ impl<P: Platform> Drop for Places<P> {
                 state: Arc::clone(&self.state),
                 in_flight: std::mem::take(&mut self.in_flight),
                 name: LeaseName(std::mem::take(&mut self.name.0)),
-                may_be_renewed: self.may_be_renewed,
+                may_be_taken_again: self.may_be_taken_again,
                 is_held: true,
             };
             self.platform.spawn(places.release());

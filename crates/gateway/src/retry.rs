@@ -11,7 +11,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const MAX_PAUSE: Duration = Duration::from_secs(2);
 
 /// For so long it is sent again: whatever is held in the store has ended by then.
-pub(crate) const RETRIED_FOR: Duration = Duration::from_millis(LEASE_MS);
+const RETRIED_FOR: Duration = Duration::from_millis(LEASE_MS);
 
 /// Does it until it is done.
 ///

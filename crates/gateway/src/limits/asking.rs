@@ -26,8 +26,14 @@ impl<P: Platform> Drop for Unanswered<'_, P> {
     fn drop(&mut self) {
         let in_flight = std::mem::take(&mut self.in_flight);
         if !in_flight.is_empty() {
-            let (platform, state) = (&self.limits.platform, Arc::clone(&self.limits.state));
-            Permit::give_back(platform, state, in_flight, self.lease.clone());
+            let Limits {
+                platform,
+                log,
+                state,
+                ..
+            } = self.limits;
+            let (log, state) = (log.clone(), Arc::clone(state));
+            Permit::give_back(platform, log, state, in_flight, self.lease.clone());
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::history::{Ending, History, Outcome};
 use crate::plan::{Kind, Strike};
 
 /// Within this a place is given back that has been taken, however that came to be known.
-const GIVEN_BACK: Duration = Duration::from_secs(3);
+const GIVEN_BACK: Duration = Duration::from_secs(4);
 
 /// A client that leaves is noticed with the next piece for it, or when there is none for as long as `idle` says.
 const NOTICED: Duration = Duration::from_secs(30);
