@@ -158,11 +158,14 @@ fn a_service_that_is_gone_without_a_word_costs_one_request_its_time_however_many
         let mut name = HostName::new(NAME, FIRST)?;
         let gateway = gateway(&gone, &name).await?;
         let request = Request::get("/v1/info").bearer("app-1");
-        // Three at once, so that three connections are kept.
+        // Alone: the library that leads names elsewhere reads its file with the first question, and not safely from
+        // several threads (a crash in `hsearch_r` was seen).
+        assert_eq!(gateway.call(&request).await?.status(), 200);
+        // Three at once, so that three connections are kept at least.
         let gate = Gate::new();
         gone.api.always(Behaviour::held(&gate, Behaviour::Normal));
         let together = async {
-            gone.api.wait_for_requests(3).await?;
+            gone.api.wait_for_requests(4).await?;
             gate.open();
             anyhow::Ok(())
         };
@@ -172,7 +175,7 @@ fn a_service_that_is_gone_without_a_word_costs_one_request_its_time_however_many
         for answer in [first, second, third] {
             assert_eq!(answer?.status(), 200);
         }
-        assert_eq!(gone.api.connections(), 3);
+        assert!(gone.api.connections() >= 3);
         replace_silently(&gone, &new, &mut name).await?;
         assert_dify_error(&gateway.call(&request).await?, 504);
         for _ in 0..5 {
