@@ -39,6 +39,14 @@ type Once<T> = Rc<RefCell<Option<Arc<T>>>>;
 
 const KINDS: [Kind; 4] = [Kind::Agent, Kind::Model, Kind::Knowledge, Kind::Console];
 
+/// Which instance a number stands for, where there are so many of each component.
+pub fn place_of(number: usize, of_each_kind: usize) -> Option<(Kind, usize)> {
+    let all = KINDS.len().checked_mul(of_each_kind)?;
+    let index = number.checked_rem(all)?;
+    let kind = KINDS.get(index.checked_div(of_each_kind)?)?;
+    Some((*kind, index.checked_rem(of_each_kind)?))
+}
+
 impl Fleet {
     /// So many instances of each component.
     pub fn new(sim: &Sim, of_each_kind: usize) -> Self {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use spillway_platform_sim::SimMoment;
 
+mod plan;
 mod store;
 
 use crate::history::{Ending, History, Outcome};
@@ -16,33 +17,18 @@ pub fn trace(history: &History) -> String {
     let mut text = String::new();
     let plan = &history.plan;
     let _ = writeln!(text, "seed {}", plan.seed);
-    let _ = writeln!(text, "{:?}", plan.settings);
-    let _ = writeln!(text, "{:?}", plan.store);
-    for request in &plan.requests {
-        let _ = writeln!(
-            text,
-            "request {} at {:?}: {:?} by {:?}, subject {}, {:?}, {} more bytes, upstreams {:?}, reads a piece in {:?}, leaves {:?}",
-            request.number,
-            request.at,
-            request.api,
-            request.caller,
-            request.subject,
-            request.body,
-            request.padding,
-            request.behaviours,
-            request.pause,
-            request.leaves
-        );
-    }
-    for outage in &plan.outages {
-        let _ = writeln!(
-            text,
-            "from {:?} until {:?}: {:?} of the first provider is {:?}",
-            outage.from, outage.until, outage.place, outage.behaviour
-        );
-    }
-    for fault in &plan.faults {
-        let _ = writeln!(text, "{:?}: {:?}", fault.when, fault.what);
+    let mut lines = plan::settings(&plan.settings);
+    lines.push(plan::store(&plan.store));
+    lines.extend(plan.requests.iter().map(plan::request));
+    lines.extend(plan.outages.iter().map(plan::outage));
+    let instances = plan.settings.instances;
+    lines.extend(
+        plan.faults
+            .iter()
+            .map(|fault| plan::fault(fault, instances)),
+    );
+    for line in lines {
+        let _ = writeln!(text, "{line}");
     }
     let mut events = events(history);
     events.sort_by_key(|(at, _)| *at);
@@ -87,7 +73,15 @@ fn events(history: &History) -> Vec<(SimMoment, String)> {
     let notes = history.store_notes.iter();
     events.extend(notes.map(|(at, words)| (*at, format!("store: {words}"))));
     let strikes = history.strikes.iter();
-    events.extend(strikes.map(|struck| (struck.at, format!("fate: {:?}", struck.what))));
+    events.extend(strikes.map(|struck| {
+        (
+            struck.at,
+            format!(
+                "fate: {}",
+                plan::strike(struck.what, history.plan.settings.instances)
+            ),
+        )
+    }));
     let log = history.log.iter();
     events.extend(log.map(|(at, line)| (*at, format!("log: {line}"))));
     events
