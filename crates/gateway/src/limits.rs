@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use spillway_config::{Gateway, RateLimit};
 use spillway_limit::{Applicable, DifyApp, DigestKey, Due, InBody, RequestFacts, Rules};
-use spillway_platform::{Admitted, Charge, Headers, LeaseName, Platform, Settled, State};
+use spillway_platform::{
+    Admitted, Charge, Headers, LeaseName, Platform, SETTLEMENT_TRIED_MS, Settled, State,
+};
 use spillway_surface::LocalReply;
 
 use crate::digest_secret::digest_secret;
@@ -17,6 +19,9 @@ use crate::{Log, Meter, Permit};
 
 mod asking;
 mod judging;
+
+/// For how long what a call was counted in is tried to be taken back.
+const SETTLEMENT_TRIED: Duration = Duration::from_millis(SETTLEMENT_TRIED_MS);
 
 /// A body up to this is read before any rule is asked, so that all are asked at once: 64 KiB.
 const SMALL_BODY_BYTES: u64 = 64 * 1024;
@@ -193,7 +198,7 @@ impl<P: Platform> Limits<P> {
             let settle = async || state.settle(&counted, &name).await;
             // A store of one machine does not tell a settlement that it has done in part from another.
             let settled = if state.is_shared() {
-                retry(&platform, settle).await
+                retry(&platform, SETTLEMENT_TRIED, settle).await
             } else {
                 settle().await
             };

@@ -10,6 +10,9 @@ use spillway_platform::{Charge, LEASE_MS, LeaseName, Platform, State, StateError
 use crate::Log;
 use crate::retry::retry;
 
+/// After this places are free in any case.
+const LEASE: Duration = Duration::from_millis(LEASE_MS);
+
 /// A third of a lease, so that one renewal may fail.
 const RENEW_AFTER: Duration = Duration::from_millis(LEASE_MS / 3);
 
@@ -116,7 +119,7 @@ impl<P: Platform> Places<P> {
 
     async fn release_now(&self) -> Result<(), StateError> {
         let release = async || self.state.release(&self.in_flight, &self.name).await;
-        retry(&self.platform, release).await
+        retry(&self.platform, LEASE, release).await
     }
 }
 

@@ -3,25 +3,23 @@
 
 use std::time::Duration;
 
-use spillway_platform::{LEASE_MS, Platform, StateError};
+use spillway_platform::{Platform, StateError};
 
 /// How long it is waited at most before the first time that it is sent again, and before each later one. It is half of
 /// that at least: what ended while the store was away does not all come back at once.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const MAX_PAUSE: Duration = Duration::from_secs(2);
 
-/// For so long it is sent again: whatever is held in the store has ended by then.
-const RETRIED_FOR: Duration = Duration::from_millis(LEASE_MS);
-
-/// Does it until it is done.
+/// Does it until it is done, for so long.
 ///
 /// # Errors
 /// The last one's, once there is no more time.
 pub(crate) async fn retry<P: Platform>(
     platform: &P,
+    time: Duration,
     operation: impl AsyncFn() -> Result<(), StateError>,
 ) -> Result<(), StateError> {
-    let until = platform.now().saturating_add(RETRIED_FOR);
+    let until = platform.now().saturating_add(time);
     let mut most = FIRST_PAUSE;
     loop {
         let done = operation().await;

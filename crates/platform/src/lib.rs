@@ -32,5 +32,6 @@ pub use receive::ReceiveError;
 pub use round_trips::RoundTrips;
 pub use state::{
     Admission, Admitted, Charge, Charged, LEASE_MS, LIMIT_KEY_PREFIX, LeaseName, Mode, NewValues,
-    PoolEntry, SETTLEMENT_MS, Settled, State, StateError, StateLocation, Waiting,
+    PoolEntry, SETTLEMENT_MS, SETTLEMENT_TRIED_MS, Settled, State, StateError, StateLocation,
+    Waiting,
 };

@@ -11,7 +11,7 @@ mod pool;
 
 pub use admission::{
     Admission, Admitted, Charge, Charged, LEASE_MS, LIMIT_KEY_PREFIX, LeaseName, Mode, NewValues,
-    SETTLEMENT_MS, Settled,
+    SETTLEMENT_MS, SETTLEMENT_TRIED_MS, Settled,
 };
 pub use pool::PoolEntry;
 

@@ -7,9 +7,13 @@ pub const LIMIT_KEY_PREFIX: &str = "spillway:{limit}:v1:";
 /// How long a place is held without being renewed, in milliseconds: after its holder's death it is free so late.
 pub const LEASE_MS: u64 = 30_000;
 
-/// For how long a settlement is told from others, in milliseconds: it may be sent again for as long as a lease lasts, and
-/// the last time may come late.
-pub const SETTLEMENT_MS: u64 = 3 * LEASE_MS;
+/// For how long a settlement is sent again where the store does not answer, in milliseconds. What is not settled by then
+/// stays charged: too few may pass, never too many.
+pub const SETTLEMENT_TRIED_MS: u64 = 4_000;
+
+/// For how long the store tells it from others: the last time may take eight seconds more, on two connections that fall
+/// silent, and come late. Short, as it is a key for each call that Dify does not know.
+pub const SETTLEMENT_MS: u64 = 15_000;
 
 /// What a request asks of the store, all in one step.
 #[derive(Debug, Clone, Copy)]
