@@ -6,9 +6,9 @@
 //!
 //! **What a component dictates** (wit-bindgen 0.57, `async_support.rs` and `spawn.rs`): a task that is spawned is first
 //! polled when a task of its group ends, or in the group's next turn, and its being there is no reason for a turn (what a
-//! cancelled request's destructors spawn is taken by the instance's next group that has one); a
-//! group all of whose tasks were polled has another turn; a request's task cannot wake another's; a group ends with its
-//! last task. A turn without end, or a group that is left with nothing to wait for, is a fault of the run.
+//! cancelled request's destructors spawn is taken by the instance's next group that has one); a group has another turn
+//! at once where one of its tasks was woken in this one, or all of them were polled; a request's task cannot wake
+//! another's; a group ends with its last task. A turn without end, or a group that is left with nothing to wait for, is a fault of the run.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -235,7 +235,6 @@ impl Executor {
         }
         self.board.put(Some(id));
         group.polls = 0;
-        group.yields = false;
         // Each ends with a task, or when there is nothing more to be done now.
         while self.poll_tasks(&mut group) {
             self.take_spawned(id, &mut group);
@@ -256,6 +255,8 @@ impl Executor {
     /// futures-util's `FuturesUnordered::poll_next` does, of which wit-bindgen has one for each request.
     fn poll_tasks(&self, group: &mut Group) -> bool {
         let (all, mut polled, mut woken) = (group.tasks.len(), 0_usize, 0_usize);
+        let begun = self.board.place();
+        group.yields = false;
         loop {
             let due = group.next_due().filter(|_| group.polls <= MAX_POLLS);
             let Some((due, one)) = due.and_then(|due| Some((due, group.tasks.get_mut(due)?)))
@@ -275,6 +276,8 @@ impl Executor {
             if one.waker.place().is_some() {
                 woken = woken.saturating_add(1);
             }
+            // That reaches the request's own waker (`FutureWaker`), which is asked once nothing is due.
+            group.yields |= group.was_woken_since(begun);
             if woken >= 2 || polled == all {
                 group.yields = true;
                 return false;
@@ -324,6 +327,11 @@ impl Executor {
 impl Group {
     fn is_ready(&self) -> bool {
         self.yields || self.tasks.iter().any(|one| one.waker.place().is_some())
+    }
+
+    fn was_woken_since(&self, place: u64) -> bool {
+        let mut places = self.tasks.iter().filter_map(|one| one.waker.place());
+        places.any(|woken| woken > place)
     }
 
     /// Which task is the next to be polled.

@@ -154,13 +154,12 @@ impl Platform for Sim {
     }
 
     async fn yield_now(&self) {
-        // Twice, as a component has to: see `next_turn` in `platform-spin`.
-        let mut yields = 2_u8;
+        // As wit-bindgen's `yield_async`.
+        let mut has_yielded = false;
         poll_fn(|context| {
-            let Some(left) = yields.checked_sub(1) else {
+            if std::mem::replace(&mut has_yielded, true) {
                 return Poll::Ready(());
-            };
-            yields = left;
+            }
             context.waker().wake_by_ref();
             Poll::Pending
         })

@@ -2,7 +2,7 @@
 //!
 //! Spin leaves Nagle's algorithm on, so an answer whose head and body leave in separate writes waits some 40 ms
 //! for the client's delayed acknowledgement. The cure, measured: a length or first bytes ready before the head is
-//! returned, and one turn of the event loop in between ([`next_turn`]).
+//! returned, and turns of the event loop in between ([`next_turn`]).
 
 use bytes::Bytes;
 use futures_channel::oneshot;
@@ -52,6 +52,9 @@ pub(super) async fn respond(
         response
     };
     set_status(&response, status)?;
+    // Twice: with one turn, of a hundred chat completions through Spin 4.1 at 16 connections one or two had their body in
+    // a write of its own (99th percentile 46 ms instead of 20).
+    next_turn().await;
     next_turn().await;
     Ok(response)
 }

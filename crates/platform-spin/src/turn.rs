@@ -2,11 +2,11 @@
 
 use spin_sdk::wasip3::wit_bindgen::yield_async;
 
-/// Ends this turn of the request: what was spawned begins with the next one, and other requests have theirs.
+/// Gives what was spawned its turn before this request waits for anything else, and other requests theirs.
 ///
-/// Two yields, though one should do: wit-bindgen (0.57, `async_support.rs`) polls a request's tasks by a
-/// `FuturesUnordered`, and answers `Yield` where one of them was woken meanwhile. The simulation's executor is stricter.
+/// wit-bindgen (0.57, `async_support.rs`) takes what was spawned once a task ends or none can go on, and polls it only
+/// with the next event: unless a task of the request was woken meanwhile, when it answers `Yield` and is called again at
+/// once. Whoever calls this may itself be called again before what was spawned is.
 pub(crate) async fn next_turn() {
-    yield_async().await;
     yield_async().await;
 }

@@ -117,7 +117,8 @@ pub trait Platform: Sender<Body: 'static> + Clock + Clone + 'static {
     /// one: who waits for what it does [lets others go on](Self::yield_now) first.
     fn spawn(&self, task: impl Future<Output = ()> + 'static);
 
-    /// Ends this turn of the request: what was spawned begins with the next, and other requests have theirs.
+    /// Has what was spawned begin before this request waits for anything else, and gives other requests their turns. This
+    /// one may go on before either.
     fn yield_now(&self) -> impl Future<Output = ()>;
 
     /// Writes a line to the log, or several, in one go.
