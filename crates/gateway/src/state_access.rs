@@ -16,6 +16,8 @@ pub(crate) struct StateAccess {
 pub(crate) struct StoreAnswer<T> {
     pub result: Result<T, StateError>,
     pub transition: Option<StoreTransition>,
+    /// The store was being left alone, and this was a try.
+    pub is_try: bool,
 }
 
 impl StateAccess {
@@ -25,21 +27,30 @@ impl StateAccess {
         clock: &impl Clock,
         call: impl Future<Output = Result<T, StateError>>,
     ) -> Option<StoreAnswer<T>> {
-        let allows =
-            |mut breaker: std::sync::MutexGuard<'_, StoreBreaker>| breaker.allows(clock.now());
-        if !self.breaker.lock().is_ok_and(allows) {
-            return None;
-        }
-        let result = call.await;
-        let is_gone = result.as_ref().is_err_and(|error| !error.is_late);
-        let transition = self.breaker.lock().ok().and_then(|mut breaker| {
-            if is_gone {
-                breaker.failed(clock.now())
-            } else {
-                // A store that answers late is not gone.
-                breaker.succeeded()
+        let is_try = {
+            let mut breaker = self.breaker.lock().ok()?;
+            if !breaker.allows(clock.now()) {
+                return None;
             }
-        });
-        Some(StoreAnswer { result, transition })
+            breaker.is_open()
+        };
+        let result = call.await;
+        let transition = self
+            .breaker
+            .lock()
+            .ok()
+            .and_then(|mut breaker| match &result {
+                Ok(_) => breaker.succeeded(),
+                Err(error) if error.is_late => {
+                    breaker.is_late();
+                    None
+                }
+                Err(_) => breaker.failed(clock.now()),
+            });
+        Some(StoreAnswer {
+            result,
+            transition,
+            is_try,
+        })
     }
 }

@@ -74,7 +74,8 @@ impl Fate {
         let mut chance = store_chance(&self.plan);
         let mut chance_of_openings = chance.fork();
         let open = move || {
-            if sim.now() < store.silent_until.get() {
+            // What stands before a store may still take connections.
+            if sim.now() < store.silent_until.get() && hits(&mut chance_of_openings, 500) {
                 StoreOpening::Never
             } else if sim.now() < store.down_until.get() || hits(&mut chance_of_openings, refused) {
                 StoreOpening::Refused

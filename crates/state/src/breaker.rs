@@ -48,10 +48,23 @@ impl StoreBreaker {
         }
     }
 
-    /// The store answered, if later than anybody waited.
+    /// Whether the store is left alone, but for tries.
+    pub const fn is_open(&self) -> bool {
+        self.open_until.is_some()
+    }
+
+    /// The store answered.
     pub fn succeeded(&mut self) -> Option<StoreTransition> {
         self.failures = 0;
         self.open_until.take().map(|_| StoreTransition::Closed)
+    }
+
+    /// It has not answered yet, on a connection that has not been silent for long. A store in use is slow, or far away;
+    /// of one that did not answer before this is no news: whatever stands before it may take connections and say nothing.
+    pub const fn is_late(&mut self) {
+        if self.open_until.is_none() {
+            self.failures = 0;
+        }
     }
 
     /// The store did not answer.
@@ -77,13 +90,14 @@ mod tests {
     fn it_opens_after_failures_in_a_row_tries_once_a_pause_and_closes_on_success() {
         let mut breaker = StoreBreaker::default();
         assert_eq!([breaker.failed(at(0)), breaker.failed(at(1))], [None, None]);
-        assert_eq!(breaker.succeeded(), None, "it was not open");
+        breaker.is_late();
         assert_eq!([breaker.failed(at(2)), breaker.failed(at(3))], [None, None]);
         assert_eq!(breaker.failed(at(10)), Some(StoreTransition::Opened));
         assert!(!breaker.allows(at(509)));
         assert!(breaker.allows(at(510)));
         assert!(!breaker.allows(at(511)), "one try a pause");
         assert_eq!(breaker.failed(at(520)), None, "it is open already");
+        breaker.is_late();
         assert!(!breaker.allows(at(1019)) && breaker.allows(at(1020)));
         assert_eq!(breaker.succeeded(), Some(StoreTransition::Closed));
         assert!(breaker.allows(at(1021)) && breaker.allows(at(1021)));

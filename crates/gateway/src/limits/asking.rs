@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use spillway_limit::Applicable;
-use spillway_platform::{Admission, Admitted, Charge, LeaseName, Platform, State, StateError};
+use spillway_platform::{Admission, Admitted, LeaseName, Platform, State, StateError};
 use spillway_state::StoreTransition;
 use spillway_telemetry::Family;
 
 use super::Limits;
 use crate::Permit;
+use crate::state_access::StoreAnswer;
 
 /// A late answer is logged no more often.
 const LATE_LOGGED_EVERY: Duration = Duration::from_secs(10);
@@ -18,13 +19,17 @@ const LATE_LOGGED_EVERY: Duration = Duration::from_secs(10);
 /// up meanwhile.
 struct Unanswered<'l, P: Platform> {
     limits: &'l Limits<P>,
-    in_flight: Vec<Charge>,
+    applicable: &'l Applicable<'l>,
     lease: &'l LeaseName,
+    is_answered: bool,
 }
 
 impl<P: Platform> Drop for Unanswered<'_, P> {
     fn drop(&mut self) {
-        let in_flight = std::mem::take(&mut self.in_flight);
+        if self.is_answered {
+            return;
+        }
+        let in_flight: Vec<_> = self.applicable.in_flight().cloned().collect();
         if !in_flight.is_empty() {
             let Limits {
                 platform,
@@ -53,23 +58,22 @@ impl<P: Platform> Limits<P> {
         let admit = async {
             let mut unanswered = Unanswered {
                 limits: self,
-                in_flight: applicable.in_flight().cloned().collect(),
+                applicable,
                 lease,
+                is_answered: false,
             };
             let result = self.state.admit(asked).await;
-            if result.is_ok() {
-                unanswered.in_flight.clear();
-            }
+            unanswered.is_answered = result.is_ok();
             result
         };
         let asked = self.access.ask(&self.platform, admit).await?;
-        self.tell(&asked.result, asked.transition);
+        self.tell(&asked);
         asked.result.ok()
     }
 
     /// What the operator should know of the store.
-    fn tell(&self, result: &Result<Admitted, StateError>, transition: Option<StoreTransition>) {
-        match (result, transition) {
+    fn tell(&self, asked: &StoreAnswer<Admitted>) {
+        match (&asked.result, asked.transition) {
             (Err(error), Some(StoreTransition::Opened)) => {
                 self.log.warn(&format!(
                     "limits: the store does not answer and is left alone for now: {error}"
@@ -80,11 +84,13 @@ impl<P: Platform> Limits<P> {
                     .count(|counters| counters.add(Family::StateLate, [], 1));
                 self.log_late(error);
             }
+            // That it is left alone has been said.
+            (Err(_), _) if asked.is_try => {}
             (Err(error), _) => self.log.warn(&format!("limits: {error}")),
             (Ok(_), Some(_)) => self.log.info("limits: the store answers again"),
             (Ok(_), None) => {}
         }
-        if let Some(transition) = transition {
+        if let Some(transition) = asked.transition {
             self.meter.count(|counters| {
                 counters.add(Family::StateTransitions, [transition.as_str().into()], 1)
             });

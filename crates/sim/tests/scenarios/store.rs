@@ -261,3 +261,30 @@ fn a_renewal_that_comes_late_takes_no_place_for_nobody() {
     let history = happens(&plan);
     assert_eq!(status(&history, 1), 200, "{}", trace(&history));
 }
+
+/// How often the log says this.
+fn said(history: &History, words: &str) -> usize {
+    let lines = history.log.iter();
+    lines.filter(|(_, line)| line.contains(words)).count()
+}
+
+#[test]
+fn a_store_that_says_nothing_for_long_is_left_alone_once() {
+    for seed in 0..10 {
+        let mut plan = calm();
+        plan.seed = seed;
+        for number in 0..100 {
+            let at = Duration::from_millis(1_000 + number * 300);
+            request(&mut plan, at, Api::Chat);
+        }
+        // Whatever takes connections for it meanwhile.
+        plan.faults = vec![Fault {
+            when: When::At(seconds(5)),
+            what: Strike::StoreSilent(seconds(20)),
+        }];
+        let history = happens(&plan);
+        let told = ["left alone", "answers again"].map(|words| said(&history, words));
+        assert_eq!(told, [1, 1], "{}", trace(&history));
+        assert!(said(&history, "limits: ") < 10, "{}", trace(&history));
+    }
+}
