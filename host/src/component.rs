@@ -9,9 +9,11 @@ use http::uri::Authority;
 use crate::answer::ErrorForm;
 use crate::key_value::Backend;
 use crate::log_lines::{Destination, warn_of};
+use crate::manifest::MountedFiles;
 use crate::outbound::{AllowedDestinations, HttpClients};
 use crate::peers::Peers;
 use crate::redis::RedisLimit;
+use crate::reload::Reloads;
 use crate::upgrade::Joins;
 
 /// What an instance may see and reach.
@@ -31,6 +33,8 @@ pub struct Component {
     pub environment: Vec<(String, String)>,
     /// The folder that it sees as `/`.
     pub files: Option<PathBuf>,
+    /// What keeps that folder.
+    pub _all_files: Arc<MountedFiles>,
     /// The hosts that it may send to.
     pub allowed: AllowedDestinations,
     /// The key-value stores that it may open, by label.
@@ -47,6 +51,8 @@ pub struct Component {
     pub harsh: bool,
     /// Services' connections that wait for their clients, shared by all components.
     pub joins: Arc<Joins>,
+    /// What became of new versions of the configuration.
+    pub reloads: Arc<Reloads>,
 }
 
 impl Component {

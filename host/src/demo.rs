@@ -10,6 +10,7 @@ use spillway_standin::{RagflowOptions, ReservedPort, StandinDify, StandinModel, 
 use crate::command::UpArguments;
 use crate::gateway_config;
 use crate::log_lines::Destination;
+use crate::reload::GivenValue;
 
 /// What the demo's upstreams are and where.
 struct Upstreams {
@@ -34,9 +35,10 @@ pub async fn run(mut arguments: UpArguments) -> anyhow::Result<()> {
             .context("the stand-in for RAGFlow does not start")?,
     };
     let config = configuration::normal_form(&upstreams)?;
-    arguments
-        .variables
-        .push((gateway_config::VARIABLE.to_owned(), config));
+    arguments.variables.push((
+        gateway_config::VARIABLE.to_owned(),
+        GivenValue::Text(config),
+    ));
     arguments.additional_outbound_hosts = vec!["http://127.0.0.1:*".to_owned()];
     // Counters of a demo are nothing to keep; compiled components are.
     let state = tempfile::tempdir().context("no folder for the demo's state")?;

@@ -39,6 +39,18 @@ pub fn trusted_proxies(normal_form: &str) -> Vec<IpNet> {
         .unwrap_or_default()
 }
 
+/// Whether a normal form publishes anything.
+pub fn has_upstream(normal_form: &str) -> bool {
+    let Ok(document) = serde_json::from_str::<serde_json::Value>(normal_form) else {
+        return false;
+    };
+    let has_some = |kind: &&str| {
+        let list = document.get(kind).and_then(serde_json::Value::as_array);
+        list.is_some_and(|list| !list.is_empty())
+    };
+    ["agents", "models", "knowledge"].iter().any(has_some)
+}
+
 /// A configuration that can be used.
 #[derive(Debug)]
 pub struct GatewayConfig {
@@ -102,6 +114,11 @@ impl GatewayConfig {
     /// What components read.
     pub fn normal_form(&self) -> String {
         spillway_config::normal_form(&self.gateway)
+    }
+
+    /// What it is called in health and metrics.
+    pub fn version(&self) -> String {
+        spillway_config::config_version(&self.normal_form())
     }
 
     /// What the manifest's `allowed_outbound_hosts` lack, by component.

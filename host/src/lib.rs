@@ -24,6 +24,7 @@ pub mod outbound;
 mod peers;
 mod redis;
 mod refusals;
+pub mod reload;
 mod request_body;
 pub mod reuse;
 pub mod routes;

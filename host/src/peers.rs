@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::OnceLock;
+use std::sync::{OnceLock, PoisonError, RwLock};
 
 use http::uri::Scheme;
 use wasmtime_wasi_http::handler::ProxyHandler;
@@ -20,10 +20,10 @@ use crate::spin_headers::{self, RouteHeaders};
 /// What a chained request has as its client.
 const CHAINED_CLIENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
-/// All components; filled once they are compiled.
+/// All components of the version that is in force.
 #[derive(Default)]
 pub struct Peers {
-    handlers: OnceLock<HashMap<String, ProxyHandler<ComponentHandler>>>,
+    handlers: RwLock<HashMap<String, ProxyHandler<ComponentHandler>>>,
     /// Where the application listens, for requests to itself.
     origin: OnceLock<(Scheme, SocketAddr)>,
 }
@@ -35,9 +35,12 @@ impl std::fmt::Debug for Peers {
 }
 
 impl Peers {
-    /// Makes all components known. Only the first call counts.
+    /// Makes all components known, in the place of those of a former version.
     pub fn introduce(&self, handlers: HashMap<String, ProxyHandler<ComponentHandler>>) {
-        let _ = self.handlers.set(handlers);
+        *self
+            .handlers
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = handlers;
     }
 
     /// Makes the application's own address known. Only the first call counts.
@@ -51,8 +54,9 @@ impl Peers {
     }
 
     /// The handler of a component.
-    pub fn handler(&self, id: &str) -> Option<&ProxyHandler<ComponentHandler>> {
-        self.handlers.get()?.get(id)
+    pub fn handler(&self, id: &str) -> Option<ProxyHandler<ComponentHandler>> {
+        let handlers = self.handlers.read().unwrap_or_else(PoisonError::into_inner);
+        handlers.get(id).cloned()
     }
 
     /// Sends a request to another component.
@@ -84,7 +88,7 @@ impl Peers {
         parts.headers = reveal_all(parts.headers);
         let origin = RequestOrigin::default();
         let request = http::Request::from_parts(parts, body);
-        match dispatch(handler, &origin, request).await {
+        match dispatch(&handler, &origin, request).await {
             Ok(response) => Ok(response.map(|body| GuardedBody::new(body, origin.fate()))),
             Err(error @ DispatchError::Overloaded) => {
                 warn_of(id, &format!("503: {error}"));

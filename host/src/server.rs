@@ -16,14 +16,14 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
-use tokio_rustls::TlsAcceptor;
 
-use crate::application::Application;
+use crate::application::LiveApplication;
 use crate::capacity::Place;
 use crate::hand_over::{HandOver, Inherited};
 use crate::instance::Population;
 use crate::lingering::Lingering;
 use crate::log_lines::warn;
+use crate::reload::Certificate;
 use crate::send_timeout::SendTimeout;
 use crate::service;
 
@@ -42,7 +42,7 @@ pub struct Listeners {
     /// The address for HTTP.
     pub http: SocketAddr,
     /// The address for HTTPS, and its certificate.
-    pub https: Option<(SocketAddr, TlsAcceptor)>,
+    pub https: Option<(SocketAddr, Arc<Certificate>)>,
     /// How long a client may take to send a request's head, counted from the connection's beginning
     /// or the last answer's end; also for the TLS handshake.
     pub header_timeout: Duration,
@@ -54,7 +54,7 @@ pub struct Listeners {
 
 /// A server at work.
 pub struct Server {
-    application: Arc<Application>,
+    application: Arc<LiveApplication>,
     /// Where it listens for HTTP.
     pub http: SocketAddr,
     /// Where it listens for HTTPS.
@@ -71,7 +71,7 @@ impl Server {
     /// # Errors
     /// When an address cannot be listened on.
     pub async fn start(
-        application: Arc<Application>,
+        application: Arc<LiveApplication>,
         listeners: Listeners,
     ) -> anyhow::Result<Self> {
         let stop = watch::Sender::new(());
@@ -90,7 +90,7 @@ impl Server {
         let http = listen(listeners.http)?;
         let https = match listeners.https {
             None => None,
-            Some((address, acceptor)) => Some((listen(address)?, acceptor)),
+            Some((address, certificate)) => Some((listen(address)?, certificate)),
         };
         let addresses = (
             http.local_addr()?,
@@ -105,15 +105,15 @@ impl Server {
             }
         };
         let mut accepting = Vec::new();
-        if let Some((listener, acceptor)) = https {
+        if let Some((listener, certificate)) = https {
             let listener = tokio::net::TcpListener::from_std(listener)?;
             let encrypted = connections(Scheme::HTTPS);
-            accepting.push(tokio::spawn(encrypted.accept_tls(listener, acceptor)));
+            accepting.push(tokio::spawn(encrypted.accept_tls(listener, certificate)));
         }
         let listener = tokio::net::TcpListener::from_std(http)?;
         accepting.push(tokio::spawn(connections(Scheme::HTTP).accept(listener)));
         let (http, https) = addresses;
-        application.peers.listen_on(Scheme::HTTP, http);
+        application.base().peers.listen_on(Scheme::HTTP, http);
         if let Some(inherited) = inherited {
             inherited.serving();
         }
@@ -143,10 +143,10 @@ impl Server {
         for task in &self.accepting {
             task.abort();
         }
-        let population = Ending(Arc::clone(&self.application.pool.population));
+        let population = Ending(Arc::clone(&self.application.base().pool.population));
         let drained = async {
             self.stop.send_replace(());
-            self.application.joins.stop();
+            self.application.base().joins.stop();
             self.stop.closed().await;
             while population.0.busy() > 0 {
                 sleep(POLL_INTERVAL).await;
@@ -193,7 +193,7 @@ fn bind(address: SocketAddr) -> anyhow::Result<tokio::net::TcpListener> {
 }
 
 struct Connections {
-    application: Arc<Application>,
+    application: Arc<LiveApplication>,
     scheme: Scheme,
     header_timeout: Duration,
     send_timeout: Duration,
@@ -204,7 +204,7 @@ impl Connections {
     async fn accept(self, listener: tokio::net::TcpListener) {
         let connections = Arc::new(self);
         loop {
-            let (stream, client) = next(&listener, !connections.application.harsh).await;
+            let (stream, client) = next(&listener, !connections.application.base().harsh).await;
             let Some(place) = connections.enter(client) else {
                 continue;
             };
@@ -212,15 +212,15 @@ impl Connections {
         }
     }
 
-    async fn accept_tls(self, listener: tokio::net::TcpListener, acceptor: TlsAcceptor) {
+    async fn accept_tls(self, listener: tokio::net::TcpListener, certificate: Arc<Certificate>) {
         let connections = Arc::new(self);
         loop {
-            let (stream, client) = next(&listener, !connections.application.harsh).await;
+            let (stream, client) = next(&listener, !connections.application.base().harsh).await;
             let Some(place) = connections.enter(client) else {
                 continue;
             };
             let connections = Arc::clone(&connections);
-            let acceptor = acceptor.clone();
+            let acceptor = certificate.acceptor();
             // In a task of its own: a client that says nothing must not keep others waiting.
             tokio::spawn(async move {
                 let mut stop = connections.stop.clone();
@@ -239,11 +239,12 @@ impl Connections {
 
     /// A place for a connection; without one it is closed at once, as every answer would cost what the limit saves.
     fn enter(&self, client: SocketAddr) -> Option<Place> {
-        let clients = &self.application.clients;
+        let clients = &self.application.base().clients;
         let place = clients.enter(client.ip());
         if place.is_none() {
             let limit = clients.limit().unwrap_or_default();
             self.application
+                .base()
                 .notices
                 .too_many_connections(client.ip(), limit);
         }
@@ -264,7 +265,8 @@ impl Connections {
             let this = Arc::clone(&self);
             let place = Arc::clone(&place);
             async move {
-                service::answer(&this.application, request, &this.scheme, client, &place).await
+                let application = this.application.current();
+                service::answer(&application, request, &this.scheme, client, &place).await
             }
         });
         let stream = SendTimeout::new(stream, self.send_timeout);

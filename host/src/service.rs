@@ -61,7 +61,7 @@ pub async fn answer(
     }
     let wants_page = wants_page(&parts.headers);
     let overloaded = |why: &str| {
-        application.notices.overloaded(&target.component, why);
+        application.base.notices.overloaded(&target.component, why);
         target.error_form.answer(&OVERLOADED, wants_page)
     };
     let Some((body, body_fate)) = request_body(application, incoming, client.ip()) else {
@@ -86,9 +86,14 @@ pub async fn answer(
         Some(GivenUp::TooSlow) => return Ok(target.error_form.answer(&TOO_SLOW, wants_page)),
         None => {}
     }
-    let fate = origin.fate().filter(|_| !application.harsh);
+    let fate = origin.fate().filter(|_| !application.base.harsh);
     let response = response.map(|body| GuardedBody::new(body, fate));
-    Ok(Offer::answer(offer, &application.joins, response, place))
+    Ok(Offer::answer(
+        offer,
+        &application.base.joins,
+        response,
+        place,
+    ))
 }
 
 /// The body as the component gets it, and what becomes of it if there is one; `None` where there is no memory for it.
@@ -102,15 +107,16 @@ fn request_body(
         return Some((none, None));
     }
     let length = incoming.size_hint().exact();
-    let budget = &application.pool.memory;
+    let budget = &application.base.pool.memory;
     if !budget.admits(length) {
         return None;
     }
     let pace = application
+        .base
         .upload_rate
-        .filter(|_| !application.clients.trusts(client))
+        .filter(|_| !application.base.clients.trusts(client))
         .map(UploadPace::new);
-    let wire = WireBody::new(incoming, application.harsh);
+    let wire = WireBody::new(incoming, application.base.harsh);
     let fate = BodyFate::default();
     let body = RequestBody::new(
         wire,

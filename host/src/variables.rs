@@ -9,12 +9,15 @@ use crate::manifest::VariableDefinition;
 use crate::template::{Template, UnknownVariable, is_variable_name};
 use wasmtime::component::Accessor;
 
-/// A variable of this host's own, which no manifest need declare: `true` while instances hold more memory than they
+/// Variables of this host's own, which no manifest need declare. This one is `true` while instances hold more memory than they
 /// should, and a component should hold nothing large.
 const MEMORY_IS_SHORT: &str = "spillway_memory_is_short";
 
+/// What has become of new versions of the configuration, as JSON.
+const RELOADS: &str = "spillway_reloads";
+
 /// The values of all variables.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Variables {
     values: BTreeMap<String, String>,
 }
@@ -129,6 +132,9 @@ impl<T: Send> spin_variables::HostWithStore<T> for HasInstance {
                 return Ok(instance.memory_is_short().to_string());
             }
             let component = instance.component();
+            if name == RELOADS {
+                return Ok(component.reloads.json());
+            }
             component.variables.get(&name).cloned().ok_or_else(|| {
                 spin_variables::Error::Undefined(format!(
                     "no variable `{name}` in [component.{}.variables]",

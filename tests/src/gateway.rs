@@ -47,6 +47,9 @@ pub struct Options {
     pub manifest: Option<PathBuf>,
     /// A [`HostName`](crate::HostName)'s file. Left out: names are the system's.
     pub host_names: Option<PathBuf>,
+    /// Whether the host reads `gateway.yaml` itself and watches it, which the embedded host alone does; else it is given
+    /// the normal form.
+    pub watches_file: bool,
     /// Further arguments of `up`, which the embedded host alone knows.
     pub arguments: Vec<String>,
     /// Where it listens. Left out: on a port of its own.
@@ -154,6 +157,19 @@ impl Gateway {
     /// Its own directory, with `spin.toml`, `gateway.yaml` and `gateway.json`.
     pub fn directory(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// Writes its `gateway.yaml` anew, in one go, as careful editors do.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn configure(&self, yaml: &str) -> Result<()> {
+        let folder = self.directory();
+        std::fs::write(folder.join("gateway.yaml.new"), yaml)?;
+        Ok(std::fs::rename(
+            folder.join("gateway.yaml.new"),
+            folder.join("gateway.yaml"),
+        )?)
     }
 
     /// What it has logged so far.

@@ -107,13 +107,13 @@ pub(crate) fn up(directory: &Path, address: SocketAddr, options: &Options) -> Re
             target_directory().join("compiled-components"),
         )
         .env(
-            "SPIN_VARIABLE_GATEWAY_CONFIG",
-            fs::read_to_string(directory.join(NORMAL_FORM))?,
-        )
-        .env(
             "SPIN_VARIABLE_SECRETS",
             Value::Object(secrets.collect::<Map<_, _>>()).to_string(),
         );
+    if !options.watches_file {
+        let normal_form = fs::read_to_string(directory.join(NORMAL_FORM))?;
+        command.env("SPIN_VARIABLE_GATEWAY_CONFIG", normal_form);
+    }
     if Host::chosen() == Host::Harsh {
         command.arg("--harsh");
     }

@@ -25,6 +25,7 @@ mod repository;
 mod runtime;
 mod sample;
 mod shared;
+mod tls_tunnel;
 
 pub use answer::{
     Reason, assert_dify_error, assert_openai_error, attempts, model, provider, reason,
@@ -47,3 +48,4 @@ pub use runtime::{run, until};
 pub use shared::{Shared, mark};
 pub use spillway_standin as standin;
 pub use spillway_standin::client;
+pub use tls_tunnel::TlsTunnel;

@@ -22,6 +22,7 @@ mod secret;
 mod telemetry;
 pub mod template;
 mod units;
+mod version;
 
 #[cfg(feature = "document")]
 mod allowed_hosts;
@@ -57,6 +58,7 @@ pub use rate_limit::{
 pub use secret::Secret;
 pub use telemetry::{LogConfig, LogFormat, LogLevel, Telemetry};
 pub use units::{ByteSize, TimeSpan};
+pub use version::config_version;
 
 #[cfg(feature = "document")]
 pub use {

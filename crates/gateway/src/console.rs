@@ -1,5 +1,7 @@
 //! The gateway's own paths: `/_gateway/health/live`, `/_gateway/health/ready` and `/_gateway/metrics`.
 
+mod in_force;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,9 +18,10 @@ use spillway_surface::{LocalReply, Surface};
 use spillway_telemetry::{ApiKind, Reason, render, totals_version};
 use spillway_upstream::key_digest;
 
+use self::in_force::{ConfigHealth, InForce};
 use crate::Log;
 use crate::digest_secret::digest_secret;
-use crate::runtime::configuration;
+use crate::settings::{Settings, read_settings};
 use crate::settlement::begin_record;
 
 /// What an instance knows that answers for the gateway itself.
@@ -31,6 +34,7 @@ pub struct Console<P: Platform> {
     /// Whether some policy lets nothing pass while the store is gone.
     requires_store: bool,
     key_expiries: String,
+    in_force: InForce,
 }
 
 impl<P: Platform> Console<P> {
@@ -39,7 +43,8 @@ impl<P: Platform> Console<P> {
     /// # Errors
     /// What is wrong, for the operator.
     pub async fn start(platform: P) -> Result<Self, String> {
-        let gateway = configuration(&platform).await?;
+        let settings = read_settings(&platform).await;
+        let Settings { gateway, version } = settings.map_err(|error| error.to_string())?;
         let denies = prepare_all(&gateway)?;
         Ok(Self {
             state: Arc::new(platform.open_state(StateLocation {
@@ -47,6 +52,7 @@ impl<P: Platform> Console<P> {
                 timeout: gateway.state.timeout.duration(),
             })),
             log: Log::new(platform.clone(), &gateway.telemetry.log),
+            in_force: InForce::new(&platform, version),
             platform,
             timeout: gateway.state.timeout.duration(),
             requires_store: denies || signs_and_denies(&gateway),
@@ -58,18 +64,20 @@ impl<P: Platform> Console<P> {
     /// then, a store that is gone is told, but is no reason to send no requests here; nor is one that is far away.
     async fn ready(&self) -> LocalReply {
         let distance = self.state.probe().await;
+        let config = self.in_force.health(&self.platform).await;
         let problem = match distance.map(|distance| Distance::of(distance, self.timeout)) {
             Ok(Distance::Near) => {
-                return LocalReply::json(StatusCode::OK, Reason::Ok, &json!({ "status": "ready" }));
+                let body = json!({ "status": "ready", "config": config });
+                return LocalReply::json(StatusCode::OK, Reason::Ok, &body);
             }
-            Ok(Distance::Far(message)) => return degraded(&message),
+            Ok(Distance::Far(message)) => return degraded(&message, &config),
             Ok(Distance::TooFar(message)) => message,
             Err(error) => format!("the store does not answer: {error}"),
         };
         if self.requires_store {
-            not_ready(&self.log, Reason::StateUnavailable, &problem)
+            not_ready(&self.log, Reason::StateUnavailable, &problem, Some(&config))
         } else {
-            degraded(&problem)
+            degraded(&problem, &config)
         }
     }
 
@@ -77,11 +85,12 @@ impl<P: Platform> Console<P> {
         match self.state.totals(&totals_version()).await {
             Ok(totals) => {
                 let totals: BTreeMap<String, u64> = totals.into_iter().collect();
+                let config = self.in_force.metrics(&self.platform).await;
                 LocalReply::document(
                     StatusCode::OK,
                     Reason::Ok,
                     "text/plain; version=0.0.4; charset=utf-8",
-                    format!("{}{}", render(&totals), self.key_expiries),
+                    format!("{}{}{config}", render(&totals), self.key_expiries),
                 )
             }
             Err(error) => no_metrics(&self.log, Reason::StateUnavailable, &error.to_string()),
@@ -134,7 +143,9 @@ pub async fn handle<P: Platform>(
             console.sweep();
             console.ready().await
         }
-        ("/_gateway/health/ready", Err(problem)) => not_ready(&log, Reason::Misconfigured, problem),
+        ("/_gateway/health/ready", Err(problem)) => {
+            not_ready(&log, Reason::Misconfigured, problem, None)
+        }
         ("/_gateway/metrics", Ok(console)) => {
             console.sweep();
             console.metrics().await
@@ -197,18 +208,25 @@ fn signs_and_denies(gateway: &Gateway) -> bool {
         && credentials.any(|credential| matches!(credential, Credential::Hmac(_)))
 }
 
-fn degraded(problem: &str) -> LocalReply {
-    let body = json!({ "status": "ready", "degraded": problem });
+fn degraded(problem: &str, config: &ConfigHealth) -> LocalReply {
+    let body = json!({ "status": "ready", "degraded": problem, "config": config });
     LocalReply::json(StatusCode::OK, Reason::Ok, &body)
 }
 
-fn not_ready<P: Platform>(log: &Log<P>, reason: Reason, problem: &str) -> LocalReply {
+fn not_ready<P: Platform>(
+    log: &Log<P>,
+    reason: Reason,
+    problem: &str,
+    config: Option<&ConfigHealth>,
+) -> LocalReply {
     log.warn(&format!("not ready: {problem}"));
-    LocalReply::json(
-        StatusCode::SERVICE_UNAVAILABLE,
-        reason,
-        &json!({ "status": "not ready", "problem": problem }),
-    )
+    let body = match config {
+        None => json!({ "status": "not ready", "problem": problem }),
+        Some(config) => {
+            json!({ "status": "not ready", "problem": problem, "config": config })
+        }
+    };
+    LocalReply::json(StatusCode::SERVICE_UNAVAILABLE, reason, &body)
 }
 
 fn no_metrics<P: Platform>(log: &Log<P>, reason: Reason, problem: &str) -> LocalReply {

@@ -85,7 +85,7 @@ impl<P: Platform, A> Runtime<P, A> {
 /// # Errors
 /// Why it cannot be used, and what to do, for the operator.
 pub(crate) async fn configuration<P: Platform>(platform: &P) -> Result<Gateway, String> {
-    read_settings(platform)
-        .await
-        .map_err(|error| error.to_string())
+    let settings = read_settings(platform).await;
+    let settings = settings.map_err(|error| error.to_string())?;
+    Ok(settings.gateway)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use spillway_config::{Gateway, parse_normal_form, template};
+use spillway_config::{Gateway, config_version, parse_normal_form, template};
 use spillway_platform::Platform;
 
 /// The variable that holds the whole normal form.
@@ -45,20 +45,28 @@ pub enum SettingsError {
     Invalid(#[from] spillway_config::Error),
 }
 
+/// A configuration, and what it is called.
+pub(crate) struct Settings {
+    pub gateway: Gateway,
+    pub version: String,
+}
+
 /// Reads the configuration and puts in every `{{ name }}`: an entry of `secrets`, else a variable of the name.
 ///
 /// # Errors
 /// [`SettingsError`].
-pub(crate) async fn read_settings<P: Platform>(platform: &P) -> Result<Gateway, SettingsError> {
+pub(crate) async fn read_settings<P: Platform>(platform: &P) -> Result<Settings, SettingsError> {
     let document = match read_variable(platform, CONFIGURATION_VARIABLE).await? {
         Some(document) if !document.trim().is_empty() => document,
         _ => platform
             .mounted_file(CONFIGURATION_FILE)
             .map_err(SettingsError::Missing)?,
     };
+    let version = config_version(&document);
     let names = template::names(&document);
     if names.is_empty() {
-        return Ok(parse_normal_form(&document)?);
+        let gateway = parse_normal_form(&document)?;
+        return Ok(Settings { gateway, version });
     }
     let mut values = read_secrets(platform).await?;
     for name in names {
@@ -69,7 +77,8 @@ pub(crate) async fn read_settings<P: Platform>(platform: &P) -> Result<Gateway, 
         }
     }
     let document = template::resolve(&document, |name| values.get(name).cloned())?;
-    Ok(parse_normal_form(&document)?)
+    let gateway = parse_normal_form(&document)?;
+    Ok(Settings { gateway, version })
 }
 
 async fn read_secrets<P: Platform>(

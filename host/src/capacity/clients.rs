@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use ipnet::IpNet;
 
@@ -13,7 +13,7 @@ use ipnet::IpNet;
 #[derive(Debug)]
 pub struct Clients {
     limit: Option<usize>,
-    trusted: Vec<IpNet>,
+    trusted: RwLock<Vec<IpNet>>,
     held: Mutex<HashMap<IpAddr, usize>>,
 }
 
@@ -30,7 +30,7 @@ impl Clients {
     pub fn new(limit: Option<usize>, trusted: Vec<IpNet>) -> Self {
         Self {
             limit,
-            trusted,
+            trusted: RwLock::new(trusted),
             held: Mutex::default(),
         }
     }
@@ -40,10 +40,16 @@ impl Clients {
         self.limit
     }
 
+    /// From now on these are trusted.
+    pub fn trust(&self, proxies: Vec<IpNet>) {
+        *self.trusted.write().unwrap_or_else(PoisonError::into_inner) = proxies;
+    }
+
     /// Whether this address is a proxy's that may speak for many.
     pub fn trusts(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        self.trusted.iter().any(|net| net.contains(&address))
+        let trusted = self.trusted.read().unwrap_or_else(PoisonError::into_inner);
+        trusted.iter().any(|net| net.contains(&address))
     }
 
     /// A place for one more connection; `None` where the client has all that it may.

@@ -114,7 +114,8 @@ pub(super) fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
         notice(warning);
     }
     check_beside(&config, arguments)?;
-    let fine = format!("{}: no errors\n", name_of(&arguments.file));
+    let (file, version) = (name_of(&arguments.file), config.version());
+    let fine = format!("{file}: no errors (version {version})\n");
     Destination::Stdout.write(fine.as_bytes());
     Ok(ExitCode::SUCCESS)
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::log_lines::{notice, warn};
+use crate::reload::Reloader;
 use crate::server::Server;
 
 /// How long requests may take to their end once the host is told to stop.
@@ -13,6 +14,7 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(30);
 /// An application that serves.
 pub struct Running {
     pub(super) signals: Signals,
+    pub(super) reloader: Reloader,
     /// The server.
     pub server: Server,
     /// What tells an operator where and how it runs.
@@ -21,16 +23,21 @@ pub struct Running {
 
 impl Running {
     /// Serves until SIGTERM or SIGINT, or until another host takes over, then lets requests come to their end; a
-    /// second signal ends at once. SIGHUP ends nothing.
+    /// second signal ends at once. Files that have changed meanwhile, and SIGHUP, put a new version in force.
     ///
     /// # Errors
     /// When signals cannot be received.
     pub async fn until_stopped(self) -> anyhow::Result<()> {
-        let mut signals = self.signals;
+        let Signals {
+            mut ending,
+            hang_up,
+        } = self.signals;
+        let reloading = tokio::spawn(self.reloader.run(hang_up));
         let why = tokio::select! {
-            () = signals.next() => "Stopping",
+            () = ending.next() => "Stopping",
             () = self.server.handed_over() => "Another process has taken over",
         };
+        reloading.abort();
         notice(&format!(
             "{why}: no new connections; waiting for what runs ({} to stop at once)",
             if why == "Stopping" {
@@ -43,39 +50,42 @@ impl Running {
             drained = self.server.drain(DRAIN_LIMIT) => if !drained {
                 warn("Stopped: what still ran was cut");
             },
-            () = signals.next() => warn("Stopped at once: what still ran was cut"),
+            () = ending.next() => warn("Stopped at once: what still ran was cut"),
         }
         Ok(())
     }
 }
 
-/// The signals that the host minds.
+/// The signals that the host minds. From when this is made on they end nothing by themselves.
 pub(super) struct Signals {
+    pub ending: EndingSignals,
+    pub hang_up: Signal,
+}
+
+/// Those that end the process.
+pub(super) struct EndingSignals {
     terminate: Signal,
     interrupt: Signal,
-    hang_up: Signal,
 }
 
 impl Signals {
-    /// From now on they end nothing by themselves.
     pub fn new() -> anyhow::Result<Self> {
         Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
+            ending: EndingSignals {
+                terminate: signal(SignalKind::terminate())?,
+                interrupt: signal(SignalKind::interrupt())?,
+            },
             hang_up: signal(SignalKind::hangup())?,
         })
     }
+}
 
-    /// The next one that ends the process.
+impl EndingSignals {
+    /// The next one.
     pub(super) async fn next(&mut self) {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
-                _ = self.hang_up.recv() => notice(
-                    "SIGHUP: nothing is read anew by it. For a new configuration restart this process, or start another one in its place (--hand-over)",
-                ),
-            }
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
     }
 }

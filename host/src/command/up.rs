@@ -11,22 +11,22 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use ipnet::IpNet;
 
-use super::running::{Running, Signals};
+use super::running::{EndingSignals, Running, Signals};
 use super::values::{VariableParser, parse_address, parse_size};
-use crate::application::{Application, ApplicationSettings};
+use crate::application::{Application, ApplicationSettings, Base, LiveApplication};
 use crate::capacity::{UploadRate, default_budget};
-use crate::gateway_config::{self, GatewayConfig, grant_hosts, lines_to_add};
+use crate::gateway_config;
 use crate::harsh;
-use crate::log_lines::{Destination, notice, warn, write_as};
+use crate::log_lines::{Destination, notice};
 use crate::manifest::Manifest;
+use crate::reload::{Certificate, ConfigSource, GivenValue, Reloader, VersionSource};
 use crate::reuse::{ReuseLimits, Spread, parse_count, parse_duration, parse_duration_spread};
 use crate::runtime_config::RuntimeConfig;
-use crate::secrets;
 use crate::server::{Listeners, Server};
 use crate::template::Template;
 use crate::tls;
 use crate::toml_document::TomlDocument;
-use crate::variables::{Variables, environment_name};
+use crate::variables::environment_name;
 
 /// What `spillway up` takes.
 #[derive(Debug, Clone, Args)]
@@ -69,7 +69,7 @@ pub struct UpArguments {
     /// Give an application variable a value; `NAME=@FILE` takes the file's text. Wins over
     /// SPIN_VARIABLE_NAME. May be repeated.
     #[arg(long = "variable", value_name = "NAME=VALUE", value_parser = VariableParser)]
-    pub variables: Vec<(String, String)>,
+    pub variables: Vec<(String, GivenValue)>,
 
     /// Where files that outlive a run are kept [default: .spin beside the manifest].
     #[arg(long, value_name = "FOLDER")]
@@ -160,6 +160,39 @@ impl UpArguments {
         let signals = Signals::new()?;
         tls::install_provider();
         raise_file_limit();
+        let source = self.source()?;
+        let version = source.read()?;
+        version.tell();
+        let settings = self.settings(&source.manifest, version.trusted_proxies.clone())?;
+        let base = Arc::new(Base::new(&source.manifest, settings)?);
+        let first = Application::new(&base, &version.manifest, &version.variables)?;
+        let live = Arc::new(LiveApplication::new(first));
+        let certificate = match (&self.tls_cert, &self.tls_key) {
+            (Some(certificate), Some(key)) => {
+                let certificate = Certificate::read(certificate.clone(), key.clone())?;
+                Some(Arc::new(certificate))
+            }
+            _ => None,
+        };
+        let listeners = Listeners {
+            http: self.listen,
+            https: certificate.clone().map(|it| (self.tls_listen, it)),
+            header_timeout: self.header_timeout,
+            send_timeout: self.send_timeout,
+            hand_over: self.hand_over.clone(),
+        };
+        let server = Server::start(Arc::clone(&live), listeners).await?;
+        let banner = banner(&live.current(), &server, begun.elapsed());
+        Ok(Running {
+            signals,
+            reloader: Reloader::new(source, version, live, certificate),
+            server,
+            banner,
+        })
+    }
+
+    /// Where the application's versions come from.
+    fn source(&self) -> anyhow::Result<VersionSource> {
         let mut manifest = Manifest::load(&self.from)?;
         for host in &self.additional_outbound_hosts {
             let host = Template::parse(host).map_err(anyhow::Error::msg)?;
@@ -167,58 +200,18 @@ impl UpArguments {
                 component.allowed_outbound_hosts.push(host.clone());
             }
         }
-        let mut given: BTreeMap<String, String> = self.variables.iter().cloned().collect();
-        if let Some(config) = self.gateway_config(&manifest, &given)? {
-            given.insert(gateway_config::VARIABLE.to_owned(), config);
-        }
-        let variables = Variables::resolve(&manifest.variables, &given, environment)?;
-        let config = match variables.get(gateway_config::VARIABLE) {
-            Some(text) if !text.is_empty() => text.to_owned(),
-            _ => std::fs::read_to_string(manifest.root.join(gateway_config::NORMAL_FORM_FILE))
-                .unwrap_or_default(),
-        };
-        if let Some(log) = gateway_config::log(&config) {
-            write_as(&log);
-        }
-        let handed_on = |name: &str| {
-            let value = variables.get(name).filter(|_| manifest.hands_on(name));
-            value.map(str::to_owned)
-        };
-        let values = secrets::values(&config, handed_on)?;
-        if !self.strict_hosts {
-            grant_hosts(&mut manifest, &config, &values)?;
-        }
-        let settings = self.settings(&manifest, gateway_config::trusted_proxies(&config))?;
-        let application = Arc::new(Application::load(&manifest, &variables, &settings)?);
-        let https = match (&self.tls_cert, &self.tls_key) {
-            (Some(certificate), Some(key)) => {
-                Some((self.tls_listen, tls::acceptor(certificate, key)?))
-            }
-            _ => None,
-        };
-        let listeners = Listeners {
-            http: self.listen,
-            https,
-            header_timeout: self.header_timeout,
-            send_timeout: self.send_timeout,
-            hand_over: self.hand_over.clone(),
-        };
-        let server = Server::start(Arc::clone(&application), listeners).await?;
-        let banner = banner(&application, &server, begun.elapsed());
-        Ok(Running {
-            signals,
-            server,
-            banner,
-        })
+        let given: BTreeMap<String, GivenValue> = self.variables.iter().cloned().collect();
+        let config = self.config_source(&manifest, &given)?;
+        let strict_hosts = self.strict_hosts;
+        Ok(VersionSource::new(manifest, given, config, strict_hosts))
     }
 
-    /// The normal form of the configuration, unless the application takes none or it is given by the
-    /// variable itself.
-    fn gateway_config(
+    /// A document, unless the application takes none or the variable itself is given.
+    fn config_source(
         &self,
         manifest: &Manifest,
-        given: &BTreeMap<String, String>,
-    ) -> anyhow::Result<Option<String>> {
+        given: &BTreeMap<String, GivenValue>,
+    ) -> anyhow::Result<ConfigSource> {
         let reads_config = manifest.variables.contains_key(gateway_config::VARIABLE);
         if self.config.is_some() && !reads_config {
             bail!(
@@ -228,41 +221,21 @@ impl UpArguments {
             );
         }
         let given_otherwise = given.contains_key(gateway_config::VARIABLE)
-            || environment(&environment_name(gateway_config::VARIABLE)).is_some();
+            || std::env::var_os(environment_name(gateway_config::VARIABLE)).is_some();
         if !reads_config || given_otherwise {
-            return Ok(None);
+            return Ok(ConfigSource::Variable);
         }
         let beside = manifest.root.join("gateway.yaml");
-        let file = match &self.config {
-            Some(file) => file,
-            None if beside.is_file() => &beside,
-            None if manifest
-                .root
-                .join(gateway_config::NORMAL_FORM_FILE)
-                .is_file() =>
-            {
-                return Ok(None);
-            }
+        let mounted = manifest.root.join(gateway_config::NORMAL_FORM_FILE);
+        match &self.config {
+            Some(file) => Ok(ConfigSource::Document(file.clone())),
+            None if beside.is_file() => Ok(ConfigSource::Document(beside)),
+            None if mounted.is_file() => Ok(ConfigSource::Variable),
             None => bail!(
                 "no configuration: write a gateway.yaml beside {}, or name one with --config",
                 manifest.path.display()
             ),
-        };
-        let config = GatewayConfig::read(file)?;
-        for warning in &config.warnings {
-            warn(warning);
         }
-        if self.strict_hosts {
-            let missing = config.missing_hosts(manifest)?;
-            if !missing.is_empty() {
-                warn(&format!(
-                    "{}: warning: allowed_outbound_hosts lacks hosts that the configuration sends to; add these lines{}",
-                    manifest.path.display(),
-                    lines_to_add(&missing)
-                ));
-            }
-        }
-        Ok(Some(config.normal_form()))
     }
 
     fn settings(
@@ -313,10 +286,6 @@ impl UpArguments {
     }
 }
 
-fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok()
-}
-
 /// Every stream needs two sockets, and the usual soft limit is 1024 files.
 fn raise_file_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -330,12 +299,13 @@ fn raise_file_limit() {
 }
 
 fn banner(application: &Application, server: &Server, took: Duration) -> String {
-    let loaded = application.components.saturating_sub(application.compiled);
+    let base = &application.base;
+    let loaded = base.components.saturating_sub(base.compiled);
     let mut lines = vec![
         format!(
             "Started in {:.2} s ({} compiled, {loaded} from cache)",
             took.as_secs_f64(),
-            application.compiled
+            base.compiled
         ),
         String::new(),
         format!("Serving http://{}", server.http),
@@ -363,7 +333,7 @@ fn banner(application: &Application, server: &Server, took: Duration) -> String 
 
 pub(super) fn run(arguments: UpArguments) -> anyhow::Result<ExitCode> {
     on_threads(async {
-        let starting = tokio::spawn(end_where_stopped(Signals::new()?));
+        let starting = tokio::spawn(end_where_stopped(Signals::new()?.ending));
         let running = arguments.start().await?;
         starting.abort();
         Destination::Stdout.write(running.banner.as_bytes());
@@ -372,7 +342,7 @@ pub(super) fn run(arguments: UpArguments) -> anyhow::Result<ExitCode> {
 }
 
 /// A process that is told to stop while it starts ends there and then, and takes no other one's place.
-async fn end_where_stopped(mut signals: Signals) {
+async fn end_where_stopped(mut signals: EndingSignals) {
     signals.next().await;
     notice("Stopped before it served");
     #[expect(

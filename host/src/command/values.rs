@@ -5,6 +5,8 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 
 use clap::builder::TypedValueParser;
 
+use crate::reload::GivenValue;
+
 pub(super) fn parse_address(text: &str) -> Result<SocketAddr, String> {
     // `:3000`, as many tools take it: every address of this machine.
     let every = text.strip_prefix(':').map(|port| format!("0.0.0.0:{port}"));
@@ -33,7 +35,7 @@ pub(super) fn parse_size(text: &str) -> Result<u64, String> {
 pub(super) struct VariableParser;
 
 impl TypedValueParser for VariableParser {
-    type Value = (String, String);
+    type Value = (String, GivenValue);
 
     fn parse_ref(
         &self,
@@ -51,9 +53,12 @@ impl TypedValueParser for VariableParser {
             ));
         };
         let value = match value.strip_prefix('@') {
-            None => value.to_owned(),
-            Some(path) => std::fs::read_to_string(path)
-                .map_err(|error| wrong(format!("{name}=@{path}: {error}")))?,
+            None => GivenValue::Text(value.to_owned()),
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|error| wrong(format!("{name}=@{path}: {error}")))?;
+                GivenValue::File(path.into(), text)
+            }
         };
         Ok((name.to_owned(), value))
     }
@@ -68,7 +73,8 @@ mod tests {
         let parse = |text: &str| {
             VariableParser.parse_ref(&clap::Command::new("up"), None, OsStr::new(text))
         };
-        assert_eq!(parse("a=b=c").unwrap(), ("a".to_owned(), "b=c".to_owned()));
+        let (name, value) = parse("a=b=c").unwrap();
+        assert!(name == "a" && matches!(value, GivenValue::Text(text) if text == "b=c"));
         let error = parse("sk-to-be-hidden").unwrap_err().to_string();
         assert!(
             error.contains("NAME=VALUE") && !error.contains("hidden"),

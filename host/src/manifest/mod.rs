@@ -17,7 +17,7 @@ pub use files::{FileMount, MountedFiles};
 pub use hosts::with_hosts;
 
 /// An application.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Manifest {
     /// Where it was read from.
     pub path: PathBuf,
@@ -45,7 +45,7 @@ pub struct VariableDefinition {
 }
 
 /// Which component answers which paths.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct HttpTrigger {
     /// Its id in `[component]`.
     pub component: String,
@@ -54,7 +54,7 @@ pub struct HttpTrigger {
 }
 
 /// A component.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ComponentDefinition {
     /// The `.wasm` file.
     pub source: PathBuf,

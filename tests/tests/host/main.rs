@@ -10,6 +10,7 @@ mod check;
 mod connect;
 mod demo;
 mod hand_over;
+mod live;
 mod running;
 mod trapped;
 mod up;

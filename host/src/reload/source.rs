@@ -1,0 +1,189 @@
+//! Where the versions of an application come from.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use ipnet::IpNet;
+use spillway_config::LogConfig;
+
+use super::files::WatchedFiles;
+use crate::gateway_config::{self, GatewayConfig, grant_hosts, lines_to_add};
+use crate::log_lines::{warn, write_as};
+use crate::manifest::Manifest;
+use crate::secrets;
+use crate::variables::Variables;
+
+/// A value of a variable that the command line gives.
+#[derive(Clone)]
+pub enum GivenValue {
+    /// It is this.
+    Text(String),
+    /// It is the text of a file, which was this at start.
+    File(PathBuf, String),
+}
+
+impl fmt::Debug for GivenValue {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // It may be a secret.
+        formatter.write_str("GivenValue")
+    }
+}
+
+/// Where components' configuration comes from.
+#[derive(Debug, Clone)]
+pub enum ConfigSource {
+    /// A `gateway.yaml`.
+    Document(PathBuf),
+    /// The variable `gateway_config`, or the mounted `gateway.json` where that is empty; or there is none.
+    Variable,
+}
+
+/// Reads versions.
+pub struct VersionSource {
+    /// As it was at start; a version grants hosts beside those that it names.
+    pub manifest: Manifest,
+    given: BTreeMap<String, GivenValue>,
+    config: ConfigSource,
+    strict_hosts: bool,
+    pub(super) files: WatchedFiles,
+}
+
+/// What a version of an application is made of.
+pub struct Version {
+    /// With the hosts that the configuration needs.
+    pub manifest: Manifest,
+    /// All of them.
+    pub variables: Variables,
+    /// The configuration's normal form; empty where there is none.
+    pub config: String,
+    /// How the log is to be.
+    pub log: Option<LogConfig>,
+    /// Proxies that speak for many clients.
+    pub trusted_proxies: Vec<IpNet>,
+    /// What hardly does what was meant: one line each.
+    pub warnings: Vec<String>,
+}
+
+impl Version {
+    /// Whether another one does the same.
+    pub fn is(&self, other: &Self) -> bool {
+        self.variables == other.variables && self.config == other.config
+    }
+
+    /// Has the log be as this version wants it, and tells what is odd about it.
+    pub fn tell(&self) {
+        if let Some(log) = &self.log {
+            write_as(log);
+        }
+        for warning in &self.warnings {
+            warn(warning);
+        }
+    }
+
+    /// What it is called in the log, in health and in metrics.
+    pub fn name(&self) -> String {
+        spillway_config::config_version(&self.config)
+    }
+}
+
+impl GivenValue {
+    fn file(&self) -> Option<PathBuf> {
+        match self {
+            Self::File(file, _) => Some(file.clone()),
+            Self::Text(_) => None,
+        }
+    }
+
+    fn text(&self) -> anyhow::Result<String> {
+        match self {
+            Self::File(file, _) if file.is_file() => std::fs::read_to_string(file)
+                .with_context(|| format!("--variable: {} cannot be read", file.display())),
+            Self::File(_, text) | Self::Text(text) => Ok(text.clone()),
+        }
+    }
+}
+
+impl VersionSource {
+    /// Versions of the application of `manifest`, with the variables that the command line gives. With `strict_hosts` a
+    /// version grants no hosts.
+    pub fn new(
+        manifest: Manifest,
+        given: BTreeMap<String, GivenValue>,
+        config: ConfigSource,
+        strict_hosts: bool,
+    ) -> Self {
+        let document = match &config {
+            ConfigSource::Document(file) => file.clone(),
+            ConfigSource::Variable => mounted(&manifest),
+        };
+        let values = given.values().filter_map(GivenValue::file);
+        Self {
+            files: WatchedFiles::new(values.chain([document])),
+            manifest,
+            given,
+            config,
+            strict_hosts,
+        }
+    }
+
+    /// Reads and checks the version that the files hold now.
+    ///
+    /// # Errors
+    /// All that is wrong, for the operator.
+    pub fn read(&self) -> anyhow::Result<Version> {
+        let mut given = BTreeMap::new();
+        for (name, value) in &self.given {
+            given.insert(name.clone(), value.text()?);
+        }
+        let mut warnings = Vec::new();
+        if let ConfigSource::Document(file) = &self.config {
+            let config = self.document(file, &mut warnings)?;
+            given.insert(gateway_config::VARIABLE.to_owned(), config);
+        }
+        let mut manifest = self.manifest.clone();
+        let environment = |name: &str| std::env::var(name).ok();
+        let variables = Variables::resolve(&manifest.variables, &given, environment)?;
+        let config = match variables.get(gateway_config::VARIABLE) {
+            Some(text) if !text.is_empty() => text.to_owned(),
+            _ => std::fs::read_to_string(mounted(&manifest)).unwrap_or_default(),
+        };
+        let handed_on = |name: &str| {
+            let value = variables.get(name).filter(|_| manifest.hands_on(name));
+            value.map(str::to_owned)
+        };
+        let values = secrets::values(&config, handed_on)?;
+        if !self.strict_hosts {
+            grant_hosts(&mut manifest, &config, &values)?;
+        }
+        Ok(Version {
+            log: gateway_config::log(&config),
+            trusted_proxies: gateway_config::trusted_proxies(&config),
+            manifest,
+            variables,
+            config,
+            warnings,
+        })
+    }
+
+    fn document(&self, file: &Path, warnings: &mut Vec<String>) -> anyhow::Result<String> {
+        let config = GatewayConfig::read(file)?;
+        warnings.extend_from_slice(&config.warnings);
+        if self.strict_hosts {
+            let missing = config.missing_hosts(&self.manifest)?;
+            if !missing.is_empty() {
+                warnings.push(format!(
+                    "{}: warning: allowed_outbound_hosts lacks hosts that the configuration sends to; add these lines{}",
+                    self.manifest.path.display(),
+                    lines_to_add(&missing)
+                ));
+            }
+        }
+        Ok(config.normal_form())
+    }
+}
+
+fn mounted(manifest: &Manifest) -> PathBuf {
+    manifest.root.join(gateway_config::NORMAL_FORM_FILE)
+}
