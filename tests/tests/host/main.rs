@@ -13,6 +13,7 @@ mod hand_over;
 mod live;
 mod running;
 mod trapped;
+mod unit;
 mod up;
 
 /// `servces` in line 3, column 5.
