@@ -12,6 +12,7 @@ use super::values::VariableParser;
 use crate::gateway_config::{GatewayConfig, lines_to_add, name_of, text_of};
 use crate::log_lines::{Destination, notice};
 use crate::manifest::{Manifest, with_hosts};
+use crate::reload::GivenValue;
 use crate::secrets;
 
 /// What `spillway check` takes.
@@ -54,7 +55,7 @@ pub struct CheckArguments {
     /// Give a variable a value, as `spillway up` takes it: `NAME=@FILE` takes the file's text. Wins over
     /// SPIN_VARIABLE_NAME. May be repeated. Where secrets are given, all that the configuration needs have to be.
     #[arg(long = "variable", value_name = "NAME=VALUE", value_parser = VariableParser)]
-    pub variables: Vec<(String, String)>,
+    pub variables: Vec<(String, GivenValue)>,
 }
 
 /// How `check` tells what is wrong.

@@ -9,6 +9,7 @@ use spillway_state::Distance;
 use crate::log_lines::{Destination, notice};
 use crate::manifest::Manifest;
 use crate::redis::try_out;
+use crate::reload::GivenValue;
 use crate::secrets;
 use crate::tls;
 use crate::variables::environment_name;
@@ -21,7 +22,7 @@ use crate::variables::environment_name;
 /// When it cannot be used; in words that say what to do.
 pub(super) fn connect(
     state: &StateConfig,
-    given: &[(String, String)],
+    given: &[(String, GivenValue)],
     manifest: Option<&Manifest>,
 ) -> anyhow::Result<()> {
     if state.redis.is_empty() {
@@ -80,7 +81,7 @@ fn filled_in(text: &str, variable: impl Fn(&str) -> Option<String>) -> anyhow::R
 /// A variable's value, where a component finds it. One that the manifest does not hand on it does not find.
 pub(super) fn variable(
     name: &str,
-    given: &[(String, String)],
+    given: &[(String, GivenValue)],
     manifest: Option<&Manifest>,
 ) -> Option<String> {
     if manifest.is_some_and(|manifest| !manifest.hands_on(name)) {
@@ -88,7 +89,7 @@ pub(super) fn variable(
     }
     let given = given.iter().rev().find(|(known, _)| known == name);
     given
-        .map(|(_, value)| value.clone())
+        .map(|(_, value)| value.at_start().to_owned())
         .or_else(|| std::env::var(environment_name(name)).ok())
         .or_else(|| manifest?.variables.get(name)?.default.clone())
 }

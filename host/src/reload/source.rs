@@ -89,6 +89,13 @@ impl Version {
 }
 
 impl GivenValue {
+    /// What it was at start.
+    pub fn at_start(&self) -> &str {
+        match self {
+            Self::Text(text) | Self::File(_, text) => text,
+        }
+    }
+
     fn file(&self) -> Option<PathBuf> {
         match self {
             Self::File(file, _) => Some(file.clone()),
