@@ -71,14 +71,25 @@ fn packages(deny: &Deny) -> BTreeSet<Package> {
     for target in &deny.graph.targets {
         let mut cargo = Command::new(env!("CARGO"));
         cargo
-            .args(["metadata", "--format-version", "1", "--locked", "--all-features"])
+            .args([
+                "metadata",
+                "--format-version",
+                "1",
+                "--locked",
+                "--all-features",
+            ])
             .args(["--filter-platform", target])
             .current_dir(root());
         let told = cargo.output().unwrap();
         let words = String::from_utf8_lossy(&told.stderr);
         assert!(told.status.success(), "cargo metadata: {words}");
         let metadata: Metadata = serde_json::from_slice(&told.stdout).unwrap();
-        all.extend(metadata.packages.into_iter().filter(|it| it.source.is_some()));
+        all.extend(
+            metadata
+                .packages
+                .into_iter()
+                .filter(|it| it.source.is_some()),
+        );
     }
     all
 }
@@ -98,7 +109,10 @@ fn every_licence_may_be_used() {
         let is_allowed = expression.is_ok_and(|expression| {
             expression.evaluate(|wanted| allowed.iter().any(|licence| licence.satisfies(wanted)))
         });
-        assert!(is_allowed, "{name}: `{text}` is not among deny.toml's licences");
+        assert!(
+            is_allowed,
+            "{name}: `{text}` is not among deny.toml's licences"
+        );
     }
 }
 
@@ -123,10 +137,21 @@ fn no_package_is_there_twice_without_a_reason() {
     for skipped in &deny.bans.skip {
         let (name, version) = skipped.name_and_version.split_once('@').unwrap();
         let is_twice = versions.get(name).is_some_and(|there| there.len() > 1);
-        let is_there = versions.get_mut(name).is_some_and(|there| there.remove(version));
-        assert!(is_twice && is_there, "take {name}@{version} off deny.toml: it is not there twice");
+        let is_there = versions
+            .get_mut(name)
+            .is_some_and(|there| there.remove(version));
+        assert!(
+            is_twice && is_there,
+            "take {name}@{version} off deny.toml: it is not there twice"
+        );
         assert!(!skipped.reason.is_empty());
     }
-    let twice: Vec<_> = versions.iter().filter(|(_, there)| there.len() > 1).collect();
-    assert!(twice.is_empty(), "there twice: {twice:?}; deny.toml wants a reason");
+    let twice: Vec<_> = versions
+        .iter()
+        .filter(|(_, there)| there.len() > 1)
+        .collect();
+    assert!(
+        twice.is_empty(),
+        "there twice: {twice:?}; deny.toml wants a reason"
+    );
 }
