@@ -12,7 +12,7 @@ use spillway_tests::{
         Behaviour, ModelOptions, RagflowOptions, StandinAnthropic, StandinDify, StandinModel,
         StandinRagflow, ragflow_chunk_text,
     },
-    stream_request,
+    stream_request, until,
 };
 
 const CHAT: &str = "/llm/v1/chat/completions";
@@ -298,7 +298,11 @@ fn everything() -> Result<()> {
             assert_eq!(gateway.call(&info).await?.status(), 200);
         }
         assert_eq!(gateway.call(&info).await?.status(), 429);
-        assert!(gateway.log().contains("\"reason\":\"rate_limited\""));
+        until("the line of the refused request", async || {
+            let log = gateway.log();
+            Ok(log.contains("\"reason\":\"rate_limited\"").then_some(()))
+        })
+        .await?;
         Ok(())
     })
 }
