@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use http::uri::Authority;
+use wasmtime_wasi_http::Error;
 
 use crate::answer::ErrorForm;
 use crate::key_value::Backend;
@@ -43,8 +44,8 @@ pub struct Component {
     pub http: Arc<HttpClients>,
     /// Limits Redis connections, shared by all components.
     pub redis: RedisLimit,
-    /// The application's other components.
-    pub peers: Arc<Peers>,
+    /// The application's other components; which hold this one.
+    pub peers: Weak<Peers>,
     /// What the host's own errors look like at its routes.
     pub error_form: ErrorForm,
     /// See [`crate::harsh`].
@@ -56,6 +57,14 @@ pub struct Component {
 }
 
 impl Component {
+    /// The application's components, this one among them.
+    ///
+    /// # Errors
+    /// When the application has ended.
+    pub fn peers(&self) -> Result<Arc<Peers>, Error> {
+        self.peers.upgrade().ok_or(Error::DestinationNotFound)
+    }
+
     /// Tells the operator what to add to the manifest; the component only learns that it was refused.
     pub fn tell_refused(&self, destination: &str) {
         warn_of(

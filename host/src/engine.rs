@@ -24,8 +24,10 @@ const DEFAULT_INSTANCES: u32 = 1_000;
 
 /// Compiles components and links them with what the host serves.
 pub struct ComponentEngine {
-    /// How many instances there may be at once.
+    /// How many instances a version may have at once.
     pub capacity: usize,
+    /// How many there may be altogether, those of former versions among them.
+    pub limit: usize,
     engine: Engine,
     linker: Linker<InstanceState>,
     cache: Cache,
@@ -49,13 +51,14 @@ impl ComponentEngine {
             )
         })?;
         let capacity = variable("SPIN_MAX_INSTANCE_COUNT", DEFAULT_INSTANCES)?;
-        let engine = make_engine(&cache, capacity)?;
+        let limit: u32 = variable("SPIN_WASMTIME_INSTANCE_COUNT", capacity.saturating_mul(2))?;
+        let capacity = variable("SPIN_WASMTIME_INSTANCE_COUNT", capacity)?;
+        let engine = make_engine(&cache, limit)?;
         let linker = make_linker(&engine)?;
         tick(engine.weak())?;
         Ok(Self {
-            capacity: variable("SPIN_WASMTIME_INSTANCE_COUNT", capacity)?
-                .try_into()
-                .unwrap_or(usize::MAX),
+            capacity: capacity.try_into().unwrap_or(usize::MAX),
+            limit: limit.try_into().unwrap_or(usize::MAX),
             engine,
             linker,
             cache,

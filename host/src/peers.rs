@@ -37,10 +37,13 @@ impl std::fmt::Debug for Peers {
 impl Peers {
     /// Makes all components known, in the place of those of a former version.
     pub fn introduce(&self, handlers: HashMap<String, ProxyHandler<ComponentHandler>>) {
-        *self
+        let mut known = self
             .handlers
             .write()
-            .unwrap_or_else(PoisonError::into_inner) = handlers;
+            .unwrap_or_else(PoisonError::into_inner);
+        let former = std::mem::replace(&mut *known, handlers);
+        drop(known);
+        drop(former);
     }
 
     /// Makes the application's own address known. Only the first call counts.
@@ -49,8 +52,8 @@ impl Peers {
     }
 
     /// Where the application listens.
-    pub fn origin(&self) -> Option<&(Scheme, SocketAddr)> {
-        self.origin.get()
+    pub fn origin(&self) -> Option<(Scheme, SocketAddr)> {
+        self.origin.get().cloned()
     }
 
     /// The handler of a component.

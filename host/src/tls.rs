@@ -31,7 +31,12 @@ pub fn acceptor(certificate: &Path, key: &Path) -> anyhow::Result<TlsAcceptor> {
     let mut config = ServerConfig::builder()
         .with_no_client_auth()
         .with_single_cert(chain, private_key)
-        .context("--tls-cert and --tls-key do not belong together")?;
+        .map_err(|error| match error {
+            rustls::Error::InconsistentKeys(_) => {
+                anyhow::anyhow!("--tls-cert and --tls-key do not belong together")
+            }
+            error => anyhow::Error::from(error).context("--tls-cert and --tls-key cannot be used"),
+        })?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config).into())
 }

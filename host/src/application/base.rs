@@ -100,7 +100,11 @@ impl Base {
         Ok(Self {
             pool: Arc::new(InstancePool {
                 population: Arc::default(),
-                slots: Arc::new(Slots::new(engine.capacity, manifest.components.len())),
+                slots: Arc::new(Slots::new(
+                    engine.capacity,
+                    engine.limit,
+                    manifest.components.len(),
+                )),
                 memory: Arc::new(MemoryBudget::new(settings.memory_budget)),
             }),
             clients: Arc::new(Clients::new(

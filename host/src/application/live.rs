@@ -36,7 +36,11 @@ impl LiveApplication {
     /// Puts another version in force.
     pub fn replace(&self, next: Application) {
         self.base.peers.introduce(next.handlers.clone());
+        self.base.pool.slots.begin_version();
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        *current = Arc::new(next);
+        let former = std::mem::replace(&mut *current, Arc::new(next));
+        drop(current);
+        // It may take its folder with it, which nobody is to wait for.
+        drop(former);
     }
 }

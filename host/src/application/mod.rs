@@ -138,7 +138,7 @@ fn component(
         key_value_stores: base.stores.of_component(&definition.key_value_stores)?,
         http: Arc::clone(&base.http),
         redis: base.redis.clone(),
-        peers: Arc::clone(&base.peers),
+        peers: Arc::downgrade(&base.peers),
         error_form: definition.error_form,
         harsh: base.harsh,
         joins: Arc::clone(&base.joins),

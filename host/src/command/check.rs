@@ -116,7 +116,7 @@ pub(super) fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
     }
     check_beside(&config, arguments)?;
     let (file, version) = (name_of(&arguments.file), config.version());
-    let fine = format!("{file}: no errors (version {version})\n");
+    let fine = format!("{file}: no errors (configuration version {version})\n");
     Destination::Stdout.write(fine.as_bytes());
     Ok(ExitCode::SUCCESS)
 }

@@ -15,7 +15,7 @@ use super::running::{EndingSignals, Running, Signals};
 use super::values::{VariableParser, parse_address, parse_size};
 use crate::application::{Application, ApplicationSettings, Base, LiveApplication};
 use crate::capacity::{UploadRate, default_budget};
-use crate::gateway_config;
+use crate::gateway_config::{self, name_of, text_of};
 use crate::harsh;
 use crate::log_lines::{Destination, notice};
 use crate::manifest::Manifest;
@@ -228,7 +228,8 @@ impl UpArguments {
         let beside = manifest.root.join("gateway.yaml");
         let mounted = manifest.root.join(gateway_config::NORMAL_FORM_FILE);
         match &self.config {
-            Some(file) => Ok(ConfigSource::Document(file.clone())),
+            Some(file) if file.is_file() => Ok(ConfigSource::Document(file.clone())),
+            Some(file) => Ok(ConfigSource::Text(name_of(file), text_of(file)?)),
             None if beside.is_file() => Ok(ConfigSource::Document(beside)),
             None if mounted.is_file() => Ok(ConfigSource::Variable),
             None => bail!(

@@ -54,11 +54,8 @@ impl TypedValueParser for VariableParser {
         };
         let value = match value.strip_prefix('@') {
             None => GivenValue::Text(value.to_owned()),
-            Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .map_err(|error| wrong(format!("{name}=@{path}: {error}")))?;
-                GivenValue::File(path.into(), text)
-            }
+            Some(path) => GivenValue::of_file(path.as_ref())
+                .map_err(|error| wrong(format!("{name}=@{path}: {error}")))?,
         };
         Ok((name.to_owned(), value))
     }

@@ -130,7 +130,7 @@ async fn send(
     let first_byte = options.first_byte_timeout.unwrap_or(DEFAULT_TIMEOUT);
     if let Some(id) = request.uri().host().and_then(chained_component) {
         let id = id.to_owned();
-        let response = timeout(first_byte, component.peers.send(&id, request))
+        let response = timeout(first_byte, component.peers()?.send(&id, request))
             .await
             .map_err(|_| Error::ConnectionReadTimeout)??;
         return Ok(response.map(GuardedBody::boxed_unsync));
@@ -193,7 +193,7 @@ fn refuse(component: &Component, destination: &str) -> Error {
 /// The application's own address for a request without a host.
 fn own_uri(component: &Component, uri: &Uri) -> Result<Uri, Error> {
     let (scheme, address) = component
-        .peers
+        .peers()?
         .origin()
         .ok_or(Error::HttpRequestUriInvalid)?;
     Uri::builder()

@@ -1,10 +1,11 @@
 //! Live configuration: `gateway.yaml`, the files of variables' values and the TLS certificate are watched, and a version
 //! that can be used takes the place of the one in force.
 //!
-//! **Rule.** Files are read five times a second; one that has changed is used once it is the same twice, as an editor may
-//! be writing still. SIGHUP has them used at once. A version is read and checked as at start. One that can be used is put
-//! in force for requests that come from then on; what runs keeps the version that it began with. One that cannot be used
-//! changes nothing, and the log says what is wrong with it.
+//! **Rule.** Files are looked at five times a second. One that has changed is used once it is the same twice; one that was
+//! written in place, as an editor may be writing still, half a second after the last write. SIGHUP has them used at once, and
+//! tries again what could not be used. A version is read and checked as at start. One that can be used is put in force for
+//! requests that come from then on; what runs keeps the version that it began with. One that cannot be used changes nothing,
+//! and the log says what is wrong with it.
 
 mod certificate;
 mod files;
@@ -31,10 +32,12 @@ struct ReloadCounts {
     loaded_at: u64,
     /// How many versions have taken the place of another.
     loaded: u64,
-    /// How many could not be used.
+    /// How many could not be used; certificates among them.
     refused: u64,
     /// Whether the newest could not.
     is_refused: bool,
+    /// Whether the newest certificate could not.
+    certificate_is_refused: bool,
 }
 
 impl Default for Reloads {
@@ -44,6 +47,7 @@ impl Default for Reloads {
             loaded: 0,
             refused: 0,
             is_refused: false,
+            certificate_is_refused: false,
         }))
     }
 }
@@ -69,6 +73,19 @@ impl Reloads {
     /// The files are again as the version in force. Says whether they were not.
     fn restored(&self) -> bool {
         self.change(|counts| std::mem::replace(&mut counts.is_refused, false))
+    }
+
+    /// A certificate has been read that could be used, or could not.
+    fn certificate(&self, is_refused: bool) {
+        self.change(|counts| {
+            counts.certificate_is_refused = is_refused;
+            counts.refused = counts.refused.saturating_add(u64::from(is_refused));
+        });
+    }
+
+    /// Whether what is in force is not the newest: the configuration, and the certificate.
+    fn are_refused(&self) -> (bool, bool) {
+        self.change(|counts| (counts.is_refused, counts.certificate_is_refused))
     }
 
     /// For components.

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use super::{Certificate, Version, VersionSource};
 use crate::application::{Application, LiveApplication};
 use crate::gateway_config::has_upstream;
-use crate::log_lines::{notice, warn};
+use crate::log_lines::{error, notice};
 
 /// How often files are looked at: two looks and a start of instances are well within a second.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -59,17 +59,22 @@ impl Reloader {
     }
 
     fn look(&mut self, asked: bool) {
-        let files = self.source.files.have_changed(asked);
+        let reloads = Arc::clone(&self.live.base().reloads);
+        let (is_refused, certificate_is_refused) = reloads.are_refused();
+        let files = self.source.files.have_changed(asked) || asked && is_refused;
         if files {
-            self.reload();
+            self.reload(asked);
         }
-        let renewed = self.certificate.as_ref();
-        let renewed = renewed.filter(|certificate| certificate.have_changed(asked));
+        let renewed = self.certificate.as_ref().filter(|certificate| {
+            certificate.have_changed(asked) || asked && certificate_is_refused
+        });
         if let Some(certificate) = renewed {
-            match certificate.renew() {
+            let renewal = certificate.renew();
+            reloads.certificate(renewal.is_err());
+            match renewal {
                 Ok(()) => notice("The certificate was read anew: new connections get it"),
-                Err(error) => warn(&format!(
-                    "the new certificate cannot be used, and the former stays in force: {error:#}"
+                Err(why) => error(&format!(
+                    "The new certificate cannot be used, and the former stays in force: {why:#}"
                 )),
             }
         }
@@ -84,34 +89,41 @@ impl Reloader {
         }
     }
 
-    fn reload(&mut self) {
+    fn reload(&mut self, asked: bool) {
         let reloads = Arc::clone(&self.live.base().reloads);
+        let former = self.in_force.name();
         match self.next() {
             Ok(None) => {
                 if reloads.restored() {
-                    notice("The configuration is again as it is in force");
+                    notice(&format!(
+                        "The files hold the configuration that is in force, version {former}, again"
+                    ));
+                } else if asked {
+                    notice("SIGHUP: nothing has changed that means anything");
                 }
             }
             Ok(Some((version, application))) => {
                 version.tell();
-                self.live
-                    .base()
-                    .clients
-                    .trust(version.trusted_proxies.clone());
+                let base = self.live.base();
+                base.clients.trust(version.trusted_proxies.clone());
                 self.live.replace(application);
                 reloads.loaded();
-                notice(&format!(
-                    "Version {} of the configuration is in force, in place of {}: for requests from now on",
-                    version.name(),
-                    self.in_force.name()
-                ));
+                let name = version.name();
+                notice(&if name == former {
+                    format!(
+                        "Other values of variables are in force, with version {name} of the configuration: for requests from now on"
+                    )
+                } else {
+                    format!(
+                        "Version {name} of the configuration is in force, in place of {former}: for requests from now on"
+                    )
+                });
                 self.in_force = version;
             }
-            Err(error) => {
+            Err(why) => {
                 reloads.refused();
-                warn(&format!(
-                    "{error:#}\nThe new configuration cannot be used, and version {} stays in force",
-                    self.in_force.name()
+                error(&format!(
+                    "The new configuration cannot be used, and version {former} stays in force:\n{why:#}"
                 ));
             }
         }
@@ -123,8 +135,13 @@ impl Reloader {
         if version.is(&self.in_force) {
             return Ok(None);
         }
+        // At start components would say so themselves, to every request.
+        version.check()?;
         if has_upstream(&self.in_force.config) && !has_upstream(&version.config) {
-            anyhow::bail!("it publishes nothing: no agents, no models and no knowledge");
+            anyhow::bail!(
+                "{} publishes nothing: no agents, no models and no knowledge",
+                self.source.name()
+            );
         }
         let base = self.live.base();
         let application = Application::new(base, &version.manifest, &version.variables)?;

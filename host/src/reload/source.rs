@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use ipnet::IpNet;
-use spillway_config::LogConfig;
+use spillway_config::{LogConfig, parse_normal_form, template};
 
-use super::files::WatchedFiles;
-use crate::gateway_config::{self, GatewayConfig, grant_hosts, lines_to_add};
+use super::files::{WatchedFiles, text_of_regular};
+use crate::gateway_config::{self, GatewayConfig, grant_hosts, lines_to_add, name_of};
 use crate::log_lines::{warn, write_as};
 use crate::manifest::Manifest;
 use crate::secrets;
@@ -21,7 +21,12 @@ pub enum GivenValue {
     /// It is this.
     Text(String),
     /// It is the text of a file, which was this at start.
-    File(PathBuf, String),
+    File {
+        /// Where it is.
+        file: PathBuf,
+        /// What was in it.
+        at_start: String,
+    },
 }
 
 impl fmt::Debug for GivenValue {
@@ -36,6 +41,8 @@ impl fmt::Debug for GivenValue {
 pub enum ConfigSource {
     /// A `gateway.yaml`.
     Document(PathBuf),
+    /// One that could be read once only: standard input, or a pipe. What messages call it, and its text.
+    Text(String, String),
     /// The variable `gateway_config`, or the mounted `gateway.json` where that is empty; or there is none.
     Variable,
 }
@@ -64,6 +71,8 @@ pub struct Version {
     pub trusted_proxies: Vec<IpNet>,
     /// What hardly does what was meant: one line each.
     pub warnings: Vec<String>,
+    /// Those of its `{{ name }}`.
+    values: BTreeMap<String, String>,
 }
 
 impl Version {
@@ -82,6 +91,13 @@ impl Version {
         }
     }
 
+    /// Whether components can read it, its values in it.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        let resolved = template::resolve(&self.config, |name| self.values.get(name).cloned())?;
+        parse_normal_form(&resolved).context("the normal form cannot be used")?;
+        Ok(())
+    }
+
     /// What it is called in the log, in health and in metrics.
     pub fn name(&self) -> String {
         spillway_config::config_version(&self.config)
@@ -89,25 +105,42 @@ impl Version {
 }
 
 impl GivenValue {
+    /// The text of a file. What is no regular file, such as a pipe, can be read once only, and stays as it was.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    pub fn of_file(file: &Path) -> std::io::Result<Self> {
+        let is_regular = file.is_file();
+        let text = std::fs::read_to_string(file)?;
+        Ok(if is_regular {
+            Self::File {
+                file: file.to_owned(),
+                at_start: text,
+            }
+        } else {
+            Self::Text(text)
+        })
+    }
+
     /// What it was at start.
     pub fn at_start(&self) -> &str {
         match self {
-            Self::Text(text) | Self::File(_, text) => text,
+            Self::Text(text) | Self::File { at_start: text, .. } => text,
         }
     }
 
     fn file(&self) -> Option<PathBuf> {
         match self {
-            Self::File(file, _) => Some(file.clone()),
+            Self::File { file, .. } => Some(file.clone()),
             Self::Text(_) => None,
         }
     }
 
-    fn text(&self) -> anyhow::Result<String> {
+    fn text(&self, name: &str) -> anyhow::Result<String> {
         match self {
-            Self::File(file, _) if file.is_file() => std::fs::read_to_string(file)
-                .with_context(|| format!("--variable: {} cannot be read", file.display())),
-            Self::File(_, text) | Self::Text(text) => Ok(text.clone()),
+            Self::Text(text) => Ok(text.clone()),
+            Self::File { file, .. } => text_of_regular(file)
+                .with_context(|| format!("--variable {name}=@{} cannot be read", file.display())),
         }
     }
 }
@@ -122,12 +155,13 @@ impl VersionSource {
         strict_hosts: bool,
     ) -> Self {
         let document = match &config {
-            ConfigSource::Document(file) => file.clone(),
-            ConfigSource::Variable => mounted(&manifest),
+            ConfigSource::Document(file) => Some(file.clone()),
+            ConfigSource::Text(..) => None,
+            ConfigSource::Variable => Some(mounted(&manifest)),
         };
         let values = given.values().filter_map(GivenValue::file);
         Self {
-            files: WatchedFiles::new(values.chain([document])),
+            files: WatchedFiles::new(values.chain(document)),
             manifest,
             given,
             config,
@@ -142,12 +176,21 @@ impl VersionSource {
     pub fn read(&self) -> anyhow::Result<Version> {
         let mut given = BTreeMap::new();
         for (name, value) in &self.given {
-            given.insert(name.clone(), value.text()?);
+            given.insert(name.clone(), value.text(name)?);
         }
         let mut warnings = Vec::new();
-        if let ConfigSource::Document(file) = &self.config {
-            let config = self.document(file, &mut warnings)?;
-            given.insert(gateway_config::VARIABLE.to_owned(), config);
+        let document = match &self.config {
+            ConfigSource::Document(file) => {
+                let text = text_of_regular(file)
+                    .with_context(|| format!("{} cannot be read", file.display()))?;
+                Some(GatewayConfig::parse(&name_of(file), &text)?)
+            }
+            ConfigSource::Text(name, text) => Some(GatewayConfig::parse(name, text)?),
+            ConfigSource::Variable => None,
+        };
+        if let Some(config) = document {
+            self.look_at(&config, &mut warnings)?;
+            given.insert(gateway_config::VARIABLE.to_owned(), config.normal_form());
         }
         let mut manifest = self.manifest.clone();
         let environment = |name: &str| std::env::var(name).ok();
@@ -171,11 +214,12 @@ impl VersionSource {
             variables,
             config,
             warnings,
+            values,
         })
     }
 
-    fn document(&self, file: &Path, warnings: &mut Vec<String>) -> anyhow::Result<String> {
-        let config = GatewayConfig::read(file)?;
+    /// What is odd about it.
+    fn look_at(&self, config: &GatewayConfig, warnings: &mut Vec<String>) -> anyhow::Result<()> {
         warnings.extend_from_slice(&config.warnings);
         if self.strict_hosts {
             let missing = config.missing_hosts(&self.manifest)?;
@@ -187,7 +231,16 @@ impl VersionSource {
                 ));
             }
         }
-        Ok(config.normal_form())
+        Ok(())
+    }
+
+    /// What messages call the configuration.
+    pub(super) fn name(&self) -> String {
+        match &self.config {
+            ConfigSource::Document(file) => name_of(file),
+            ConfigSource::Text(name, _) => name.clone(),
+            ConfigSource::Variable => "the configuration".to_owned(),
+        }
     }
 }
 

@@ -1,5 +1,8 @@
 //! A configuration, a secret and a certificate that are replaced while the gateway serves.
 
+mod refused;
+mod renewed;
+
 use std::{fs, net::SocketAddr, path::Path, time::Duration};
 
 use anyhow::{Context, Result};
@@ -52,6 +55,12 @@ async fn another(gateway: &Gateway, version: &str) -> Result<String> {
         Ok((now != version).then_some(now))
     })
     .await
+}
+
+fn open_stream() -> Request {
+    let body =
+        serde_json::json!({"query": "open-stream", "response_mode": "streaming", "user": "u"});
+    Request::json("/v1/chat-messages", &body).bearer("app-1")
 }
 
 /// Clients that ask for as long as they are not told to stop, each on one connection.
@@ -107,9 +116,7 @@ fn edits_under_load_fail_no_request_and_cut_no_stream() -> Result<()> {
         let gate = Gate::new();
         let held = EventStream::new().wait_before(1, Wait::Release(gate.clone()));
         difys[0].api.when("open-stream", Behaviour::Stream(held));
-        let body =
-            serde_json::json!({"query": "open-stream", "response_mode": "streaming", "user": "u"});
-        let request = Request::json("/v1/chat-messages", &body).bearer("app-1");
+        let request = open_stream();
         let mut streams = Vec::new();
         for _ in 0..STREAMS {
             let mut stream = gateway.begin(&request).await?;
@@ -138,171 +145,63 @@ fn edits_under_load_fail_no_request_and_cut_no_stream() -> Result<()> {
 }
 
 #[test]
-fn a_broken_file_changes_nothing_and_says_why() -> Result<()> {
+fn a_new_version_has_room_while_streams_hold_all_places_of_the_old_one() -> Result<()> {
     if !embedded_only("Spin reads its configuration once") {
         return Ok(());
     }
     run(async {
-        let dify = StandinDify::start()?;
-        let right = yaml(&dify);
-        let gateway = Gateway::start(&right, watching()).await?;
-        let version = in_force(&gateway).await?;
-        let broken = [
-            ("servces: {}\n", "1:1"),
-            // Read as a whole it would serve nobody.
-            ("", "publishes nothing"),
-            (
-                "agents:\n  - name: dify\n    services: { api: \"{{ api }}\" }\n",
-                "`api`",
-            ),
-        ];
-        for (text, why) in broken {
-            gateway.configure(text)?;
-            until(why, async || Ok(gateway.log().contains(why).then_some(()))).await?;
-            until("health to tell of it", async || {
-                Ok(in_force(&gateway).await?.1.then_some(()))
-            })
-            .await?;
-            assert_eq!(in_force(&gateway).await?.0, version.0);
-            assert_eq!(gateway.call(&Request::get("/api/x")).await?.status(), 200);
+        let difys = [StandinDify::start()?, StandinDify::start()?];
+        // Each stream has an instance of its own, as long as there is a place for one.
+        let options = watching()
+            .environment("SPIN_MAX_INSTANCE_COUNT", "16")
+            .arguments(&["--max-instance-reuse-count", "1"]);
+        let gateway = Gateway::start(&yaml(&difys[0]), options).await?;
+        let gate = Gate::new();
+        let held = EventStream::new().wait_before(1, Wait::Release(gate.clone()));
+        difys[0].api.when("open-stream", Behaviour::Stream(held));
+        let mut streams = Vec::new();
+        for _ in 0..16 {
+            let mut stream = gateway.begin(&open_stream()).await?;
+            assert!(stream.next_block().await?.is_some());
+            streams.push(stream);
         }
-        fs::remove_file(gateway.directory().join("gateway.yaml"))?;
-        until("the log to name the file", async || {
-            Ok(gateway.log().contains("cannot be read").then_some(()))
-        })
-        .await?;
-        assert_eq!(gateway.call(&Request::get("/api/x")).await?.status(), 200);
-        gateway.configure(&right)?;
-        until("health to be as before", async || {
-            Ok((in_force(&gateway).await? == version).then_some(()))
-        })
-        .await?;
-        let page = gateway.call(&Request::get("/_gateway/metrics")).await?;
-        let samples = metrics::parse(&page.text()).map_err(anyhow::Error::msg)?;
-        let of = |name: &str, labels: &[(&str, &str)]| metrics::total(&samples, name, labels);
-        let reloads = "spillway_config_reloads_total";
-        assert_eq!(of(reloads, &[("result", "refused")]), 4.0);
-        assert_eq!(of(reloads, &[("result", "loaded")]), 0.0);
-        assert_eq!(of("spillway_config_info", &[("version", &version.0)]), 1.0);
-        assert_eq!(of("spillway_config_last_reload_successful", &[]), 1.0);
-        assert!(of("spillway_config_last_reload_success_timestamp_seconds", &[]) > 1e9);
+        let version = in_force(&gateway).await?.0;
+        gateway.configure(&yaml(&difys[1]))?;
+        another(&gateway, &version).await?;
+        for _ in 0..20 {
+            let answer = gateway.call(&Request::get("/api/x")).await?;
+            assert_eq!(answer.status(), 200, "{}", answer.text());
+        }
+        gate.open();
+        for stream in streams {
+            assert_eq!(stream.finish().await?.end, End::Clean, "a stream was cut");
+        }
         Ok(())
     })
 }
 
-fn models(vendor: &StandinModel) -> String {
-    format!(
-        r#"
-models: [{{ name: llm, routes: [{{ targets: [{{ provider: vendor }}] }}] }}]
-providers: [{{ name: vendor, base_url: "{}", api_keys: ["{{{{ vendor_key }}}}"] }}]
-"#,
-        vendor.base_url()
-    )
-}
-
 #[test]
-fn sighup_has_a_secret_that_was_replaced_used_at_once() -> Result<()> {
-    if !embedded_only("Spin reads its configuration once") {
-        return Ok(());
-    }
-    run(async {
-        let vendor = StandinModel::start("vendor")?;
-        let folder = tempfile::tempdir()?;
-        let secrets = folder.path().join("secrets.json");
-        let key_is = |key: &str| -> Result<()> {
-            let text = serde_json::json!({ "vendor_key": key }).to_string();
-            Ok(fs::write(&secrets, text)?)
-        };
-        key_is("sk-first")?;
-        let given = format!("secrets=@{}", secrets.display());
-        let options = watching().arguments(&["--variable", &given]);
-        let gateway = Gateway::start(&models(&vendor), options).await?;
-        gateway.hang_up()?;
-        until("SIGHUP to find nothing new", async || {
-            Ok(gateway.log().contains("nothing has changed").then_some(()))
-        })
-        .await?;
-        for key in ["sk-first", "sk-second"] {
-            key_is(key)?;
-            gateway.hang_up()?;
-            let chat = Request::json("/llm/v1/chat/completions", &stream_request("m", "hi"));
-            until(key, async || {
-                assert_eq!(gateway.call(&chat).await?.status(), 200);
-                let requests = vendor.requests();
-                let last = requests.last().context("no request")?;
-                let used = last.header("authorization").unwrap_or_default();
-                Ok(used.ends_with(key).then_some(()))
-            })
-            .await?;
-        }
-        let log = gateway.log();
-        assert!(
-            !log.contains("sk-first") && !log.contains("sk-second"),
-            "{log}"
-        );
-        Ok(())
-    })
-}
-
-fn show(certificates: &Certificates, folder: &Path) -> Result<()> {
-    fs::copy(certificates.server_certificate(), folder.join("server.pem"))?;
-    fs::copy(certificates.server_key(), folder.join("server.key"))?;
-    Ok(())
-}
-
-#[test]
-fn a_certificate_is_replaced_under_load() -> Result<()> {
-    if !embedded_only("Spin reads its certificate once") {
+fn nothing_is_left_of_versions_when_it_ends() -> Result<()> {
+    if !embedded_only("the folder is the embedded host's") {
         return Ok(());
     }
     run(async {
         let dify = StandinDify::start()?;
-        let both = [Certificates::make().await?, Certificates::make().await?];
-        let folder = tempfile::tempdir()?;
-        show(&both[0], folder.path())?;
-        let file = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
-        let options = Options::default().arguments(&[
-            "--tls-cert",
-            &file("server.pem"),
-            "--tls-key",
-            &file("server.key"),
-            "--tls-listen",
-            "127.0.0.1:0",
-        ]);
-        let gateway = Gateway::start(&yaml(&dify), options).await?;
-        let log = gateway.log();
-        let listens = log.split("Serving https://").nth(1).context("no HTTPS")?;
-        let address: SocketAddr = listens.lines().next().unwrap_or_default().parse()?;
-        let tunnel = TlsTunnel::to(address, &[&both[0], &both[1]]).await?;
-        let load = Load::on(tunnel.address());
-        let shown = async || {
-            let connection = Connection::open(tunnel.address()).await?;
-            let answer = connection.call(&Request::get("/api/x")).await?;
-            assert_eq!(answer.finish().await?.status(), 200);
-            tunnel.certificate()
+        let state = tempfile::tempdir()?;
+        let options = Options {
+            state_directory: Some(state.path().to_owned()),
+            ..watching()
         };
-        let first = shown().await?;
-        // The certificate of one, and still the key of the other.
-        fs::copy(
-            both[1].server_certificate(),
-            folder.path().join("server.pem"),
-        )?;
-        until("the log to tell of the pair", async || {
-            Ok(gateway
-                .log()
-                .contains("do not belong together")
-                .then_some(()))
-        })
-        .await?;
-        assert_eq!(shown().await?, first);
-        show(&both[1], folder.path())?;
-        let second = until("the other certificate", async || {
-            let now = shown().await?;
-            Ok((now != first).then_some(now))
-        })
-        .await?;
-        assert_eq!(shown().await?, second);
-        assert!(load.end().await? > 0);
+        let mut gateway = Gateway::start(&yaml(&dify), options).await?;
+        let version = in_force(&gateway).await?.0;
+        gateway.configure(&format!("{}    base_path: /dify\n", yaml(&dify)))?;
+        another(&gateway, &version).await?;
+        gateway.terminate()?;
+        gateway.exit_code().await?;
+        for entry in fs::read_dir(state.path())? {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            assert!(!name.starts_with("files-"), "{name} is left");
+        }
         Ok(())
     })
 }

@@ -32,6 +32,18 @@ struct Reloads {
     loaded: u64,
     refused: u64,
     is_refused: bool,
+    certificate_is_refused: bool,
+}
+
+impl Reloads {
+    /// What of the newest is not in force.
+    const fn refusal(&self) -> Option<&'static str> {
+        match (self.is_refused, self.certificate_is_refused) {
+            (true, _) => Some("the newest configuration cannot be used; the log says why"),
+            (false, true) => Some("the newest certificate cannot be used; the log says why"),
+            (false, false) => None,
+        }
+    }
 }
 
 impl InForce {
@@ -43,12 +55,10 @@ impl InForce {
     /// For health.
     pub async fn health<P: Platform>(&self, platform: &P) -> ConfigHealth {
         let reloads = reloads(platform).await;
-        let is_refused = reloads.as_ref().is_some_and(|reloads| reloads.is_refused);
         ConfigHealth {
             version: self.version.clone(),
             loaded_at: self.loaded_at(reloads.as_ref()),
-            refused: is_refused
-                .then_some("the newest configuration cannot be used; the log says why"),
+            refused: reloads.as_ref().and_then(Reloads::refusal),
         }
     }
 
@@ -68,8 +78,8 @@ impl InForce {
         if let Some(reloads) = reloads {
             lines.push_str(&gauge(
                 "spillway_config_last_reload_successful",
-                "Whether the newest configuration is the one in force.",
-                &format!(" {}", u8::from(!reloads.is_refused)),
+                "Whether the newest configuration and certificate are those in force.",
+                &format!(" {}", u8::from(reloads.refusal().is_none())),
             ));
             let name = "spillway_config_reloads_total";
             lines.push_str(&format!(
