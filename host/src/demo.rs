@@ -39,6 +39,8 @@ pub async fn run(mut arguments: UpArguments) -> anyhow::Result<()> {
         gateway_config::VARIABLE.to_owned(),
         GivenValue::Text(config),
     ));
+    // One of them is dead, on purpose.
+    arguments.skip_connect = true;
     arguments.additional_outbound_hosts = vec!["http://127.0.0.1:*".to_owned()];
     // Counters of a demo are nothing to keep; compiled components are.
     let state = tempfile::tempdir().context("no folder for the demo's state")?;

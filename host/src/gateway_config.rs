@@ -8,8 +8,8 @@ use std::path::Path;
 use anyhow::Context as _;
 use ipnet::IpNet;
 use spillway_config::{
-    AllowedHosts, Checked, Gateway, LogConfig, Severity, StateConfig, outbound_hosts,
-    parse_normal_form, template,
+    AllowedHosts, Checked, Gateway, LogConfig, Severity, outbound_hosts, parse_normal_form,
+    template,
 };
 
 use crate::manifest::Manifest;
@@ -104,11 +104,6 @@ impl GatewayConfig {
     pub fn has_upstream(&self) -> bool {
         let gateway = &self.gateway;
         !gateway.agents.is_empty() || !gateway.models.is_empty() || !gateway.knowledge.is_empty()
-    }
-
-    /// Where state shared by replicas lives.
-    pub const fn state(&self) -> &StateConfig {
-        &self.gateway.state
     }
 
     /// What components read.

@@ -50,6 +50,8 @@ pub struct Options {
     /// Whether the host reads `gateway.yaml` itself and watches it, which the embedded host alone does; else it is given
     /// the normal form.
     pub watches_file: bool,
+    /// Whether the host tries upstreams out at start, which the embedded host alone does.
+    pub tries_upstreams: bool,
     /// Further arguments of `up`, which the embedded host alone knows.
     pub arguments: Vec<String>,
     /// Where it listens. Left out: on a port of its own.

@@ -110,6 +110,10 @@ pub(crate) fn up(directory: &Path, address: SocketAddr, options: &Options) -> Re
             "SPIN_VARIABLE_SECRETS",
             Value::Object(secrets.collect::<Map<_, _>>()).to_string(),
         );
+    // Stand-ins count what they are asked.
+    if !options.tries_upstreams && Host::chosen() != Host::Spin {
+        command.arg("--skip-connect");
+    }
     if !options.watches_file {
         let normal_form = fs::read_to_string(directory.join(NORMAL_FORM))?;
         command.env("SPIN_VARIABLE_GATEWAY_CONFIG", normal_form);

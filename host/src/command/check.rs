@@ -48,7 +48,8 @@ pub struct CheckArguments {
     #[arg(long)]
     pub require_upstream: bool,
 
-    /// Also connect to the Redis of `state.redis`, do there what a limit does, and tell how far away it is.
+    /// Also try out what the configuration leads to: in the Redis of `state.redis` what a limit does, and how far away it is;
+    /// of each upstream whether it can be reached, and takes the keys that it is sent. It costs no tokens.
     #[arg(long)]
     pub connect: bool,
 
@@ -140,7 +141,7 @@ fn check_beside(config: &GatewayConfig, arguments: &CheckArguments) -> anyhow::R
         None => {}
     }
     if arguments.connect {
-        connect::connect(config.state(), &arguments.variables, manifest.as_ref())?;
+        connect::connect(config, &arguments.variables, manifest.as_ref())?;
     }
     if let Some(file) = &arguments.write {
         write_if_changed(file, &config.normal_form())?;

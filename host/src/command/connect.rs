@@ -1,81 +1,64 @@
-//! `spillway check --connect`: whether the gateway could count in the Redis that is configured.
-
-use std::time::Duration;
+//! `spillway check --connect`: whether what the configuration leads to can be used.
 
 use anyhow::{Context as _, bail};
-use spillway_config::{Gateway, StateConfig, normal_form, template};
-use spillway_state::Distance;
+use spillway_config::{Gateway, parse_normal_form, template};
 
+use crate::gateway_config::GatewayConfig;
 use crate::log_lines::{Destination, notice};
 use crate::manifest::Manifest;
-use crate::redis::try_out;
 use crate::reload::GivenValue;
 use crate::secrets;
 use crate::tls;
+use crate::trials::{TrialVerdict, try_all};
 use crate::variables::environment_name;
 
-/// Tries the Redis of `state.redis` out and tells how far away it is. Variables are looked for where a component
+/// Tries out the Redis of `state.redis`, and each upstream with its keys. Variables are looked for where a component
 /// finds them: in the entries of `secrets`, then `given` on the command line, in the environment, and among the
 /// manifest's defaults.
 ///
 /// # Errors
-/// When it cannot be used; in words that say what to do.
+/// What cannot be used; in words that say what to do.
 pub(super) fn connect(
-    state: &StateConfig,
+    config: &GatewayConfig,
     given: &[(String, GivenValue)],
     manifest: Option<&Manifest>,
 ) -> anyhow::Result<()> {
-    if state.redis.is_empty() {
+    let gateway = filled_in(&config.normal_form(), |name| {
+        variable(name, given, manifest)
+    })?;
+    if gateway.state.redis.trim().is_empty() {
         notice("`state.redis` is empty: there is no Redis to connect to");
-        return Ok(());
-    }
-    let address = filled_in(&state.redis, |name| variable(name, given, manifest))?;
-    if address.trim().is_empty() {
-        notice("`state.redis` is empty once its values are in it: there is no Redis to connect to");
-        return Ok(());
     }
     tls::install_provider();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start")?;
-    let distance = runtime
-        .block_on(try_out(&address))
-        .map_err(|problem| anyhow::anyhow!("Redis cannot be used: {problem}"))?;
-    match Distance::of(distance, state.timeout.duration()) {
-        Distance::Near => {}
-        Distance::Far(message) => notice(&format!("warning: {message}")),
-        Distance::TooFar(message) => bail!("{message}"),
+    let mut wrong = Vec::new();
+    for finding in runtime.block_on(try_all(&gateway)) {
+        match finding.verdict {
+            TrialVerdict::Fine => {
+                Destination::Stdout.write(format!("{}\n", finding.words).as_bytes());
+            }
+            TrialVerdict::Odd => notice(&format!("warning: {}", finding.words)),
+            TrialVerdict::Wrong => wrong.push(finding.words),
+        }
     }
-    let reached = format!("Redis can be used; it is {} away\n", in_words(distance));
-    Destination::Stdout.write(reached.as_bytes());
-    Ok(())
-}
-
-fn in_words(distance: Duration) -> String {
-    match distance.as_millis() {
-        0 => "less than 1 ms".to_owned(),
-        milliseconds => format!("{milliseconds} ms"),
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        bail!("{}", wrong.join("\n"))
     }
 }
 
-/// The text with its templates' values.
-fn filled_in(text: &str, variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<String> {
-    let state = StateConfig {
-        redis: text.into(),
-        ..StateConfig::default()
-    };
-    let values = secrets::values(
-        &normal_form(&Gateway {
-            state,
-            ..Gateway::default()
-        }),
-        variable,
-    )?;
-    let json = serde_json::to_string(text)?;
-    let filled = template::resolve(&json, |name| values.get(name).cloned())
-        .context("`state.redis` cannot be filled in")?;
-    Ok(serde_json::from_str(&filled)?)
+/// The configuration with its templates' values.
+fn filled_in(
+    normal_form: &str,
+    variable: impl Fn(&str) -> Option<String>,
+) -> anyhow::Result<Gateway> {
+    let values = secrets::values(normal_form, variable)?;
+    let filled = template::resolve(normal_form, |name| values.get(name).cloned())?;
+    Ok(parse_normal_form(&filled)?)
 }
 
 /// A variable's value, where a component finds it. One that the manifest does not hand on it does not find.
@@ -99,24 +82,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_filled_in_from_secrets_before_variables() {
+    fn addresses_are_filled_in_from_secrets_before_variables() {
         let variable = |name: &str| match name {
-            "secrets" => Some(r#"{"password": "a\"b"}"#.to_owned()),
+            "secrets" => Some(r#"{"password": "a%22b"}"#.to_owned()),
             "password" => Some("not this one".to_owned()),
             "host" => Some("redis".to_owned()),
             _ => None,
         };
-        let fill = |text| filled_in(text, variable);
+        let form = |redis: &str| serde_json::json!({"state": {"redis": redis}}).to_string();
+        let fill = |text: &str| filled_in(&form(text), variable).map(|it| it.state.redis);
         assert_eq!(
-            fill("redis://:{{ password }}@{{host}}").unwrap(),
-            "redis://:a\"b@redis"
+            fill("redis://:{{ password }}@{{host}}").unwrap().as_str(),
+            "redis://:a%22b@redis"
         );
         let empty = |name: &str| (name == "redis_url").then(String::new);
-        assert_eq!(filled_in("{{ redis_url }}", empty).unwrap(), "");
+        let filled = filled_in(&form("{{ redis_url }}"), empty).unwrap();
+        assert_eq!(filled.state.redis.as_str(), "");
         let missing = format!("{:#}", fill("{{ redis_url }}").unwrap_err());
         assert!(missing.contains("redis_url"), "{missing}");
         let broken = |name: &str| (name == "secrets").then(|| "to-be-hidden".to_owned());
-        let message = filled_in("{{ x }}", broken).unwrap_err().to_string();
+        let message = filled_in(&form("{{ x }}"), broken).unwrap_err().to_string();
         assert!(
             message.contains("line 1") && !message.contains("hidden"),
             "{message}"

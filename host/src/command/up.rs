@@ -26,6 +26,7 @@ use crate::server::{Listeners, Server};
 use crate::template::Template;
 use crate::tls;
 use crate::toml_document::TomlDocument;
+use crate::trials::Trials;
 use crate::variables::environment_name;
 
 /// What `spillway up` takes.
@@ -134,6 +135,11 @@ pub struct UpArguments {
     #[arg(long, value_name = "DURATION", value_parser = parse_duration_spread)]
     pub request_timeout: Option<Spread<Duration>>,
 
+    /// Do not try out what the configuration leads to. Without it each upstream and the Redis are asked once at start, and for
+    /// each new version, in the background, and what cannot be used is told in the log.
+    #[arg(long)]
+    pub skip_connect: bool,
+
     /// Let components reach what the manifest's allowed_outbound_hosts name and nothing more. Without it they may reach
     /// what the configuration sends to as well.
     #[arg(long)]
@@ -183,9 +189,15 @@ impl UpArguments {
         };
         let server = Server::start(Arc::clone(&live), listeners).await?;
         let banner = banner(&live.current(), &server, begun.elapsed());
+        let trials = if self.skip_connect {
+            Trials::Skipped
+        } else {
+            Trials::Wanted
+        };
+        trials.begin(&version);
         Ok(Running {
             signals,
-            reloader: Reloader::new(source, version, live, certificate),
+            reloader: Reloader::new(source, version, live, certificate, trials),
             server,
             banner,
         })

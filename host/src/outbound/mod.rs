@@ -24,6 +24,7 @@ use wasmtime_wasi_http::{Error, ForbiddenHeaderFilter, RequestOptions, WasiBody,
 pub use allowed::{AllowedDestinations, Destination};
 pub use clients::HttpClients;
 use connect::CONNECT_TIMEOUT;
+pub(crate) use connect::Connector;
 use header_rules::HeaderRules;
 pub use header_rules::reveal_all;
 use upstream_body::UpstreamBody;

@@ -10,6 +10,7 @@ use super::{Certificate, Version, VersionSource};
 use crate::application::{Application, LiveApplication};
 use crate::gateway_config::has_upstream;
 use crate::log_lines::{error, notice};
+use crate::trials::Trials;
 
 /// How often files are looked at: two looks and a start of instances are well within a second.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -20,6 +21,7 @@ pub struct Reloader {
     live: Arc<LiveApplication>,
     certificate: Option<Arc<Certificate>>,
     in_force: Version,
+    trials: Trials,
 }
 
 impl Reloader {
@@ -29,12 +31,14 @@ impl Reloader {
         in_force: Version,
         live: Arc<LiveApplication>,
         certificate: Option<Arc<Certificate>>,
+        trials: Trials,
     ) -> Self {
         Self {
             source,
             live,
             certificate,
             in_force,
+            trials,
         }
     }
 
@@ -108,6 +112,7 @@ impl Reloader {
                 base.clients.trust(version.trusted_proxies.clone());
                 self.live.replace(application);
                 reloads.loaded();
+                self.trials.begin(&version);
                 let name = version.name();
                 notice(&if name == former {
                     format!(
@@ -136,7 +141,7 @@ impl Reloader {
             return Ok(None);
         }
         // At start components would say so themselves, to every request.
-        version.check()?;
+        version.gateway()?;
         if has_upstream(&self.in_force.config) && !has_upstream(&version.config) {
             anyhow::bail!(
                 "{} publishes nothing: no agents, no models and no knowledge",

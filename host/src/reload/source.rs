@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use ipnet::IpNet;
-use spillway_config::{LogConfig, parse_normal_form, template};
+use spillway_config::{Gateway, LogConfig, parse_normal_form, template};
 
 use super::files::{WatchedFiles, text_of_regular};
 use crate::gateway_config::{self, GatewayConfig, grant_hosts, lines_to_add, name_of};
@@ -91,11 +91,13 @@ impl Version {
         }
     }
 
-    /// Whether components can read it, its values in it.
-    pub(super) fn check(&self) -> anyhow::Result<()> {
+    /// The configuration as components read it, its values in it.
+    ///
+    /// # Errors
+    /// Why they cannot.
+    pub fn gateway(&self) -> anyhow::Result<Gateway> {
         let resolved = template::resolve(&self.config, |name| self.values.get(name).cloned())?;
-        parse_normal_form(&resolved).context("the normal form cannot be used")?;
-        Ok(())
+        parse_normal_form(&resolved).context("the normal form cannot be used")
     }
 
     /// What it is called in the log, in health and in metrics.

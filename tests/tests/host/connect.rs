@@ -3,13 +3,24 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use spillway_tests::{Distant, Options, Outcome, Redis, prepare, run, standin::ReservedPort};
+use spillway_tests::{
+    Distant, Gateway, Options, Outcome, Redis,
+    client::Request,
+    embedded_only, prepare, run,
+    standin::{
+        ModelOptions, RagflowOptions, ReservedPort, StandinAnthropic, StandinDify, StandinModel,
+        StandinRagflow,
+    },
+    until,
+};
 
 use crate::spillway;
 
 async fn check(redis: &str, more: &[&str]) -> Result<Outcome> {
+    let dify = StandinDify::start()?;
     let yaml = format!(
-        "state: {{ redis: \"{redis}\" }}\nagents:\n  - name: dify\n    services: {{ api: \"http://127.0.0.1:5001\" }}\n"
+        "state: {{ redis: \"{redis}\" }}\nagents:\n  - name: dify\n    services: {{ api: \"{}\" }}\n",
+        dify.api.url()
     );
     let directory = prepare(&yaml, &Options::default())?;
     let arguments = [&["check", "gateway.yaml", "--connect"], more].concat();
@@ -86,6 +97,133 @@ fn what_is_wrong_is_told_with_what_to_do() -> Result<()> {
                 "{said}"
             );
         }
+        Ok(())
+    })
+}
+
+/// Upstreams of every kind, of which some are well.
+struct Upstreams {
+    dify: StandinDify,
+    gone: ReservedPort,
+    vendor: StandinModel,
+    claude: StandinAnthropic,
+    engine: StandinRagflow,
+}
+
+impl Upstreams {
+    fn start() -> Result<Self> {
+        Ok(Self {
+            dify: StandinDify::start()?,
+            gone: ReservedPort::reserve()?,
+            vendor: StandinModel::start_with(ModelOptions {
+                name: "vendor".to_owned(),
+                api_keys: vec!["sk-good".to_owned()],
+                ..ModelOptions::default()
+            })?,
+            claude: StandinAnthropic::start("sk-ant-good")?,
+            engine: StandinRagflow::start(RagflowOptions {
+                api_keys: vec!["ragflow-good".to_owned()],
+                ..RagflowOptions::default()
+            })?,
+        })
+    }
+
+    fn yaml(&self) -> String {
+        format!(
+            r#"
+agents:
+  - {{ name: dify, services: {{ api: "{dify}", web: "{gone}" }} }}
+models:
+  - {{ name: llm, routes: [{{ targets: [{{ provider: vendor }}] }}] }}
+providers:
+  - {{ name: vendor, base_url: "{vendor}", api_keys: [sk-good, sk-revoked] }}
+  - {{ name: claude, type: anthropic, base_url: "{claude}", api_keys: [sk-ant-good] }}
+  - {{ name: moved, base_url: "{vendor}/elsewhere", api_keys: [sk-good] }}
+  - {{ name: encrypted, base_url: "https://{plain}/v1" }}
+knowledge:
+  - {{ name: handbook, api_keys: [k], backend: {{ type: ragflow, base_url: "{engine}", api_key: ragflow-good }} }}
+  - {{ name: closed, api_keys: [k], backend: {{ type: ragflow, base_url: "{engine}", api_key: ragflow-bad }} }}
+  - {{ name: absent, api_keys: [k], backend: {{ type: dify_compatible, base_url: "{gone}", api_key: e }} }}
+"#,
+            dify = self.dify.api.url(),
+            gone = self.gone.url(),
+            vendor = self.vendor.base_url(),
+            plain = self.vendor.address(),
+            claude = self.claude.base_url(),
+            engine = self.engine.url(),
+        )
+    }
+}
+
+/// What is wrong with them.
+const WRONG: [[&str; 2]; 5] = [
+    ["agents `dify`, web", "takes no connection"],
+    ["providers `vendor`, api_keys[1]", "does not take the key"],
+    ["providers `encrypted`", "TLS"],
+    ["knowledge `closed`", "does not take the key"],
+    ["knowledge `absent`", "takes no connection"],
+];
+
+fn has_line(text: &str, words: &[&str]) -> bool {
+    text.lines()
+        .any(|line| words.iter().all(|words| line.contains(words)))
+}
+
+#[test]
+fn upstreams_are_tried_with_their_keys() -> Result<()> {
+    run(async {
+        let upstreams = Upstreams::start()?;
+        let directory = prepare(&upstreams.yaml(), &Options::default())?;
+        let checked = spillway(directory.path(), &["check", "--connect"]).await?;
+        let said = checked.everything();
+        assert_eq!(checked.code, Some(1), "{said}");
+        for words in WRONG {
+            assert!(has_line(&said, &words), "{words:?}: {said}");
+        }
+        for place in [
+            "agents `dify`, api",
+            "providers `vendor`, api_keys[0]",
+            "providers `claude`",
+        ] {
+            assert!(has_line(&said, &[place, "answers"]), "{place}: {said}");
+        }
+        assert!(
+            has_line(
+                &said,
+                &["warning", "providers `moved`", "no list of models"]
+            ),
+            "{said}"
+        );
+        for secret in ["sk-good", "sk-revoked", "sk-ant-good", "ragflow-"] {
+            assert!(!said.contains(secret), "{said}");
+        }
+        // Nothing that would cost anything.
+        for request in upstreams.vendor.requests() {
+            assert_eq!(request.method, "GET", "{}", request.target);
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn what_cannot_be_used_is_a_warning_at_start() -> Result<()> {
+    if !embedded_only("Spin tries nothing out") {
+        return Ok(());
+    }
+    run(async {
+        let upstreams = Upstreams::start()?;
+        let options = Options {
+            tries_upstreams: true,
+            ..Options::default()
+        };
+        let gateway = Gateway::start(&upstreams.yaml(), options).await?;
+        for words in WRONG {
+            until(words[0], async || {
+                Ok(has_line(&gateway.log(), &words).then_some(()))
+            })
+            .await?;
+        }
+        assert_eq!(gateway.call(&Request::get("/api/x")).await?.status(), 200);
         Ok(())
     })
 }
