@@ -139,6 +139,7 @@ providers:
   - {{ name: vendor, base_url: "{vendor}", api_keys: [sk-good, sk-revoked] }}
   - {{ name: claude, type: anthropic, base_url: "{claude}", api_keys: [sk-ant-good] }}
   - {{ name: moved, base_url: "{vendor}/elsewhere", api_keys: [sk-good] }}
+  - {{ name: nowhere, base_url: "http://nobody.invalid/v1" }}
   - {{ name: encrypted, base_url: "https://{plain}/v1" }}
 knowledge:
   - {{ name: handbook, api_keys: [k], backend: {{ type: ragflow, base_url: "{engine}", api_key: ragflow-good }} }}
@@ -156,10 +157,11 @@ knowledge:
 }
 
 /// What is wrong with them.
-const WRONG: [[&str; 2]; 5] = [
+const WRONG: [[&str; 2]; 6] = [
     ["agents `dify`, web", "takes no connection"],
     ["providers `vendor`, api_keys[1]", "does not take the key"],
     ["providers `encrypted`", "TLS"],
+    ["providers `nowhere`", "does not resolve"],
     ["knowledge `closed`", "does not take the key"],
     ["knowledge `absent`", "takes no connection"],
 ];
@@ -174,7 +176,7 @@ fn upstreams_are_tried_with_their_keys() -> Result<()> {
     run(async {
         let upstreams = Upstreams::start()?;
         let directory = prepare(&upstreams.yaml(), &Options::default())?;
-        let checked = spillway(directory.path(), &["check", "--connect"]).await?;
+        let checked = spillway(directory.path(), &["check", "--embedded", "--connect"]).await?;
         let said = checked.everything();
         assert_eq!(checked.code, Some(1), "{said}");
         for words in WRONG {
