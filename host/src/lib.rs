@@ -1,7 +1,7 @@
 //! Runs the application of a `spin.toml` without Spin: the same manifest, runtime configuration,
 //! interfaces and headers, over WASI 0.3 and HTTP only.
 //! Must not know what the components do: of `gateway.yaml` it only hands the normal form on. (The operator's tool beside
-//! it, `command` and `trials`, knows the file.)
+//! it, `command`, `reload` and `trials`, knows the file.)
 
 mod answer;
 pub mod application;

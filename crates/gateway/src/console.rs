@@ -21,7 +21,7 @@ use spillway_upstream::key_digest;
 use self::in_force::{ConfigHealth, InForce};
 use crate::Log;
 use crate::digest_secret::digest_secret;
-use crate::settings::{Settings, read_settings};
+use crate::settings::read_settings;
 use crate::settlement::begin_record;
 
 /// What an instance knows that answers for the gateway itself.
@@ -44,7 +44,9 @@ impl<P: Platform> Console<P> {
     /// What is wrong, for the operator.
     pub async fn start(platform: P) -> Result<Self, String> {
         let settings = read_settings(&platform).await;
-        let Settings { gateway, version } = settings.map_err(|error| error.to_string())?;
+        let settings = settings.map_err(|error| error.to_string())?;
+        let version = settings.version();
+        let gateway = settings.gateway;
         let denies = prepare_all(&gateway)?;
         Ok(Self {
             state: Arc::new(platform.open_state(StateLocation {

@@ -45,10 +45,17 @@ pub enum SettingsError {
     Invalid(#[from] spillway_config::Error),
 }
 
-/// A configuration, and what it is called.
+/// A configuration, and the document that it was read from.
 pub(crate) struct Settings {
     pub gateway: Gateway,
-    pub version: String,
+    document: String,
+}
+
+impl Settings {
+    /// What the configuration is called.
+    pub fn version(&self) -> String {
+        config_version(&self.document)
+    }
 }
 
 /// Reads the configuration and puts in every `{{ name }}`: an entry of `secrets`, else a variable of the name.
@@ -62,11 +69,10 @@ pub(crate) async fn read_settings<P: Platform>(platform: &P) -> Result<Settings,
             .mounted_file(CONFIGURATION_FILE)
             .map_err(SettingsError::Missing)?,
     };
-    let version = config_version(&document);
     let names = template::names(&document);
     if names.is_empty() {
         let gateway = parse_normal_form(&document)?;
-        return Ok(Settings { gateway, version });
+        return Ok(Settings { gateway, document });
     }
     let mut values = read_secrets(platform).await?;
     for name in names {
@@ -76,9 +82,9 @@ pub(crate) async fn read_settings<P: Platform>(platform: &P) -> Result<Settings,
             values.insert(name, value);
         }
     }
-    let document = template::resolve(&document, |name| values.get(name).cloned())?;
-    let gateway = parse_normal_form(&document)?;
-    Ok(Settings { gateway, version })
+    let resolved = template::resolve(&document, |name| values.get(name).cloned())?;
+    let gateway = parse_normal_form(&resolved)?;
+    Ok(Settings { gateway, document })
 }
 
 async fn read_secrets<P: Platform>(

@@ -36,9 +36,16 @@ pub(crate) fn redact(text: &str, pool: &Pool) -> String {
     let mut secrets: Vec<&str> = keys.filter(|key| key.len() >= 4).chain(machines).collect();
     // Of a key that begins as a shorter one the rest would be left.
     secrets.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.len()));
-    let text = secrets
-        .into_iter()
-        .fold(text.to_owned(), |text, secret| text.replace(secret, "***"));
+    let mut text = text.to_owned();
+    for secret in secrets {
+        if text.contains(secret) {
+            text = text.replace(secret, "***");
+        }
+    }
+    // Ids of requests, which every answer has, hold no address, and expressions cost an instance a millisecond once.
+    if !text.contains(['.', ':']) {
+        return text;
+    }
     let addresses = ADDRESSES.get_or_init(|| {
         let compiled = |(pattern, instead)| Some((Regex::new(pattern).ok()?, instead));
         INTERNAL_ADDRESSES

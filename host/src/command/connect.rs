@@ -35,7 +35,7 @@ pub(super) fn connect(
         .build()
         .context("cannot start")?;
     let mut wrong = Vec::new();
-    for finding in runtime.block_on(try_all(&gateway)) {
+    for finding in runtime.block_on(try_all(&gateway, None)) {
         match finding.verdict {
             TrialVerdict::Fine => {
                 Destination::Stdout.write(format!("{}\n", finding.words).as_bytes());

@@ -194,7 +194,7 @@ impl UpArguments {
         } else {
             Trials::Wanted
         };
-        trials.begin(&version);
+        trials.begin(&version, None);
         Ok(Running {
             signals,
             reloader: Reloader::new(source, version, live, certificate, trials),

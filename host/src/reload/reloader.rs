@@ -112,7 +112,7 @@ impl Reloader {
                 base.clients.trust(version.trusted_proxies.clone());
                 self.live.replace(application);
                 reloads.loaded();
-                self.trials.begin(&version);
+                self.trials.begin(&version, Some(&self.in_force));
                 let name = version.name();
                 notice(&if name == former {
                     format!(

@@ -199,7 +199,7 @@ impl VersionSource {
         let variables = Variables::resolve(&manifest.variables, &given, environment)?;
         let config = match variables.get(gateway_config::VARIABLE) {
             Some(text) if !text.is_empty() => text.to_owned(),
-            _ => std::fs::read_to_string(mounted(&manifest)).unwrap_or_default(),
+            _ => mounted_text(&manifest)?,
         };
         let handed_on = |name: &str| {
             let value = variables.get(name).filter(|_| manifest.hands_on(name));
@@ -243,6 +243,15 @@ impl VersionSource {
             ConfigSource::Text(name, _) => name.clone(),
             ConfigSource::Variable => "the configuration".to_owned(),
         }
+    }
+}
+
+/// Empty where there is none: components say so.
+fn mounted_text(manifest: &Manifest) -> anyhow::Result<String> {
+    let file = mounted(manifest);
+    match text_of_regular(&file) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        read => read.with_context(|| format!("{} cannot be read", file.display())),
     }
 }
 

@@ -50,7 +50,14 @@ impl Expected {
                 let dead = tells_of_a_dead_key(status.as_u16(), &answer.body);
                 match status.as_u16() {
                     _ if dead && with_key => refuses(),
-                    401 | 403 if with_key => refuses(),
+                    401 if with_key => refuses(),
+                    // Keys of restricted rights serve all the same.
+                    403 if with_key => (
+                        Odd,
+                        format!(
+                            "answers {status} to the list of models: the key has no right to it, or is not taken"
+                        ),
+                    ),
                     401 | 403 => (Wrong, format!("wants a key: it answers {status}")),
                     404 | 405 => (
                         Odd,
@@ -117,6 +124,7 @@ mod tests {
             (Expected::Anything, 502, "", Odd),
             (models, 200, r#"{"data": []}"#, Fine),
             (models, 401, "{}", Wrong),
+            (models, 403, "{}", Odd),
             (models, 404, "", Odd),
             (models, 429, "{}", Odd),
             (models, 301, "", Wrong),

@@ -15,15 +15,16 @@ pub enum Trials {
 }
 
 impl Trials {
-    /// Begins to try a version out, on the runtime at work.
-    pub fn begin(self, version: &Version) {
+    /// Begins to try out what a version leads to, and the one before it did not, on the runtime at work.
+    pub fn begin(self, version: &Version, former: Option<&Version>) {
         // One that cannot be read has been told of.
         let (Self::Wanted, Ok(gateway)) = (self, version.gateway()) else {
             return;
         };
+        let former = former.and_then(|former| former.gateway().ok());
         let name = version.name();
         tokio::spawn(async move {
-            let findings = try_all(&gateway).await;
+            let findings = try_all(&gateway, former.as_ref()).await;
             let is_told = |finding: &&Finding| finding.verdict != TrialVerdict::Fine;
             let told: Vec<_> = findings.iter().filter(is_told).collect();
             for finding in &told {
@@ -31,7 +32,7 @@ impl Trials {
             }
             if told.is_empty() && !findings.is_empty() {
                 notice(&format!(
-                    "All that version {name} leads to answers: {} tried",
+                    "What version {name} leads to answers: {} tried",
                     findings.len()
                 ));
             }

@@ -20,7 +20,7 @@ use crate::redis::try_out;
 
 pub use self::background::Trials;
 use self::sending::Sender;
-use self::upstreams::trials;
+use self::upstreams::{Trial, trials};
 
 /// How many are under way at once.
 const AT_ONCE: usize = 32;
@@ -45,22 +45,25 @@ pub enum TrialVerdict {
     Wrong,
 }
 
-/// Tries out all that a configuration leads to, whose `{{ name }}` have their values: the store first, then upstreams in the
-/// order of the file.
-pub async fn try_all(gateway: &Gateway) -> Vec<Finding> {
+/// Tries out all that a configuration leads to, whose `{{ name }}` have their values, and `former` did not: the store first,
+/// then upstreams in the order of the file.
+pub async fn try_all(gateway: &Gateway, former: Option<&Gateway>) -> Vec<Finding> {
     let sender = Sender::new();
-    let upstreams = stream::iter(trials(gateway))
+    let known = former.map(trials).unwrap_or_default();
+    let is_new = |trial: &Trial| !known.iter().any(|it| it.is(trial));
+    let upstreams = stream::iter(trials(gateway).into_iter().filter(is_new))
         .map(|trial| trial.run(&sender))
         .buffered(AT_ONCE)
         .collect::<Vec<_>>();
-    let (store, upstreams) = futures_util::join!(try_store(gateway), upstreams);
+    let (store, upstreams) = futures_util::join!(try_store(gateway, former), upstreams);
     store.into_iter().chain(upstreams).collect()
 }
 
-/// `None` where there is no Redis.
-async fn try_store(gateway: &Gateway) -> Option<Finding> {
+/// `None` where there is no Redis, or the same as before.
+async fn try_store(gateway: &Gateway, former: Option<&Gateway>) -> Option<Finding> {
     let address = gateway.state.redis.trim();
-    if address.is_empty() {
+    let is_known = former.is_some_and(|former| former.state.redis.trim() == address);
+    if address.is_empty() || is_known {
         return None;
     }
     let (verdict, words) = match try_out(address).await {

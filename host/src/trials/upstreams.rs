@@ -55,6 +55,15 @@ impl Trial {
         self
     }
 
+    /// Whether another one asks the same of the same.
+    pub fn is(&self, other: &Self) -> bool {
+        let asked = |request: &Request<Full<Bytes>>| {
+            let head = (request.method().clone(), request.uri().clone());
+            (head, request.headers().clone())
+        };
+        self.request.as_ref().map(asked) == other.request.as_ref().map(asked)
+    }
+
     pub async fn run(self, sender: &Sender) -> Finding {
         let (verdict, words) = match self.request {
             None => (TrialVerdict::Wrong, "is no address".to_owned()),
