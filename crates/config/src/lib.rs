@@ -17,6 +17,7 @@ mod moment;
 mod networks;
 mod normal_form;
 mod provider;
+mod provider_type;
 mod rate_limit;
 mod secret;
 mod telemetry;
@@ -50,7 +51,8 @@ pub use matching::{PathMatch, RequestMatch, ValueMatch};
 pub use model::{ModelApiConfig, ModelMatch, ModelPolicies, ModelRoute, Parameters, TargetConfig};
 pub use moment::Moment;
 pub use normal_form::parse_normal_form;
-pub use provider::{CircuitBreaker, Provider, ProviderKey, ProviderType};
+pub use provider::{CircuitBreaker, Provider, ProviderKey};
+pub use provider_type::{Protocol, ProviderType};
 pub use rate_limit::{
     AddressSource, Argument, Dimension, HigressRedis, KeyPattern, LimitBy, LimitKey, OnError,
     QuotaWindow, RateLimit, RequestQuota, RuleItem, Source, Values,

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::value::MapAccessDeserializer;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::{LoadBalance, Moment, Secret, TimeSpan};
+use crate::{LoadBalance, Moment, ProviderType, Secret, TimeSpan};
 
 /// A model vendor or a self-hosted engine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,7 +17,8 @@ pub struct Provider {
     /// What it speaks.
     #[serde(default, rename = "type")]
     pub provider_type: ProviderType,
-    /// Its URL up to and with the version: `https://api.openai.com/v1`. Anthropic's with or without.
+    /// Its URL up to and with the version: `https://llm.example/v1`. Anthropic's with or without. That of the vendor,
+    /// where the type is one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub base_url: String,
     /// Instead of `base_url`, where several machines serve the same: the URL of each, used as `load_balance` says.
@@ -56,12 +57,15 @@ fn is_yes(value: &bool) -> bool {
 }
 
 impl Provider {
-    /// The URLs of all its endpoints.
+    /// The URLs of all its endpoints: those that are written, else that of its type's vendor.
     pub fn urls(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(&self.base_url)
-            .filter(|url| !url.is_empty())
-            .chain(&self.endpoints)
-            .map(String::as_str)
+        let base_url = Some(self.base_url.as_str()).filter(|url| !url.is_empty());
+        let base_url = match self.endpoints.is_empty() {
+            true => base_url.or(self.provider_type.base_url()),
+            false => base_url,
+        };
+        let endpoints = self.endpoints.iter().map(String::as_str);
+        base_url.into_iter().chain(endpoints)
     }
 }
 
@@ -179,25 +183,4 @@ impl<'de> de::Visitor<'de> for ProviderKeyVisitor {
             expires: mapping.expires,
         })
     }
-}
-
-impl ProviderType {
-    /// All names, second spellings too, which a derived schema leaves out.
-    #[cfg(feature = "document")]
-    pub(crate) const NAMES: [&'static str; 4] =
-        ["openai_compatible", "openai", "anthropic", "claude"];
-}
-
-/// What a provider speaks: OpenAI's API, as do vLLM, SGLang, Ollama, llama.cpp, LiteLLM, …, or Anthropic's Messages API
-/// (`claude` is Higress' name for it).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ProviderType {
-    /// OpenAI's API, or any engine that speaks it (vLLM, SGLang, Ollama, llama.cpp, LiteLLM, …).
-    #[default]
-    #[serde(alias = "openai")]
-    OpenaiCompatible,
-    /// Anthropic's Messages API, for chats.
-    #[serde(alias = "claude")]
-    Anthropic,
 }

@@ -160,7 +160,7 @@ impl JsonSchema for ProviderKey {
     }
 }
 
-// By hand for the second spelling, which the derived schema leaves out.
+// By hand, as the types are a table.
 impl JsonSchema for ProviderType {
     fn schema_name() -> Cow<'static, str> {
         "ProviderType".into()
@@ -168,7 +168,7 @@ impl JsonSchema for ProviderType {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "What a provider speaks: OpenAI's API, as do vLLM, SGLang, Ollama, llama.cpp, LiteLLM, …, or Anthropic's Messages API (`claude` is Higress' name for it).",
+            "description": "A vendor, whose API and URL are known (`claude` is Higress' name for `anthropic`); or `openai_compatible`, any engine that speaks OpenAI's API: vLLM, SGLang, Ollama, llama.cpp, LiteLLM, …",
             "enum": ProviderType::NAMES,
         })
     }

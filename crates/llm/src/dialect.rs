@@ -10,7 +10,7 @@ pub(crate) mod anthropic;
 mod openai;
 
 use bytes::Bytes;
-use spillway_config::ProviderType;
+use spillway_config::{Protocol, ProviderType};
 use spillway_platform::{Headers, Upstream};
 use spillway_upstream::Failure;
 
@@ -26,7 +26,7 @@ use crate::{ModelRequest, ModelThere, Operation};
 /// use spillway_llm::{Dialect, Operation};
 /// use spillway_platform::{Headers, Upstream};
 ///
-/// let dialect = Dialect::of(ProviderType::Anthropic);
+/// let dialect = Dialect::of(ProviderType::named("claude").unwrap());
 /// let upstream = Upstream::parse("https://api.anthropic.com").unwrap();
 /// let path = dialect.endpoint(Operation::ChatCompletions, &upstream);
 /// assert_eq!(path.as_deref(), Some("/v1/messages"));
@@ -52,9 +52,9 @@ pub struct EncodeError(pub(crate) String);
 impl Dialect {
     /// That of a provider.
     pub fn of(provider_type: ProviderType) -> Self {
-        match provider_type {
-            ProviderType::OpenaiCompatible => Self::OpenAi,
-            ProviderType::Anthropic => Self::Anthropic,
+        match provider_type.protocol() {
+            Protocol::OpenAi => Self::OpenAi,
+            Protocol::Anthropic => Self::Anthropic,
         }
     }
 

@@ -34,6 +34,12 @@ pub(super) fn normalise(mut gateway: Gateway) -> Gateway {
         limit.redis = None;
     }
     for provider in &mut gateway.providers {
+        if provider.base_url.is_empty() {
+            provider.base_url = provider
+                .urls()
+                .filter(|_| provider.endpoints.is_empty())
+                .collect();
+        }
         trim_slashes(&mut provider.base_url);
         provider.endpoints.iter_mut().for_each(trim_slashes);
         for name in &mut provider.forward_headers {

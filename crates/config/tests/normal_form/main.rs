@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 mod models;
+mod spellings;
 
 use models::{consumers, models, providers};
 use proptest::prelude::*;
@@ -30,38 +31,6 @@ fn everything_that_a_document_can_have_is_read() {
         read(&format!("\u{feff}{}", VALID.replace('\n', "\r\n"))).unwrap(),
         checked
     );
-}
-
-#[test]
-fn one_spelling_is_kept_of_what_has_several() {
-    let text = "agents: [{ name: a, domains: [A.Example.Com], services: { api: 'http://api:5001/' },\n  \
-                routes: [{ name: r, path: /, service: api, match: { headers: { X-App: a } } }] }]\n\
-                models: [{ name: m, routes: [{ match: { model: [x, y] }, targets: [{ provider: p }] },\n  \
-                { targets: [{ provider: p }] }] }]\n\
-                providers: [{ name: p, base_url: 'http://p/v1/' }]\n\
-                knowledge: [{ name: k, backend: { type: dify_compatible, base_url: 'http://k/dify/' } }]\n";
-    let gateway = read(text).unwrap().gateway;
-    let (agent, model) = (&gateway.agents[0], &gateway.models[0]);
-    assert_eq!(agent.domains, ["a.example.com"]);
-    assert_eq!(agent.services.api.as_deref(), Some("http://api:5001"));
-    assert_eq!(
-        agent.routes[0]
-            .conditions
-            .headers
-            .keys()
-            .collect::<Vec<_>>(),
-        ["x-app"]
-    );
-    assert_eq!(
-        model
-            .routes
-            .iter()
-            .map(|route| route.name.as_str())
-            .collect::<Vec<_>>(),
-        ["x", "default"]
-    );
-    assert_eq!(gateway.providers[0].base_url, "http://p/v1");
-    assert_eq!(gateway.knowledge[0].backend.base_url(), "http://k/dify");
 }
 
 proptest! {

@@ -206,11 +206,12 @@ pub fn providers() -> impl Strategy<Value = Provider> {
             )| {
                 Provider {
                     name,
-                    provider_type: if is_anthropic {
-                        ProviderType::Anthropic
+                    provider_type: ProviderType::named(if is_anthropic {
+                        "anthropic"
                     } else {
-                        ProviderType::OpenaiCompatible
-                    },
+                        "openai_compatible"
+                    })
+                    .unwrap(),
                     base_url,
                     endpoints,
                     api_keys,
