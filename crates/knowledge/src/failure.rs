@@ -8,6 +8,7 @@ use std::fmt;
 
 use http::StatusCode;
 use spillway_platform::SendError;
+use spillway_surface::transport_failure;
 use spillway_telemetry::Reason;
 
 use crate::{ErrorCode, KnowledgeApi, RetrievalOutcome, RetrievalReply};
@@ -69,6 +70,34 @@ impl From<SendError> for BackendFailure {
     }
 }
 
+/// What Dify would only repeat is told by this.
+const NOT_AGAIN: StatusCode = StatusCode::FAILED_DEPENDENCY;
+
+type Kind = (StatusCode, RetrievalOutcome, Reason, ErrorCode);
+
+/// As every surface tells it, but for what Dify would repeat: what only the operator mends, and what took the whole time.
+fn of_send(failure: &SendError) -> Kind {
+    let (status, reason) = transport_failure(failure);
+    let (outcome, code) = match reason {
+        Reason::HostNotAllowed => (RetrievalOutcome::HostNotAllowed, ErrorCode::HostNotAllowed),
+        Reason::UpstreamRefused => (RetrievalOutcome::BackendRefused, ErrorCode::BackendRefused),
+        Reason::UpstreamTimeout => (RetrievalOutcome::BackendTimeout, ErrorCode::BackendTimeout),
+        Reason::Overloaded => (RetrievalOutcome::Overloaded, ErrorCode::Overloaded),
+        _ => (RetrievalOutcome::BackendError, ErrorCode::BackendError),
+    };
+    let is_vain = status == StatusCode::GATEWAY_TIMEOUT
+        || matches!(
+            failure,
+            SendError::HostNotAllowed | SendError::ConnectTimeout
+        );
+    (
+        if is_vain { NOT_AGAIN } else { status },
+        outcome,
+        reason,
+        code,
+    )
+}
+
 impl BackendFailure {
     /// What Dify is told.
     pub fn answer(&self, api: &KnowledgeApi, knowledge_id: &str) -> RetrievalReply {
@@ -85,8 +114,7 @@ impl BackendFailure {
         }
     }
 
-    fn kind(&self) -> (StatusCode, RetrievalOutcome, Reason, ErrorCode) {
-        const NOT_AGAIN: StatusCode = StatusCode::FAILED_DEPENDENCY;
+    fn kind(&self) -> Kind {
         let error = |status, reason| {
             (
                 status,
@@ -96,35 +124,8 @@ impl BackendFailure {
             )
         };
         match self {
-            Self::Send(SendError::Connect(_)) => (
-                StatusCode::BAD_GATEWAY,
-                RetrievalOutcome::BackendRefused,
-                Reason::UpstreamRefused,
-                ErrorCode::BackendRefused,
-            ),
-            Self::Send(SendError::Reset(_) | SendError::Other(_)) => {
-                error(StatusCode::BAD_GATEWAY, Reason::UpstreamError)
-            }
-            Self::Send(SendError::HostNotAllowed) => (
-                NOT_AGAIN,
-                RetrievalOutcome::HostNotAllowed,
-                Reason::HostNotAllowed,
-                ErrorCode::HostNotAllowed,
-            ),
-            Self::Deadline
-            | Self::Send(
-                SendError::ConnectTimeout
-                | SendError::FirstByteTimeout
-                | SendError::BetweenBytesTimeout,
-            ) => (
-                NOT_AGAIN,
-                RetrievalOutcome::BackendTimeout,
-                Reason::UpstreamTimeout,
-                ErrorCode::BackendTimeout,
-            ),
-            Self::Send(SendError::ConnectionLimit) => {
-                error(StatusCode::SERVICE_UNAVAILABLE, Reason::Overloaded)
-            }
+            Self::Send(failure) => of_send(failure),
+            Self::Deadline => of_send(&SendError::FirstByteTimeout),
             Self::NoRoom => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 RetrievalOutcome::Overloaded,
@@ -143,11 +144,7 @@ impl BackendFailure {
         match self {
             Self::Invalid(message) => message.clone(),
             Self::Deadline
-            | Self::Send(
-                SendError::ConnectTimeout
-                | SendError::FirstByteTimeout
-                | SendError::BetweenBytesTimeout,
-            ) => format!(
+            | Self::Send(SendError::FirstByteTimeout | SendError::BetweenBytesTimeout) => format!(
                 "The knowledge engine did not answer within {} ms.",
                 api.deadline.as_millis()
             ),
@@ -164,6 +161,9 @@ impl BackendFailure {
             }
             Self::Send(SendError::Connect(_)) => {
                 "There is no connection to the knowledge engine. Try again later.".to_owned()
+            }
+            Self::Send(SendError::ConnectTimeout) => {
+                "The knowledge engine took no connection in time.".to_owned()
             }
             Self::Send(SendError::Reset(_) | SendError::Other(_)) => {
                 "The connection to the knowledge engine broke. Try again later.".to_owned()

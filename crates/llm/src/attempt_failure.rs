@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::StatusCode;
 use spillway_platform::{Headers, SendError, Upstream};
-use spillway_surface::LocalReply;
+use spillway_surface::{LocalReply, Peer, transport_failure};
 use spillway_telemetry::Reason;
 use spillway_upstream::{AttemptError, Failure, Pool};
 
@@ -26,12 +26,10 @@ pub(crate) enum FailureReply {
     Object(String),
     /// The gateway's own words.
     Words(String),
-    /// The component may not reach the provider.
-    HostNotAllowed,
+    /// There was no answer.
+    Transport(SendError),
     /// There was no room for the answer.
     NoRoom,
-    /// There was no connection to spare.
-    NoConnection,
     /// That nobody could answer, and who was tried.
     #[default]
     Generic,
@@ -56,22 +54,18 @@ pub(crate) fn in_an_object(failure: Failure, error: Option<String>) -> AttemptFa
     AttemptFailure::new(failure, reply)
 }
 
-pub(crate) fn of_send(error: &SendError, upstream: &Upstream) -> AttemptFailure {
-    let (reply, detail) = match error {
+pub(crate) fn of_send(error: SendError, upstream: &Upstream) -> AttemptFailure {
+    let detail = match error {
         // The address is the operator's affair.
-        SendError::HostNotAllowed => (
-            FailureReply::HostNotAllowed,
-            format!(
-                "add \"{}\" to `allowed_outbound_hosts` of the component `model` in spin.toml and restart",
-                upstream.origin()
-            ),
+        SendError::HostNotAllowed => format!(
+            "add \"{}\" to `allowed_outbound_hosts` of the component `model` in spin.toml and restart",
+            upstream.origin()
         ),
-        SendError::ConnectionLimit => (FailureReply::NoConnection, error.to_string()),
-        _ => (FailureReply::Generic, error.to_string()),
+        _ => error.to_string(),
     };
     AttemptFailure {
         detail: Some(detail),
-        ..AttemptFailure::new(error.into(), reply)
+        ..AttemptFailure::new((&error).into(), FailureReply::Transport(error))
     }
 }
 
@@ -130,22 +124,25 @@ impl FailureReply {
             } => passed_error(status, &headers, &body, pool),
             Self::Object(error) => error_reply(status, reason, error_object(status, &error, pool)),
             Self::Words(words) => LocalReply::error(status, reason, redact(&words, pool)),
-            Self::HostNotAllowed => LocalReply::error(
-                StatusCode::BAD_GATEWAY,
-                Reason::HostNotAllowed,
-                "The gateway is not allowed to reach this model provider. Its log says which host spin.toml lacks.",
-            ),
             Self::NoRoom => LocalReply::overloaded(
                 "The gateway has too many large answers at once. Try again in a moment.",
             ),
-            Self::NoConnection => LocalReply::overloaded(
-                "The gateway has as many connections open as it may. Try again in a moment.",
-            ),
-            Self::Generic => LocalReply::error(
-                status,
-                reason,
-                format!("No model could answer. Tried: {trail}. Try again later."),
-            ),
+            Self::Transport(error @ (SendError::HostNotAllowed | SendError::ConnectionLimit)) => {
+                LocalReply::of_transport(&error, Peer::Provider)
+            }
+            Self::Transport(error) => {
+                let (status, reason) = transport_failure(&error);
+                nobody_answered(status, reason, trail)
+            }
+            Self::Generic => nobody_answered(status, reason, trail),
         }
     }
+}
+
+fn nobody_answered(status: StatusCode, reason: Reason, trail: &str) -> LocalReply {
+    LocalReply::error(
+        status,
+        reason,
+        format!("No model could answer. Tried: {trail}. Try again later."),
+    )
 }

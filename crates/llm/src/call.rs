@@ -136,7 +136,7 @@ impl<'a, S: Sender, C: Clock, W: PoolWatch> Call<'a, S, C, W> {
     ) -> Result<InboundResponse<Unpacking<S::Body>>, AttemptFailure> {
         let outbound = self.outbound(request, attempt, asks_usage, timeouts)?;
         let sent = self.sender.send(outbound).await;
-        let response = sent.map_err(|error| of_send(&error, attempt.upstream()))?;
+        let response = sent.map_err(|error| of_send(error, attempt.upstream()))?;
         Ok(InboundResponse {
             body: Unpacking::of(&response.headers, response.body),
             status: response.status,

@@ -82,7 +82,7 @@ impl PassFailure {
     ) -> Ended<Result<R, Rendered>, FailureReply> {
         Ended::Failed(match self {
             Self::Client(reply) => return Ended::Over(Err(surface.render(*reply))),
-            Self::Send(error) => of_send(&error, upstream),
+            Self::Send(error) => of_send(error, upstream),
             Self::Redirect(status) => in_words(
                 Failure::Reset,
                 &format!(

@@ -93,7 +93,7 @@ enum ReadError {
 impl ReadError {
     fn into_failure(self, upstream: &Upstream) -> AttemptFailure {
         match self {
-            Self::Send(error) => of_send(&error, upstream),
+            Self::Send(error) => of_send(error, upstream),
             Self::NoRoom => AttemptFailure::new(Failure::NoRoom, FailureReply::NoRoom),
             Self::TooLarge => in_words(
                 Failure::TooLarge,
