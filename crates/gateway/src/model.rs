@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use spillway_config::OnError;
 use spillway_identity::Directory;
-use spillway_llm::{Call, ModelCatalogue, Operation, Route};
+use spillway_llm::{Call, CallProgress, ModelCatalogue, Operation, Route};
 use spillway_platform::Platform;
 use spillway_surface::{LocalReply, Surface};
 use spillway_telemetry::ApiKind;
@@ -28,6 +28,7 @@ use self::admit::{admit_body, admit_head};
 use self::exchange::{Entry, Exchange};
 use self::identify::identify;
 use self::read::{Outgoing, read};
+pub(crate) use self::record::CallRecord;
 use self::routing::route;
 use crate::pools::PoolStates;
 use crate::runtime::configuration;
@@ -91,6 +92,7 @@ fn call_of<'a, P: Platform>(
     reporter: &'a Reporter<P>,
     route: &'a Route,
     model: &'a str,
+    progress: &'a CallProgress,
 ) -> Call<'a, P, P, Reporter<P>> {
     let runtime = &exchange.runtime;
     Call {
@@ -110,6 +112,7 @@ fn call_of<'a, P: Platform>(
         number: runtime.next_call(),
         skips_first: exchange.skips_first,
         in_hand: Arc::clone(&runtime.answers_in_hand),
+        progress,
     }
 }
 

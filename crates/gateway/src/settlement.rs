@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use http::StatusCode;
 use spillway_forward::{ForwardedHeaders, request_id};
+use spillway_llm::CallProgress;
 use spillway_platform::{Platform, RequestHead};
 use spillway_telemetry::{AccessRecord, ApiKind, Detail, Reason};
 
+use crate::model::CallRecord;
 use crate::{Log, Meter, Permit, Runtime};
 
 /// A request that has not ended. It owns what the request holds, and the one record of it: dropped, on whatever path,
@@ -21,6 +23,8 @@ pub struct Settlement<P: Platform> {
     pub arrived: Duration,
     /// Its places among those that are in flight.
     pub permits: Vec<Permit>,
+    /// The model call that it makes.
+    call: Option<CallRecord>,
     platform: P,
     meter: Arc<Meter<P>>,
     log: Log<P>,
@@ -41,6 +45,7 @@ impl<P: Platform> Settlement<P> {
             record,
             arrived: platform.now(),
             permits: Vec::new(),
+            call: None,
             platform: platform.clone(),
             meter: Arc::clone(&runtime.meter),
             log: runtime.log.clone(),
@@ -54,6 +59,18 @@ impl<P: Platform> Settlement<P> {
         self.record.reason = reason;
     }
 
+    /// Says that the request makes a call of this model, or of none that it names. What the call tells of itself is
+    /// settled however it ends.
+    pub(crate) fn begin_call(&mut self, model: &str, is_stream: bool) -> Arc<CallProgress> {
+        let progress = Arc::<CallProgress>::default();
+        self.call = Some(CallRecord {
+            model: model.to_owned(),
+            is_stream,
+            progress: Arc::clone(&progress),
+        });
+        progress
+    }
+
     /// Says how the request is answered, with what only its kind has. It has ended then.
     pub fn finish(mut self, status: StatusCode, reason: Reason, detail: Detail) {
         self.record.detail = detail;
@@ -64,7 +81,12 @@ impl<P: Platform> Settlement<P> {
 impl<P: Platform> Drop for Settlement<P> {
     fn drop(&mut self) {
         self.permits.clear();
-        self.record.took = self.platform.now().saturating_sub(self.arrived);
+        let now = self.platform.now();
+        self.record.took = now.saturating_sub(self.arrived);
+        if let Some(call) = self.call.take() {
+            let detail = call.detail(self.record.reason, now);
+            self.record.detail = Detail::Call(Box::new(detail));
+        }
         let record = &self.record;
         self.meter.count(|counters| record.count(counters));
         self.log.record(record);

@@ -13,13 +13,13 @@ use spillway_platform::{
 };
 use spillway_surface::{LocalReply, Surface};
 use spillway_telemetry::Reason;
-use spillway_upstream::{AttemptRecord, Attempts, Budget, GaveUp, PoolWatch, Target, target_order};
+use spillway_upstream::{Attempts, Budget, GaveUp, PoolWatch, Target, target_order};
 
 use crate::answer::not_sent;
 use crate::attempt_failure::{AttemptFailure, FailureReply, of_send, unsupported};
 use crate::target::PlacedAttempt;
 use crate::unpacking::Unpacking;
-use crate::{ModelRequest, Operation, Route, Served, TargetPlace};
+use crate::{CallProgress, ModelRequest, Operation, Route, Served, TargetPlace};
 
 /// Until a connection to a provider stands: 10 s, as Dify's own clients allow.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -64,6 +64,8 @@ pub struct Call<'a, S, C, W> {
     pub skips_first: bool,
     /// What the instance holds of answers.
     pub in_hand: Arc<BytesInHand>,
+    /// Where the call tells how it goes.
+    pub progress: &'a CallProgress,
 }
 
 impl<'a, S: Sender, C: Clock, W: PoolWatch> Call<'a, S, C, W> {
@@ -91,6 +93,7 @@ impl<'a, S: Sender, C: Clock, W: PoolWatch> Call<'a, S, C, W> {
             arrived: self.arrived,
             sequence: self.number,
             has_affinity: false,
+            log: &self.progress.attempts,
         }
     }
 
@@ -108,9 +111,10 @@ impl<'a, S: Sender, C: Clock, W: PoolWatch> Call<'a, S, C, W> {
         &self,
         gave_up: GaveUp<FailureReply>,
         target: Option<&TargetPlace>,
-        attempts: &[AttemptRecord],
     ) -> LocalReply {
+        self.progress.set_stop(gave_up.stop);
         if let (Some(last), Some(place)) = (gave_up.last, target) {
+            let attempts = self.progress.attempts.records(self.clock.now());
             let trail: Vec<String> = attempts
                 .iter()
                 .filter_map(|attempt| {

@@ -8,7 +8,7 @@ use spillway_json::without_mark;
 use spillway_platform::{Clock, Headers, Sender, Timeouts};
 use spillway_sse::write_event;
 use spillway_surface::Rendered;
-use spillway_upstream::{Attempt, AttemptRecord, Dispatcher, Ended, Failure, PoolWatch, Stop};
+use spillway_upstream::{Attempt, Dispatcher, Ended, Failure, PoolWatch};
 
 use crate::answer::served;
 use crate::attempt_failure::{AttemptFailure, FailureReply, in_an_object};
@@ -28,12 +28,6 @@ pub struct Completed {
     pub answer: Rendered,
     /// Who served, where somebody did or refused.
     pub served: Option<Served>,
-    /// Every attempt in order.
-    pub attempts: Vec<AttemptRecord>,
-    /// Tokens as reported.
-    pub usage: Option<Usage>,
-    /// Why nothing more was tried, where nobody served.
-    pub stop: Option<Stop>,
 }
 
 struct Completing<'c, 'a, S, C, W> {
@@ -43,7 +37,7 @@ struct Completing<'c, 'a, S, C, W> {
 
 impl<'a, S: Sender, C: Clock, W: PoolWatch> Dispatcher for Completing<'_, 'a, S, C, W> {
     type Target = &'a TargetPlace;
-    type Answer = (Rendered, Option<Usage>);
+    type Answer = Rendered;
     type Reply = FailureReply;
 
     async fn wait(&mut self, time: Duration) -> Result<(), Self::Answer> {
@@ -67,7 +61,8 @@ impl<'a, S: Sender, C: Clock, W: PoolWatch> Dispatcher for Completing<'_, 'a, S,
             Either::Right((Ok((headers, body, usage)), _)) => {
                 let reason = call.served_reason(attempt);
                 let answer = served(reason, &headers, body, &place.pool);
-                Ended::Served((answer, usage))
+                call.progress.set_usage(usage);
+                Ended::Served(answer)
             }
         }
     }
@@ -84,26 +79,11 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
         let served = attempted
             .target
             .map(|place| self.served_with(place, request));
-        match attempted.end {
-            Ok((answer, usage)) => Completed {
-                answer,
-                served,
-                attempts: attempted.attempts,
-                usage,
-                stop: None,
-            },
-            Err(gave_up) => {
-                let stop = gave_up.stop;
-                let reply = self.give_up(gave_up, attempted.target, &attempted.attempts);
-                Completed {
-                    answer: self.surface.render(reply),
-                    served,
-                    attempts: attempted.attempts,
-                    usage: None,
-                    stop: Some(stop),
-                }
-            }
-        }
+        let answer = match attempted.end {
+            Ok(answer) => answer,
+            Err(gave_up) => self.surface.render(self.give_up(gave_up, attempted.target)),
+        };
+        Completed { answer, served }
     }
 
     async fn attempt_complete(

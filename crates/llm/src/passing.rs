@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use spillway_platform::{Clock, Headers, SendError, Sender, Timeouts, Upstream};
 use spillway_surface::{LocalReply, Rendered, Surface};
-use spillway_upstream::{Attempt, AttemptRecord, Dispatcher, Ended, Failure, PoolWatch, Stop};
+use spillway_upstream::{Attempt, Dispatcher, Ended, Failure, PoolWatch};
 
 use crate::attempt_failure::{AttemptFailure, FailureReply, in_words, of_send};
 use crate::call::connect_timeout;
@@ -66,10 +66,6 @@ pub struct Passed<'c, R> {
     pub place: Option<&'c TargetPlace>,
     /// Who served, or refused last.
     pub served: Option<Served>,
-    /// Every attempt in order.
-    pub attempts: Vec<AttemptRecord>,
-    /// Why nothing more was tried, where nobody served.
-    pub stop: Option<Stop>,
 }
 
 impl PassFailure {
@@ -172,20 +168,13 @@ impl<'a, S: Sender, C: Clock, W: PoolWatch> Call<'a, S, C, W> {
         }
         let attempted = attempts.run(&mut PassingOn { call: self, send }).await;
         let served = attempted.target.map(|place| self.served(place));
-        let (outcome, stop) = match attempted.end {
-            Ok(outcome) => (outcome, None),
-            Err(gave_up) => {
-                let stop = gave_up.stop;
-                let reply = self.give_up(gave_up, attempted.target, &attempted.attempts);
-                (Err(self.surface.render(reply)), Some(stop))
-            }
-        };
+        let outcome = attempted.end.unwrap_or_else(|gave_up| {
+            Err(self.surface.render(self.give_up(gave_up, attempted.target)))
+        });
         Passed {
             outcome,
             place: attempted.target,
             served,
-            attempts: attempted.attempts,
-            stop,
         }
     }
 }

@@ -9,9 +9,7 @@ use spillway_platform::{
 };
 use spillway_surface::{LocalReply, Rendered};
 use spillway_telemetry::Reason;
-use spillway_upstream::{
-    Attempt, AttemptRecord, Dispatcher, Ended, Failure, Pool, PoolWatch, Stop,
-};
+use spillway_upstream::{Attempt, Dispatcher, Ended, Failure, Pool, PoolWatch};
 
 use crate::answer::{error_object, error_reply, upstream_request_id};
 use crate::as_stream::{MAX_STREAMED_DOCUMENT_BYTES, as_stream};
@@ -22,7 +20,6 @@ use crate::unpacking::Unpacking;
 use crate::waiter::{Interrupt, Waiter};
 use crate::{
     Call, ModelRequest, Progress, ProviderError, Served, StreamOutput, StreamPipeline, TargetPlace,
-    Usage,
 };
 
 /// How long `[DONE]` may take once every choice has ended and the usage has come by itself.
@@ -35,14 +32,6 @@ pub struct StreamSummary {
     pub end: StreamEnd,
     /// Who served last, where somebody was tried.
     pub served: Option<Served>,
-    /// Every attempt in order.
-    pub attempts: Vec<AttemptRecord>,
-    /// Tokens as far as reported.
-    pub usage: Option<Usage>,
-    /// From the call's arrival to its first content.
-    pub first_content: Option<Duration>,
-    /// Why nothing more was tried, where nobody served.
-    pub stop: Option<Stop>,
 }
 
 /// The end of a streamed call.
@@ -72,8 +61,6 @@ struct Streaming<'c, 'a, 'o, O, S, C, W> {
     call: &'c Call<'a, S, C, W>,
     request: &'c ModelRequest,
     waiter: Waiter<'o, O, C>,
-    usage: Option<Usage>,
-    first_content: Option<Duration>,
 }
 
 impl<'a, O: StreamOutput, S: Sender, C: Clock, W: PoolWatch> Dispatcher
@@ -142,8 +129,6 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
             call: self,
             request,
             waiter: Waiter::new(out, self.clock, keep_alive),
-            usage: None,
-            first_content: None,
         };
         // Should the call have to wait before its first attempt.
         streaming.waiter.head = attempts.targets.first().map(|first| {
@@ -156,27 +141,24 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
         });
         let attempted = attempts.run(&mut streaming).await;
         let waiter = &mut streaming.waiter;
-        let (end, stop) = match attempted.end {
-            Ok(AttemptEnd::Complete(reason)) => (StreamEnd::Complete(reason), None),
+        let end = match attempted.end {
+            Ok(AttemptEnd::Complete(reason)) => StreamEnd::Complete(reason),
             Ok(AttemptEnd::Broken(error)) => {
                 let pool = attempted.target.map(|place| &*place.pool);
                 let reply = broken_off(&error, pool);
-                (self.tell(waiter, reply, error.failure).await, None)
+                self.tell(waiter, reply, error.failure).await
             }
             // A failed attempt is none of the loop's answers.
-            Ok(AttemptEnd::ClientLeft | AttemptEnd::Failed(_)) => (StreamEnd::ClientLeft, None),
+            Ok(AttemptEnd::ClientLeft | AttemptEnd::Failed(_)) => StreamEnd::ClientLeft,
             Err(gave_up) => {
-                let stop = gave_up.stop;
-                let reply = self.give_up(gave_up, attempted.target, &attempted.attempts);
-                let last = attempted.attempts.last();
-                let failure = last.and_then(|attempt| attempt.failure);
-                let end = if waiter.is_open {
+                let reply = self.give_up(gave_up, attempted.target);
+                if waiter.is_open {
+                    let failure = self.progress.attempts.last_failure();
                     self.tell(waiter, reply, failure.unwrap_or(Failure::Reset))
                         .await
                 } else {
                     StreamEnd::Refused(self.surface.render(reply))
-                };
-                (end, Some(stop))
+                }
             }
         };
         StreamSummary {
@@ -184,10 +166,6 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
             served: attempted
                 .target
                 .map(|place| self.served_with(place, request)),
-            attempts: attempted.attempts,
-            usage: streaming.usage,
-            first_content: streaming.first_content,
-            stop,
         }
     }
 
@@ -286,9 +264,9 @@ impl<O: StreamOutput, S: Sender, C: Clock, W: PoolWatch> Streaming<'_, '_, '_, O
                 }),
                 Err(interrupt) => return interrupt.into_end(),
             };
-            self.usage = chunks.usage();
+            call.progress.set_usage(chunks.usage());
             if chunks.has_content() {
-                self.first_content.get_or_insert_with(|| call.elapsed());
+                call.progress.set_first_content(|| call.elapsed());
                 let output = chunks.take_output();
                 if !output.is_empty() && self.waiter.write(output).await.is_err() {
                     return AttemptEnd::ClientLeft;
@@ -354,8 +332,8 @@ impl<O: StreamOutput, S: Sender, C: Clock, W: PoolWatch> Streaming<'_, '_, '_, O
                 AttemptFailure::bare(Failure::Reset)
             });
         };
-        self.usage = usage;
-        self.first_content.get_or_insert_with(|| call.elapsed());
+        call.progress.set_usage(usage);
+        call.progress.set_first_content(|| call.elapsed());
         match self.waiter.write(stream).await {
             Ok(()) => AttemptEnd::Complete(call.served_reason(attempt)),
             Err(ClientLeft) => AttemptEnd::ClientLeft,

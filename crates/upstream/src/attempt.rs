@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use spillway_platform::Upstream;
 
-use crate::{AttemptOutcome, Failure, Pick, Pool, Transition};
+use crate::{AttemptLog, AttemptOutcome, Failure, Pick, Pool, Transition};
 
 /// One attempt and how it ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,9 +18,9 @@ pub struct AttemptRecord {
     pub endpoint: String,
     /// The key's digest; `None`: none was sent.
     pub key: Option<String>,
-    /// `None`: it served.
+    /// `None`: it served, or is under way.
     pub failure: Option<Failure>,
-    /// How long it took, in milliseconds.
+    /// How long it took, or has taken so far, in milliseconds.
     pub milliseconds: u64,
     /// The runtime's words, for the operator's log: they may hold addresses.
     pub detail: Option<String>,
@@ -73,11 +73,10 @@ pub struct Attempt<'a, T> {
     /// How many targets there are to go, this one among them.
     pub targets_left: u32,
     pub(crate) began: Duration,
-    pub(crate) repeats: Vec<AttemptRecord>,
+    log: &'a AttemptLog,
     pick: Pick,
     pool: &'a Arc<Pool>,
     upstream: &'a Upstream,
-    model: &'a str,
     consumer: &'a str,
     is_reported: bool,
 }
@@ -89,23 +88,35 @@ pub(crate) struct Picked<'a> {
     /// The model's name in metrics.
     pub model: &'a str,
     pub consumer: &'a str,
+    pub log: &'a AttemptLog,
 }
 
 impl<'a, T> Attempt<'a, T> {
-    /// `None` where there is no such endpoint.
-    pub(crate) fn new(picked: &Picked<'a>, target: T, began: Duration) -> Option<Self> {
+    /// Begins it, in the log too. `None` where there is no such endpoint.
+    pub(crate) fn begin(picked: &Picked<'a>, target: T, now: Duration) -> Option<Self> {
+        let upstream = picked.pool.upstream(picked.pick)?;
+        let key = picked.pool.key(picked.pick);
+        let record = AttemptRecord {
+            provider: picked.pool.provider().to_owned(),
+            model: picked.model.to_owned(),
+            endpoint: upstream.origin(),
+            key: key.map(|key| key.digest.clone()),
+            failure: None,
+            milliseconds: 0,
+            detail: None,
+        };
+        picked.log.begin(record, now);
         Some(Self {
-            upstream: picked.pool.upstream(picked.pick)?,
+            upstream,
             target,
-            number: 1,
+            number: u32::try_from(picked.log.count()).unwrap_or(u32::MAX),
             is_first_choice: true,
             time_left: Duration::ZERO,
             targets_left: 1,
-            began,
-            repeats: Vec::new(),
+            began: now,
+            log: picked.log,
             pick: picked.pick,
             pool: picked.pool,
-            model: picked.model,
             consumer: picked.consumer,
             is_reported: false,
         })
@@ -122,9 +133,8 @@ impl<'a, T> Attempt<'a, T> {
     }
 
     /// Notes that it is made once more with the same credential at the same endpoint, without what was refused.
-    pub fn repeats(&mut self, now: Duration, failure: Failure, detail: &str) {
-        let record = self.record(now, Some(failure), Some(detail.to_owned()));
-        self.repeats.push(record);
+    pub fn repeats(&self, now: Duration, failure: Failure, detail: &str) {
+        self.log.repeat(now, failure, detail.to_owned());
     }
 
     pub(crate) fn pick(&self) -> Pick {
@@ -133,24 +143,6 @@ impl<'a, T> Attempt<'a, T> {
 
     pub(crate) fn pool(&self) -> &'a Arc<Pool> {
         self.pool
-    }
-
-    pub(crate) fn record(
-        &self,
-        now: Duration,
-        failure: Option<Failure>,
-        detail: Option<String>,
-    ) -> AttemptRecord {
-        let took = now.saturating_sub(self.began).as_millis();
-        AttemptRecord {
-            provider: self.pool.provider().to_owned(),
-            model: self.model.to_owned(),
-            endpoint: self.upstream().origin(),
-            key: self.pool.key(self.pick).map(|key| key.digest.clone()),
-            failure,
-            milliseconds: u64::try_from(took).unwrap_or(u64::MAX),
-            detail,
-        }
     }
 
     /// Tells the pool. What other instances should know comes back.

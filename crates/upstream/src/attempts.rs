@@ -18,7 +18,7 @@ use spillway_platform::Clock;
 
 use crate::attempt::Picked;
 use crate::{
-    Attempt, AttemptError, AttemptOutcome, AttemptRecord, Budget, Chain, Failure, Pool, PoolWatch,
+    Attempt, AttemptError, AttemptLog, AttemptOutcome, Budget, Chain, Failure, Pool, PoolWatch,
     Step, Stop,
 };
 
@@ -59,6 +59,8 @@ pub struct Attempts<'a, C, W, T> {
     pub sequence: u32,
     /// It begins with the credential and the endpoint that are always this consumer's.
     pub has_affinity: bool,
+    /// Where each attempt is written down.
+    pub log: &'a AttemptLog,
 }
 
 /// Makes a call's attempts.
@@ -103,8 +105,6 @@ pub struct Attempted<A, R, T> {
     pub end: Result<A, GaveUp<R>>,
     /// The target that was asked last.
     pub target: Option<T>,
-    /// Every attempt in order.
-    pub attempts: Vec<AttemptRecord>,
 }
 
 /// Nobody served.
@@ -134,7 +134,7 @@ impl<C: Clock, W: PoolWatch, T: Copy> Attempts<'_, C, W, T> {
         if self.has_affinity {
             chain.begin_by_affinity();
         }
-        let (mut attempts, mut last, mut asked, mut answered_by) = (Vec::new(), None, None, None);
+        let (mut last, mut asked, mut answered_by) = (None, None, None);
         loop {
             let elapsed = self.clock.now().saturating_sub(self.arrived);
             let seconds = self.clock.since_1970().as_secs();
@@ -142,15 +142,15 @@ impl<C: Clock, W: PoolWatch, T: Copy> Attempts<'_, C, W, T> {
                 Step::Try { target, candidates } => (target, candidates),
                 Step::Wait(time) => match caller.wait(time).await {
                     Ok(()) => continue,
-                    Err(answer) => return Attempted::answered(answer, asked, attempts),
+                    Err(answer) => return Attempted::answered(answer, asked),
                 },
-                Step::Stop(stop) => return Attempted::gave_up(stop, last, answered_by, attempts),
+                Step::Stop(stop) => return Attempted::gave_up(stop, last, answered_by),
             };
             let Some(target) = self.targets.get(place) else {
-                return Attempted::gave_up(Stop::Exhausted, last, answered_by, attempts);
+                return Attempted::gave_up(Stop::Exhausted, last, answered_by);
             };
             let Some(pick) = target.pool.pick(candidates).await else {
-                return Attempted::gave_up(Stop::Exhausted, last, answered_by, attempts);
+                return Attempted::gave_up(Stop::Exhausted, last, answered_by);
             };
             asked = Some(target.target);
             let picked = Picked {
@@ -158,37 +158,35 @@ impl<C: Clock, W: PoolWatch, T: Copy> Attempts<'_, C, W, T> {
                 pick,
                 model: target.model_label,
                 consumer: self.consumer,
+                log: self.log,
             };
             let now = self.clock.now();
-            let Some(mut attempt) = Attempt::new(&picked, target.target, now) else {
-                return Attempted::gave_up(Stop::Exhausted, last, answered_by, attempts);
+            let Some(mut attempt) = Attempt::begin(&picked, target.target, now) else {
+                return Attempted::gave_up(Stop::Exhausted, last, answered_by);
             };
-            let number = attempts.len().saturating_add(1);
-            attempt.number = u32::try_from(number).unwrap_or(u32::MAX);
             attempt.is_first_choice = place == 0 && chain.attempts() == 1;
             attempt.targets_left = chain.targets_left();
             let time_left = self.fallback.deadline.duration().saturating_sub(elapsed);
             attempt.time_left = time_left.max(Duration::from_millis(1));
             let ended = caller.attempt(&mut attempt).await;
-            attempts.append(&mut attempt.repeats);
             let (failure, detail) = match &ended {
                 Ended::Served(_) | Ended::Over(_) => (None, None),
                 Ended::Broken(_, failure) => (Some(*failure), None),
                 Ended::Failed(error) => (Some(error.failure), error.detail.clone()),
             };
-            attempts.push(attempt.record(self.clock.now(), failure, detail));
+            self.log.end(self.clock.now(), failure, detail);
             match ended {
                 Ended::Served(answer) => {
                     self.report(&mut attempt, AttemptOutcome::Served);
-                    return Attempted::answered(answer, asked, attempts);
+                    return Attempted::answered(answer, asked);
                 }
                 Ended::Broken(answer, failure) => {
                     self.report(&mut attempt, AttemptOutcome::Failed(failure, None));
-                    return Attempted::answered(answer, asked, attempts);
+                    return Attempted::answered(answer, asked);
                 }
                 Ended::Over(answer) => {
                     self.report(&mut attempt, AttemptOutcome::Unknown);
-                    return Attempted::answered(answer, asked, attempts);
+                    return Attempted::answered(answer, asked);
                 }
                 Ended::Failed(error) => {
                     let outcome = self.outcome_of(&attempt, &error);
@@ -225,24 +223,17 @@ impl<C: Clock, W: PoolWatch, T: Copy> Attempts<'_, C, W, T> {
 }
 
 impl<A, R, T> Attempted<A, R, T> {
-    fn answered(answer: A, target: Option<T>, attempts: Vec<AttemptRecord>) -> Self {
+    fn answered(answer: A, target: Option<T>) -> Self {
         Self {
             end: Ok(answer),
             target,
-            attempts,
         }
     }
 
-    fn gave_up(
-        stop: Stop,
-        last: Option<AttemptError<R>>,
-        target: Option<T>,
-        attempts: Vec<AttemptRecord>,
-    ) -> Self {
+    fn gave_up(stop: Stop, last: Option<AttemptError<R>>, target: Option<T>) -> Self {
         Self {
             end: Err(GaveUp { stop, last }),
             target,
-            attempts,
         }
     }
 }

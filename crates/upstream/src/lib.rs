@@ -12,6 +12,7 @@
 
 mod agreement;
 mod attempt;
+mod attempt_log;
 mod attempts;
 mod breaker;
 mod budget;
@@ -29,6 +30,7 @@ mod shared;
 mod watch;
 
 pub use attempt::{Attempt, AttemptError, AttemptRecord};
+pub use attempt_log::AttemptLog;
 pub use attempts::{Attempted, Attempts, Dispatcher, Ended, GaveUp, Target};
 pub use breaker::Breaker;
 pub use budget::Budget;

@@ -29,7 +29,7 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Phase *answer*.
 pub(super) async fn answer<P: Platform>(
-    exchange: Exchange<P>,
+    mut exchange: Exchange<P>,
     destination: Destination,
     served: Served<P>,
 ) -> Result<P::Response, P::Error> {
@@ -107,6 +107,9 @@ pub(super) async fn answer<P: Platform>(
         }
     };
     let (writer, reader) = platform.response_stream();
+    // Should the runtime give it up on its way.
+    exchange.settlement.set(status, Reason::ClientLeft);
+    exchange.settlement.record.detail = run.as_ref().map_or(Detail::None, RunRecord::left);
     platform.spawn(async move {
         let end = reading.pass_on(first, writer).await;
         let seen = reading.reader.take().map(AnswerReader::finish);

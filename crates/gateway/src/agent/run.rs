@@ -46,6 +46,14 @@ impl RunRecord {
         Detail::Run(Box::new(self.run))
     }
 
+    /// Of an answer whose client is gone before anything of it is known.
+    pub fn left(&self) -> Detail {
+        Detail::Run(Box::new(RunDetail {
+            outcome: RunOutcome::ClientLeft.as_str(),
+            ..self.run.clone()
+        }))
+    }
+
     /// Of an answer that was passed on so far.
     pub fn read(mut self, seen: Option<spillway_dify::Run>, end: End) -> Detail {
         // Copied for its permit alone.

@@ -4,7 +4,6 @@ use spillway_llm::{ModelRequest, Route};
 use spillway_platform::Platform;
 
 use super::exchange::{Entry, Exchange};
-use super::record::CallOutcome;
 use super::{Reporter, call_of};
 
 pub(super) async fn serve<P: Platform>(
@@ -14,21 +13,20 @@ pub(super) async fn serve<P: Platform>(
     request: &ModelRequest,
 ) -> Result<P::Response, P::Error> {
     let reporter = Reporter(exchange.runtime.clone());
-    let call = call_of(&exchange, entry, &reporter, route, &request.model);
+    let progress = exchange.settlement.begin_call(&request.model, false);
+    let call = call_of(
+        &exchange,
+        entry,
+        &reporter,
+        route,
+        &request.model,
+        &progress,
+    );
     let completed = call.complete(request).await;
-    CallOutcome {
-        model: &request.model,
-        is_stream: false,
-        status: completed.answer.status,
-        reason: completed.answer.reason,
-        attempts: &completed.attempts,
-        usage: completed.usage,
-        first_content: None,
-        stop: completed.stop,
-    }
-    .tell(&mut exchange.settlement);
-    let attempts = completed.attempts.len();
+    let answer = completed.answer;
+    exchange.settlement.set(answer.status, answer.reason);
+    let attempts = progress.attempt_count();
     exchange
-        .answer(completed.answer, completed.served.as_ref(), attempts)
+        .answer(answer, completed.served.as_ref(), attempts)
         .await
 }

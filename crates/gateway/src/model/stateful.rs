@@ -20,7 +20,6 @@ use spillway_telemetry::Reason;
 use self::heads::{answer_headers, place_at, read_error, request_headers};
 use super::exchange::{Entry, Exchange};
 use super::read::Outgoing;
-use super::record::CallOutcome;
 use super::{Reporter, call_of};
 
 fn body_for<R>(outgoing: &mut Outgoing<R>, passing: &Passing<'_>) -> Option<ForwardedBody<R>> {
@@ -43,7 +42,8 @@ pub(super) async fn serve<P: Platform>(
     let reporter = Reporter(exchange.runtime.clone());
     let binding = outgoing.binding();
     let model = outgoing.model().unwrap_or_default().to_owned();
-    let call = call_of(&exchange, entry, &reporter, route, &model);
+    let progress = exchange.settlement.begin_call(&model, false);
+    let call = call_of(&exchange, entry, &reporter, route, &model, &progress);
     let passed = call
         .pass(binding, async |passing| {
             let body = body_for(&mut outgoing, &passing);
@@ -54,27 +54,16 @@ pub(super) async fn serve<P: Platform>(
         outcome,
         place,
         served,
-        attempts,
-        stop,
     } = passed;
+    let attempts = progress.attempt_count();
     let pool = place.map(|place| Arc::clone(&place.pool));
     let (status, reason) = match &outcome {
-        Ok(answered) if attempts.len() > 1 => (answered.status, Reason::Fallback),
+        Ok(answered) if attempts > 1 => (answered.status, Reason::Fallback),
         Ok(answered) => (answered.status, Reason::Ok),
         Err(answer) => (answer.status, answer.reason),
     };
-    CallOutcome {
-        model: &model,
-        is_stream: false,
-        status,
-        reason,
-        attempts: &attempts,
-        usage: None,
-        first_content: None,
-        stop,
-    }
-    .tell(&mut exchange.settlement);
-    let (served, attempts) = (served.as_ref(), attempts.len());
+    exchange.settlement.set(status, reason);
+    let served = served.as_ref();
     match outcome {
         Ok(answered) => {
             let (upstream_headers, pool) = (&answered.headers, pool.as_deref());

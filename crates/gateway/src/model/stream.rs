@@ -12,7 +12,6 @@ use spillway_telemetry::Reason;
 
 use super::exchange::{Entry, Exchange};
 use super::headers::{append_quota, describe};
-use super::record::CallOutcome;
 use super::{Reporter, call_of};
 
 /// What the waiting handler is told.
@@ -109,25 +108,24 @@ async fn run<P: Platform>(
     mut out: ClientStream<P::Writer>,
 ) {
     let reporter = Reporter(exchange.runtime.clone());
-    let call = call_of(&exchange, &entry, &reporter, &route, &request.model);
+    let progress = exchange.settlement.begin_call(&request.model, true);
+    let call = call_of(
+        &exchange,
+        &entry,
+        &reporter,
+        &route,
+        &request.model,
+        &progress,
+    );
     let summary = call.stream(&request, &mut out).await;
-    let (status, reason) = end(&summary, out).await;
-    CallOutcome {
-        model: &request.model,
-        is_stream: true,
-        status,
-        reason,
-        attempts: &summary.attempts,
-        usage: summary.usage,
-        first_content: summary.first_content,
-        stop: summary.stop,
-    }
-    .tell(&mut exchange.settlement);
+    let (status, reason) = end(&summary, progress.attempt_count(), out).await;
+    exchange.settlement.set(status, reason);
 }
 
 /// Ends the client's answer as the stream ended.
 async fn end<W: ResponseWriter>(
     summary: &StreamSummary,
+    attempts: usize,
     mut out: ClientStream<W>,
 ) -> (StatusCode, Reason) {
     match &summary.end {
@@ -142,11 +140,7 @@ async fn end<W: ResponseWriter>(
         StreamEnd::ClientLeft => (StatusCode::OK, Reason::ClientLeft),
         StreamEnd::Refused(answer) => {
             let mut described = answer.clone();
-            describe(
-                &mut described.headers,
-                summary.served.as_ref(),
-                summary.attempts.len(),
-            );
+            describe(&mut described.headers, summary.served.as_ref(), attempts);
             if let Some(head) = out.head.take() {
                 // As in `open`.
                 let _ = head.send(Head::Answer(described));

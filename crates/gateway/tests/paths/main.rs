@@ -6,6 +6,7 @@
 )]
 
 mod agents;
+mod given_up;
 mod in_flight;
 mod knowledge;
 mod misconfigured;

@@ -15,7 +15,7 @@ pub fn chat(model: &str, more: &str) -> SimRequest {
     SimRequest::json("/llm/v1/chat/completions", &body)
 }
 
-fn call(model: &str, more: &str) -> SimRequest {
+pub fn call(model: &str, more: &str) -> SimRequest {
     chat(model, more).header("authorization", "Bearer sk-team")
 }
 

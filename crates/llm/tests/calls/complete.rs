@@ -38,7 +38,7 @@ fn a_complete_answer_comes_from_the_first_target_that_gives_one() {
         let (completed, sender) = complete(vec![failing.clone(), answers()], "");
         assert_eq!(completed.answer.body, ANSWER, "{failing:?}");
         assert_eq!(completed.answer.reason, Reason::Fallback);
-        assert_eq!(completed.served.unwrap().provider, "b");
+        assert_eq!(completed.served.as_ref().unwrap().provider, "b");
         let outcomes: Vec<_> = completed
             .attempts
             .iter()
@@ -175,7 +175,11 @@ fn a_call_that_a_limit_refused_never_goes_to_the_routes_first_target() {
                 run(&clock, call.complete(request))
             },
         );
-        assert_eq!(completed.served.unwrap().provider, "b", "{document}");
+        assert_eq!(
+            completed.served.as_ref().unwrap().provider,
+            "b",
+            "{document}"
+        );
         assert_eq!(completed.answer.reason, Reason::Fallback);
     }
 }

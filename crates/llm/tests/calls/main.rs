@@ -25,13 +25,13 @@ use proptest::prelude::*;
 use scripted::{Client, ScriptedSender, Step, run};
 use spillway_config::Gateway;
 use spillway_llm::{
-    Call, CallFacts, Completed, ModelCatalogue, ModelRequest, Operation, StreamEnd, StreamSummary,
-    passed_headers,
+    Call, CallFacts, CallProgress, Completed, ModelCatalogue, ModelRequest, Operation, StreamEnd,
+    StreamSummary, Usage, passed_headers,
 };
 use spillway_platform::{BytesInHand, Clock, Headers, MAX_ANSWERS_IN_HAND, RequestHead, SendError};
 use spillway_surface::Surface;
 use spillway_telemetry::Reason;
-use spillway_upstream::{Budget, Failure, Pool, PoolWatch, Transition};
+use spillway_upstream::{AttemptRecord, Budget, Failure, Pool, PoolWatch, Transition};
 
 const JSON: &str = "application/json";
 const SSE: &str = "text/event-stream";
@@ -47,6 +47,21 @@ impl PoolWatch for Watch {
     }
 
     fn suspects(&self, _: &Arc<Pool>) {}
+}
+
+/// What a call came to, and what it told of itself.
+struct Told<T> {
+    came_to: T,
+    attempts: Vec<AttemptRecord>,
+    usage: Option<Usage>,
+}
+
+impl<T> std::ops::Deref for Told<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.came_to
+    }
 }
 
 fn head() -> RequestHead {
@@ -77,7 +92,7 @@ fn with_call<T>(
     body: &str,
     operation: Operation,
     serve: impl FnOnce(Call<'_, ScriptedSender, scripted::ScriptedClock, Watch>, &ModelRequest) -> T,
-) -> T {
+) -> Told<T> {
     with_call_by(&document(extra_route), sender, body, operation, serve)
 }
 
@@ -87,7 +102,7 @@ fn with_call_by<T>(
     body: &str,
     operation: Operation,
     serve: impl FnOnce(Call<'_, ScriptedSender, scripted::ScriptedClock, Watch>, &ModelRequest) -> T,
-) -> T {
+) -> Told<T> {
     let catalogue =
         ModelCatalogue::new(&serde_json::from_str::<Gateway>(document).unwrap()).unwrap();
     let (api, _) = catalogue.api("/llm/v1").unwrap();
@@ -108,6 +123,7 @@ fn with_call_by<T>(
     ] {
         from_client.append(name, value);
     }
+    let progress = CallProgress::default();
     let call = Call {
         sender,
         clock: &sender.clock,
@@ -124,11 +140,18 @@ fn with_call_by<T>(
         number: 0,
         skips_first: false,
         in_hand: Arc::new(BytesInHand::new(MAX_ANSWERS_IN_HAND)),
+        progress: &progress,
     };
-    serve(call, &request)
+    let came_to = serve(call, &request);
+    let report = progress.report(sender.clock.now());
+    Told {
+        came_to,
+        attempts: report.attempts,
+        usage: report.usage,
+    }
 }
 
-fn complete(scripts: Vec<Vec<Step>>, extra_route: &str) -> (Completed, ScriptedSender) {
+fn complete(scripts: Vec<Vec<Step>>, extra_route: &str) -> (Told<Completed>, ScriptedSender) {
     let sender = ScriptedSender::new(scripts);
     let body = r#"{"model":"m","messages":[]}"#;
     let clock = sender.clock.clone();
@@ -146,7 +169,7 @@ fn stream_with(
     scripts: Vec<Vec<Step>>,
     body: &str,
     mut client: Client,
-) -> (StreamSummary, Client, ScriptedSender) {
+) -> (Told<StreamSummary>, Client, ScriptedSender) {
     let sender = ScriptedSender::new(scripts);
     client.clock = sender.clock.clone();
     let clock = sender.clock.clone();
@@ -160,7 +183,7 @@ fn stream_with(
     (summary, client, sender)
 }
 
-fn stream(scripts: Vec<Vec<Step>>) -> (StreamSummary, Client) {
+fn stream(scripts: Vec<Vec<Step>>) -> (Told<StreamSummary>, Client) {
     let (summary, client, _) =
         stream_with(scripts, r#"{"model":"m","stream":true}"#, Client::default());
     (summary, client)

@@ -89,7 +89,7 @@ fn what_says_nothing_is_passed_over() {
 fn an_event_too_large_is_refused_once_and_says_how_large() {
     let large = vec![Step::Head(200, SSE), text(&chunk(&"x".repeat(20 << 20)))];
     let (summary, _) = stream(vec![large.clone()]);
-    let StreamEnd::Refused(answer) = summary.end else {
+    let StreamEnd::Refused(answer) = &summary.end else {
         panic!("{:?}", summary.end);
     };
     assert_eq!(answer.status.as_u16(), 502);
@@ -228,7 +228,7 @@ fn a_web_page_is_told_with_its_likely_cause() {
                 .contains("web page")
         );
         let (summary, _) = stream(vec![page(kind); 6]);
-        let StreamEnd::Refused(answer) = summary.end else {
+        let StreamEnd::Refused(answer) = &summary.end else {
             panic!("{:?}", summary.end);
         };
         assert!(String::from_utf8_lossy(&answer.body).contains("web page"));
@@ -269,7 +269,7 @@ fn what_only_clients_mind_little_is_minded_little() {
 fn a_document_that_is_too_large_for_a_stream_says_so() {
     let large = ANSWER.replace("hi", &"x".repeat(5 << 20));
     let (summary, _) = stream(vec![vec![Step::Head(200, JSON), text(&large)]]);
-    let StreamEnd::Refused(answer) = summary.end else {
+    let StreamEnd::Refused(answer) = &summary.end else {
         panic!("{:?}", summary.end);
     };
     let told = String::from_utf8_lossy(&answer.body);

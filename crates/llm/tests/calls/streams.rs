@@ -204,7 +204,7 @@ fn when_all_fail_before_the_head_the_client_gets_a_plain_answer() {
     };
     // Who finds everybody limited comes back once, to the first key that has cooled.
     let (summary, client) = stream(vec![busy(), busy(), busy(), busy()]);
-    let StreamEnd::Refused(answer) = summary.end else {
+    let StreamEnd::Refused(answer) = &summary.end else {
         panic!("{:?}", summary.end)
     };
     assert_eq!(

@@ -90,7 +90,7 @@ fn before_text_the_next_target_serves_or_those_are_the_words() {
         assert_eq!(client.text, streamed_text(), "{form}");
         // A rate limit is tried more often than a failure.
         let (summary, _) = stream(vec![script; 4]);
-        let StreamEnd::Refused(answer) = summary.end else {
+        let StreamEnd::Refused(answer) = &summary.end else {
             panic!("{form}: {:?}", summary.end);
         };
         let told = String::from_utf8_lossy(&answer.body);
@@ -174,7 +174,7 @@ fn a_coded_error_goes_the_way_of_a_status() {
             let asked = sender.requests.borrow().len();
             assert_eq!(asked > 1, status != 400, "{error}");
             let (summary, _) = stream(vec![script; 6]);
-            let StreamEnd::Refused(answer) = summary.end else {
+            let StreamEnd::Refused(answer) = &summary.end else {
                 panic!("{error}: {:?}", summary.end);
             };
             assert_eq!(answer.status.as_u16(), status, "{error}");

@@ -1,0 +1,74 @@
+//! What a call has come to so far: it outlives the call where that is given up on its way.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use spillway_upstream::{AttemptLog, AttemptRecord, Stop};
+
+use crate::Usage;
+
+/// Written by the call, read by whoever tells of it.
+#[derive(Debug, Default)]
+pub struct CallProgress {
+    pub(crate) attempts: AttemptLog,
+    told: Mutex<Told>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Told {
+    usage: Option<Usage>,
+    first_content: Option<Duration>,
+    stop: Option<Stop>,
+}
+
+/// A call as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallReport {
+    /// Every attempt in order, the one that is under way among them.
+    pub attempts: Vec<AttemptRecord>,
+    /// Tokens, as far as reported.
+    pub usage: Option<Usage>,
+    /// From the call's arrival to its stream's first content.
+    pub first_content: Option<Duration>,
+    /// Why nothing more was tried, where nobody served.
+    pub stop: Option<Stop>,
+}
+
+impl CallProgress {
+    /// How the call stands at this time of the call's clock.
+    pub fn report(&self, now: Duration) -> CallReport {
+        let told = self.told.lock().map_or_else(|_| Told::default(), |it| *it);
+        CallReport {
+            attempts: self.attempts.records(now),
+            usage: told.usage,
+            first_content: told.first_content,
+            stop: told.stop,
+        }
+    }
+
+    /// How many attempts have been made.
+    pub fn attempt_count(&self) -> usize {
+        self.attempts.count()
+    }
+
+    pub(crate) fn set_usage(&self, usage: Option<Usage>) {
+        self.tell(|told| told.usage = usage);
+    }
+
+    /// The first time counts.
+    pub(crate) fn set_first_content(&self, elapsed: impl FnOnce() -> Duration) {
+        self.tell(|told| {
+            told.first_content.get_or_insert_with(elapsed);
+        });
+    }
+
+    pub(crate) fn set_stop(&self, stop: Stop) {
+        self.tell(|told| told.stop = Some(stop));
+    }
+
+    fn tell(&self, say: impl FnOnce(&mut Told)) {
+        if let Ok(mut told) = self.told.lock() {
+            say(&mut told);
+        }
+    }
+}
