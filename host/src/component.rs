@@ -1,7 +1,6 @@
 //! A component as the application runs it: what all its instances share.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
 use http::uri::Authority;
@@ -32,10 +31,8 @@ pub struct Component {
     pub variables: HashMap<String, String>,
     /// Its environment variables.
     pub environment: Vec<(String, String)>,
-    /// The folder that it sees as `/`.
-    pub files: Option<PathBuf>,
-    /// What keeps that folder.
-    pub _all_files: Arc<MountedFiles>,
+    /// The files of all components; it sees its own as `/`.
+    pub files: Arc<MountedFiles>,
     /// The hosts that it may send to.
     pub allowed: AllowedDestinations,
     /// The key-value stores that it may open, by label.

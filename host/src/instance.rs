@@ -61,7 +61,7 @@ impl InstanceState {
             let clock = CoarseClock::default();
             wasi.monotonic_clock(clock).wall_clock(clock);
         }
-        if let Some(folder) = &component.files {
+        if let Some(folder) = component.files.of_component(&component.id) {
             wasi.preopened_dir(folder, "/", FsPerms::ReadOnly)?;
         }
         Ok(Self {

@@ -51,7 +51,7 @@ pub struct Options {
     /// the normal form.
     pub watches_file: bool,
     /// Whether the host tries upstreams out at start, which the embedded host alone does.
-    pub tries_upstreams: bool,
+    pub probes_upstreams: bool,
     /// Further arguments of `up`, which the embedded host alone knows.
     pub arguments: Vec<String>,
     /// Where it listens. Left out: on a port of its own.

@@ -111,7 +111,7 @@ pub(crate) fn up(directory: &Path, address: SocketAddr, options: &Options) -> Re
             Value::Object(secrets.collect::<Map<_, _>>()).to_string(),
         );
     // Stand-ins count what they are asked.
-    if !options.tries_upstreams && Host::chosen() != Host::Spin {
+    if !options.probes_upstreams && Host::chosen() != Host::Spin {
         command.arg("--skip-connect");
     }
     if !options.watches_file {

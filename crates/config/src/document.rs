@@ -70,13 +70,13 @@ fn fit(root: &mut Node, report: &mut Report) -> Option<Gateway> {
     while !root.is_dropped() && !report.is_full() {
         match Gateway::deserialize(&*root) {
             Ok(gateway) => return Some(gateway),
-            Err(mistake) => take_out(root, &mistake, report),
+            Err(mistake) => drop_part(root, &mistake, report),
         }
     }
     None
 }
 
-fn take_out(root: &mut Node, mistake: &Mistake, report: &mut Report) {
+fn drop_part(root: &mut Node, mistake: &Mistake, report: &mut Report) {
     let path = mistake.path();
     let message = mistake.kind.to_string();
     match &mistake.kind {
@@ -87,7 +87,7 @@ fn take_out(root: &mut Node, mistake: &Mistake, report: &mut Report) {
             }
         }
         Kind::MissingKey(key) => {
-            // One that was taken out has been told of.
+            // One that was dropped is reported already.
             let shown = root.get(&path).and_then(|node| node.entry(key)).is_some();
             if !shown {
                 report.fatal(root.position_of(&path), &path, message);

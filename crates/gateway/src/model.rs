@@ -65,7 +65,7 @@ impl<P: Platform> ModelRuntime<P> {
     /// Probes a credential or an endpoint of the provider's, if one's time has come.
     fn probe(self: &Arc<Self>, pool: &Arc<Pool>) {
         let seconds = self.platform.since_1970().as_secs();
-        if let Some((pick, kind)) = pool.take_probe(self.platform.now(), seconds) {
+        if let Some((pick, kind)) = pool.begin_probe(self.platform.now(), seconds) {
             let probing = probe::probe(Arc::clone(self), Arc::clone(pool), pick, kind);
             self.platform.spawn(probing);
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use spillway_platform::{Platform, StateError};
 
-/// How long it is waited at most before the first time that it is sent again, and before each later one. It is half of
+/// How long it is waited at max_pause before the first time that it is sent again, and before each later one. It is half of
 /// that at least: what ended while the store was away does not all come back at once.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const MAX_PAUSE: Duration = Duration::from_secs(2);
@@ -20,15 +20,15 @@ pub(crate) async fn retry<P: Platform>(
     operation: impl AsyncFn() -> Result<(), StateError>,
 ) -> Result<(), StateError> {
     let until = platform.now().saturating_add(time);
-    let mut most = FIRST_PAUSE;
+    let mut max_pause = FIRST_PAUSE;
     loop {
         let done = operation().await;
-        let pause = share_of(most, platform.random_number());
+        let pause = share_of(max_pause, platform.random_number());
         if done.is_ok() || platform.now().saturating_add(pause) >= until {
             return done;
         }
         platform.sleep(pause).await;
-        most = most.saturating_mul(2).min(MAX_PAUSE);
+        max_pause = max_pause.saturating_mul(2).min(MAX_PAUSE);
     }
 }
 

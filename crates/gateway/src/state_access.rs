@@ -16,8 +16,8 @@ pub(crate) struct StateAccess {
 pub(crate) struct StoreAnswer<T> {
     pub result: Result<T, StateError>,
     pub transition: Option<StoreTransition>,
-    /// The store was being left alone, and this was a try.
-    pub is_try: bool,
+    /// The store was being left alone, and this was a probe.
+    pub is_probe: bool,
 }
 
 impl StateAccess {
@@ -27,7 +27,7 @@ impl StateAccess {
         clock: &impl Clock,
         call: impl Future<Output = Result<T, StateError>>,
     ) -> Option<StoreAnswer<T>> {
-        let is_try = {
+        let is_probe = {
             let mut breaker = self.breaker.lock().ok()?;
             if !breaker.allows(clock.now()) {
                 return None;
@@ -50,7 +50,7 @@ impl StateAccess {
         Some(StoreAnswer {
             result,
             transition,
-            is_try,
+            is_probe,
         })
     }
 }

@@ -90,8 +90,8 @@ fn choose<'v, T>(rng: &mut Rng, values: &'v [T]) -> &'v T {
 
 /// As often few as many.
 fn turns(rng: &mut Rng) -> u64 {
-    let most = 1_u64.checked_shl(rng.u32(0..=TURNS)).unwrap_or(1);
-    rng.u64(0..=most)
+    let max = 1_u64.checked_shl(rng.u32(0..=TURNS)).unwrap_or(1);
+    rng.u64(0..=max)
 }
 
 fn milliseconds(rng: &mut Rng, up_to: u64) -> Duration {
@@ -265,10 +265,10 @@ fn store(rng: &mut Rng) -> StorePlan {
 
 fn outages(rng: &mut Rng, span: Duration) -> Vec<Outage> {
     let count = *choose(rng, &[0, 0, 0, 1, 2]);
-    let most = u64::try_from(span.as_millis()).unwrap_or_default();
+    let max = u64::try_from(span.as_millis()).unwrap_or_default();
     (0..count)
         .map(|_| {
-            let from = milliseconds(rng, most);
+            let from = milliseconds(rng, max);
             let statuses = [401, 402, 403, 429, 500, 503];
             Outage {
                 from,
@@ -290,11 +290,11 @@ fn outages(rng: &mut Rng, span: Duration) -> Vec<Outage> {
 
 fn faults(rng: &mut Rng, span: Duration) -> Vec<Fault> {
     let count = *choose(rng, &[0, 0, 1, 2, 4]);
-    let most = u64::try_from(span.as_millis()).unwrap_or_default();
+    let max = u64::try_from(span.as_millis()).unwrap_or_default();
     (0..count)
         .map(|_| Fault {
             when: if rng.bool() {
-                When::At(milliseconds(rng, most))
+                When::At(milliseconds(rng, max))
             } else {
                 When::Turn(turns(rng))
             },

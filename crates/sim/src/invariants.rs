@@ -3,6 +3,7 @@
 use crate::history::History;
 
 mod answered;
+mod attempt_records;
 mod attempts;
 mod blame;
 mod deadlines;
@@ -31,7 +32,7 @@ pub struct Violation {
 type Check = fn(&History) -> Vec<String>;
 
 /// All of them.
-const INVARIANTS: [(&str, Check); 16] = [
+const INVARIANTS: [(&str, Check); 17] = [
     (
         "nothing happens that no runtime would do, and nothing panics",
         |history| history.faults.clone(),
@@ -60,6 +61,10 @@ const INVARIANTS: [(&str, Check); 16] = [
         attempts::check,
     ),
     (
+        "a call's record has every attempt that was sent",
+        attempt_records::check,
+    ),
+    (
         "no secret gets out, and nobody reads another's",
         secrets::check,
     ),
@@ -69,7 +74,7 @@ const INVARIANTS: [(&str, Check); 16] = [
         sharing::check,
     ),
     (
-        "what one client causes sets nothing aside for others",
+        "what one client causes ejects nothing for others",
         blame::check,
     ),
 ];

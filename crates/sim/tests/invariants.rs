@@ -227,9 +227,9 @@ fn a_wait_that_is_too_long() {
 }
 
 #[test]
-fn something_is_set_aside_that_did_well() {
+fn something_is_ejected_that_did_well() {
     finds(
-        "what one client causes sets nothing aside for others",
+        "what one client causes ejects nothing for others",
         |history| {
             let mut event = history.store[0].clone();
             event.operation = StoreOperation::PoolWrite {
@@ -255,4 +255,16 @@ fn what_another_instance_found_is_not_acted_on() {
         };
         history.store.push(event);
     });
+}
+
+#[test]
+fn an_attempt_that_no_record_has() {
+    finds(
+        "a call's record has every attempt that was sent",
+        |history| {
+            let number = of(history, Api::Chat);
+            let asked = history.attempts(number).next().unwrap().clone();
+            history.asked.push(asked);
+        },
+    );
 }

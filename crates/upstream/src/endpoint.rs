@@ -164,7 +164,7 @@ impl Endpoint {
     }
 
     /// Whether it should be probed now.
-    pub fn take_probe(&mut self, now: Duration) -> bool {
+    pub fn begin_probe(&mut self, now: Duration) -> bool {
         let is_due = self.probe_at.is_some_and(|at| now >= at);
         if !is_due {
             return false;

@@ -309,7 +309,7 @@ impl KeyState {
     }
 
     /// Why it should be probed now; the next time is later.
-    pub fn take_probe(&mut self, now: Duration) -> Option<ProbeKind> {
+    pub fn begin_probe(&mut self, now: Duration) -> Option<ProbeKind> {
         let (kind, _) = self.probe.filter(|(_, at)| now >= *at)?;
         self.probe = self
             .is_out(now)

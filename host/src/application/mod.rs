@@ -132,8 +132,7 @@ fn component(
                 base.joins.key().to_owned(),
             )])
             .collect(),
-        files: files.of_component(id),
-        _all_files: Arc::clone(files),
+        files: Arc::clone(files),
         allowed: AllowedDestinations::parse(&hosts, ids)?,
         key_value_stores: base.stores.of_component(&definition.key_value_stores)?,
         http: Arc::clone(&base.http),

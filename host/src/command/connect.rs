@@ -12,7 +12,7 @@ use crate::tls;
 use crate::trials::{TrialVerdict, try_all};
 use crate::variables::environment_name;
 
-/// Tries out the Redis of `state.redis`, and each upstream with its keys. Variables are looked for where a component
+/// Probes the Redis of `state.redis`, and each upstream with its keys. Variables are looked for where a component
 /// finds them: in the entries of `secrets`, then `given` on the command line, in the environment, and among the
 /// manifest's defaults.
 ///

@@ -45,7 +45,7 @@ pub enum TrialVerdict {
     Wrong,
 }
 
-/// Tries out all that a configuration leads to, whose `{{ name }}` have their values, and `former` did not: the store first,
+/// Probes all that a configuration leads to, whose `{{ name }}` have their values, and `former` did not: the store first,
 /// then upstreams in the order of the file.
 pub async fn try_all(gateway: &Gateway, former: Option<&Gateway>) -> Vec<Finding> {
     let sender = Sender::new();

@@ -215,7 +215,7 @@ fn what_cannot_be_used_is_a_warning_at_start() -> Result<()> {
     run(async {
         let upstreams = Upstreams::start()?;
         let options = Options {
-            tries_upstreams: true,
+            probes_upstreams: true,
             ..Options::default()
         };
         let gateway = Gateway::start(&upstreams.yaml(), options).await?;

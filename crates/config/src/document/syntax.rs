@@ -5,7 +5,7 @@ use saphyr_parser::ScanError;
 use super::node::{Content, Position};
 
 /// How deep mappings and lists may stand in one another. The deepest that means something is below 10.
-pub(super) const DEEPEST: usize = 64;
+pub(super) const MAX_DEPTH: usize = 64;
 
 /// What makes reading on impossible.
 pub(super) struct Mistake {
@@ -35,7 +35,7 @@ pub(super) fn end_of(text: &str) -> Position {
 pub(super) fn too_deep(position: Position) -> Mistake {
     Mistake::new(
         position,
-        format!("more than {DEEPEST} mappings and lists inside of one another"),
+        format!("more than {MAX_DEPTH} mappings and lists inside of one another"),
     )
 }
 

@@ -7,14 +7,14 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 use super::node::{Content, Entry, Node, Path, Position};
 use super::report::Report;
 use super::scalar;
-use super::syntax::{DEEPEST, Mistake, end_of, explained, too_deep, wrong_key};
+use super::syntax::{MAX_DEPTH, Mistake, end_of, explained, too_deep, wrong_key};
 use crate::error::shortened;
 
 /// The largest file, in bytes.
-const LARGEST_TEXT: usize = 1 << 20;
+const MAX_TEXT_BYTES: usize = 1 << 20;
 /// The largest tree: the bytes of its texts, and `NODE_WEIGHT` for each value and key. No sensible file without
 /// aliases comes near it.
-const LARGEST_TREE: usize = 16 << 20;
+const MAX_TREE_BYTES: usize = 16 << 20;
 const NODE_WEIGHT: usize = 16;
 
 /// Reads the one document of `text`. Mistakes after which reading can go on are added to `report`; `None` after
@@ -30,7 +30,7 @@ pub(super) fn parse(text: &str, report: &mut Report) -> Option<Node> {
 }
 
 fn build(text: &str, report: &mut Report) -> Result<Node, Mistake> {
-    if text.len() > LARGEST_TEXT {
+    if text.len() > MAX_TEXT_BYTES {
         return Err(Mistake::new(
             Position::START,
             "the file has more than 1 MiB",
@@ -171,7 +171,7 @@ impl Builder<'_> {
                     ));
                 };
                 let (weight, height) = (*weight, *height);
-                if self.frames.len().saturating_add(height) > DEEPEST {
+                if self.frames.len().saturating_add(height) > MAX_DEPTH {
                     return Err(too_deep(position));
                 }
                 // Before the copy is made, as the copies are what can get out of hand.
@@ -194,7 +194,7 @@ impl Builder<'_> {
         anchor: usize,
         contents: Contents,
     ) -> Result<(), Mistake> {
-        if self.frames.len() >= DEEPEST {
+        if self.frames.len() >= MAX_DEPTH {
             return Err(too_deep(position));
         }
         let spent_before = self.spent;
@@ -307,7 +307,7 @@ impl Builder<'_> {
 
     fn spend(&mut self, weight: usize, position: Position) -> Result<(), Mistake> {
         self.spent = self.spent.saturating_add(weight);
-        if self.spent > LARGEST_TREE {
+        if self.spent > MAX_TREE_BYTES {
             return Err(Mistake::new(
                 position,
                 "the aliases up to here make the document too large: write less of it with `*`",

@@ -85,7 +85,7 @@ impl<P: Platform> Limits<P> {
                 self.log_late(error);
             }
             // That it is left alone has been said.
-            (Err(_), _) if asked.is_try => {}
+            (Err(_), _) if asked.is_probe => {}
             (Err(error), _) => self.log.warn(&format!("limits: {error}")),
             (Ok(_), Some(_)) => self.log.info("limits: the store answers again"),
             (Ok(_), None) => {}

@@ -25,7 +25,7 @@ pub(super) fn check(history: &History) -> Vec<String> {
         // What was refused for what the gateway had added is no attempt of the client's.
         let is_own = |one: &&Asked| one.behaviour != Behaviour::Odd(Oddity::RefusesStreamOptions);
         let asked = history.attempts(request.number).filter(is_own).count();
-        let most = match request.api {
+        let max = match request.api {
             Api::Models | Api::Nowhere | Api::Ready | Api::Metrics => 0,
             api if api.kind() == Kind::Agent => {
                 1_usize.saturating_add(again_to_dify(history, request))
@@ -40,10 +40,10 @@ pub(super) fn check(history: &History) -> Vec<String> {
                 first.saturating_add(1).saturating_mul(2).saturating_add(2)
             }
         };
-        if asked > most {
+        if asked > max {
             let number = request.number;
             wrong.push(format!(
-                "request {number} was sent {asked} times, where {most} are allowed"
+                "request {number} was sent {asked} times, where {max} are allowed"
             ));
         }
         if request.api.kind() == Kind::Model && asked > 0 {

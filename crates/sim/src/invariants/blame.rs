@@ -1,4 +1,4 @@
-//! What one client causes sets nothing aside for others.
+//! What one client causes ejects nothing for others.
 
 use spillway_platform_sim::StoreOperation;
 
@@ -17,7 +17,7 @@ pub(super) fn check(history: &History) -> Vec<String> {
     wrong
 }
 
-/// Where a provider has always done well, nothing of it is set aside, whatever clients did.
+/// Where a provider has always done well, nothing of it is ejected, whatever clients did.
 fn without_a_failure(history: &History) -> Vec<String> {
     let mut wrong = Vec::new();
     for event in &history.store {
@@ -35,7 +35,7 @@ fn without_a_failure(history: &History) -> Vec<String> {
         let is_setback = SETBACKS.contains(&state.as_str());
         if is_setback && of_it.all(|asked| asked.behaviour == Behaviour::Well) {
             wrong.push(format!(
-                "something of `{provider}`, which always did well, was set aside as {state}"
+                "something of `{provider}`, which always did well, was ejected as {state}"
             ));
         }
     }

@@ -1,4 +1,4 @@
-//! What one instance has found out others act on: what is set aside is not used first where there is something else.
+//! What one instance has found out others act on: what is ejected is not used first where there is something else.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -84,7 +84,7 @@ impl<'h> Call<'h> {
     }
 }
 
-/// What is set aside, for how long.
+/// What is ejected, for how long.
 struct Setback<'h> {
     name: &'h str,
     state: &'h str,
@@ -154,15 +154,15 @@ fn has_learned(history: &History, call: &Call<'_>, written: Duration) -> bool {
         .is_some_and(|(first, last)| last.saturating_sub(*first) > FRESH)
 }
 
-/// Whether there was a key, and an endpoint, that never was set aside: one that was may have somebody's trial.
+/// Whether there was a key, and an endpoint, that never was ejected: one that was may have somebody's trial.
 fn has_others(history: &History, setbacks: &[Setback<'_>], at: Duration) -> bool {
     let earlier = setbacks.iter().filter(|setback| setback.from <= at);
-    let set_aside: BTreeSet<(&str, &str)> = earlier
+    let ejected: BTreeSet<(&str, &str)> = earlier
         .filter_map(|setback| {
             let mut words = setback.name.split(' ');
             words.next().zip(words.next())
         })
         .collect();
-    let of = |kind: &str| set_aside.iter().filter(|(one, _)| *one == kind).count();
+    let of = |kind: &str| ejected.iter().filter(|(one, _)| *one == kind).count();
     of("key") < history.plan.settings.keys && of("endpoint") < history.plan.settings.endpoints
 }

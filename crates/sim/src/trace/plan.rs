@@ -86,8 +86,8 @@ pub fn store(plan: &StorePlan) -> String {
     let faults: Vec<String> = faults
         .map(|(rate, what)| format!("; {rate} of 1,000 {what}"))
         .collect();
-    let most = Duration::from_micros(u64::from(plan.latency_us));
-    format!("the store is up to {most:?} away{}", faults.concat())
+    let max = Duration::from_micros(u64::from(plan.latency_us));
+    format!("the store is up to {max:?} away{}", faults.concat())
 }
 
 /// What a client asks for, and what becomes of it.

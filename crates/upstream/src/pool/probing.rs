@@ -7,7 +7,7 @@ use crate::{Pick, ProbeKind, Probed, Transition};
 
 impl Pool {
     /// Whom a probe should ask now, and why: a key whose time has come, or an endpoint where a consumer's calls fail.
-    pub fn take_probe(&self, now: Duration, unix_seconds: u64) -> Option<(Pick, ProbeKind)> {
+    pub fn begin_probe(&self, now: Duration, unix_seconds: u64) -> Option<(Pick, ProbeKind)> {
         let mut state = self.state.lock().ok()?;
         let State {
             endpoints,
@@ -18,7 +18,7 @@ impl Pool {
         let of_key = keys
             .iter_mut()
             .enumerate()
-            .find_map(|(place, key)| Some((place, key.take_probe(now)?)));
+            .find_map(|(place, key)| Some((place, key.begin_probe(now)?)));
         if let Some((key, kind)) = of_key {
             let allows = |place: &usize| {
                 let endpoint = endpoints.get(*place);
@@ -36,7 +36,7 @@ impl Pool {
         }
         let endpoint = endpoints
             .iter_mut()
-            .position(|endpoint| endpoint.take_probe(now))?;
+            .position(|endpoint| endpoint.begin_probe(now))?;
         // Whether the key is taken is of no matter here, but without one the provider may not say more than 401.
         let mut known = self.keys.iter().zip(keys.iter());
         let key = known.position(|(key, state)| key.is_valid(unix_seconds) && !state.is_out(now));

@@ -58,7 +58,7 @@ fn what_a_client_alone_can_cause_opens_an_endpoint_for_its_consumer_alone() {
             for other in [BOB, ""] {
                 assert!(goes_to_first(&pool, at(second), other), "{failure:?}");
             }
-            if let Some((pick, kind)) = pool.take_probe(at(second), NOW) {
+            if let Some((pick, kind)) = pool.begin_probe(at(second), NOW) {
                 assert_eq!((pick, kind), (first(), ProbeKind::Endpoint));
                 for status in [200, 401, 403, 404, 429, 501] {
                     let found = Probed::of_status(status);
@@ -105,8 +105,8 @@ fn a_trial_that_a_client_can_spoil_leaves_the_endpoint_as_it_is_for_others() {
 fn a_probe_that_fails_as_well_opens_the_endpoint_for_everybody() {
     let pool = keys();
     fails(&pool, at(0), ANN, Failure::Status(500));
-    let (pick, kind) = pool.take_probe(at(0), NOW).unwrap();
-    assert_eq!(pool.take_probe(at(0), NOW), None);
+    let (pick, kind) = pool.begin_probe(at(0), NOW).unwrap();
+    assert_eq!(pool.begin_probe(at(0), NOW), None);
     let told = pool.probed(at(1), pick, kind, Probed::Failed);
     assert_eq!(told, opened(None));
     assert!(!goes_to_first(&pool, at(2), BOB));

@@ -77,7 +77,7 @@ fn rotated(pool: &Pool, now: Duration) -> Vec<Option<usize>> {
 
 /// A probe of a key finds so.
 fn probe(pool: &Pool, now: Duration, found: Probed) -> Vec<Transition> {
-    let (pick, kind) = pool.take_probe(now, NOW).unwrap();
+    let (pick, kind) = pool.begin_probe(now, NOW).unwrap();
     pool.probed(now, pick, kind, found)
 }
 

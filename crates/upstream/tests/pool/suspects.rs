@@ -51,7 +51,7 @@ fn what_one_client_writes_puts_no_key_out() {
                     .is_empty()
             );
         }
-        while let Some((pick, kind)) = pool.take_probe(at(second), NOW) {
+        while let Some((pick, kind)) = pool.begin_probe(at(second), NOW) {
             assert!(
                 pool.probed(at(second), pick, kind, Probed::Accepted)
                     .is_empty()
@@ -69,7 +69,7 @@ fn a_key_that_a_probe_found_good_is_probed_again_after_a_while() {
     assert!(probe(&pool, at(0), Probed::Accepted).is_empty());
     pool.report(at(29), ANN, pick(0), status(401));
     assert!(rotated(&pool, at(29)).contains(&Some(0)));
-    assert_eq!(pool.take_probe(at(29), NOW), None);
+    assert_eq!(pool.begin_probe(at(29), NOW), None);
     pool.report(at(30), ANN, pick(0), status(401));
     assert!(!rotated(&pool, at(30)).contains(&Some(0)), "revoked since?");
     assert_eq!(probe(&pool, at(30), Probed::Refused).len(), 1);
@@ -80,10 +80,10 @@ fn whether_a_403_is_about_the_key_a_probe_tells() {
     let pool = keys();
     assert!(pool.report(at(0), ANN, pick(2), status(403)).is_empty());
     assert!(!rotated(&pool, at(0)).contains(&Some(2)));
-    let (asked, kind) = pool.take_probe(at(0), NOW).unwrap();
+    let (asked, kind) = pool.begin_probe(at(0), NOW).unwrap();
     assert_eq!((asked.credential, kind), (Some(2), ProbeKind::Suspect));
     pool.report(at(1), BOB, pick(2), status(403));
-    assert_eq!(pool.take_probe(at(1), NOW), None, "it is looked into once");
+    assert_eq!(pool.begin_probe(at(1), NOW), None, "it is looked into once");
     assert!(pool.probed(at(1), asked, kind, Probed::Accepted).is_empty());
     for consumer in [ANN, BOB] {
         assert!(in_turn_for(&pool, at(1), consumer).contains(&Some(2)));
@@ -160,7 +160,7 @@ fn a_suspect_key_serves_in_need_until_more_is_known() {
         None
     );
     assert_eq!(suspect(&pool, at(1), ANN), Some(0));
-    let (asked, kind) = pool.take_probe(at(1), NOW).unwrap();
+    let (asked, kind) = pool.begin_probe(at(1), NOW).unwrap();
     assert_eq!(
         pool.report(at(1), ANN, pick(0), status(429)).len(),
         1,
@@ -190,10 +190,10 @@ fn a_suspect_key_serves_in_need_until_more_is_known() {
 fn a_key_that_is_out_is_asked_after_now_and_then() {
     let pool = keys();
     put_out(&pool, at(0), 0);
-    assert_eq!(pool.take_probe(at(1), NOW), None, "that is plain");
-    let (asked, kind) = pool.take_probe(at(301), NOW).unwrap();
+    assert_eq!(pool.begin_probe(at(1), NOW), None, "that is plain");
+    let (asked, kind) = pool.begin_probe(at(301), NOW).unwrap();
     assert_eq!((asked.credential, kind), (Some(0), ProbeKind::Out));
-    assert_eq!(pool.take_probe(at(302), NOW), None);
+    assert_eq!(pool.begin_probe(at(302), NOW), None);
     let told = pool.probed(at(302), asked, kind, Probed::Refused);
     assert!(told.is_empty(), "no news");
     let told = probe(&pool, at(602), Probed::Accepted);

@@ -22,7 +22,7 @@ fn serves(pool: &Pool, now: u64) -> Option<SharedState> {
 /// A call is refused with the first key, and so is the probe.
 fn refused(pool: &Pool, now: u64) -> Vec<Transition> {
     pool.report(at(now), ANN, pick(0), status(401));
-    let Some((asked, kind)) = pool.take_probe(at(now), NOW) else {
+    let Some((asked, kind)) = pool.begin_probe(at(now), NOW) else {
         return Vec::new();
     };
     pool.probed(at(now), asked, kind, Probed::Refused)
