@@ -8,14 +8,14 @@ mod scheme;
 
 use url::Host;
 
-use self::entry::Entry;
+use self::entry::AllowedHost;
 pub(crate) use self::port::default_port;
 use crate::{Error, template};
 
 /// The entries of one component.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AllowedHosts {
-    entries: Vec<Entry>,
+    entries: Vec<AllowedHost>,
     /// Entries with `{{ name }}` in them, in canonical form.
     templates: Vec<String>,
 }
@@ -34,7 +34,7 @@ impl AllowedHosts {
         for text in entries {
             let text = text.as_ref();
             if !template::is_templated(text) {
-                hosts.entries.push(Entry::parse(text)?);
+                hosts.entries.push(AllowedHost::parse(text)?);
             } else if let Some(mistake) = template::mistake(text) {
                 return Err(mistake);
             } else {
@@ -57,7 +57,7 @@ impl AllowedHosts {
 
     /// Whether a text with templates, in canonical form, is one of the entries, or no host is refused at all.
     pub(crate) fn allows_template(&self, canonical: &str) -> bool {
-        self.entries.iter().any(Entry::allows_everything)
+        self.entries.iter().any(AllowedHost::allows_everything)
             || self.templates.iter().any(|entry| entry == canonical)
     }
 }

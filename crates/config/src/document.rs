@@ -14,7 +14,7 @@ mod yaml;
 
 use serde::Deserialize;
 
-use self::deserialize::{Kind, Mistake};
+use self::deserialize::{Mistake, MistakeKind};
 use self::node::{Content, Node};
 pub use self::report::{Diagnostic, Severity};
 use self::report::{Findings, Report};
@@ -80,20 +80,20 @@ fn drop_part(root: &mut Node, mistake: &Mistake, report: &mut Report) {
     let path = mistake.path();
     let message = mistake.kind.to_string();
     match &mistake.kind {
-        Kind::UnknownKey { .. } => {
+        MistakeKind::UnknownKey { .. } => {
             report.error_at(root.position_of_key(&path), &path, message);
             if rename(root, mistake) {
                 return;
             }
         }
-        Kind::MissingKey(key) => {
+        MistakeKind::MissingKey(key) => {
             // One that was dropped is reported already.
             let shown = root.get(&path).and_then(|node| node.entry(key)).is_some();
             if !shown {
                 report.fatal(root.position_of(&path), &path, message);
             }
         }
-        Kind::Value(_) => {
+        MistakeKind::Value(_) => {
             // What is wrong with a mapping as a whole may follow from a part that was taken out and told of.
             if root.get(&path).is_some_and(Node::lacks_parts) {
                 report.leave_out();
@@ -111,7 +111,8 @@ fn drop_part(root: &mut Node, mistake: &Mistake, report: &mut Report) {
 /// Reads on as if a misspelt key were spelt right, so that what stands under it is checked and found.
 fn rename(root: &mut Node, mistake: &Mistake) -> bool {
     let (parent, _) = mistake.path().split_last();
-    let (Kind::UnknownKey { key, .. }, Some(meant)) = (&mistake.kind, mistake.kind.meant()) else {
+    let (MistakeKind::UnknownKey { key, .. }, Some(meant)) = (&mistake.kind, mistake.kind.meant())
+    else {
         return false;
     };
     let Some(parent) = root.get_mut(&parent) else {

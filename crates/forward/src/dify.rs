@@ -5,7 +5,7 @@ use spillway_platform::RequestHead;
 
 /// What Dify's table says about a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Entry {
+pub(crate) struct TableRow {
     /// The prefix, which is also the route's name in logs and metrics.
     pub prefix: &'static str,
     pub service: DifyService,
@@ -23,7 +23,7 @@ pub enum Class {
 }
 
 /// Plain string prefixes, as nginx matches them: `/apix` goes where `/api` goes.
-const TABLE: [Entry; 11] = [
+const TABLE: [TableRow; 11] = [
     entry_of("/console/api", DifyService::Api),
     entry_of("/api", DifyService::Api),
     entry_of("/v1", DifyService::Api),
@@ -37,12 +37,12 @@ const TABLE: [Entry; 11] = [
     entry_of("/", DifyService::Web),
 ];
 
-const fn entry_of(prefix: &'static str, service: DifyService) -> Entry {
-    Entry { prefix, service }
+const fn entry_of(prefix: &'static str, service: DifyService) -> TableRow {
+    TableRow { prefix, service }
 }
 
 /// The entry with the longest prefix of `path`; every path that begins with `/` has one.
-pub(crate) fn entry(path: &str) -> Option<Entry> {
+pub(crate) fn entry(path: &str) -> Option<TableRow> {
     TABLE
         .iter()
         .filter(|entry| path.starts_with(entry.prefix))

@@ -20,7 +20,7 @@ use spillway_surface::{LocalReply, Surface};
 use spillway_telemetry::ApiKind;
 
 use self::admit::{Steps, admit};
-use self::exchange::Exchange;
+use self::exchange::AgentExchange;
 use self::read::{read, reads_end_user};
 use self::routing::{check_head, route};
 use crate::runtime::configuration;
@@ -65,7 +65,7 @@ pub async fn handle<P: Platform>(
     let platform = &runtime.platform;
     let head = platform.head(&request);
     let (settlement, claims) = Settlement::begin(runtime, ApiKind::Agent, &head);
-    let mut exchange = Exchange {
+    let mut exchange = AgentExchange {
         runtime: Arc::clone(runtime),
         settlement,
         claims,
@@ -92,7 +92,7 @@ struct Served<P: Platform> {
 
 /// The phases, each of which may reply in the gateway's own name.
 async fn serve<P: Platform>(
-    exchange: &mut Exchange<P>,
+    exchange: &mut AgentExchange<P>,
     destination: &Destination,
     request: P::Request,
 ) -> Result<Served<P>, LocalReply> {

@@ -43,7 +43,7 @@ pub async fn handle<P: Platform>(
     let platform = &runtime.platform;
     let head = platform.head(&request);
     let (settlement, _) = Settlement::begin(runtime, ApiKind::Knowledge, &head);
-    let mut exchange = Exchange {
+    let mut exchange = RetrievalExchange {
         runtime,
         settlement,
         head,
@@ -77,7 +77,7 @@ pub async fn handle<P: Platform>(
 }
 
 /// One request on its way.
-struct Exchange<'r, P: Platform> {
+struct RetrievalExchange<'r, P: Platform> {
     runtime: &'r KnowledgeRuntime<P>,
     settlement: Settlement<P>,
     head: RequestHead,
@@ -87,7 +87,7 @@ struct Exchange<'r, P: Platform> {
 
 /// The phases, each of which may reply in the gateway's own name.
 async fn serve<P: Platform>(
-    exchange: &mut Exchange<'_, P>,
+    exchange: &mut RetrievalExchange<'_, P>,
     api: &KnowledgeApi,
     request: P::Request,
 ) -> Result<RetrievalReply, RetrievalReply> {
@@ -107,7 +107,7 @@ async fn serve<P: Platform>(
 
 /// Phase *identify*: the API's keys.
 fn identify<P: Platform>(
-    exchange: &mut Exchange<'_, P>,
+    exchange: &mut RetrievalExchange<'_, P>,
     api: &KnowledgeApi,
 ) -> Result<(), RetrievalReply> {
     if exchange.head.headers.is_too_large() {
@@ -120,7 +120,7 @@ fn identify<P: Platform>(
 
 /// Phase *admit*: the API's limits, none of which needs the body.
 async fn admit<P: Platform>(
-    exchange: &mut Exchange<'_, P>,
+    exchange: &mut RetrievalExchange<'_, P>,
     api: &KnowledgeApi,
 ) -> Result<(), RetrievalReply> {
     let limits = &exchange.runtime.limits;
@@ -143,7 +143,7 @@ async fn admit<P: Platform>(
 
 /// Phase *read*: the whole body, which names the knowledge and what is looked for.
 async fn read<P: Platform>(
-    exchange: &Exchange<'_, P>,
+    exchange: &RetrievalExchange<'_, P>,
     api: &KnowledgeApi,
     request: P::Request,
 ) -> Result<Bytes, RetrievalReply> {

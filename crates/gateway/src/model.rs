@@ -25,9 +25,9 @@ use spillway_telemetry::ApiKind;
 use spillway_upstream::{Budget, Pool, PoolWatch, Transition};
 
 use self::admit::{admit_body, admit_head};
-use self::exchange::{Entry, Exchange};
+use self::exchange::{CallEntry, ModelExchange};
 use self::identify::identify;
-use self::read::{Outgoing, read};
+use self::read::{CallBody, read};
 pub(crate) use self::record::CallRecord;
 use self::routing::route;
 use crate::pools::PoolStates;
@@ -87,8 +87,8 @@ impl<P: Platform> PoolWatch for Reporter<P> {
 
 /// A call of this request.
 fn call_of<'a, P: Platform>(
-    exchange: &'a Exchange<P>,
-    entry: &'a Entry,
+    exchange: &'a ModelExchange<P>,
+    entry: &'a CallEntry,
     reporter: &'a Reporter<P>,
     route: &'a Route,
     model: &'a str,
@@ -149,7 +149,7 @@ pub async fn handle<P: Platform>(
 ) -> Result<P::Response, P::Error> {
     let head = runtime.platform.head(&request);
     let (settlement, _) = Settlement::begin(runtime, ApiKind::Model, &head);
-    let mut exchange = Exchange {
+    let mut exchange = ModelExchange {
         runtime: Arc::clone(runtime),
         settlement,
         head,
@@ -166,7 +166,7 @@ pub async fn handle<P: Platform>(
         Err(reply) => return exchange.reply(reply).await,
     };
     match outgoing {
-        Outgoing::Read(request) if entry.operation != Operation::Stateful => {
+        CallBody::Read(request) if entry.operation != Operation::Stateful => {
             if request.stream {
                 stream::serve(exchange, entry, route, *request).await
             } else {
@@ -179,14 +179,14 @@ pub async fn handle<P: Platform>(
 
 /// A call that has passed every phase before its first attempt.
 struct Ready<P: Platform> {
-    entry: Entry,
+    entry: CallEntry,
     route: Arc<Route>,
-    outgoing: Outgoing<P::Request>,
+    outgoing: CallBody<P::Request>,
 }
 
 /// The phases, each of which may reply in the gateway's own name.
 async fn prepare<P: Platform>(
-    exchange: &mut Exchange<P>,
+    exchange: &mut ModelExchange<P>,
     request: P::Request,
 ) -> Result<Ready<P>, LocalReply> {
     let entry = identify(exchange).await?;
@@ -199,7 +199,7 @@ async fn prepare<P: Platform>(
     let route = route(exchange, &entry, &outgoing)?;
     admit_body(exchange, &entry, passage, &route, outgoing.model()).await?;
     exchange.runtime.refresh(&route).await;
-    if let Outgoing::Read(request) = &mut outgoing {
+    if let CallBody::Read(request) = &mut outgoing {
         request.apply(&route.parameters, entry.operation);
     }
     Ok(Ready {

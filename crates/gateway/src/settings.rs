@@ -46,12 +46,12 @@ pub enum SettingsError {
 }
 
 /// A configuration, and the document that it was read from.
-pub(crate) struct Settings {
+pub(crate) struct Configuration {
     pub gateway: Gateway,
     document: String,
 }
 
-impl Settings {
+impl Configuration {
     /// What the configuration is called.
     pub fn version(&self) -> String {
         config_version(&self.document)
@@ -62,7 +62,9 @@ impl Settings {
 ///
 /// # Errors
 /// [`SettingsError`].
-pub(crate) async fn read_settings<P: Platform>(platform: &P) -> Result<Settings, SettingsError> {
+pub(crate) async fn read_settings<P: Platform>(
+    platform: &P,
+) -> Result<Configuration, SettingsError> {
     let document = match read_variable(platform, CONFIGURATION_VARIABLE).await? {
         Some(document) if !document.trim().is_empty() => document,
         _ => platform
@@ -72,7 +74,7 @@ pub(crate) async fn read_settings<P: Platform>(platform: &P) -> Result<Settings,
     let names = template::names(&document);
     if names.is_empty() {
         let gateway = parse_normal_form(&document)?;
-        return Ok(Settings { gateway, document });
+        return Ok(Configuration { gateway, document });
     }
     let mut values = read_secrets(platform).await?;
     for name in names {
@@ -84,7 +86,7 @@ pub(crate) async fn read_settings<P: Platform>(platform: &P) -> Result<Settings,
     }
     let resolved = template::resolve(&document, |name| values.get(name).cloned())?;
     let gateway = parse_normal_form(&resolved)?;
-    Ok(Settings { gateway, document })
+    Ok(Configuration { gateway, document })
 }
 
 async fn read_secrets<P: Platform>(

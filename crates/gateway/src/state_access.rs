@@ -13,7 +13,7 @@ pub(crate) struct StateAccess {
 }
 
 /// What the store said, and what that changed.
-pub(crate) struct StoreAnswer<T> {
+pub(crate) struct StoreResult<T> {
     pub result: Result<T, StateError>,
     pub transition: Option<StoreTransition>,
     /// The store was being left alone, and this was a probe.
@@ -26,7 +26,7 @@ impl StateAccess {
         &self,
         clock: &impl Clock,
         call: impl Future<Output = Result<T, StateError>>,
-    ) -> Option<StoreAnswer<T>> {
+    ) -> Option<StoreResult<T>> {
         let is_probe = {
             let mut breaker = self.breaker.lock().ok()?;
             if !breaker.allows(clock.now()) {
@@ -47,7 +47,7 @@ impl StateAccess {
                 }
                 Err(_) => breaker.failed(clock.now()),
             });
-        Some(StoreAnswer {
+        Some(StoreResult {
             result,
             transition,
             is_probe,

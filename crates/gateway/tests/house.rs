@@ -91,17 +91,27 @@ fn no_two_types_have_one_name() {
         if path.components().any(|part| part.as_os_str() == "tests") {
             continue;
         }
-        for line in text.lines() {
-            let mut words = line.split(|c: char| !c.is_alphanumeric() && c != '_');
-            let kinds = ["struct", "enum", "trait", "type", "union"];
-            if words.next() == Some("pub") && words.next().is_some_and(|kind| kinds.contains(&kind))
-            {
-                let name = words.next().unwrap().to_owned();
-                places.entry(name).or_default().push(path.clone());
-            }
+        for name in text.lines().filter_map(type_of) {
+            places
+                .entry(name.to_owned())
+                .or_default()
+                .push(path.clone());
         }
     }
     // Each crate may have one `Error`, which is named with its crate.
     places.retain(|name, paths| name != "Error" && paths.len() > 1);
     assert!(places.is_empty(), "{places:#?}");
+}
+
+/// The type that is declared in this line for more than its file.
+fn type_of(line: &str) -> Option<&str> {
+    let line = line.trim_start().strip_prefix("pub")?;
+    let line = match line.strip_prefix('(') {
+        Some(within) => within.split_once(')')?.1,
+        None => line,
+    };
+    let mut words = line.split(|c: char| !c.is_alphanumeric() && c != '_');
+    let kinds = ["struct", "enum", "trait", "type", "union"];
+    let kind = words.by_ref().find(|word| !word.is_empty())?;
+    kinds.contains(&kind).then(|| words.next()).flatten()
 }

@@ -11,7 +11,7 @@ use spillway_config::Parameters;
 
 use self::others::{OTHERS, names_in};
 use crate::Operation;
-use crate::scan::{Members, ObjectScan};
+use crate::scan::{MembersAsWritten, ObjectScan};
 
 /// A body that cannot be served. The text is for the client.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,7 +27,7 @@ pub struct RequestError {
 /// that fields nobody here has heard of reach the provider.
 #[derive(Debug)]
 pub struct ModelRequest {
-    members: Members,
+    members: MembersAsWritten,
     /// The model asked for.
     pub model: String,
     /// Whether the answer is to be streamed.
@@ -102,7 +102,7 @@ impl ModelRequest {
         }
     }
 
-    fn of(mut members: Members, operation: Operation) -> Result<Self, RequestError> {
+    fn of(mut members: MembersAsWritten, operation: Operation) -> Result<Self, RequestError> {
         let own = || READ_MEMBERS.into_iter().chain(MAX_TOKENS);
         members.retain(|(key, _)| !own().any(|name| is_misspelt(key, name)));
         for name in READ_MEMBERS {
@@ -308,7 +308,7 @@ fn read_small<'a, T: serde::Deserialize<'a>>(value: &'a Bytes) -> serde_json::Re
     serde_json::from_slice(read.unwrap_or_default())
 }
 
-fn find<'a>(members: &'a Members, name: &str) -> Option<&'a Bytes> {
+fn find<'a>(members: &'a MembersAsWritten, name: &str) -> Option<&'a Bytes> {
     let found = members.iter().find(|(key, _)| key == name);
     found.map(|(_, value)| value)
 }
@@ -340,7 +340,7 @@ fn is_misspelt(key: &str, name: &str) -> bool {
 }
 
 /// Of several members of one name the last one is what readers take.
-fn keep_last(members: &mut Members, name: &str) {
+fn keep_last(members: &mut MembersAsWritten, name: &str) {
     let last = members.iter().rposition(|(key, _)| key == name);
     let mut index: usize = 0;
     members.retain(|(key, _)| {

@@ -29,7 +29,7 @@ const MAX_NAME_BYTES: usize = 1_024;
 const MAX_DEPTH: usize = 10_000;
 
 /// Members in order: name, and value as it was written.
-pub(crate) type Members = Vec<(String, Bytes)>;
+pub(crate) type MembersAsWritten = Vec<(String, Bytes)>;
 
 /// What is wrong with a body, for the client.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -90,7 +90,7 @@ pub(crate) struct ObjectScan {
     /// Where the name or value being read began, of the outermost object.
     began: usize,
     name: String,
-    members: Members,
+    members: MembersAsWritten,
 }
 
 impl ObjectScan {
@@ -104,12 +104,12 @@ impl ObjectScan {
             is_name: false,
             began: 0,
             name: String::new(),
-            members: Members::new(),
+            members: MembersAsWritten::new(),
         }
     }
 
     /// Reads on; `None` where there is more to read.
-    pub(crate) fn step(&mut self) -> Option<Result<Members, ScanError>> {
+    pub(crate) fn step(&mut self) -> Option<Result<MembersAsWritten, ScanError>> {
         let body = self.body.clone();
         let until = self.at.saturating_add(STEP_BYTES).min(body.len());
         if let Err(error) = self

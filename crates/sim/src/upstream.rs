@@ -42,7 +42,7 @@ pub struct Answer {
 
 /// What an upstream has sent.
 #[derive(Debug, Clone)]
-pub struct Script {
+pub struct PeerScript {
     /// Step by step.
     pub steps: Vec<PeerStep>,
     /// All of the body that it writes.
@@ -54,7 +54,7 @@ pub struct Script {
 /// An error as this service tells of it: its status, and the key that it was asked with, which some quote.
 pub type Error = fn(u16, &str) -> String;
 
-impl Script {
+impl PeerScript {
     /// What comes of an answer.
     pub fn of(answer: &Answer, error: &dyn Fn(u16) -> String, behaviour: Behaviour) -> Self {
         let mut blocks = answer.blocks.clone();
@@ -207,7 +207,7 @@ impl Script {
     }
 }
 
-impl Default for Script {
+impl Default for PeerScript {
     fn default() -> Self {
         Self {
             steps: Vec::new(),

@@ -13,7 +13,7 @@ use crate::panics;
 use crate::plan::{Behaviour, Outage, Place, Plan};
 use crate::record::record_of;
 use crate::settings::PROVIDER_SECRET;
-use crate::upstream::{PeerKind, Script, asked_key, asked_mark, odd_script};
+use crate::upstream::{PeerKind, PeerScript, asked_key, asked_mark, odd_script};
 
 /// After the last request all is over within this.
 const AFTERWARDS: Duration = Duration::from_secs(2 * 3_600);
@@ -133,7 +133,7 @@ fn answer(
         }
         _ => None,
     };
-    let script = odd.unwrap_or_else(|| Script::of(&answer, &error, behaviour));
+    let script = odd.unwrap_or_else(|| PeerScript::of(&answer, &error, behaviour));
     let script = match service {
         PeerKind::OpenAi | PeerKind::Anthropic => script.quoting(key),
         PeerKind::Dify | PeerKind::Knowledge => script,

@@ -8,13 +8,13 @@ use super::scheme::Scheme;
 use crate::Error;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct AllowedHost {
     scheme: Scheme,
     host: HostPattern,
     port: Port,
 }
 
-impl Entry {
+impl AllowedHost {
     pub(super) fn parse(text: &str) -> Result<Self, Error> {
         Self::parse_parts(text.trim()).map_err(|reason| Error::AllowedHost {
             entry: text.to_owned(),

@@ -6,20 +6,20 @@ use serde::de::value::StrDeserializer;
 use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::node::{Content, Entry, Node, Path, Step};
+use super::node::{Content, Node, NodeEntry, Path, PathStep};
 use super::suggestion::{list, nearest};
 use crate::error::shortened;
 
 /// Why a node does not fit its type.
 #[derive(Debug)]
 pub(super) struct Mistake {
-    pub kind: Kind,
+    pub kind: MistakeKind,
     /// From the mistake outwards.
-    steps: Vec<Step>,
+    steps: Vec<PathStep>,
 }
 
 #[derive(Debug)]
-pub(super) enum Kind {
+pub(super) enum MistakeKind {
     /// A key that means nothing here.
     UnknownKey {
         key: String,
@@ -32,7 +32,7 @@ pub(super) enum Kind {
 }
 
 impl Mistake {
-    fn new(kind: Kind) -> Self {
+    fn new(kind: MistakeKind) -> Self {
         Self {
             kind,
             steps: Vec::new(),
@@ -44,13 +44,13 @@ impl Mistake {
         Path::from_innermost(self.steps.clone())
     }
 
-    fn at(mut self, step: Step) -> Self {
+    fn at(mut self, step: PathStep) -> Self {
         self.steps.push(step);
         self
     }
 }
 
-impl Kind {
+impl MistakeKind {
     /// The known key that was probably meant.
     pub fn meant(&self) -> Option<&'static str> {
         match self {
@@ -60,7 +60,7 @@ impl Kind {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for MistakeKind {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownKey { key, known } => {
@@ -100,7 +100,7 @@ impl std::error::Error for Mistake {}
 // No message shows a value of unknown meaning: it may be a secret in the wrong place.
 impl de::Error for Mistake {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self::new(Kind::Value(message.to_string()))
+        Self::new(MistakeKind::Value(message.to_string()))
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
@@ -163,14 +163,14 @@ impl de::Error for Mistake {
     }
 
     fn unknown_field(key: &str, known: &'static [&'static str]) -> Self {
-        Self::new(Kind::UnknownKey {
+        Self::new(MistakeKind::UnknownKey {
             key: key.to_owned(),
             known,
         })
     }
 
     fn missing_field(key: &'static str) -> Self {
-        Self::new(Kind::MissingKey(key))
+        Self::new(MistakeKind::MissingKey(key))
     }
 }
 
@@ -279,14 +279,14 @@ impl<'de> de::SeqAccess<'de> for Items<'de> {
             Some((index, node)) => seed
                 .deserialize(node)
                 .map(Some)
-                .map_err(|mistake| mistake.at(Step::Index(index))),
+                .map_err(|mistake| mistake.at(PathStep::Index(index))),
         }
     }
 }
 
 struct Pairs<'de> {
-    entries: std::slice::Iter<'de, Entry>,
-    current: Option<&'de Entry>,
+    entries: std::slice::Iter<'de, NodeEntry>,
+    current: Option<&'de NodeEntry>,
 }
 
 impl<'de> de::MapAccess<'de> for Pairs<'de> {
@@ -303,7 +303,7 @@ impl<'de> de::MapAccess<'de> for Pairs<'de> {
         let key: StrDeserializer<'de, Mistake> = entry.key.as_str().into_deserializer();
         seed.deserialize(key)
             .map(Some)
-            .map_err(|mistake| mistake.at(Step::Key(entry.key.clone())))
+            .map_err(|mistake| mistake.at(PathStep::Key(entry.key.clone())))
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Mistake> {
@@ -311,6 +311,6 @@ impl<'de> de::MapAccess<'de> for Pairs<'de> {
             return Err(de::Error::custom("a value is missing here"));
         };
         seed.deserialize(&entry.value)
-            .map_err(|mistake| mistake.at(Step::Key(entry.key.clone())))
+            .map_err(|mistake| mistake.at(PathStep::Key(entry.key.clone())))
     }
 }

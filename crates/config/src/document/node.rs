@@ -29,14 +29,14 @@ pub(super) enum Content {
     Float(f64),
     Text(String),
     List(Vec<Node>),
-    Map(Vec<Entry>),
+    Map(Vec<NodeEntry>),
     /// Something wrong stood here and was reported. Reading goes on as if it were not there.
     Dropped,
 }
 
 /// A key of a mapping with its value.
 #[derive(Debug, Clone)]
-pub(super) struct Entry {
+pub(super) struct NodeEntry {
     pub key: String,
     pub key_position: Position,
     pub value: Node,
@@ -60,7 +60,7 @@ impl Node {
     }
 
     /// The entry of a mapping that has this key, dropped or not.
-    pub fn entry(&self, key: &str) -> Option<&Entry> {
+    pub fn entry(&self, key: &str) -> Option<&NodeEntry> {
         match &self.content {
             Content::Map(entries) => entries.iter().find(|entry| entry.key == key),
             _ => None,
@@ -81,7 +81,7 @@ impl Node {
     pub fn position_of_key(&self, path: &Path) -> Position {
         let (parent, key) = path.split_last();
         let entry = match key {
-            Some(Step::Key(key)) => self.get(&parent).and_then(|node| node.entry(key)),
+            Some(PathStep::Key(key)) => self.get(&parent).and_then(|node| node.entry(key)),
             _ => None,
         };
         entry.map_or_else(|| self.position_of(path), |entry| entry.key_position)
@@ -92,10 +92,10 @@ impl Node {
         path.0.iter().try_fold(self, Self::child)
     }
 
-    fn child(&self, step: &Step) -> Option<&Self> {
+    fn child(&self, step: &PathStep) -> Option<&Self> {
         match (step, &self.content) {
-            (Step::Key(key), Content::Map(_)) => self.entry(key).map(|entry| &entry.value),
-            (Step::Index(index), Content::List(nodes)) => nodes.get(*index),
+            (PathStep::Key(key), Content::Map(_)) => self.entry(key).map(|entry| &entry.value),
+            (PathStep::Index(index), Content::List(nodes)) => nodes.get(*index),
             _ => None,
         }
     }
@@ -105,11 +105,11 @@ impl Node {
         path.0
             .iter()
             .try_fold(self, |node, step| match (step, &mut node.content) {
-                (Step::Key(key), Content::Map(entries)) => entries
+                (PathStep::Key(key), Content::Map(entries)) => entries
                     .iter_mut()
                     .find(|entry| entry.key == *key)
                     .map(|entry| &mut entry.value),
-                (Step::Index(index), Content::List(nodes)) => nodes.get_mut(*index),
+                (PathStep::Index(index), Content::List(nodes)) => nodes.get_mut(*index),
                 _ => None,
             })
     }
@@ -117,40 +117,40 @@ impl Node {
 
 /// How to come from the root to a value, shown as `models[0].routes[2].targets`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Path(Vec<Step>);
+pub(super) struct Path(Vec<PathStep>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum PathStep {
     Key(String),
     Index(usize),
 }
 
 impl Path {
     /// From steps that were collected on the way from the value back to the root.
-    pub fn from_innermost(mut steps: Vec<Step>) -> Self {
+    pub fn from_innermost(mut steps: Vec<PathStep>) -> Self {
         steps.reverse();
         Self(steps)
     }
 
     /// The value under a key of this mapping.
     pub fn key(&self, key: &str) -> Self {
-        self.with(Step::Key(key.to_owned()))
+        self.with(PathStep::Key(key.to_owned()))
     }
 
     /// An item of this list, from 0.
     pub fn index(&self, index: usize) -> Self {
-        self.with(Step::Index(index))
+        self.with(PathStep::Index(index))
     }
 
     /// The path of the surrounding value, and the step from there.
-    pub fn split_last(&self) -> (Self, Option<&Step>) {
+    pub fn split_last(&self) -> (Self, Option<&PathStep>) {
         match self.0.split_last() {
             Some((last, rest)) => (Self(rest.to_vec()), Some(last)),
             None => (Self::default(), None),
         }
     }
 
-    fn with(&self, step: Step) -> Self {
+    fn with(&self, step: PathStep) -> Self {
         let mut steps = self.0.clone();
         steps.push(step);
         Self(steps)
@@ -161,9 +161,9 @@ impl fmt::Display for Path {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, step) in self.0.iter().enumerate() {
             match step {
-                Step::Key(key) if index == 0 => write!(formatter, "{key}")?,
-                Step::Key(key) => write!(formatter, ".{key}")?,
-                Step::Index(item) => write!(formatter, "[{item}]")?,
+                PathStep::Key(key) if index == 0 => write!(formatter, "{key}")?,
+                PathStep::Key(key) => write!(formatter, ".{key}")?,
+                PathStep::Index(item) => write!(formatter, "[{item}]")?,
             }
         }
         Ok(())

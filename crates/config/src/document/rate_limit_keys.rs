@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::node::{Content, Entry, Node, Path};
+use super::node::{Content, Node, NodeEntry, Path};
 use super::report::Report;
 use crate::error::shortened;
 
@@ -48,7 +48,7 @@ fn visit(node: &mut Node, within: &str, inside: bool, report: &mut Report) {
     }
 }
 
-fn normalise(entry: &mut Entry) {
+fn normalise(entry: &mut NodeEntry) {
     match entry.key.as_str() {
         "rule_items" | "limit_keys" => make_list(&mut entry.value),
         "key" => make_text(&mut entry.value),
@@ -85,7 +85,7 @@ fn make_text(node: &mut Node) {
     }
 }
 
-fn lower_keys(entries: &mut Vec<Entry>, report: &mut Report) {
+fn lower_keys(entries: &mut Vec<NodeEntry>, report: &mut Report) {
     let mut lines: BTreeMap<String, usize> = BTreeMap::new();
     for entry in entries.iter() {
         lines.insert(entry.key.clone(), entry.key_position.line);

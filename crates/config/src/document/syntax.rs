@@ -8,12 +8,12 @@ use super::node::{Content, Position};
 pub(super) const MAX_DEPTH: usize = 64;
 
 /// What makes reading on impossible.
-pub(super) struct Mistake {
+pub(super) struct SyntaxMistake {
     pub position: Position,
     pub message: String,
 }
 
-impl Mistake {
+impl SyntaxMistake {
     pub fn new(position: Position, message: impl Into<String>) -> Self {
         Self {
             position,
@@ -32,8 +32,8 @@ pub(super) fn end_of(text: &str) -> Position {
     }
 }
 
-pub(super) fn too_deep(position: Position) -> Mistake {
-    Mistake::new(
+pub(super) fn too_deep(position: Position) -> SyntaxMistake {
+    SyntaxMistake::new(
         position,
         format!("more than {MAX_DEPTH} mappings and lists inside of one another"),
     )
@@ -51,7 +51,7 @@ pub(super) fn wrong_key(content: &Content) -> &'static str {
 }
 
 /// The parser's message, and what most often is behind it.
-pub(super) fn explained(error: &ScanError, text: &str) -> Mistake {
+pub(super) fn explained(error: &ScanError, text: &str) -> SyntaxMistake {
     let marker = error.marker();
     let last = end_of(text);
     // What is missing at the end the parser misses on a line after the last one.
@@ -93,5 +93,5 @@ pub(super) fn explained(error: &ScanError, text: &str) -> Mistake {
     } else {
         ""
     };
-    Mistake::new(position, format!("this is not YAML: {info}{advice}"))
+    SyntaxMistake::new(position, format!("this is not YAML: {info}{advice}"))
 }

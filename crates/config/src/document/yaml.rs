@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
-use super::node::{Content, Entry, Node, Path, Position};
+use super::node::{Content, Node, NodeEntry, Path, Position};
 use super::report::Report;
 use super::scalar;
-use super::syntax::{MAX_DEPTH, Mistake, end_of, explained, too_deep, wrong_key};
+use super::syntax::{MAX_DEPTH, SyntaxMistake, end_of, explained, too_deep, wrong_key};
 use crate::error::shortened;
 
 /// The largest file, in bytes.
@@ -22,16 +22,16 @@ const NODE_WEIGHT: usize = 16;
 pub(super) fn parse(text: &str, report: &mut Report) -> Option<Node> {
     match build(text, report) {
         Ok(node) => Some(node),
-        Err(Mistake { position, message }) => {
+        Err(SyntaxMistake { position, message }) => {
             report.fatal(position, &Path::default(), message);
             None
         }
     }
 }
 
-fn build(text: &str, report: &mut Report) -> Result<Node, Mistake> {
+fn build(text: &str, report: &mut Report) -> Result<Node, SyntaxMistake> {
     if text.len() > MAX_TEXT_BYTES {
-        return Err(Mistake::new(
+        return Err(SyntaxMistake::new(
             Position::START,
             "the file has more than 1 MiB",
         ));
@@ -43,7 +43,7 @@ fn build(text: &str, report: &mut Report) -> Result<Node, Mistake> {
         .replace('\r', "\n");
     let text = text.as_str();
     if let Some((before, _)) = text.split_once('\0') {
-        return Err(Mistake::new(
+        return Err(SyntaxMistake::new(
             end_of(before),
             "a NUL character: save the file as UTF-8 text",
         ));
@@ -61,7 +61,7 @@ fn build(text: &str, report: &mut Report) -> Result<Node, Mistake> {
         if matches!(event, Event::DocumentStart(_)) {
             documents = documents.saturating_add(1);
             if documents > 1 {
-                return Err(Mistake::new(
+                return Err(SyntaxMistake::new(
                     begin(span),
                     "a second document: remove the line `---`",
                 ));
@@ -96,7 +96,7 @@ struct Frame {
 enum Contents {
     List(Vec<Node>),
     Map {
-        entries: Vec<Entry>,
+        entries: Vec<NodeEntry>,
         /// The lines of the keys so far.
         lines: HashMap<String, usize>,
         key: Option<Key>,
@@ -127,7 +127,7 @@ struct Builder<'r> {
 }
 
 impl Builder<'_> {
-    fn event(&mut self, event: Event<'_>, position: Position) -> Result<(), Mistake> {
+    fn event(&mut self, event: Event<'_>, position: Position) -> Result<(), SyntaxMistake> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 self.refuse_tag(tag.is_some(), position);
@@ -165,7 +165,7 @@ impl Builder<'_> {
                     height,
                 }) = self.anchors.get(&anchor)
                 else {
-                    return Err(Mistake::new(
+                    return Err(SyntaxMistake::new(
                         position,
                         "this alias stands inside of what it stands for",
                     ));
@@ -193,7 +193,7 @@ impl Builder<'_> {
         position: Position,
         anchor: usize,
         contents: Contents,
-    ) -> Result<(), Mistake> {
+    ) -> Result<(), SyntaxMistake> {
         if self.frames.len() >= MAX_DEPTH {
             return Err(too_deep(position));
         }
@@ -209,7 +209,7 @@ impl Builder<'_> {
         Ok(())
     }
 
-    fn close(&mut self) -> Result<(), Mistake> {
+    fn close(&mut self) -> Result<(), SyntaxMistake> {
         let Some(frame) = self.frames.pop() else {
             return Ok(());
         };
@@ -234,7 +234,7 @@ impl Builder<'_> {
         anchor: usize,
         spent_before: usize,
         height: usize,
-    ) -> Result<(), Mistake> {
+    ) -> Result<(), SyntaxMistake> {
         if anchor != 0 {
             let weight = self.spent.saturating_sub(spent_before);
             self.spend(weight, node.position)?;
@@ -276,7 +276,7 @@ impl Builder<'_> {
                 Some(Key::Text(key, key_position)) => match lines.get(&key) {
                     None => {
                         lines.insert(key.clone(), key_position.line);
-                        entries.push(Entry {
+                        entries.push(NodeEntry {
                             key,
                             key_position,
                             value: node,
@@ -305,10 +305,10 @@ impl Builder<'_> {
         }
     }
 
-    fn spend(&mut self, weight: usize, position: Position) -> Result<(), Mistake> {
+    fn spend(&mut self, weight: usize, position: Position) -> Result<(), SyntaxMistake> {
         self.spent = self.spent.saturating_add(weight);
         if self.spent > MAX_TREE_BYTES {
-            return Err(Mistake::new(
+            return Err(SyntaxMistake::new(
                 position,
                 "the aliases up to here make the document too large: write less of it with `*`",
             ));

@@ -7,7 +7,7 @@ use spillway_platform::{RequestHead, Upstream};
 use spillway_surface::Surface;
 
 use super::domain::{Domain, Fit};
-use super::route::Route;
+use super::route::RoutePattern;
 use super::{ApiRules, Destination, Error, RouteName, RoutingFailure, Service};
 use crate::dify;
 use crate::end_user::user_place;
@@ -21,7 +21,7 @@ pub(super) struct AgentApi {
     pub base_path: Arc<str>,
     strip: bool,
     back_end: BackEnd,
-    routes: Vec<Route>,
+    routes: Vec<RoutePattern>,
     rules: Arc<ApiRules>,
 }
 
@@ -69,7 +69,7 @@ impl AgentApi {
             strip: config.strip_base_path,
             back_end,
             routes: routes
-                .map(|route| Route::new(&config.name, route))
+                .map(|route| RoutePattern::new(&config.name, route))
                 .collect::<Result<_, _>>()?,
             rules: Arc::new(ApiRules {
                 redirect_to_https: config.redirect_to_https,
@@ -111,7 +111,7 @@ impl AgentApi {
                 let own = own
                     .filter(|(rank, _)| rank.beats_prefix_of(entry.prefix.len()))
                     .map(|(_, route)| route);
-                let route = own.map_or(RouteName::Table(entry.prefix), Route::name);
+                let route = own.map_or(RouteName::Table(entry.prefix), RoutePattern::name);
                 let service = own.and_then(|route| route.service).unwrap_or(entry.service);
                 let upstream = services
                     .iter()

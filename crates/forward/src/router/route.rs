@@ -12,7 +12,7 @@ use crate::is_below;
 
 /// A route of the operator's own.
 #[derive(Debug)]
-pub(super) struct Route {
+pub(super) struct RoutePattern {
     name: Arc<str>,
     /// `None`: the one that Dify's table gives.
     pub service: Option<DifyService>,
@@ -51,7 +51,7 @@ impl Rank {
     }
 }
 
-impl Route {
+impl RoutePattern {
     pub fn new(api: &str, config: &AgentRoute) -> Result<Self, Error> {
         let regex = |expression: &str| {
             Pattern::new(expression).map_err(|source| Error::Regex {

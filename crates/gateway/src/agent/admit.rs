@@ -8,7 +8,7 @@ use spillway_limit::{Due, InBody, RequestFacts};
 use spillway_platform::Platform;
 use spillway_surface::LocalReply;
 
-use super::exchange::Exchange;
+use super::exchange::AgentExchange;
 use crate::Passage;
 
 /// What of the limits is asked before the body is read, and what after.
@@ -20,7 +20,11 @@ pub(super) struct Steps {
 
 impl Steps {
     /// `reads`: the body is read for the end user.
-    pub fn of<P: Platform>(exchange: &Exchange<P>, destination: &Destination, reads: bool) -> Self {
+    pub fn of<P: Platform>(
+        exchange: &AgentExchange<P>,
+        destination: &Destination,
+        reads: bool,
+    ) -> Self {
         let hidden = InBody::EndUser;
         let length = exchange.head.content_length();
         let limits = &exchange.runtime.limits;
@@ -45,7 +49,7 @@ impl Steps {
 
 /// Counts a request under those of the API's limits that are due. `earlier` is what an earlier step gave.
 pub(super) async fn admit<P: Platform>(
-    exchange: &Exchange<P>,
+    exchange: &AgentExchange<P>,
     destination: &Destination,
     end_user: Option<&str>,
     due: Option<Due>,

@@ -15,7 +15,7 @@ use spillway_platform::{
 use spillway_surface::Surface;
 use spillway_telemetry::{Detail, Reason};
 
-use super::exchange::Exchange;
+use super::exchange::AgentExchange;
 use super::run::RunRecord;
 use super::watch::{Cut, Watch};
 use super::{Served, joining, replies};
@@ -29,7 +29,7 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Phase *answer*.
 pub(super) async fn answer<P: Platform>(
-    mut exchange: Exchange<P>,
+    mut exchange: AgentExchange<P>,
     destination: Destination,
     served: Served<P>,
 ) -> Result<P::Response, P::Error> {

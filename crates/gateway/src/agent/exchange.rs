@@ -10,7 +10,7 @@ use super::AgentRuntime;
 use crate::Settlement;
 
 /// One request on its way.
-pub(super) struct Exchange<P: Platform> {
+pub(super) struct AgentExchange<P: Platform> {
     pub runtime: Arc<AgentRuntime<P>>,
     pub settlement: Settlement<P>,
     pub head: RequestHead,
@@ -18,7 +18,7 @@ pub(super) struct Exchange<P: Platform> {
     pub claims: ForwardedHeaders,
 }
 
-impl<P: Platform> Exchange<P> {
+impl<P: Platform> AgentExchange<P> {
     /// Its `X-Request-Id`.
     pub fn id(&self) -> &str {
         &self.settlement.record.request_id

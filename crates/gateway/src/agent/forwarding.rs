@@ -11,7 +11,7 @@ use spillway_platform::{
     ForwardError, ForwardRequest, ForwardedResponse, Headers, Platform, SendError,
 };
 
-use super::exchange::Exchange;
+use super::exchange::AgentExchange;
 use super::joining;
 use super::read::Outgoing;
 
@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// the answer, too, if doing it twice is as good as once (RFC 9110 §9.2.2): a server that closes idle connections
 /// does so now and then just as the next request goes out.
 pub(super) async fn send<P: Platform>(
-    exchange: &Exchange<P>,
+    exchange: &AgentExchange<P>,
     destination: &Destination,
     body: &mut Outgoing<P::Request>,
 ) -> Result<ForwardedResponse<P::Unread>, ForwardError> {
@@ -65,7 +65,7 @@ fn is_idempotent(method: &Method) -> bool {
     )
 }
 
-fn headers<P: Platform>(exchange: &Exchange<P>, destination: &Destination) -> Headers {
+fn headers<P: Platform>(exchange: &AgentExchange<P>, destination: &Destination) -> Headers {
     let mut headers = exchange.head.headers.clone();
     drop_unforwardable_headers(&mut headers);
     drop_internal_headers(&mut headers);

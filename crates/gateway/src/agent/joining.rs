@@ -6,10 +6,13 @@ use spillway_forward::{Destination, Service, asks_for_websocket};
 use spillway_platform::{Headers, IncomingBody, Join, Platform};
 use spillway_telemetry::Reason;
 
-use super::exchange::Exchange;
+use super::exchange::AgentExchange;
 
 /// Whether the request wants a WebSocket where the host cannot join connections.
-pub(super) fn is_in_vain<P: Platform>(exchange: &Exchange<P>, destination: &Destination) -> bool {
+pub(super) fn is_in_vain<P: Platform>(
+    exchange: &AgentExchange<P>,
+    destination: &Destination,
+) -> bool {
     exchange.runtime.apis.join_key.is_none()
         && is_collaboration(destination)
         && asks_for_websocket(&exchange.head)
@@ -18,7 +21,7 @@ pub(super) fn is_in_vain<P: Platform>(exchange: &Exchange<P>, destination: &Dest
 /// What to ask the host for along with the request. A host that can join connections shows `Upgrade` of a request
 /// that is in order alone.
 pub(super) fn join<'e, P: Platform>(
-    exchange: &'e Exchange<P>,
+    exchange: &'e AgentExchange<P>,
     destination: &Destination,
 ) -> Option<Join<'e>> {
     let key = exchange.runtime.apis.join_key.as_ref()?;
@@ -36,7 +39,7 @@ fn is_collaboration(destination: &Destination) -> bool {
 /// Answers with 101, upon which the host joins the connections. A permit is kept as long as they are; without one the
 /// instance has nothing more to do with them.
 pub(super) async fn answer<P: Platform>(
-    mut exchange: Exchange<P>,
+    mut exchange: AgentExchange<P>,
     body: P::Unread,
     headers: Headers,
 ) -> Result<P::Response, P::Error> {

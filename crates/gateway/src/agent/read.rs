@@ -6,7 +6,7 @@ use spillway_forward::{Destination, UserPlace, may_be_json};
 use spillway_platform::{ForwardedBody, Platform, ReceiveError};
 use spillway_surface::LocalReply;
 
-use super::exchange::Exchange;
+use super::exchange::AgentExchange;
 use super::replies;
 
 /// The largest JSON body that is read to find the end user in it.
@@ -60,7 +60,7 @@ impl<R> Outgoing<R> {
 
 /// Whether the body has to be read for the end user.
 pub(super) fn reads_end_user<P: Platform>(
-    exchange: &Exchange<P>,
+    exchange: &AgentExchange<P>,
     destination: &Destination,
 ) -> bool {
     exchange.head.has_body()
@@ -72,7 +72,7 @@ pub(super) fn reads_end_user<P: Platform>(
 /// Decides how the body goes on: read where the end user has to be known, in hand where it is small, so that it can
 /// be sent again, counted where its length is not told, else past the component.
 pub(super) async fn read<P: Platform>(
-    exchange: &Exchange<P>,
+    exchange: &AgentExchange<P>,
     destination: &Destination,
     is_read: bool,
     request: P::Request,

@@ -8,11 +8,13 @@ use spillway_platform::Platform;
 use spillway_surface::LocalReply;
 use spillway_telemetry::{Label, Reason};
 
-use super::exchange::Exchange;
+use super::exchange::AgentExchange;
 use super::{joining, replies};
 
 /// The service, by host and path; not for a request that nobody should get.
-pub(super) fn route<P: Platform>(exchange: &mut Exchange<P>) -> Result<Destination, LocalReply> {
+pub(super) fn route<P: Platform>(
+    exchange: &mut AgentExchange<P>,
+) -> Result<Destination, LocalReply> {
     let head = &exchange.head;
     if head.headers.is_too_large() {
         return Err(LocalReply::headers_too_large());
@@ -44,7 +46,7 @@ pub(super) fn route<P: Platform>(exchange: &mut Exchange<P>) -> Result<Destinati
 
 /// What the head alone decides: redirects, preflights, WebSockets that cannot pass, sizes.
 pub(super) fn check_head<P: Platform>(
-    exchange: &Exchange<P>,
+    exchange: &AgentExchange<P>,
     destination: &Destination,
 ) -> Result<(), LocalReply> {
     let head = &exchange.head;

@@ -6,7 +6,7 @@ use spillway_platform::Platform;
 use spillway_telemetry::{Detail, RunDetail};
 
 use super::answering::End;
-use super::exchange::Exchange;
+use super::exchange::AgentExchange;
 
 /// A run whose answer is on the way.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(super) struct RunRecord {
 
 impl RunRecord {
     pub fn new<P: Platform>(
-        exchange: &Exchange<P>,
+        exchange: &AgentExchange<P>,
         status: StatusCode,
         mode: ResponseMode,
         end_user: Option<String>,

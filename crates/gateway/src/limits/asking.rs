@@ -10,7 +10,7 @@ use spillway_telemetry::Family;
 
 use super::Limits;
 use crate::Permit;
-use crate::state_access::StoreAnswer;
+use crate::state_access::StoreResult;
 
 /// A late answer is logged no more often.
 const LATE_LOGGED_EVERY: Duration = Duration::from_secs(10);
@@ -72,7 +72,7 @@ impl<P: Platform> Limits<P> {
     }
 
     /// What the operator should know of the store.
-    fn tell(&self, asked: &StoreAnswer<Admitted>) {
+    fn tell(&self, asked: &StoreResult<Admitted>) {
         match (&asked.result, asked.transition) {
             (Err(error), Some(StoreTransition::Opened)) => {
                 self.log.warn(&format!(

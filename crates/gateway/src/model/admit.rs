@@ -6,7 +6,7 @@ use spillway_platform::Platform;
 use spillway_surface::LocalReply;
 use spillway_telemetry::Reason;
 
-use super::exchange::{Entry, Exchange};
+use super::exchange::{CallEntry, ModelExchange};
 use super::read::reads;
 use crate::Passage;
 
@@ -17,8 +17,8 @@ const IN_BODY: InBody = InBody::ModelAndRoute;
 /// asked later, at once. A small body is read first, and so is one whose route may send it elsewhere when it is refused;
 /// what is not read at all has its route a moment later.
 pub(super) async fn admit_head<P: Platform>(
-    exchange: &Exchange<P>,
-    entry: &Entry,
+    exchange: &ModelExchange<P>,
+    entry: &CallEntry,
 ) -> Result<Option<Passage>, LocalReply> {
     let (api, limits) = (&entry.api, &exchange.runtime.limits);
     let length = exchange.head.content_length();
@@ -35,8 +35,8 @@ pub(super) async fn admit_head<P: Platform>(
 /// Counts a call under the API's limits, or those of them that are left. A refused one may still go to its route's second
 /// target, where that is wanted.
 pub(super) async fn admit_body<P: Platform>(
-    exchange: &mut Exchange<P>,
-    entry: &Entry,
+    exchange: &mut ModelExchange<P>,
+    entry: &CallEntry,
     earlier: Option<Passage>,
     route: &Route,
     model: Option<&str>,
@@ -73,7 +73,7 @@ pub(super) async fn admit_body<P: Platform>(
     }
 }
 
-fn facts<P: Platform>(exchange: &Exchange<P>) -> RequestFacts<'_> {
+fn facts<P: Platform>(exchange: &ModelExchange<P>) -> RequestFacts<'_> {
     let head = &exchange.head;
     RequestFacts {
         query: head.query(),

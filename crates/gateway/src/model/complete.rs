@@ -3,12 +3,12 @@
 use spillway_llm::{ModelRequest, Route};
 use spillway_platform::Platform;
 
-use super::exchange::{Entry, Exchange};
+use super::exchange::{CallEntry, ModelExchange};
 use super::{Reporter, call_of};
 
 pub(super) async fn serve<P: Platform>(
-    mut exchange: Exchange<P>,
-    entry: &Entry,
+    mut exchange: ModelExchange<P>,
+    entry: &CallEntry,
     route: &Route,
     request: &ModelRequest,
 ) -> Result<P::Response, P::Error> {

@@ -13,7 +13,7 @@ use super::identify::Unlisted;
 use crate::Settlement;
 
 /// One request on its way.
-pub(super) struct Exchange<P: Platform> {
+pub(super) struct ModelExchange<P: Platform> {
     pub runtime: Arc<ModelRuntime<P>>,
     pub settlement: Settlement<P>,
     pub head: RequestHead,
@@ -26,7 +26,7 @@ pub(super) struct Exchange<P: Platform> {
 }
 
 /// What a request asks for, as far as its head tells, of a caller who may ask.
-pub(super) struct Entry {
+pub(super) struct CallEntry {
     pub api: Arc<ModelApi>,
     pub operation: Operation,
     /// The path below the API's, with its `/v1`.
@@ -43,7 +43,7 @@ pub(super) struct Entry {
     pub forwardable: Headers,
 }
 
-impl<P: Platform> Exchange<P> {
+impl<P: Platform> ModelExchange<P> {
     /// Its `X-Request-Id`: in the log, to the provider, and to the client.
     pub fn id(&self) -> &str {
         &self.settlement.record.request_id

@@ -11,12 +11,14 @@ use spillway_surface::LocalReply;
 use spillway_telemetry::Reason;
 
 use super::ModelRuntime;
-use super::exchange::{Entry, Exchange};
+use super::exchange::{CallEntry, ModelExchange};
 use super::replies;
 use crate::nonce::Nonce;
 
 /// Finds the API and the consumer. A signed request is let through once.
-pub(super) async fn identify<P: Platform>(exchange: &mut Exchange<P>) -> Result<Entry, LocalReply> {
+pub(super) async fn identify<P: Platform>(
+    exchange: &mut ModelExchange<P>,
+) -> Result<CallEntry, LocalReply> {
     let head = &exchange.head;
     let runtime = &exchange.runtime;
     let models = &runtime.apis;
@@ -56,7 +58,7 @@ pub(super) async fn identify<P: Platform>(exchange: &mut Exchange<P>) -> Result<
     };
     let mut headers = passed_headers(&head.headers);
     headers.append(REQUEST_ID, exchange.id());
-    let entry = Entry {
+    let entry = CallEntry {
         api: Arc::clone(api),
         operation,
         path: versioned(below),

@@ -10,21 +10,21 @@ use spillway_llm::{Binding, ModelRequest, Operation, RequestError, RequestScan, 
 use spillway_platform::{ForwardedBody, Platform};
 use spillway_surface::LocalReply;
 
-use super::exchange::{Entry, Exchange};
+use super::exchange::{CallEntry, ModelExchange};
 use super::replies;
 
 /// In which a request's body must be here, however steadily it comes.
 const MAX_UPLOAD_TIME: Duration = Duration::from_secs(600);
 
 /// What goes to a provider.
-pub(super) enum Outgoing<R> {
+pub(super) enum CallBody<R> {
     /// A request that the gateway has read: each target gets it with its own name for the model.
     Read(Box<ModelRequest>),
     /// A body that it has not: there is one, and it is sent once.
     Unread(Option<ForwardedBody<R>>),
 }
 
-impl<R> Outgoing<R> {
+impl<R> CallBody<R> {
     pub fn request(&self) -> Option<&ModelRequest> {
         match self {
             Self::Read(request) => Some(request),
@@ -48,22 +48,22 @@ impl<R> Outgoing<R> {
 }
 
 /// Whether the gateway has to have the whole body: to look into it, or to hold it against its signature.
-pub(super) fn reads<P: Platform>(exchange: &Exchange<P>, entry: &Entry) -> bool {
+pub(super) fn reads<P: Platform>(exchange: &ModelExchange<P>, entry: &CallEntry) -> bool {
     names_its_model(exchange, entry) || entry.content_md5.is_some()
 }
 
 /// Whether the body names a model that decides on its route, whatever its content type claims it is.
-fn names_its_model<P: Platform>(exchange: &Exchange<P>, entry: &Entry) -> bool {
+fn names_its_model<P: Platform>(exchange: &ModelExchange<P>, entry: &CallEntry) -> bool {
     let path = entry.path.strip_prefix("/v1").unwrap_or(&entry.path);
     entry.operation != Operation::Stateful || names_model(&exchange.head.method, path)
 }
 
 /// Reads the body, or has the runtime move it.
 pub(super) async fn read<P: Platform>(
-    exchange: &Exchange<P>,
-    entry: &Entry,
+    exchange: &ModelExchange<P>,
+    entry: &CallEntry,
     request: P::Request,
-) -> Result<Outgoing<P::Request>, LocalReply> {
+) -> Result<CallBody<P::Request>, LocalReply> {
     let (platform, limit) = (&exchange.runtime.platform, entry.api.max_body_bytes);
     if !reads(exchange, entry) {
         let head = &exchange.head;
@@ -71,7 +71,7 @@ pub(super) async fn read<P: Platform>(
             return Err(LocalReply::body_too_large(limit));
         }
         let is_counted = head.has_body() && head.content_length().is_none();
-        return Ok(Outgoing::Unread(Some(if is_counted {
+        return Ok(CallBody::Unread(Some(if is_counted {
             ForwardedBody::Counted { request, limit }
         } else {
             ForwardedBody::Spliced(request)
@@ -89,11 +89,11 @@ pub(super) async fn read<P: Platform>(
         ));
     }
     if !names_its_model(exchange, entry) {
-        return Ok(Outgoing::Unread(Some(ForwardedBody::Whole(body))));
+        return Ok(CallBody::Unread(Some(ForwardedBody::Whole(body))));
     }
     let request = scan(platform, body, entry.operation).await;
     let request = request.map_err(replies::unreadable)?;
-    Ok(Outgoing::Read(Box::new(request)))
+    Ok(CallBody::Read(Box::new(request)))
 }
 
 /// What a step of a digest takes: some 3 ms.

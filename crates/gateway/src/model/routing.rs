@@ -8,16 +8,16 @@ use spillway_platform::Platform;
 use spillway_surface::LocalReply;
 use spillway_telemetry::Reason;
 
-use super::exchange::{Entry, Exchange};
-use super::read::Outgoing;
+use super::exchange::{CallEntry, ModelExchange};
+use super::read::CallBody;
 use super::replies;
 
 /// The route that serves a call. Whatever else a call names that names its model must be served by the same: the provider
 /// may take any of them.
 pub(super) fn route<P: Platform>(
-    exchange: &mut Exchange<P>,
-    entry: &Entry,
-    outgoing: &Outgoing<P::Request>,
+    exchange: &mut ModelExchange<P>,
+    entry: &CallEntry,
+    outgoing: &CallBody<P::Request>,
 ) -> Result<Arc<Route>, LocalReply> {
     let found = route_for(exchange, entry, outgoing.model())?;
     exchange.settlement.record.route = found.name.clone().into();
@@ -37,8 +37,8 @@ pub(super) fn route<P: Platform>(
 }
 
 fn route_for<P: Platform>(
-    exchange: &Exchange<P>,
-    entry: &Entry,
+    exchange: &ModelExchange<P>,
+    entry: &CallEntry,
     model: Option<&str>,
 ) -> Result<Arc<Route>, LocalReply> {
     let (api, consumer) = (&entry.api, exchange.consumer());
@@ -55,8 +55,8 @@ fn route_for<P: Platform>(
 /// Whether what a provider keeps may be asked for. What the gateway does not know must be listed by the route; what names
 /// models that it does not read is for callers who may use them all.
 fn may_pass<P: Platform>(
-    exchange: &Exchange<P>,
-    entry: &Entry,
+    exchange: &ModelExchange<P>,
+    entry: &CallEntry,
     route: &Route,
 ) -> Result<(), LocalReply> {
     if let Some(unlisted) = entry.unlisted

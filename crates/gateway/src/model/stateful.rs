@@ -18,26 +18,26 @@ use spillway_surface::{LocalReply, Peer};
 use spillway_telemetry::Reason;
 
 use self::heads::{answer_headers, place_at, read_error, request_headers};
-use super::exchange::{Entry, Exchange};
-use super::read::Outgoing;
+use super::exchange::{CallEntry, ModelExchange};
+use super::read::CallBody;
 use super::{Reporter, call_of};
 
-fn body_for<R>(outgoing: &mut Outgoing<R>, passing: &Passing<'_>) -> Option<ForwardedBody<R>> {
+fn body_for<R>(outgoing: &mut CallBody<R>, passing: &Passing<'_>) -> Option<ForwardedBody<R>> {
     match outgoing {
-        Outgoing::Read(request) => {
+        CallBody::Read(request) => {
             let model = passing.place.model_there(&request.model);
             let body = request.body_without_usage_for(model);
             Some(ForwardedBody::Whole(body.into()))
         }
-        Outgoing::Unread(body) => body.take(),
+        CallBody::Unread(body) => body.take(),
     }
 }
 
 pub(super) async fn serve<P: Platform>(
-    mut exchange: Exchange<P>,
-    entry: &Entry,
+    mut exchange: ModelExchange<P>,
+    entry: &CallEntry,
     route: &Route,
-    mut outgoing: Outgoing<P::Request>,
+    mut outgoing: CallBody<P::Request>,
 ) -> Result<P::Response, P::Error> {
     let reporter = Reporter(exchange.runtime.clone());
     let binding = outgoing.binding();
@@ -77,8 +77,8 @@ pub(super) async fn serve<P: Platform>(
 }
 
 async fn attempt<P: Platform>(
-    exchange: &Exchange<P>,
-    entry: &Entry,
+    exchange: &ModelExchange<P>,
+    entry: &CallEntry,
     body: Option<ForwardedBody<P::Request>>,
     passing: Passing<'_>,
 ) -> Result<ForwardedResponse<P::Unread>, PassFailure> {

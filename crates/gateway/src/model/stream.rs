@@ -10,7 +10,7 @@ use spillway_platform::{ClientLeft, Headers, OutgoingBody, Platform, ResponseWri
 use spillway_surface::{LocalReply, Rendered};
 use spillway_telemetry::Reason;
 
-use super::exchange::{Entry, Exchange};
+use super::exchange::{CallEntry, ModelExchange};
 use super::headers::{append_quota, describe};
 use super::{Reporter, call_of};
 
@@ -50,8 +50,8 @@ impl<W: OutgoingBody> OutgoingBody for ClientStream<W> {
 
 /// Answers once the stream's first bytes, or an error, are there; the rest goes on in a task of its own.
 pub(super) async fn serve<P: Platform>(
-    exchange: Exchange<P>,
-    entry: Entry,
+    exchange: ModelExchange<P>,
+    entry: CallEntry,
     route: Arc<Route>,
     request: ModelRequest,
 ) -> Result<P::Response, P::Error> {
@@ -101,8 +101,8 @@ pub(super) async fn serve<P: Platform>(
 }
 
 async fn run<P: Platform>(
-    mut exchange: Exchange<P>,
-    entry: Entry,
+    mut exchange: ModelExchange<P>,
+    entry: CallEntry,
     route: Arc<Route>,
     request: ModelRequest,
     mut out: ClientStream<P::Writer>,

@@ -5,12 +5,12 @@ use spillway_platform::Headers;
 use spillway_platform_sim::{PeerStep, ReceivedRequest};
 
 use super::openai::{chat_stream, event};
-use super::{Answer, Script};
+use super::{Answer, PeerScript};
 use crate::content::pieces;
 use crate::plan::Oddity;
 
 /// What such a provider does with a chat; `None`: it does well.
-pub fn script(oddity: Oddity, asked: &ReceivedRequest, number: u32) -> Option<Script> {
+pub fn script(oddity: Oddity, asked: &ReceivedRequest, number: u32) -> Option<PeerScript> {
     let has = |text: &str| memchr::memmem::find(&asked.body, text.as_bytes()).is_some();
     if !asked.path_and_query.ends_with("/chat/completions") {
         return None;
@@ -39,21 +39,21 @@ pub fn script(oddity: Oddity, asked: &ReceivedRequest, number: u32) -> Option<Sc
     if let Some((words, code)) = refusal {
         let error =
             json!({ "error": { "message": words, "type": "invalid_request_error", "code": code } });
-        return Some(Script::document(400, &error.to_string()));
+        return Some(PeerScript::document(400, &error.to_string()));
     }
     if has("\"stream\":true") {
         let with_usage = has("\"include_usage\":true");
-        Some(Script::stream(stream(oddity, number, with_usage)))
+        Some(PeerScript::stream(stream(oddity, number, with_usage)))
     } else {
-        document(oddity, number).map(|document| Script::document(200, &document.to_string()))
+        document(oddity, number).map(|document| PeerScript::document(200, &document.to_string()))
     }
 }
 
-fn redirect() -> Script {
+fn redirect() -> PeerScript {
     let mut headers = Headers::default();
     headers.append("location", "http://elsewhere:1/v1/chat/completions");
     headers.append("content-length", "0");
-    Script::begin(PeerStep::Head(307, headers))
+    PeerScript::begin(PeerStep::Head(307, headers))
 }
 
 /// As a document few of them can be told.

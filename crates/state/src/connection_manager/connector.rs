@@ -43,7 +43,7 @@ struct State<T: Transport> {
 }
 
 /// A call in flight. It can be handed over to a task of its own at any time.
-pub(super) type Call<T> =
+pub(super) type PendingCall<T> =
     Pin<Box<dyn Future<Output = Result<<T as Transport>::Answer, RedisError>>>>;
 
 impl<T: Transport> Connector<T> {
@@ -155,7 +155,11 @@ impl<T: Transport> Connector<T> {
     }
 
     /// Begins a call on this connection. It has no end of its own; the connection is let go if it turns out broken.
-    pub fn call(self: &Arc<Self>, open: &Arc<OpenConnection<T>>, command: T::Command) -> Call<T> {
+    pub fn call(
+        self: &Arc<Self>,
+        open: &Arc<OpenConnection<T>>,
+        command: T::Command,
+    ) -> PendingCall<T> {
         let (connector, open) = (Arc::clone(self), Arc::clone(open));
         Box::pin(async move {
             let owed = Owed::begin(&open);
@@ -173,7 +177,7 @@ impl<T: Transport> Connector<T> {
     pub async fn see_through(
         self: Arc<Self>,
         open: Arc<OpenConnection<T>>,
-        mut call: Call<T>,
+        mut call: PendingCall<T>,
     ) -> Result<T::Answer, RedisError> {
         loop {
             let left = GIVEN_UP_AFTER.saturating_sub(open.silent_for(self.transport.now()));

@@ -12,7 +12,7 @@ use spillway_platform::{
 use spillway_telemetry::Reason;
 use spillway_upstream::Pool;
 
-use crate::model::exchange::{Entry, Exchange};
+use crate::model::exchange::{CallEntry, ModelExchange};
 use crate::model::headers::{append_quota, describe};
 
 /// Header fields that go along besides those of every call: the bodies are the client's and the provider's own.
@@ -33,7 +33,7 @@ const MAX_ERROR_BYTES: usize = 64 * 1024;
 
 /// The head of the request.
 pub(super) fn request_headers(
-    entry: &Entry,
+    entry: &CallEntry,
     head: &RequestHead,
     place: &TargetPlace,
     secret: Option<&str>,
@@ -53,7 +53,7 @@ pub(super) fn request_headers(
 pub(super) fn place_at(
     place: &TargetPlace,
     upstream: &Upstream,
-    entry: &Entry,
+    entry: &CallEntry,
     head: &RequestHead,
 ) -> String {
     let base = place.dialect().endpoint(Operation::Stateful, upstream);
@@ -64,7 +64,7 @@ pub(super) fn place_at(
 
 /// The head of an answer that is passed on.
 pub(super) fn answer_headers<P: Platform>(
-    exchange: &Exchange<P>,
+    exchange: &ModelExchange<P>,
     answered: &Headers,
     pool: Option<&Pool>,
     served: Option<&Served>,

@@ -26,7 +26,7 @@ struct Message<'a> {
 /// A block of an answer. Blocks that OpenAI's API has no word for (calls of Anthropic's own tools and their results) are
 /// passed over: what the model says of them is text.
 #[derive(Deserialize)]
-pub(super) struct Block<'a> {
+pub(super) struct AnswerBlock<'a> {
     #[serde(borrow, default, rename = "type")]
     pub kind: Cow<'a, str>,
     #[serde(borrow, default)]
@@ -98,7 +98,7 @@ pub(in crate::dialect) fn decode(body: &[u8], created: u64) -> Option<Vec<u8>> {
         tool_calls: Vec::new(),
     };
     for written in &message.content {
-        let Ok(block) = serde_json::from_str::<Block<'_>>(written.get()) else {
+        let Ok(block) = serde_json::from_str::<AnswerBlock<'_>>(written.get()) else {
             continue;
         };
         match block.kind.as_ref() {

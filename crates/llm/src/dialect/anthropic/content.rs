@@ -38,12 +38,12 @@ pub(super) enum Known<'a> {
         cache_control: Option<&'a RawValue>,
     },
     Image {
-        source: Source<'a>,
+        source: MediaSource<'a>,
         #[serde(skip_serializing_if = "Option::is_none")]
         cache_control: Option<&'a RawValue>,
     },
     Document {
-        source: Source<'a>,
+        source: MediaSource<'a>,
         #[serde(skip_serializing_if = "Option::is_none")]
         title: Option<Cow<'a, str>>,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,7 +66,7 @@ pub(super) enum Known<'a> {
 /// Where an image or a document is.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub(super) enum Source<'a> {
+pub(super) enum MediaSource<'a> {
     Base64 {
         media_type: &'static str,
         data: Cow<'a, str>,
@@ -201,7 +201,7 @@ fn block<'a>(part: &'a RawValue, place: &str) -> Result<Option<Block<'a>>, Encod
         ("file", _, _, Some(file)) => match (file.file_data, file.file_id) {
             (Some(Text(data)), _) => of_address(data, title_of(file.filename), cache_control)?,
             (None, Some(Text(file_id))) => Known::Document {
-                source: Source::File { file_id },
+                source: MediaSource::File { file_id },
                 title: title_of(file.filename),
                 cache_control,
             },
@@ -228,7 +228,7 @@ fn of_address<'a>(
     cache_control: Option<&'a RawValue>,
 ) -> Result<Known<'a>, EncodeError> {
     let source = match split(&url) {
-        None => Source::Url { url },
+        None => MediaSource::Url { url },
         Some((media_end, data_start)) => {
             let media_type = url.get(5..media_end).unwrap_or_default().to_owned();
             let data = match url {
@@ -239,9 +239,9 @@ fn of_address<'a>(
         }
     };
     let is_image = match &source {
-        Source::Base64 { media_type, .. } => media_type.starts_with("image/"),
-        Source::Text { .. } => false,
-        Source::Url { .. } | Source::File { .. } => title.is_none(),
+        MediaSource::Base64 { media_type, .. } => media_type.starts_with("image/"),
+        MediaSource::Text { .. } => false,
+        MediaSource::Url { .. } | MediaSource::File { .. } => title.is_none(),
     };
     Ok(if is_image {
         Known::Image {
@@ -258,7 +258,7 @@ fn of_address<'a>(
 }
 
 /// By the media types that Anthropic takes: four kinds of images, PDF, and plain text as text.
-fn of_media<'a>(media_type: &str, data: Cow<'a, str>) -> Result<Source<'a>, EncodeError> {
+fn of_media<'a>(media_type: &str, data: Cow<'a, str>) -> Result<MediaSource<'a>, EncodeError> {
     let media_type = match media_type.trim().to_ascii_lowercase().as_str() {
         "image/jpg" | "image/jpeg" => "image/jpeg",
         "image/png" => "image/png",
@@ -270,7 +270,7 @@ fn of_media<'a>(media_type: &str, data: Cow<'a, str>) -> Result<Source<'a>, Enco
             let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
             let data = text
                 .ok_or_else(|| EncodeError("A file of text is no base 64 of UTF-8.".to_owned()))?;
-            return Ok(Source::Text {
+            return Ok(MediaSource::Text {
                 media_type: "text/plain",
                 data,
             });
@@ -282,7 +282,7 @@ fn of_media<'a>(media_type: &str, data: Cow<'a, str>) -> Result<Source<'a>, Enco
             )));
         }
     };
-    Ok(Source::Base64 { media_type, data })
+    Ok(MediaSource::Base64 { media_type, data })
 }
 
 /// Where the media type of a `data:` URL ends, and where its data begin.

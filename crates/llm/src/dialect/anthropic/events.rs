@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use spillway_sse::Event;
 use spillway_upstream::Failure;
 
-use super::answer::Block;
+use super::answer::AnswerBlock;
 use super::content::Text;
 use super::usage::{Counts, finish_reason};
 use crate::pipeline::{StreamEvent, openai_events};
@@ -158,7 +158,7 @@ impl StreamState {
         let Some(written) = block else {
             return Vec::new();
         };
-        let Ok(block) = serde_json::from_str::<Block<'e>>(written.get()) else {
+        let Ok(block) = serde_json::from_str::<AnswerBlock<'e>>(written.get()) else {
             return Vec::new();
         };
         match block.kind.as_ref() {
