@@ -86,7 +86,7 @@ fn event_stream(input: &[u8]) {
     let _ = reader.push(second);
     let _ = reader.finish();
     while reader.next_event().is_some() {}
-    for dialect in [Dialect::OpenAi, Dialect::Anthropic] {
+    for dialect in Dialect::ALL {
         let mut chunks = StreamPipeline::new(dialect, true, 0);
         let _ = chunks.push(first);
         let _ = chunks.push(second);
@@ -182,7 +182,9 @@ fn body(input: &[u8]) {
     let _ = inspect(input);
     let _ = spillway_llm::as_document(input);
     let answer = bytes::Bytes::copy_from_slice(input);
-    drop(Dialect::Anthropic.decode(answer, 0));
+    for dialect in Dialect::ALL {
+        drop(dialect.decode(answer.clone(), 0));
+    }
     let parameters = serde_json::from_str(
         r#"{"defaults":{"a":1},"caps":{"max_tokens":5},"forced":{"b":true,"user":null}}"#,
     );
@@ -196,8 +198,10 @@ fn body(input: &[u8]) {
         // What is passed on unread may be JSON that serde_json itself would not read: then it came so.
         let is_json = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).is_ok();
         assert!(is_json(&request.body_for(ModelThere::Configured("m"))) || !is_json(input));
-        if let Ok(body) = Dialect::Anthropic.encode(&request, ModelThere::AsAsked, false) {
-            assert!(is_json(&body) || !is_json(input));
+        for dialect in Dialect::ALL {
+            if let Ok(body) = dialect.encode(&request, ModelThere::AsAsked, false) {
+                assert!(is_json(&body) || !is_json(input));
+            }
         }
     }
 }

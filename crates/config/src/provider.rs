@@ -31,10 +31,11 @@ pub struct Provider {
     /// client that writes a wrong one is refused, and the key is probed: name what this provider needs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub forward_headers: Vec<String>,
-    /// Whether the gateway adds `stream_options: {include_usage: true}` to streams, so that their tokens are counted. An
-    /// engine that refuses that is found out, by one call more an instance; `false` spares it.
-    #[serde(default = "yes", skip_serializing_if = "is_yes")]
-    pub stream_options: bool,
+    /// Whether the gateway adds `stream_options: {include_usage: true}` to streams, so that their tokens are counted: yes,
+    /// unless the type's streams tell them unasked. An engine that refuses that is found out, by one call more an
+    /// instance; `false` spares it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream_options: Option<bool>,
     /// When an endpoint is ejected.
     #[serde(default)]
     pub breaker: CircuitBreaker,
@@ -47,16 +48,13 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-fn yes() -> bool {
-    true
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-fn is_yes(value: &bool) -> bool {
-    *value
-}
-
 impl Provider {
+    /// Whether streams are asked for their usage.
+    pub fn asks_usage(&self) -> bool {
+        self.stream_options
+            .unwrap_or(self.provider_type.is_asked_for_usage())
+    }
+
     /// The URLs of all its endpoints: those that are written, else that of its type's vendor.
     pub fn urls(&self) -> impl Iterator<Item = &str> {
         let base_url = Some(self.base_url.as_str()).filter(|url| !url.is_empty());

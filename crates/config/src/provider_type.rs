@@ -28,6 +28,8 @@ struct ProviderTypeRow {
     protocol: Protocol,
     /// Where a vendor serves, up to and with the version, as `base_url` is written; empty where each operator has their own.
     base_url: &'static str,
+    /// Whether streams tell their usage only where `stream_options` asks for it.
+    is_asked_for_usage: bool,
 }
 
 /// What a provider is whose type is not written.
@@ -35,6 +37,7 @@ const OPENAI_COMPATIBLE: ProviderTypeRow = ProviderTypeRow {
     names: &["openai_compatible"],
     protocol: Protocol::OpenAi,
     base_url: "",
+    is_asked_for_usage: true,
 };
 
 /// All of them; where a URL comes from, as a comment beside it.
@@ -45,18 +48,29 @@ static PROVIDER_TYPES: &[ProviderTypeRow] = &[
         protocol: Protocol::OpenAi,
         // https://platform.openai.com/docs/api-reference/introduction
         base_url: "https://api.openai.com/v1",
+        is_asked_for_usage: true,
     },
     ProviderTypeRow {
         names: &["anthropic", "claude"],
         protocol: Protocol::Anthropic,
         // https://docs.claude.com/en/api/overview
         base_url: "https://api.anthropic.com",
+        is_asked_for_usage: false,
     },
     ProviderTypeRow {
         names: &["deepseek"],
         protocol: Protocol::OpenAi,
         // https://api-docs.deepseek.com/
         base_url: "https://api.deepseek.com",
+        is_asked_for_usage: true,
+    },
+    ProviderTypeRow {
+        names: &["mistral"],
+        protocol: Protocol::OpenAi,
+        // https://docs.mistral.ai/api
+        base_url: "https://api.mistral.ai/v1",
+        // It refuses `stream_options` with 422 (github.com/avante-corp/avante.nvim/issues/2347), and tells usage unasked.
+        is_asked_for_usage: false,
     },
 ];
 
@@ -119,6 +133,11 @@ impl ProviderType {
     /// What it speaks.
     pub fn protocol(self) -> Protocol {
         self.0.protocol
+    }
+
+    /// Whether its streams tell their usage only where they are asked for it.
+    pub fn is_asked_for_usage(self) -> bool {
+        self.0.is_asked_for_usage
     }
 
     /// Where its vendor serves, as `base_url` is written. `None` where each operator has their own.

@@ -50,6 +50,9 @@ pub enum Dialect {
 pub struct EncodeError(pub(crate) String);
 
 impl Dialect {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::OpenAi, Self::Anthropic];
+
     /// That of a provider.
     pub fn of(provider_type: ProviderType) -> Self {
         match provider_type.protocol() {

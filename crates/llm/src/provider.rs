@@ -21,7 +21,7 @@ impl ProviderSettings {
         Self {
             forward_headers: provider.forward_headers.clone(),
             dialect: Dialect::of(provider.provider_type),
-            accepts_stream_options: AtomicBool::new(provider.stream_options),
+            accepts_stream_options: AtomicBool::new(provider.asks_usage()),
         }
     }
 

@@ -192,7 +192,7 @@ pub fn providers() -> impl Strategy<Value = Provider> {
         any::<String>(),
         texts(),
         prop::collection::vec(key, 0..3),
-        (texts(), any::<bool>(), any::<bool>(), any::<bool>()),
+        (texts(), any::<Option<bool>>(), any::<bool>(), any::<bool>()),
         breaker,
     )
         .prop_map(

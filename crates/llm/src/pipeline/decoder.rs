@@ -28,10 +28,13 @@ impl StreamDecoder {
 
     /// Makes an event's texts such as can be read, where this dialect's are read.
     pub fn repair(&self, event: &mut Event) {
-        if let Self::Anthropic(_) = self
-            && let Some(Cow::Owned(repaired)) = sound_texts(&event.data)
-        {
-            event.data = repaired;
+        match self {
+            Self::OpenAi(_) => {}
+            Self::Anthropic(_) => {
+                if let Some(Cow::Owned(repaired)) = sound_texts(&event.data) {
+                    event.data = repaired;
+                }
+            }
         }
     }
 

@@ -185,6 +185,33 @@ fn what_the_gateway_adds_it_takes_back_where_it_is_refused() {
 }
 
 #[test]
+fn who_tells_its_usage_unasked_is_not_asked() {
+    let body = r#"{"model":"m","stream":true}"#;
+    for (of_type, of_its_own, expected) in [
+        ("openai", "", true),
+        ("mistral", "", false),
+        ("openai", r#","stream_options":false"#, false),
+        ("mistral", r#","stream_options":true"#, true),
+    ] {
+        let written = format!(r#"{{"name":"a","type":"{of_type}"{of_its_own},"#);
+        let document = document("").replace(r#"{"name":"a","#, &written);
+        let sender = ScriptedSender::new(vec![streams()]);
+        let clock = sender.clock.clone();
+        let mut client = Client {
+            clock: clock.clone(),
+            ..Client::default()
+        };
+        let operation = Operation::ChatCompletions;
+        with_call_by(&document, &sender, body, operation, |call, request| {
+            run(&clock, call.stream(request, &mut client))
+        });
+        let requests = sender.requests.borrow();
+        let sent = String::from_utf8_lossy(&requests[0].body);
+        assert_eq!(sent.contains("include_usage"), expected, "{written}");
+    }
+}
+
+#[test]
 fn a_reason_may_be_an_object() {
     let ends = said("{}", r#"{"type":"abort","message":"x"}"#);
     let (summary, _) = stream(vec![paced(&[&ends, DONE], 0), streams()]);

@@ -14,6 +14,18 @@ use spillway_llm::{Dialect, ModelRequest, ModelThere, Operation, Progress, Strea
 /// Of an answer that is made then.
 const NOW: u64 = 1_800_000_000;
 
+/// Those that are translated, and the folder of what their providers say. `requests` is for all of them.
+const TRANSLATED: [(Dialect, &str); 1] = [(Dialect::Anthropic, "anthropic")];
+
+/// Each case of these folders, with the dialect that it is in.
+fn cases_by_dialect(folder: &str, extension: &str) -> Vec<(Dialect, PathBuf)> {
+    let of_each = TRANSLATED.into_iter().flat_map(|(dialect, name)| {
+        let cases = cases(&format!("{name}/{folder}"), extension);
+        cases.into_iter().map(move |case| (dialect, case))
+    });
+    of_each.collect()
+}
+
 fn cases(folder: &str, extension: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/dialects")
@@ -68,37 +80,43 @@ fn pretty(json: &[u8]) -> String {
     out
 }
 
+/// What is sent for a request, what of it is left out, or why it is refused.
+fn sent(dialect: Dialect, body: &Bytes) -> String {
+    let request = ModelRequest::parse(body, Operation::ChatCompletions).unwrap();
+    let model = ModelThere::Configured("claude-x");
+    match dialect.encode(&request, model, false) {
+        Ok(body) => {
+            assert!(serde_json::from_slice::<serde_json::Value>(&body).is_ok());
+            let left_out = dialect.left_out(&request).join(", ");
+            format!("{}left out: {left_out}\n", pretty(&body))
+        }
+        Err(error) => format!("refused: {error}\n"),
+    }
+}
+
 #[test]
-fn requests_are_said_in_anthropics_words() {
+fn requests_are_said_in_the_providers_words() {
     for case in cases("requests", "json") {
         let body = Bytes::from(fs::read(&case).unwrap());
-        let request = ModelRequest::parse(&body, Operation::ChatCompletions).unwrap();
-        let model = ModelThere::Configured("claude-x");
-        let said = match Dialect::Anthropic.encode(&request, model, false) {
-            Ok(body) => {
-                assert!(serde_json::from_slice::<serde_json::Value>(&body).is_ok());
-                let left_out = Dialect::Anthropic.left_out(&request);
-                format!("{}left out: {}\n", pretty(&body), left_out.join(", "))
-            }
-            Err(error) => format!("refused: {error}\n"),
-        };
-        assert_golden(&case, "anthropic.txt", &said);
+        for (dialect, name) in TRANSLATED {
+            assert_golden(&case, &format!("{name}.txt"), &sent(dialect, &body));
+        }
     }
 }
 
 #[test]
 fn answers_are_said_in_openais_words() {
-    for case in cases("answers", "json") {
+    for (dialect, case) in cases_by_dialect("answers", "json") {
         let body = Bytes::from(fs::read(&case).unwrap());
-        let said = Dialect::Anthropic.decode(body.clone(), NOW);
+        let said = dialect.decode(body.clone(), NOW);
         assert_golden(&case, "openai.txt", &pretty(said.trim_ascii()));
         assert_eq!(Dialect::OpenAi.decode(body.clone(), NOW), body);
     }
 }
 
 /// What a client reads of a stream that comes in pieces of this size, and how it ends.
-fn read(stream: &[u8], wants_usage: bool, size: usize) -> String {
-    let mut pipeline = StreamPipeline::new(Dialect::Anthropic, wants_usage, NOW);
+fn read(dialect: Dialect, stream: &[u8], wants_usage: bool, size: usize) -> String {
+    let mut pipeline = StreamPipeline::new(dialect, wants_usage, NOW);
     let mut out = Vec::new();
     let mut progress = Progress::Open;
     for piece in stream.chunks(size) {
@@ -121,14 +139,14 @@ fn read(stream: &[u8], wants_usage: bool, size: usize) -> String {
 
 #[test]
 fn streams_are_said_in_openais_words_however_they_are_cut() {
-    for case in cases("streams", "txt") {
+    for (dialect, case) in cases_by_dialect("streams", "txt") {
         let stream = fs::read(&case).unwrap();
-        let whole = read(&stream, true, stream.len());
+        let whole = read(dialect, &stream, true, stream.len());
         assert_golden(&case, "openai.txt", &whole);
         for size in [1, 7, 100] {
-            assert_eq!(read(&stream, true, size), whole, "{size}");
+            assert_eq!(read(dialect, &stream, true, size), whole, "{size}");
         }
-        let without = read(&stream, false, 50);
+        let without = read(dialect, &stream, false, 50);
         let usage = whole.lines().filter(|line| line.contains("\"usage\""));
         let without_usage = usage.fold(whole.clone(), |text, line| {
             text.replace(&format!("{line}\n\n"), "")

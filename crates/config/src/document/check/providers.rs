@@ -7,7 +7,7 @@ use super::urls::{self, Rest};
 use super::{duration, forward_headers, names, secret};
 use crate::document::node::Path;
 use crate::document::report::Findings;
-use crate::{CircuitBreaker, Gateway, LoadBalance, Protocol, Provider, ProviderKey};
+use crate::{CircuitBreaker, Gateway, LoadBalance, Provider, ProviderKey};
 
 /// How long before a key runs out `check` begins to warn: two weeks.
 const WARN_BEFORE_SECONDS: u64 = 14 * 24 * 60 * 60;
@@ -36,7 +36,7 @@ pub(super) fn check(gateway: &Gateway, path: &Path, findings: &mut Findings<'_>)
         let forwarded = at.key("forward_headers");
         forward_headers::check(&provider.forward_headers, &forwarded, findings);
         check_breaker(provider.breaker, &at.key("breaker"), findings);
-        if provider.provider_type.protocol() == Protocol::Anthropic && !provider.stream_options {
+        if !provider.provider_type.is_asked_for_usage() && provider.stream_options.is_some() {
             findings.warning(
                 &at.key("stream_options"),
                 "streams of this type tell their usage unasked: leave this out",
