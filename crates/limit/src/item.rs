@@ -66,7 +66,7 @@ impl Quota {
         let windows = self.windows.iter().map(|(window, limit)| Charge {
             key: format!("{name}:{}", window.seconds()),
             cost: 1,
-            limit: *limit,
+            limit: u64::from(*limit),
             mode: Mode::Count {
                 window_ms: u64::from(window.seconds()).saturating_mul(1000),
                 cost_when_new: if invention == Invention::None {
@@ -85,7 +85,7 @@ impl Quota {
                 // As earlier releases named it: they may share the store.
                 key: format!("{name}:under_way"),
                 cost: 1,
-                limit,
+                limit: u64::from(limit),
                 mode: Mode::InFlight,
                 dry_run,
             });

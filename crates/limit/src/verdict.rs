@@ -46,7 +46,7 @@ pub struct Standing<'r> {
     /// The rule.
     pub rule: &'r Rule,
     /// How many requests may pass in any window, or be in flight.
-    pub limit: u32,
+    pub limit: u64,
     /// The window in seconds; `None` for a limit on what is in flight.
     pub window_s: Option<u64>,
     /// How many more may pass now.
@@ -59,7 +59,7 @@ pub struct Standing<'r> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Standpoint<'r> {
     rule: &'r Rule,
-    limit: u32,
+    limit: u64,
     window_ms: Option<u64>,
     remaining: u64,
     reset_ms: u64,

@@ -10,8 +10,8 @@ mod admission;
 mod pool;
 
 pub use admission::{
-    Admission, Admitted, Charge, Charged, LEASE_MS, LIMIT_KEY_PREFIX, LeaseName, Mode, NewValues,
-    SETTLEMENT_MS, SETTLEMENT_TRIED_MS, Settled,
+    Admission, Admitted, Charge, Charged, LEASE_MS, LIMIT_KEY_PREFIX, LeaseName, MAX_COST, Mode,
+    NewValues, SETTLEMENT_MS, SETTLEMENT_TRIED_MS, Settled,
 };
 pub use pool::PoolEntry;
 
@@ -75,17 +75,17 @@ pub trait State: 'static {
     fn admit(&self, asked: Admission<'_>) -> impl Future<Output = Result<Admitted, StateError>>;
 
     /// Has charges come to what they are in truth, once for each `name`, however often it is asked. A window that is
-    /// over stays as it is.
+    /// over stays as it is. What was reserved is charged now; `name` is the name under which it was.
     ///
     /// # Errors
-    /// [`StateError`]; the charges may stay as they are then until their windows are over.
+    /// [`StateError`]; the charges may stay as they are then until their windows are over, or their lease ends.
     fn settle(
         &self,
         settled: &[Settled],
         name: &LeaseName,
     ) -> impl Future<Output = Result<(), StateError>>;
 
-    /// Renews the lease of charges that are in flight.
+    /// Renews the lease of charges that are in flight or reserved, unless these are settled.
     ///
     /// # Errors
     /// [`StateError`].

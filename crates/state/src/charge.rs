@@ -8,8 +8,8 @@ use crate::Error;
 ///
 /// What follows the script (or its digest) in `EVAL` (or `EVALSHA`) is [`limit_charge_arguments`]'; the answer,
 /// integers only, is read by [`read_limit_charge`]. The one error it can raise by itself is Redis' `WRONGTYPE`.
-/// Refused requests write nothing. Its earlier versions count as this one does, but charge 1 each.
-pub const LIMIT_CHARGE_V4: &str = include_str!("limit_charge_v4.lua");
+/// Refused requests write nothing but what holders that died had reserved. Its earlier versions count as this one does.
+pub const LIMIT_CHARGE_V5: &str = include_str!("limit_charge_v5.lua");
 
 /// What `EVAL` or `EVALSHA` gets after the script: the number of keys, the keys, and the arguments.
 ///
@@ -23,16 +23,20 @@ pub fn limit_charge_arguments(asked: Admission<'_>, now_ms: Option<u64>) -> Vec<
     } = asked;
     let windows = || charges.iter().filter(|charge| !charge.is_in_flight());
     let flights = || charges.iter().filter(|charge| charge.is_in_flight());
+    let reserving = || charges.iter().filter(|charge| charge.is_reserved());
     let keys = charges
         .len()
+        .saturating_add(reserving().count())
         .saturating_add(usize::from(new_values.is_some()));
-    let mut arguments = Vec::with_capacity(keys.saturating_mul(6).saturating_add(7));
+    let mut arguments = Vec::with_capacity(keys.saturating_mul(7).saturating_add(8));
     arguments.push(keys.to_string());
     arguments.extend(windows().chain(flights()).map(|charge| charge.key.clone()));
+    arguments.extend(reserving().map(reservations_key));
     arguments.extend(new_values.map(|new_values| new_values.key.clone()));
     arguments.push(now_ms.map_or_else(String::new, |now_ms| now_ms.to_string()));
     arguments.push(windows().count().to_string());
     arguments.push(flights().count().to_string());
+    arguments.push(reserving().count().to_string());
     arguments.push(lease.0.clone());
     arguments.push(LEASE_MS.to_string());
     arguments
@@ -43,12 +47,18 @@ pub fn limit_charge_arguments(asked: Admission<'_>, now_ms: Option<u64>) -> Vec<
         arguments.push(u8::from(charge.dry_run).to_string());
         arguments.push(charge.cost_when_new().to_string());
         arguments.push(charge.cost.to_string());
+        arguments.push(u8::from(charge.is_reserved()).to_string());
     }
     for charge in flights() {
         arguments.push(charge.limit.to_string());
         arguments.push(u8::from(charge.dry_run).to_string());
     }
     arguments
+}
+
+/// The sorted set of what a rule has reserved.
+pub(crate) fn reservations_key(charge: &Charge) -> String {
+    format!("{}:reserved", charge.key)
 }
 
 /// Reads the script's answer for these [`Charge`]s.
@@ -68,9 +78,9 @@ pub fn read_limit_charge(answer: &[i64], charges: &[Charge]) -> Result<Admitted,
         .count();
     let in_windows = charges.len().saturating_sub(in_flight);
     let (windows, flights) = numbers
-        .split_at_checked(in_windows.saturating_mul(5))
+        .split_at_checked(in_windows.saturating_mul(6))
         .ok_or(Error::Answer)?;
-    let (windows, []) = windows.as_chunks::<5>() else {
+    let (windows, []) = windows.as_chunks::<6>() else {
         return Err(Error::Answer);
     };
     let (flights, []) = flights.as_chunks::<2>() else {
@@ -86,14 +96,16 @@ pub fn read_limit_charge(answer: &[i64], charges: &[Charge]) -> Result<Admitted,
             let used = natural(*used)?;
             return Ok(Charged {
                 used,
-                remaining: u64::from(charge.limit).saturating_sub(used),
+                remaining: charge.limit.saturating_sub(used),
                 full: *full == 1,
                 ..Charged::default()
             });
         }
-        let [used, remaining, reset_ms, full, sub_window] = windows.next().ok_or(Error::Answer)?;
+        let [used, remaining, reset_ms, full, sub_window, reserved] =
+            windows.next().ok_or(Error::Answer)?;
         Ok(Charged {
             used: natural(*used)?,
+            reserved: natural(*reserved)?,
             remaining: natural(*remaining)?,
             reset_ms: natural(*reset_ms)?,
             full: *full == 1,
@@ -121,7 +133,7 @@ mod tests {
         Charge {
             key: key.to_owned(),
             cost: 1,
-            limit,
+            limit: u64::from(limit),
             mode: Mode::Count {
                 window_ms,
                 cost_when_new: limit / 10,
@@ -146,17 +158,56 @@ mod tests {
             cost: 7,
             ..count("b", 20, 60_000, true)
         };
+        let reserved = Charge {
+            cost: 500,
+            mode: Mode::Reserve {
+                window_ms: 60_000,
+                cost_when_new: 0,
+            },
+            ..count("d", 900, 0, false)
+        };
         let lease = LeaseName("l".to_owned());
         let asked = Admission {
-            charges: &[in_flight(), count("a", 1, 1_000, false), dear],
+            charges: &[in_flight(), count("a", 1, 1_000, false), dear, reserved],
             lease: &lease,
             new_values: None,
         };
         assert_eq!(
             limit_charge_arguments(asked, None),
             [
-                "3", "a", "b", "c", "", "2", "1", "l", "30000", "", "1", "1000", "0", "0", "1",
-                "20", "60000", "1", "2", "7", "3", "1"
+                "5",
+                "a",
+                "b",
+                "d",
+                "c",
+                "d:reserved",
+                "",
+                "3",
+                "1",
+                "1",
+                "l",
+                "30000",
+                "",
+                "1",
+                "1000",
+                "0",
+                "0",
+                "1",
+                "0",
+                "20",
+                "60000",
+                "1",
+                "2",
+                "7",
+                "0",
+                "900",
+                "60000",
+                "0",
+                "0",
+                "500",
+                "1",
+                "3",
+                "1"
             ]
         );
         let new_values = NewValues {
@@ -170,7 +221,7 @@ mod tests {
         };
         assert_eq!(
             limit_charge_arguments(asked, Some(5)),
-            ["1", "n", "5", "0", "0", "l", "30000", "7"]
+            ["1", "n", "5", "0", "0", "0", "l", "30000", "7"]
         );
     }
 
@@ -178,10 +229,10 @@ mod tests {
     fn an_answer_of_another_shape_is_refused() {
         let one = [count("a", 1, 1, false)];
         let all = [one[0].clone(), in_flight(), one[0].clone()];
-        let answer = [1, 1, 0, 70_000, 0, 8, 5, 0, 9, 1, 8, 2, 0];
+        let answer = [1, 1, 0, 70_000, 0, 8, 0, 5, 0, 9, 1, 8, 4, 2, 0];
         let read = read_limit_charge(&answer, &all).unwrap();
         assert!(read.passes && !read.too_many_new);
-        let refused = read_limit_charge(&[-1, 0, 5, 0, 0, 8], &one).unwrap();
+        let refused = read_limit_charge(&[-1, 0, 5, 0, 0, 8, 0], &one).unwrap();
         assert!(!refused.passes && refused.too_many_new);
         assert_eq!(
             (read.charges[0].reset_ms, read.charges[2].full),
@@ -196,9 +247,9 @@ mod tests {
             &[][..],
             &[2],
             &[1, 1, 0, 70_000, 0],
-            &[1, 1, 0, 70_000, 0, 8, 1],
-            &[1, 1, 0, 70_000, 0, 8, 1, 0],
-            &[1, -1, 0, 70_000, 0, 8],
+            &[1, 1, 0, 70_000, 0, 8, 0, 1],
+            &[1, 1, 0, 70_000, 0, 8, 0, 1, 0],
+            &[1, -1, 0, 70_000, 0, 8, 0],
         ] {
             assert!(read_limit_charge(answer, &one).is_err(), "{answer:?}");
         }

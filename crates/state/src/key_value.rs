@@ -7,6 +7,7 @@
 //! another request may find places taken that are not.
 
 use crate::Error;
+use crate::settle::signed;
 use crate::sub_windows::{self, SubWindows};
 use spillway_platform::{Admitted, Charge, LIMIT_KEY_PREFIX, NewValues, Settled};
 
@@ -91,7 +92,7 @@ pub fn settle_in_numbers<S: Increment>(
         actual,
     } in settled
     {
-        let change = i64::from(*actual).saturating_sub(i64::from(charge.cost));
+        let change = signed(*actual).saturating_sub(signed(charge.cost));
         let key = number_key(charge, *sub_window);
         store.increment(&key, change).map_err(Error::Store)?;
     }
@@ -141,10 +142,10 @@ impl<'a, S: Increment> Attempt<'a, S> {
                 store.get(&number_key(charge, index)).map(natural)
             })
             .map_err(Error::Store)?;
-            let with = windows.used().saturating_add(u64::from(charge.cost));
+            let with = windows.used().saturating_add(charge.cost.max(1));
             Ok(Rule {
                 charge,
-                full: with > u64::from(charge.limit),
+                full: with > charge.limit,
                 windows,
                 added: false,
                 passed_over: false,
@@ -236,10 +237,10 @@ impl<'a, S: Increment> Attempt<'a, S> {
     }
 
     fn finish(self, passes: bool) -> Admitted {
-        let charges = self.rules.iter().map(|rule| {
-            rule.windows
-                .charged(self.now_ms, rule.charge.limit, rule.full)
-        });
+        let charges = self
+            .rules
+            .iter()
+            .map(|rule| rule.windows.charged(self.now_ms, rule.charge, 0, rule.full));
         Admitted {
             passes,
             too_many_new: false,
@@ -257,11 +258,11 @@ impl Rule<'_> {
     fn add<S: Increment>(&mut self, store: &S) -> Result<(), Error<S::Error>> {
         let key = number_key(self.charge, self.windows.current());
         let sum = store
-            .increment(&key, i64::from(self.charge.cost))
+            .increment(&key, signed(self.charge.cost))
             .map_err(Error::Store)?;
         self.added = true;
         self.windows.set_current(natural(sum));
-        if self.windows.used() > u64::from(self.charge.limit) {
+        if self.windows.used() > self.charge.limit {
             self.full = true;
             self.give_back(store)?;
         }
@@ -273,13 +274,13 @@ impl Rule<'_> {
             return Ok(());
         }
         let key = number_key(self.charge, self.windows.current());
-        let cost = i64::from(self.charge.cost);
+        let cost = signed(self.charge.cost);
         store
             .increment(&key, cost.saturating_neg())
             .map_err(Error::Store)?;
-        let cost = u64::from(self.charge.cost);
+        let left = self.windows.current_count();
         self.windows
-            .set_current(self.windows.current_count().saturating_sub(cost));
+            .set_current(left.saturating_sub(self.charge.cost));
         Ok(())
     }
 }

@@ -28,13 +28,13 @@ mod totals;
 mod transport;
 
 pub use breaker::{StoreBreaker, StoreTransition};
-pub use charge::{LIMIT_CHARGE_V4, limit_charge_arguments, read_limit_charge};
+pub use charge::{LIMIT_CHARGE_V5, limit_charge_arguments, read_limit_charge};
 pub use connection_manager::ConnectionManager;
 pub use distance::Distance;
 pub use error::Error;
 pub use explain::explain_redis_error;
 pub use key_value::{Increment, charge_in_numbers, number_expires_ms, settle_in_numbers};
-pub use lease::{LEASE_RELEASE_V1, LEASE_RENEW_V1, lease_release_arguments, lease_renew_arguments};
+pub use lease::{LEASE_RELEASE_V1, LEASE_RENEW_V2, lease_release_arguments, lease_renew_arguments};
 pub use memory::MemoryStore;
 pub use metrics::{METRICS_ADD_V2, metrics_add_arguments};
 pub use nonce::{nonce_claim_arguments, nonce_number_key};
@@ -47,6 +47,6 @@ pub use pool::{
 pub use redis_connection::{Patience, RedisConnection, RedisError, Reply};
 pub use redis_store::RedisStore;
 pub use script::script_sha1;
-pub use settle::{LIMIT_SETTLE_V1, limit_settle_arguments};
+pub use settle::{LIMIT_SETTLE_V2, limit_settle_arguments};
 pub use store::Store;
 pub use transport::Transport;

@@ -5,10 +5,11 @@ use std::convert::Infallible;
 
 use crate::sub_windows::{self, SUB_WINDOWS, SubWindows};
 use spillway_platform::{
-    Admission, Admitted, Charge, Charged, LEASE_MS, LeaseName, NewValues, SETTLEMENT_MS, Settled,
+    Admission, Admitted, Charge, Charged, LEASE_MS, LeaseName, Mode, NewValues, SETTLEMENT_MS,
+    Settled,
 };
 
-/// Does what [`LIMIT_CHARGE_V4`](crate::LIMIT_CHARGE_V4) and its fellows do, with a clock that is given to it. For tests:
+/// Does what [`LIMIT_CHARGE_V5`](crate::LIMIT_CHARGE_V5) and its fellows do, with a clock that is given to it. For tests:
 /// nothing expires here, and another process knows nothing of it.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryStore {
@@ -16,6 +17,8 @@ pub struct MemoryStore {
     counts: BTreeMap<String, BTreeMap<u64, u64>>,
     /// By key and lease: when it ends.
     leases: BTreeMap<String, BTreeMap<String, u64>>,
+    /// By key and lease: how much is reserved, and when that ends.
+    reserved: BTreeMap<String, BTreeMap<String, (u64, u64)>>,
     /// By client and second: what its new values cost.
     costs: BTreeMap<(String, u64), u64>,
     /// The names of settlements, and until when they are remembered.
@@ -27,6 +30,7 @@ struct Read {
     /// `None` for what is in flight.
     windows: Option<SubWindows>,
     used: u64,
+    reserved: u64,
     full: bool,
 }
 
@@ -38,17 +42,16 @@ impl MemoryStore {
             lease,
             new_values,
         } = asked;
-        let has_passed = charges
-            .iter()
-            .any(|it| it.is_in_flight() && self.has_place(now_ms, &it.key, lease));
+        self.take_back_reservations(now_ms, charges);
+        let has_passed = charges.iter().any(|it| self.has_entry(now_ms, it, lease));
         let mut read: Vec<Read> = charges
             .iter()
             .map(|it| self.read_rule(now_ms, it))
             .collect();
         if has_passed {
             for (charge, read) in charges.iter().zip(&mut read) {
-                let is_full = charge.is_in_flight() && read.used >= u64::from(charge.limit);
-                read.full = is_full && !self.has_place(now_ms, &charge.key, lease);
+                let is_full = charge.is_in_flight() && read.used >= charge.limit;
+                read.full = is_full && !self.has_entry(now_ms, charge, lease);
             }
         }
         let rules = || charges.iter().zip(&read);
@@ -72,19 +75,21 @@ impl MemoryStore {
                 let used = read.used.saturating_add(u64::from(is_charged));
                 return Charged {
                     used,
-                    remaining: u64::from(charge.limit).saturating_sub(used),
+                    remaining: charge.limit.saturating_sub(used),
                     full: read.full,
                     ..Charged::default()
                 };
             };
-            if is_charged {
-                let count = windows
-                    .current_count()
-                    .saturating_add(u64::from(charge.cost));
+            let mut reserved = read.reserved;
+            if is_charged && charge.is_reserved() {
+                self.reserve(now_ms, charge, lease);
+                reserved = reserved.saturating_add(charge.cost);
+            } else if is_charged {
+                let count = windows.current_count().saturating_add(charge.cost);
                 windows.set_current(count);
                 self.write(charge, windows.current(), count);
             }
-            windows.charged(now_ms, charge.limit, read.full)
+            windows.charged(now_ms, charge, reserved, read.full)
         });
         Admitted {
             passes,
@@ -117,13 +122,15 @@ impl MemoryStore {
         let windows = charge
             .window_ms()
             .map(|window| self.read(now_ms, charge, window));
+        let reserved = self.reserved_of(&charge.key);
         let used = match &windows {
-            Some(windows) => windows.used(),
+            Some(windows) => windows.used().saturating_add(reserved),
             None => self.in_flight(now_ms, &charge.key),
         };
         Read {
-            full: used.saturating_add(u64::from(charge.cost)) > u64::from(charge.limit),
+            full: used.saturating_add(charge.cost.max(1)) > charge.limit,
             used,
+            reserved,
             windows,
         }
     }
@@ -163,21 +170,31 @@ impl MemoryStore {
             actual,
         } in settled
         {
+            if charge.is_reserved() {
+                self.settle_reserved(now_ms, charge, *actual, name);
+                continue;
+            }
             let Some(counts) = self.counts.get_mut(&charge.key) else {
                 continue;
             };
             if let Some(count) = counts.get_mut(sub_window) {
-                let with = count.saturating_add(u64::from(*actual));
-                *count = with.saturating_sub(u64::from(charge.cost));
+                let with = count.saturating_add(*actual);
+                *count = with.saturating_sub(charge.cost);
             }
             counts.retain(|_, count| *count > 0);
         }
     }
 
     /// Renews a lease.
-    pub fn renew(&mut self, now_ms: u64, in_flight: &[Charge], lease: &LeaseName) {
-        for charge in in_flight {
-            self.lease(now_ms, &charge.key, lease);
+    pub fn renew(&mut self, now_ms: u64, charges: &[Charge], lease: &LeaseName) {
+        let settled = self.settled.get(&lease.0);
+        let is_settled = settled.is_some_and(|until| *until > now_ms);
+        for charge in charges {
+            if charge.is_in_flight() {
+                self.lease(now_ms, &charge.key, lease);
+            } else if !is_settled {
+                self.reserve(now_ms, charge, lease);
+            }
         }
     }
 
@@ -199,9 +216,57 @@ impl MemoryStore {
     }
 
     /// A request whose lease is there is one that was sent again: it has passed, and is charged nothing more.
-    fn has_place(&self, now_ms: u64, key: &str, lease: &LeaseName) -> bool {
-        let until = self.leases.get(key).and_then(|leases| leases.get(&lease.0));
-        until.is_some_and(|until| *until > now_ms)
+    fn has_entry(&self, now_ms: u64, charge: &Charge, lease: &LeaseName) -> bool {
+        let key = &charge.key;
+        match charge.mode {
+            Mode::Count { .. } => false,
+            Mode::Reserve { .. } => {
+                let reserved = self.reserved.get(key).and_then(|of| of.get(&lease.0));
+                reserved.is_some_and(|(amount, _)| *amount == charge.cost)
+            }
+            Mode::InFlight => {
+                let until = self.leases.get(key).and_then(|of| of.get(&lease.0));
+                until.is_some_and(|until| *until > now_ms)
+            }
+        }
+    }
+
+    fn reserve(&mut self, now_ms: u64, charge: &Charge, lease: &LeaseName) {
+        if charge.cost > 0 {
+            let reserved = self.reserved.entry(charge.key.clone()).or_default();
+            let until = now_ms.saturating_add(LEASE_MS);
+            reserved.insert(lease.0.clone(), (charge.cost, until));
+        }
+    }
+
+    fn reserved_of(&self, key: &str) -> u64 {
+        let reserved = self
+            .reserved
+            .get(key)
+            .into_iter()
+            .flat_map(BTreeMap::values);
+        reserved.map(|(amount, _)| *amount).sum()
+    }
+
+    /// What holders that died had reserved.
+    fn take_back_reservations(&mut self, now_ms: u64, charges: &[Charge]) {
+        for charge in charges {
+            if let Some(reserved) = self.reserved.get_mut(&charge.key) {
+                reserved.retain(|_, (_, until)| *until > now_ms);
+            }
+        }
+    }
+
+    /// Charges now what was reserved under this name, or would be still.
+    fn settle_reserved(&mut self, now_ms: u64, charge: &Charge, actual: u64, name: &LeaseName) {
+        if let Some(reserved) = self.reserved.get_mut(&charge.key) {
+            reserved.remove(&name.0);
+        }
+        if actual > 0 {
+            let windows = self.read(now_ms, charge, charge.window_ms().unwrap_or(1));
+            let count = windows.current_count().saturating_add(actual);
+            self.write(charge, windows.current(), count);
+        }
     }
 
     fn in_flight(&self, now_ms: u64, key: &str) -> u64 {

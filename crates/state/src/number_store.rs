@@ -66,7 +66,8 @@ impl<K: KeyValue, C: Clock> NumberStore<K, C> {
     }
 
     fn charge(&self, asked: Admission<'_>) -> Result<Admitted, StateError> {
-        if asked.charges.iter().any(Charge::is_in_flight) {
+        let has_lease = |charge: &Charge| charge.is_in_flight() || charge.is_reserved();
+        if asked.charges.iter().any(has_lease) {
             return Err(without_redis());
         }
         let now_ms = || milliseconds(self.clock.since_1970());
@@ -171,7 +172,7 @@ impl<K: KeyValue, C: Clock + 'static> State for NumberStore<K, C> {
         let charge = Charge {
             key: format!("{LIMIT_KEY_PREFIX}probe"),
             cost: 1,
-            limit: u32::MAX,
+            limit: u64::from(u32::MAX),
             mode: Mode::Count {
                 window_ms: 1000,
                 cost_when_new: 0,

@@ -14,7 +14,7 @@ use spillway_platform::{
 use crate::metrics::metrics_key;
 use crate::script::Script;
 use crate::{
-    LEASE_RELEASE_V1, LEASE_RENEW_V1, LIMIT_CHARGE_V4, LIMIT_SETTLE_V1, METRICS_ADD_V2,
+    LEASE_RELEASE_V1, LEASE_RENEW_V2, LIMIT_CHARGE_V5, LIMIT_SETTLE_V2, METRICS_ADD_V2,
     POOL_READ_V3, POOL_WRITE_V3, Patience, RedisConnection, RedisError, Reply,
     lease_release_arguments, lease_renew_arguments, limit_charge_arguments, limit_settle_arguments,
     metrics_add_arguments, nonce_claim_arguments, pool_read_arguments, pool_write_arguments,
@@ -61,9 +61,9 @@ impl<R: RedisConnection, C: Clock> RedisStore<R, C> {
             verdicts,
             clock,
             scripts: Scripts {
-                limit_charge: Script::new(LIMIT_CHARGE_V4),
-                limit_settle: Script::new(LIMIT_SETTLE_V1),
-                lease_renew: Script::new(LEASE_RENEW_V1),
+                limit_charge: Script::new(LIMIT_CHARGE_V5),
+                limit_settle: Script::new(LIMIT_SETTLE_V2),
+                lease_renew: Script::new(LEASE_RENEW_V2),
                 lease_release: Script::new(LEASE_RELEASE_V1),
                 pool_read: Script::new(POOL_READ_V3),
                 pool_write: Script::new(POOL_WRITE_V3),
@@ -134,7 +134,7 @@ impl<R: RedisConnection, C: Clock + 'static> State for RedisStore<R, C> {
     }
 
     async fn settle(&self, settled: &[Settled], name: &LeaseName) -> Result<(), StateError> {
-        let arguments = limit_settle_arguments(settled, name);
+        let arguments = limit_settle_arguments(settled, name, None);
         self.change(&self.scripts.limit_settle, arguments).await
     }
 
@@ -226,7 +226,7 @@ impl<R: RedisConnection, C: Clock + 'static> State for RedisStore<R, C> {
         let charge = Charge {
             key: format!("{LIMIT_KEY_PREFIX}probe"),
             cost: 1,
-            limit: u32::MAX,
+            limit: u64::from(u32::MAX),
             mode: Mode::Count {
                 window_ms: 1000,
                 cost_when_new: 0,

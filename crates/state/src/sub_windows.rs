@@ -3,7 +3,7 @@
 //! So never more than the limit pass in any window, wherever it begins, and a place becomes free at most a sixth
 //! of the window later than it might.
 
-use spillway_platform::Charged;
+use spillway_platform::{Charge, Charged};
 
 /// How many make up a window.
 pub(crate) const SUB_WINDOWS: u64 = 6;
@@ -83,25 +83,32 @@ impl SubWindows {
         current
     }
 
-    /// What is told of a rule.
-    pub fn charged(&self, now_ms: u64, limit: u32, full: bool) -> Charged {
-        let used = self.used();
+    /// What is told of a rule, of which so much is reserved beside.
+    pub fn charged(&self, now_ms: u64, charge: &Charge, reserved: u64, full: bool) -> Charged {
+        let used = self.used().saturating_add(reserved);
         Charged {
             used,
-            remaining: u64::from(limit).saturating_sub(used),
-            reset_ms: self.reset_ms(now_ms, limit),
+            reserved,
+            remaining: charge.limit.saturating_sub(used),
+            reset_ms: self.reset_ms(now_ms, charge, reserved, full),
             full,
             sub_window: self.current,
         }
     }
 
-    /// Until more may pass than now. 0 where nothing has passed.
-    fn reset_ms(&self, now_ms: u64, limit: u32) -> u64 {
+    /// Until more may pass than now, or, where it had no room, until this charge has. 0 where nothing has passed.
+    fn reset_ms(&self, now_ms: u64, charge: &Charge, reserved: u64, full: bool) -> u64 {
         let used = self.used();
         if used == 0 {
             return 0;
         }
-        let wanted = used.min(u64::from(limit)).saturating_sub(1);
+        let wanted = if full {
+            charge.limit.saturating_sub(charge.cost.max(1))
+        } else {
+            let with_reserved = used.saturating_add(reserved);
+            with_reserved.min(charge.limit).saturating_sub(1)
+        };
+        let wanted = wanted.saturating_sub(reserved);
         let mut left = used;
         for (index, count) in indexes(self.current).zip(self.counts) {
             left = left.saturating_sub(count);

@@ -24,7 +24,7 @@ fn new_take(key: &str, limit: u32, window_ms: u64, dry_run: bool, cost_when_new:
     Charge {
         key: format!("{LIMIT_KEY_PREFIX}{key}"),
         cost: 1,
-        limit,
+        limit: u64::from(limit),
         mode: Mode::Count {
             window_ms,
             cost_when_new,
@@ -72,7 +72,7 @@ proptest! {
     ) {
         let takes: Vec<Charge> = limits.into_iter().enumerate()
             .map(|(index, (limit, window_ms, dry_run, cost_when_new, cost))| Charge {
-                cost,
+                cost: u64::from(cost),
                 ..new_take(&index.to_string(), limit, window_ms, dry_run, cost_when_new)
             }).collect();
         let new_values = allowance.map(|allowance| NewValues { key: format!("{LIMIT_KEY_PREFIX}client"), allowance });

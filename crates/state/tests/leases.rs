@@ -16,7 +16,7 @@ use redis::Connection;
 use redis_server::RedisServer;
 use spillway_platform::{Admission, Admitted, Charge, LEASE_MS, LeaseName, Mode};
 use spillway_state::{
-    LEASE_RELEASE_V1, LEASE_RENEW_V1, LIMIT_CHARGE_V4, MemoryStore, lease_release_arguments,
+    LEASE_RELEASE_V1, LEASE_RENEW_V2, LIMIT_CHARGE_V5, MemoryStore, lease_release_arguments,
     lease_renew_arguments, limit_charge_arguments, read_limit_charge,
 };
 
@@ -24,7 +24,7 @@ fn in_flight(key: &str, limit: u32) -> Charge {
     Charge {
         key: key.to_owned(),
         cost: 1,
-        limit,
+        limit: u64::from(limit),
         mode: Mode::InFlight,
         dry_run: false,
     }
@@ -46,7 +46,7 @@ fn charge(
         new_values: None,
     };
     let answer: Vec<i64> = redis::cmd("EVAL")
-        .arg(LIMIT_CHARGE_V4)
+        .arg(LIMIT_CHARGE_V5)
         .arg(limit_charge_arguments(asked, now_ms))
         .query(connection)
         .unwrap();
@@ -97,7 +97,7 @@ fn a_dead_holders_place_is_free_after_its_lease_and_a_renewed_one_is_not() {
     let later = now + LEASE_MS - 1;
     assert!(!charge(&mut connection, &charges, &name(2), Some(later)).passes);
     let arguments = lease_renew_arguments(&charges, &name(1), Some(later));
-    evaluate(&mut connection, LEASE_RENEW_V1, arguments);
+    evaluate(&mut connection, LEASE_RENEW_V2, arguments);
     let after = now + LEASE_MS;
     assert!(!charge(&mut connection, &charges, &name(2), Some(after)).passes);
     let end = later + LEASE_MS;
@@ -177,7 +177,7 @@ fn random_schedules_end_as_in_the_model() {
                     prop_assert_eq!(&taken, &expected);
                     for (charge, charged) in charges.iter().zip(&taken.charges) {
                         if taken.passes && !charge.dry_run {
-                            prop_assert!(charged.used <= u64::from(charge.limit));
+                            prop_assert!(charged.used <= charge.limit);
                         }
                     }
                     if taken.passes {
@@ -198,7 +198,7 @@ fn random_schedules_end_as_in_the_model() {
                     if let Some(holds) = held.get(&number) {
                         model.renew(now, holds, &name(number));
                         let arguments = lease_renew_arguments(holds, &name(number), Some(now));
-                        evaluate(connection, LEASE_RENEW_V1, arguments);
+                        evaluate(connection, LEASE_RENEW_V2, arguments);
                     }
                 }
                 Step::Release(number) => {

@@ -17,7 +17,7 @@ use redis::Connection;
 use redis_server::RedisServer;
 use spillway_platform::{Admission, Admitted, Charge, LeaseName, Mode, NewValues, Settled};
 use spillway_state::{
-    LIMIT_CHARGE_V4, LIMIT_SETTLE_V1, MemoryStore, limit_charge_arguments, limit_settle_arguments,
+    LIMIT_CHARGE_V5, LIMIT_SETTLE_V2, MemoryStore, limit_charge_arguments, limit_settle_arguments,
     read_limit_charge, script_sha1,
 };
 
@@ -31,7 +31,7 @@ fn new_take(key: &str, limit: u32, window_ms: u64, cost_when_new: u32) -> Charge
     Charge {
         key: key.to_owned(),
         cost: 1,
-        limit,
+        limit: u64::from(limit),
         mode: Mode::Count {
             window_ms,
             cost_when_new,
@@ -70,7 +70,7 @@ fn call_bounded(
     now_ms: Option<u64>,
 ) -> Admitted {
     let answer: Vec<i64> = redis::cmd("EVAL")
-        .arg(LIMIT_CHARGE_V4)
+        .arg(LIMIT_CHARGE_V5)
         .arg(arguments(takes, new_values, now_ms))
         .query(connection)
         .unwrap();
@@ -91,13 +91,13 @@ fn the_digest_is_the_scripts() {
     let mut connection = server.connect();
     let digest: String = redis::cmd("SCRIPT")
         .arg("LOAD")
-        .arg(LIMIT_CHARGE_V4)
+        .arg(LIMIT_CHARGE_V5)
         .query(&mut connection)
         .unwrap();
-    assert_eq!(digest, script_sha1(LIMIT_CHARGE_V4));
+    assert_eq!(digest, script_sha1(LIMIT_CHARGE_V5));
     let takes = [take("a", 1, 60_000)];
     let answer: Vec<i64> = redis::cmd("EVALSHA")
-        .arg(script_sha1(LIMIT_CHARGE_V4))
+        .arg(script_sha1(LIMIT_CHARGE_V5))
         .arg(arguments(&takes, None, None))
         .query(&mut connection)
         .unwrap();
@@ -168,7 +168,7 @@ fn a_full_redis_leaves_no_rule_half_taken() {
         .unwrap();
     // In another sub-window, so that old fields would be removed first.
     let error = redis::cmd("EVAL")
-        .arg(LIMIT_CHARGE_V4)
+        .arg(LIMIT_CHARGE_V5)
         .arg(arguments(&takes, None, Some(75_000)))
         .query::<Vec<i64>>(&mut connection)
         .unwrap_err();
@@ -183,8 +183,12 @@ fn a_full_redis_leaves_no_rule_half_taken() {
 
 fn settle(connection: &mut Connection, settled: &[Settled], name: &str) {
     redis::cmd("EVAL")
-        .arg(LIMIT_SETTLE_V1)
-        .arg(limit_settle_arguments(settled, &LeaseName(name.to_owned())))
+        .arg(LIMIT_SETTLE_V2)
+        .arg(limit_settle_arguments(
+            settled,
+            &LeaseName(name.to_owned()),
+            None,
+        ))
         .exec(connection)
         .unwrap();
 }
@@ -328,7 +332,7 @@ fn takes(prefix: &str, rules: &[Rule]) -> Vec<Charge> {
         let key = format!("{prefix}:{key}:{window_ms}");
         if takes.iter().all(|take| take.key != key) {
             takes.push(Charge {
-                cost: *cost,
+                cost: u64::from(*cost),
                 dry_run: *dry_run,
                 ..new_take(&key, *limit, window_ms, *cost_when_new)
             });
@@ -359,7 +363,7 @@ fn random_schedules_end_as_in_the_model() {
             let taken = call_bounded(connection, &takes, new_values.as_ref(), Some(now));
             prop_assert_eq!(&taken, &expected);
             if is_forgotten {
-                let actual = u32::from(step.unsigned_abs() % 2 == 1);
+                let actual = u64::from(step.unsigned_abs() % 2 == 1);
                 let mut settled = counted(&takes, &taken);
                 settled.iter_mut().for_each(|it| it.actual = actual * 5);
                 number += 1;

@@ -13,7 +13,7 @@ fn take(key: &str, limit: u32, window_ms: u64, dry_run: bool) -> Charge {
     Charge {
         key: key.to_owned(),
         cost: 1,
-        limit,
+        limit: u64::from(limit),
         mode: Mode::Count {
             window_ms,
             cost_when_new: 0,
@@ -134,7 +134,7 @@ proptest! {
                 for ((before, count), rule) in before.iter().zip(&taken.charges).zip(&rules) {
                     let counted = taken.passes && !count.full;
                     prop_assert_eq!(count.used, before + u64::from(counted));
-                    prop_assert!(count.used <= u64::from(rule.limit));
+                    prop_assert!(count.used <= rule.limit);
                 }
             }
             before = Some(used);

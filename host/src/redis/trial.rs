@@ -6,7 +6,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, ErrorKind, RedisError, ServerErrorKind, cmd};
 use spillway_platform::{Admission, Charge, LIMIT_KEY_PREFIX, LeaseName, Mode};
 use spillway_state::{
-    LEASE_RELEASE_V1, LIMIT_CHARGE_V4, explain_redis_error, lease_release_arguments,
+    LEASE_RELEASE_V1, LIMIT_CHARGE_V5, explain_redis_error, lease_release_arguments,
     limit_charge_arguments, script_sha1,
 };
 
@@ -55,7 +55,7 @@ async fn count_once(connection: &mut MultiplexedConnection) -> Result<(), RedisE
     let count = Charge {
         key: format!("{LIMIT_KEY_PREFIX}probe"),
         cost: 1,
-        limit: u32::MAX,
+        limit: u64::from(u32::MAX),
         mode: Mode::Count {
             window_ms: 1000,
             cost_when_new: 0,
@@ -75,14 +75,14 @@ async fn count_once(connection: &mut MultiplexedConnection) -> Result<(), RedisE
     };
     let arguments = limit_charge_arguments(asked, None);
     let counted = cmd("EVALSHA")
-        .arg(script_sha1(LIMIT_CHARGE_V4))
+        .arg(script_sha1(LIMIT_CHARGE_V5))
         .arg(&arguments)
         .exec_async(connection)
         .await;
     match counted {
         Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
             cmd("EVAL")
-                .arg(LIMIT_CHARGE_V4)
+                .arg(LIMIT_CHARGE_V5)
                 .arg(&arguments)
                 .exec_async(connection)
                 .await?;

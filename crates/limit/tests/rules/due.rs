@@ -16,7 +16,7 @@ fn every_rule_is_asked_once_in_either_step() {
     let rules = rules(RULES);
     let mut request = request().header("x-app-id", "a");
     request.model = Some("gpt");
-    let limits = |due| -> Vec<u32> {
+    let limits = |due| -> Vec<u64> {
         let takes = request.takes_due(&rules, due);
         takes.iter().map(|take| take.limit).collect()
     };

@@ -80,7 +80,7 @@ impl Request {
     }
 
     /// The limits that hold.
-    fn limits(&self, rules: &Rules) -> Vec<u32> {
+    fn limits(&self, rules: &Rules) -> Vec<u64> {
         self.takes(rules).iter().map(|take| take.limit).collect()
     }
 

@@ -15,12 +15,15 @@ pub const SETTLEMENT_TRIED_MS: u64 = 4_000;
 /// silent, and come late. Short, as it is a key for each call that Dify does not know.
 pub const SETTLEMENT_MS: u64 = 15_000;
 
+/// The highest cost and limit: a million times a million, which numbers of every store hold a thousand times over.
+pub const MAX_COST: u64 = 1_000_000_000_000;
+
 /// What a request asks of the store, all in one step.
 #[derive(Debug, Clone, Copy)]
 pub struct Admission<'a> {
     /// What it costs, by rule.
     pub charges: &'a [Charge],
-    /// The name under which it is in flight; read only where a charge is for that.
+    /// The name under which it is in flight and has reserved; read only where a charge is for that.
     pub lease: &'a LeaseName,
     /// The bound on what the client invents, where it did so.
     pub new_values: Option<&'a NewValues>,
@@ -44,10 +47,11 @@ pub struct Charge {
     /// What is charged together: [`LIMIT_KEY_PREFIX`] and what tells it from others, its window among that. A key that
     /// is there twice is charged twice.
     pub key: String,
-    /// How much. What is in flight costs 1.
-    pub cost: u32,
-    /// How much there may be in all.
-    pub limit: u32,
+    /// How much: at most the limit, as more would never find room, and at most [`MAX_COST`]. What is in flight costs 1; what
+    /// is not known before can cost 0, and finds room where any is left.
+    pub cost: u64,
+    /// How much there may be in all, at most [`MAX_COST`].
+    pub limit: u64,
     /// For how long it is charged.
     pub mode: Mode,
     /// Whether the rule only counts.
@@ -66,6 +70,15 @@ pub enum Mode {
         /// value is none that clients invent.
         cost_when_new: u32,
     },
+    /// While it is in flight, and from its settlement ([`State::settle`](crate::State::settle)) on as
+    /// [`Mode::Count`], by what it came to. Where it is neither settled nor renewed in time
+    /// ([`State::renew`](crate::State::renew)), as when its holder died, it costs nothing. A key may be there once.
+    Reserve {
+        /// The window in milliseconds, not 0.
+        window_ms: u64,
+        /// As of [`Mode::Count`].
+        cost_when_new: u32,
+    },
     /// Until it is given up ([`State::release`](crate::State::release)) or not renewed in time
     /// ([`State::renew`](crate::State::renew)), as when its holder died.
     InFlight,
@@ -75,7 +88,7 @@ impl Charge {
     /// The window in milliseconds, where it is one of a window.
     pub const fn window_ms(&self) -> Option<u64> {
         match self.mode {
-            Mode::Count { window_ms, .. } => Some(window_ms),
+            Mode::Count { window_ms, .. } | Mode::Reserve { window_ms, .. } => Some(window_ms),
             Mode::InFlight => None,
         }
     }
@@ -83,9 +96,16 @@ impl Charge {
     /// What it costs a client to begin it, where it did not exist.
     pub const fn cost_when_new(&self) -> u32 {
         match self.mode {
-            Mode::Count { cost_when_new, .. } => cost_when_new,
+            Mode::Count { cost_when_new, .. } | Mode::Reserve { cost_when_new, .. } => {
+                cost_when_new
+            }
             Mode::InFlight => 0,
         }
+    }
+
+    /// Whether it is reserved until it is settled.
+    pub const fn is_reserved(&self) -> bool {
+        matches!(self.mode, Mode::Reserve { .. })
     }
 
     /// Whether it is for being in flight.
@@ -125,12 +145,14 @@ pub struct Admitted {
 /// Where a rule stands after a request.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Charged {
-    /// How much is charged in the window, or in flight, this request included where it passed.
+    /// How much is charged in the window and reserved, or in flight, this request included where it passed.
     pub used: u64,
+    /// How much of that is reserved.
+    pub reserved: u64,
     /// How much more may be.
     pub remaining: u64,
-    /// Milliseconds until more may than now, if no other comes; 0 where nothing is charged, and for what is in flight,
-    /// of which nobody knows.
+    /// Milliseconds until more may than now, if no other comes, or where there was no room for this request until there
+    /// is. 0 where nothing is charged; of what is in flight, and of what is reserved, nobody knows.
     pub reset_ms: u64,
     /// Whether there was no room for this request.
     pub full: bool,
@@ -141,10 +163,10 @@ pub struct Charged {
 /// What a charge comes to in the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settled {
-    /// The charge; one that counts.
+    /// The charge; one that counts or reserves.
     pub charge: Charge,
     /// The number of the sub-window, [`Charged::sub_window`].
     pub sub_window: u64,
-    /// What it costs in truth; 0: it is taken back.
-    pub actual: u32,
+    /// What it costs in truth, at most [`MAX_COST`]; 0: it is taken back.
+    pub actual: u64,
 }

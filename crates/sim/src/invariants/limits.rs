@@ -29,7 +29,7 @@ pub(super) fn check(history: &History) -> Vec<String> {
 struct Charged {
     at: Duration,
     at_ms: u128,
-    cost: u32,
+    cost: u64,
     sub_window: u64,
 }
 
@@ -46,7 +46,9 @@ fn by_the_store(history: &History) -> Vec<String> {
         .collect();
     let mut admitted_leases = BTreeSet::new();
     let shortest_ms = shortest_window_ms(history);
-    let is_kept = |charge: &Charge| charge.window_ms().is_some_and(|ms| ms >= shortest_ms);
+    let is_kept = |charge: &Charge| {
+        !charge.is_reserved() && charge.window_ms().is_some_and(|ms| ms >= shortest_ms)
+    };
     for (index, event) in history.store.iter().enumerate() {
         if losses.contains(&index) {
             ledger.clear();
@@ -120,7 +122,7 @@ fn charge_to(
         .iter()
         .filter(|one| one.at_ms > since)
         .filter(is_recent);
-    let sum: u32 = within.map(|one| one.cost).sum();
+    let sum: u64 = within.map(|one| one.cost).sum();
     let (key, limit) = (&charge.key, charge.limit);
     (sum > limit && !charge.dry_run).then(|| {
         format!("{sum} within the {window_ms} ms until {now_ms} under {key}, where {limit} may be")

@@ -92,6 +92,10 @@ fn places(charges: &[Charge], lease: &LeaseName) -> String {
     let keys = charges.iter().map(|charge| match charge.mode {
         Mode::InFlight => name(&charge.key),
         Mode::Count { window_ms, .. } => format!("{} of {window_ms} ms", name(&charge.key)),
+        Mode::Reserve { window_ms, .. } => {
+            let (key, cost) = (name(&charge.key), charge.cost);
+            format!("{cost} reserved of {key} of {window_ms} ms")
+        }
     });
     format!("lease {} of {}", short(&lease.0), list(keys))
 }
