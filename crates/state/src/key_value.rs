@@ -6,6 +6,11 @@
 //! request with several rules takes their places one after the other and gives all back if one is refused, so
 //! another request may find places taken that are not.
 
+mod reservations;
+
+pub(crate) use self::reservations::half_minute;
+pub use self::reservations::{move_reservation, settle_reservation};
+use self::reservations::{read_reserved, reservation_key};
 use crate::Error;
 use crate::settle::signed;
 use crate::sub_windows::{self, SubWindows};
@@ -33,9 +38,10 @@ pub trait Increment {
 }
 
 /// Charges a request by every rule, or by none, as [`Charge`] says, but for what this module's documentation leaves open:
-/// by windows alone, for nothing here knows of leases. `now_ms` is the time since 1970, the same for all instances.
+/// not by what is in flight, for nothing here knows of leases. `now_ms` is the time since 1970, the same for all instances.
+/// Of what is reserved, the sub-window that is told is the half minute in which it was.
 ///
-/// Reads seven numbers a rule; a request that finds no room writes nothing.
+/// Reads seven numbers a rule, two more of one that reserves, and those again; a request that finds no room writes nothing.
 ///
 /// # Errors
 /// [`Error::Store`], after which places may stay taken until their sub-window is over, and [`Error::TooSlow`].
@@ -82,9 +88,9 @@ pub fn charge_in_numbers<S: Increment>(
 ///
 /// # Errors
 /// [`Error::Store`].
-pub fn settle_in_numbers<S: Increment>(
+pub fn settle_in_numbers<'s, S: Increment>(
     store: &S,
-    settled: &[Settled],
+    settled: impl IntoIterator<Item = &'s Settled>,
 ) -> Result<(), Error<S::Error>> {
     for Settled {
         charge,
@@ -117,6 +123,24 @@ fn window_ms(charge: &Charge) -> u64 {
     charge.window_ms().unwrap_or(1)
 }
 
+/// What is reserved, and what is charged in the window: in this order.
+fn read_rule<S: Increment>(
+    store: &S,
+    charge: &Charge,
+    half_minute: u64,
+    current: u64,
+) -> Result<(u64, SubWindows), Error<S::Error>> {
+    let reserved = if charge.is_reserved() {
+        read_reserved(store, charge, half_minute).map_err(Error::Store)?
+    } else {
+        0
+    };
+    let windows = SubWindows::read(window_ms(charge), current, |index| {
+        store.get(&number_key(charge, index)).map(natural)
+    });
+    Ok((reserved, windows.map_err(Error::Store)?))
+}
+
 struct Attempt<'a, S> {
     store: &'a S,
     now_ms: u64,
@@ -126,6 +150,9 @@ struct Attempt<'a, S> {
 struct Rule<'a> {
     charge: &'a Charge,
     windows: SubWindows,
+    /// What is reserved, and in which half minute that is asked.
+    reserved: u64,
+    half_minute: u64,
     full: bool,
     /// Whether this request's try is in the store.
     added: bool,
@@ -136,17 +163,16 @@ struct Rule<'a> {
 impl<'a, S: Increment> Attempt<'a, S> {
     fn read(store: &'a S, now_ms: u64, charges: &'a [Charge]) -> Result<Self, Error<S::Error>> {
         let rules = charges.iter().map(|charge| {
-            let window = window_ms(charge);
-            let current = sub_windows::index(now_ms, window);
-            let windows = SubWindows::read(window, current, |index| {
-                store.get(&number_key(charge, index)).map(natural)
-            })
-            .map_err(Error::Store)?;
-            let with = windows.used().saturating_add(charge.cost.max(1));
+            let half_minute = half_minute(now_ms);
+            let current = sub_windows::index(now_ms, window_ms(charge));
+            let (reserved, windows) = read_rule(store, charge, half_minute, current)?;
+            let used = windows.used().saturating_add(reserved);
             Ok(Rule {
                 charge,
-                full: with > charge.limit,
+                full: used.saturating_add(charge.cost.max(1)) > charge.limit,
                 windows,
+                reserved,
+                half_minute,
                 added: false,
                 passed_over: false,
             })
@@ -224,7 +250,10 @@ impl<'a, S: Increment> Attempt<'a, S> {
     /// Whether each rule's sub-window is the one that time is in.
     fn is_current(&self, now_ms: u64) -> bool {
         self.rules.iter().all(|rule| {
-            sub_windows::index(now_ms, window_ms(rule.charge)) == rule.windows.current()
+            let is_current =
+                sub_windows::index(now_ms, window_ms(rule.charge)) == rule.windows.current();
+            let has_moved = rule.charge.is_reserved() && half_minute(now_ms) != rule.half_minute;
+            is_current && !has_moved
         })
     }
 
@@ -237,10 +266,15 @@ impl<'a, S: Increment> Attempt<'a, S> {
     }
 
     fn finish(self, passes: bool) -> Admitted {
-        let charges = self
-            .rules
-            .iter()
-            .map(|rule| rule.windows.charged(self.now_ms, rule.charge, 0, rule.full));
+        let charges = self.rules.iter().map(|rule| {
+            let Rule { charge, full, .. } = *rule;
+            let windows = &rule.windows;
+            let mut charged = windows.charged(self.now_ms, charge, rule.reserved, full);
+            if charge.is_reserved() {
+                charged.sub_window = rule.half_minute;
+            }
+            charged
+        });
         Admitted {
             passes,
             too_many_new: false,
@@ -252,10 +286,13 @@ impl<'a, S: Increment> Attempt<'a, S> {
 impl Rule<'_> {
     /// Whether a client invented the value, and nobody is counted under it.
     fn is_new(&self) -> bool {
-        self.charge.cost_when_new() > 0 && self.windows.used() == 0
+        self.charge.cost_when_new() > 0 && self.windows.used() == 0 && self.reserved == 0
     }
 
     fn add<S: Increment>(&mut self, store: &S) -> Result<(), Error<S::Error>> {
+        if self.charge.is_reserved() {
+            return self.reserve(store);
+        }
         let key = number_key(self.charge, self.windows.current());
         let sum = store
             .increment(&key, signed(self.charge.cost))
@@ -269,8 +306,37 @@ impl Rule<'_> {
         Ok(())
     }
 
+    fn reserve<S: Increment>(&mut self, store: &S) -> Result<(), Error<S::Error>> {
+        let charge = self.charge;
+        if charge.cost > 0 {
+            let key = reservation_key(charge, self.half_minute);
+            store
+                .increment(&key, signed(charge.cost))
+                .map_err(Error::Store)?;
+            self.added = true;
+        }
+        let current = self.windows.current();
+        (self.reserved, self.windows) = read_rule(store, charge, self.half_minute, current)?;
+        let used = self.windows.used().saturating_add(self.reserved);
+        // What costs nothing yet needs room all the same.
+        let with = used.saturating_add(u64::from(charge.cost == 0));
+        if with > charge.limit {
+            self.full = true;
+            self.give_back(store)?;
+        }
+        Ok(())
+    }
+
     fn give_back<S: Increment>(&mut self, store: &S) -> Result<(), Error<S::Error>> {
         if !std::mem::take(&mut self.added) {
+            return Ok(());
+        }
+        if self.charge.is_reserved() {
+            let change = signed(self.charge.cost).saturating_neg();
+            store
+                .increment(&reservation_key(self.charge, self.half_minute), change)
+                .map_err(Error::Store)?;
+            self.reserved = self.reserved.saturating_sub(self.charge.cost);
             return Ok(());
         }
         let key = number_key(self.charge, self.windows.current());

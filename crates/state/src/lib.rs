@@ -33,7 +33,10 @@ pub use connection_manager::ConnectionManager;
 pub use distance::Distance;
 pub use error::Error;
 pub use explain::explain_redis_error;
-pub use key_value::{Increment, charge_in_numbers, number_expires_ms, settle_in_numbers};
+pub use key_value::{
+    Increment, charge_in_numbers, move_reservation, number_expires_ms, settle_in_numbers,
+    settle_reservation,
+};
 pub use lease::{LEASE_RELEASE_V1, LEASE_RENEW_V2, lease_release_arguments, lease_renew_arguments};
 pub use memory::MemoryStore;
 pub use metrics::{METRICS_ADD_V2, metrics_add_arguments};

@@ -1,7 +1,10 @@
-//! State on one machine, in a key-value store that adds to numbers: no leases, no pools, no expiry.
+//! State on one machine, in a key-value store that adds to numbers: no leases but for what is reserved, no pools, no
+//! expiry.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::future::Future;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use spillway_platform::{
@@ -9,6 +12,7 @@ use spillway_platform::{
     State, StateError, Waiting,
 };
 
+use crate::key_value::{half_minute, move_reservation, settle_reservation};
 use crate::metrics::metrics_key;
 use crate::nonce::nonce_number_key;
 use crate::totals::Totals;
@@ -57,22 +61,52 @@ pub trait KeyValue: Increment<Error: Display> + 'static {
 pub struct NumberStore<K, C> {
     store: K,
     clock: C,
+    /// In which half minute what this instance has reserved counts: by lease and key.
+    reserved: Mutex<BTreeMap<(String, String), u64>>,
 }
 
 impl<K: KeyValue, C: Clock> NumberStore<K, C> {
     /// In this store.
     pub fn new(store: K, clock: C) -> Self {
-        Self { store, clock }
+        Self {
+            store,
+            clock,
+            reserved: Mutex::default(),
+        }
     }
 
     fn charge(&self, asked: Admission<'_>) -> Result<Admitted, StateError> {
-        let has_lease = |charge: &Charge| charge.is_in_flight() || charge.is_reserved();
-        if asked.charges.iter().any(has_lease) {
+        if asked.charges.iter().any(Charge::is_in_flight) {
             return Err(without_redis());
         }
-        let now_ms = || milliseconds(self.clock.since_1970());
-        charge_in_numbers(&self.store, now_ms, asked.charges, asked.new_values).map_err(in_words)
+        let now_ms = || self.now_ms();
+        let admitted = charge_in_numbers(&self.store, now_ms, asked.charges, asked.new_values);
+        let admitted = admitted.map_err(in_words)?;
+        if admitted.passes
+            && let Ok(mut reserved) = self.reserved.lock()
+        {
+            for (charge, charged) in asked.charges.iter().zip(&admitted.charges) {
+                if charge.is_reserved() && !charged.full {
+                    reserved.insert(name_of(asked.lease, charge), charged.sub_window);
+                }
+            }
+        }
+        Ok(admitted)
     }
+
+    fn now_ms(&self) -> u64 {
+        milliseconds(self.clock.since_1970())
+    }
+
+    /// The half minute in which it counts, which it does no longer: it is settled once.
+    fn take(&self, lease: &LeaseName, charge: &Charge) -> Option<u64> {
+        let mut reserved = self.reserved.lock().ok()?;
+        reserved.remove(&name_of(lease, charge))
+    }
+}
+
+fn name_of(lease: &LeaseName, charge: &Charge) -> (String, String) {
+    (lease.0.clone(), charge.key.clone())
 }
 
 fn in_words(error: impl Display) -> StateError {
@@ -91,13 +125,34 @@ impl<K: KeyValue, C: Clock + 'static> State for NumberStore<K, C> {
         self.charge(asked)
     }
 
-    async fn settle(&self, settled: &[Settled], _name: &LeaseName) -> Result<(), StateError> {
+    async fn settle(&self, settled: &[Settled], name: &LeaseName) -> Result<(), StateError> {
+        let (reserved, counted): (Vec<_>, Vec<_>) =
+            settled.iter().partition(|one| one.charge.is_reserved());
+        for one in reserved {
+            if let Some(half_minute) = self.take(name, &one.charge) {
+                let (charge, actual) = (&one.charge, one.actual);
+                settle_reservation(&self.store, self.now_ms(), charge, half_minute, actual)
+                    .map_err(in_words)?;
+            }
+        }
         // Nothing is asked twice here: no connection can break.
-        settle_in_numbers(&self.store, settled).map_err(in_words)
+        settle_in_numbers(&self.store, counted).map_err(in_words)
     }
 
-    async fn renew(&self, _in_flight: &[Charge], _lease: &LeaseName) -> Result<(), StateError> {
-        Err(without_redis())
+    async fn renew(&self, charges: &[Charge], lease: &LeaseName) -> Result<(), StateError> {
+        let to = half_minute(self.now_ms());
+        for charge in charges {
+            if charge.is_in_flight() {
+                return Err(without_redis());
+            }
+            if let Some(from) = self.take(lease, charge) {
+                move_reservation(&self.store, charge, from, to).map_err(in_words)?;
+                if let Ok(mut reserved) = self.reserved.lock() {
+                    reserved.insert(name_of(lease, charge), to);
+                }
+            }
+        }
+        Ok(())
     }
 
     async fn release(&self, _in_flight: &[Charge], _lease: &LeaseName) -> Result<(), StateError> {

@@ -12,9 +12,14 @@ mod turns;
 use std::cell::Cell;
 
 use proptest::prelude::*;
-use spillway_platform::{Admitted, Charge, LIMIT_KEY_PREFIX, LeaseName, Mode, NewValues, Settled};
-use spillway_state::{Error, MemoryStore, charge_in_numbers, number_expires_ms, settle_in_numbers};
-use turns::{Numbers, run, turns};
+use spillway_platform::{
+    Admitted, Charge, LEASE_MS, LIMIT_KEY_PREFIX, LeaseName, Mode, NewValues, Settled,
+};
+use spillway_state::{
+    Error, MemoryStore, charge_in_numbers, move_reservation, number_expires_ms, settle_in_numbers,
+    settle_reservation,
+};
+use turns::{Numbers, run, run_from, turns};
 
 fn take(key: &str, limit: u32, window_ms: u64, dry_run: bool) -> Charge {
     new_take(key, limit, window_ms, dry_run, 0)
@@ -30,6 +35,18 @@ fn new_take(key: &str, limit: u32, window_ms: u64, dry_run: bool, cost_when_new:
             cost_when_new,
         },
         dry_run,
+    }
+}
+
+fn reserve(key: &str, cost: u64, limit: u64, window_ms: u64) -> Charge {
+    Charge {
+        cost,
+        limit,
+        mode: Mode::Reserve {
+            window_ms,
+            cost_when_new: 0,
+        },
+        ..take(key, 0, window_ms, false)
     }
 }
 
@@ -111,6 +128,39 @@ proptest! {
         let sum: i64 = outcome.numbers.iter().filter(|(key, _)| key.starts_with(&takes[0].key)).map(|(_, number)| number).sum();
         prop_assert_eq!(sum, i64::try_from(outcome.passed.len()).unwrap());
         prop_assert!(outcome.numbers.values().all(|number| *number >= 0));
+    }
+
+    #[test]
+    fn never_more_than_the_limit_of_what_is_reserved_and_settled_in_between(
+        (window_ms, turns) in prop::sample::select(vec![100_u64, 300])
+            .prop_flat_map(|window_ms| (Just(window_ms), turns(window_ms, false))),
+        requests in 2..20_usize,
+        (limit, cost, share) in (5..40_u64, 1..20_u64, 0..=100_u64),
+        before in 0..2_000_u64,
+        is_moved in any::<bool>(),
+    ) {
+        let cost = cost.min(limit);
+        let charge = reserve("a", cost, limit, window_ms);
+        // Shortly before a half minute begins.
+        let start = 1_700_000_010_000 - before;
+        let takes = [charge.clone()];
+        let outcome = run_from(start, requests, &takes, &turns, |store, now_ms, admitted| {
+            let mut half_minute = admitted.charges[0].sub_window;
+            if is_moved {
+                let to = now_ms / LEASE_MS;
+                move_reservation(store, &charge, half_minute, to)?;
+                half_minute = to;
+            }
+            settle_reservation(store, now_ms, &charge, half_minute, cost * share / 100)
+        });
+        for (end, _) in &outcome.charged {
+            let within = outcome.charged.iter().filter(|(at, _)| at <= end && at + window_ms > *end);
+            let sum: u64 = within.map(|(_, amount)| amount).sum();
+            prop_assert!(sum <= limit, "{sum} of {limit}");
+        }
+        let reserved = outcome.numbers.iter().filter(|(key, _)| key.contains(":reserved:"));
+        prop_assert_eq!(reserved.map(|(_, number)| *number).sum::<i64>(), 0);
+        prop_assert_eq!(outcome.failed, 0);
     }
 
     #[test]

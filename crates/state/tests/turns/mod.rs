@@ -39,7 +39,7 @@ enum Message {
 }
 
 /// The store as one request sees it: every step waits until its turn has come.
-struct Turns {
+pub struct Turns {
     request: usize,
     messages: Sender<Message>,
 }
@@ -87,11 +87,25 @@ pub struct Outcome {
     pub too_slow: usize,
     pub failed: usize,
     pub numbers: BTreeMap<String, i64>,
+    /// When the first rule's windows were charged, and how much.
+    pub charged: Vec<(u64, u64)>,
 }
 
 /// Runs so many requests at once, their steps in the order of `turns`, which begins anew when it is at its end.
 pub fn run(requests: usize, takes: &[Charge], turns: &[Turn]) -> Outcome {
+    run_from(1_700_000_000_000, requests, takes, turns, |_, _, _| Ok(()))
+}
+
+/// The same from this time on; with what each that has passed does then.
+pub fn run_from(
+    start_ms: u64,
+    requests: usize,
+    takes: &[Charge],
+    turns: &[Turn],
+    then: impl Fn(&Turns, u64, &Admitted) -> Result<(), Error<&'static str>> + Sync,
+) -> Outcome {
     let (messages, inbox) = channel();
+    let then = &then;
     std::thread::scope(|scope| {
         for request in 0..requests {
             let turns = Turns {
@@ -101,14 +115,20 @@ pub fn run(requests: usize, takes: &[Charge], turns: &[Turn]) -> Outcome {
             scope.spawn(move || {
                 let clock = || u64::try_from(turns.ask(Step::Clock).unwrap()).unwrap();
                 let taken = charge_in_numbers(&turns, clock, takes, None);
+                if let Ok(admitted) = &taken
+                    && admitted.passes
+                {
+                    then(&turns, clock(), admitted).unwrap();
+                }
                 turns.messages.send(Message::Ends(request, taken)).unwrap();
             });
         }
-        give_turns(requests, takes, turns, &inbox)
+        give_turns(start_ms, requests, takes, turns, &inbox)
     })
 }
 
 fn give_turns(
+    start_ms: u64,
     requests: usize,
     takes: &[Charge],
     turns: &[Turn],
@@ -118,7 +138,7 @@ fn give_turns(
     let mut waiting = BTreeMap::new();
     let mut added = BTreeMap::new();
     let mut ended = Vec::new();
-    let mut now_ms = 1_700_000_000_000_u64;
+    let (mut now_ms, mut charged) = (start_ms, Vec::new());
     let mut turns = turns.iter().cycle();
     while ended.len() < requests {
         while waiting.len() + ended.len() < requests {
@@ -143,6 +163,9 @@ fn give_turns(
             (Step::Increment(key, delta), fails) => {
                 if delta > 0 && key.starts_with(&takes[0].key) {
                     added.insert(request, now_ms);
+                    if !key.contains(":reserved:") {
+                        charged.push((now_ms, delta.unsigned_abs()));
+                    }
                 }
                 let sum = store.increment(&key, delta);
                 fails.map_or(sum, |_| Err("the store is down"))
@@ -156,6 +179,7 @@ fn give_turns(
         too_slow: 0,
         failed: 0,
         numbers: store.0.take(),
+        charged,
     };
     for (request, taken) in ended {
         match taken {
