@@ -138,7 +138,11 @@ proptest! {
         (limit, cost, share) in (5..40_u64, 1..20_u64, 0..=100_u64),
         before in 0..2_000_u64,
         is_moved in any::<bool>(),
+        // One goes on for a while, so that all of it falls between two steps of another.
+        runs in prop::collection::vec(1..40_usize, 50),
     ) {
+        let turns: Vec<_> = turns.iter().zip(runs.iter().cycle())
+            .flat_map(|(turn, run)| std::iter::repeat_n(turn.clone(), *run)).collect();
         let cost = cost.min(limit);
         let charge = reserve("a", cost, limit, window_ms);
         // Shortly before a half minute begins.
