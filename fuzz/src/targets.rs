@@ -1,7 +1,9 @@
 //! The parsers, each with good input to break.
 
 use spillway_forward::{ForwardedHeaders, PeerTrust, Router};
-use spillway_llm::{Dialect, ModelRequest, ModelThere, Operation, StreamPipeline, inspect};
+use spillway_llm::{
+    Dialect, ModelRequest, ModelThere, Operation, StreamOptionsSent, StreamPipeline, inspect,
+};
 use spillway_platform::{Headers, RequestHead};
 use spillway_sse::Reader;
 
@@ -197,9 +199,14 @@ fn body(input: &[u8]) {
     if let Ok(request) = ModelRequest::parse(&bytes, Operation::ChatCompletions) {
         // What is passed on unread may be JSON that serde_json itself would not read: then it came so.
         let is_json = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).is_ok();
-        assert!(is_json(&request.body_for(ModelThere::Configured("m"))) || !is_json(input));
+        assert!(
+            is_json(&request.body_for(ModelThere::Configured("m"), StreamOptionsSent::WithUsage))
+                || !is_json(input)
+        );
         for dialect in Dialect::ALL {
-            if let Ok(body) = dialect.encode(&request, ModelThere::AsAsked, false) {
+            if let Ok(body) =
+                dialect.encode(&request, ModelThere::AsAsked, StreamOptionsSent::AsAsked)
+            {
                 assert!(is_json(&body) || !is_json(input));
             }
         }

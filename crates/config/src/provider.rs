@@ -49,12 +49,6 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 impl Provider {
-    /// Whether streams are asked for their usage.
-    pub fn asks_usage(&self) -> bool {
-        self.stream_options
-            .unwrap_or(self.provider_type.is_asked_for_usage())
-    }
-
     /// The URLs of all its endpoints: those that are written, else that of its type's vendor.
     pub fn urls(&self) -> impl Iterator<Item = &str> {
         let base_url = Some(self.base_url.as_str()).filter(|url| !url.is_empty());

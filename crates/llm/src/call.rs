@@ -19,7 +19,7 @@ use crate::answer::not_sent;
 use crate::attempt_failure::{AttemptFailure, FailureReply, of_send, unsupported};
 use crate::target::PlacedAttempt;
 use crate::unpacking::Unpacking;
-use crate::{CallProgress, ModelRequest, Operation, Route, Served, TargetPlace};
+use crate::{CallProgress, ModelRequest, Operation, Route, Served, StreamOptionsSent, TargetPlace};
 
 /// Until a connection to a provider stands: 10 s, as Dify's own clients allow.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -135,10 +135,10 @@ impl<'a, S: Sender, C: Clock, W: PoolWatch> Call<'a, S, C, W> {
         &self,
         request: &ModelRequest,
         attempt: &PlacedAttempt<'_>,
-        asks_usage: bool,
+        stream_options: StreamOptionsSent,
         timeouts: Timeouts,
     ) -> Result<InboundResponse<Unpacking<S::Body>>, AttemptFailure> {
-        let outbound = self.outbound(request, attempt, asks_usage, timeouts)?;
+        let outbound = self.outbound(request, attempt, stream_options, timeouts)?;
         let sent = self.sender.send(outbound).await;
         let response = sent.map_err(|error| of_send(error, attempt.upstream()))?;
         Ok(InboundResponse {
@@ -152,7 +152,7 @@ impl<'a, S: Sender, C: Clock, W: PoolWatch> Call<'a, S, C, W> {
         &self,
         request: &ModelRequest,
         attempt: &PlacedAttempt<'_>,
-        asks_usage: bool,
+        stream_options: StreamOptionsSent,
         timeouts: Timeouts,
     ) -> Result<OutboundRequest, AttemptFailure> {
         let mut headers = self.headers.clone();
@@ -170,7 +170,7 @@ impl<'a, S: Sender, C: Clock, W: PoolWatch> Call<'a, S, C, W> {
         dialect.authorize(attempt.secret(), &mut headers);
         let model = attempt.target.model_there(self.model);
         let body = dialect
-            .encode(request, model, asks_usage)
+            .encode(request, model, stream_options)
             .map_err(|error| unsupported(&error.to_string()))?;
         let path_and_query = dialect
             .endpoint(self.operation, upstream)

@@ -17,8 +17,8 @@ use crate::inspect::{is_emptied_by_filter, readable, without_secrets};
 use crate::no_answer::no_answer;
 use crate::target::PlacedAttempt;
 use crate::{
-    Call, Dialect, Inspected, ModelRequest, Progress, Served, StreamPipeline, TargetPlace, Usage,
-    as_document,
+    Call, Dialect, Inspected, ModelRequest, Progress, Served, StreamOptionsSent, StreamPipeline,
+    TargetPlace, Usage, as_document,
 };
 
 /// How a complete (not streamed) call went.
@@ -97,7 +97,9 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
             first_byte: time,
             between_bytes: time,
         };
-        let response = self.send(request, attempt, false, timeouts).await?;
+        let response = self
+            .send(request, attempt, StreamOptionsSent::AsAsked, timeouts)
+            .await?;
         let (headers, body) = self.read_success(attempt, response).await?;
         let dialect = attempt.target.dialect();
         // Some providers stream whatever is asked of them.

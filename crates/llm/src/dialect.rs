@@ -17,7 +17,7 @@ use spillway_upstream::Failure;
 use crate::pipeline::StreamDecoder;
 use crate::plain::ChunkTemplate;
 use crate::refusal::failure_of;
-use crate::{ModelRequest, ModelThere, Operation};
+use crate::{ModelRequest, ModelThere, Operation, StreamOptionsSent};
 
 /// What a provider speaks.
 ///
@@ -95,7 +95,7 @@ impl Dialect {
         }
     }
 
-    /// The request's body for a provider that calls the model so. `asks_usage`: a stream is to tell its usage.
+    /// The request's body for a provider that calls the model so, and takes a stream's options so.
     ///
     /// # Errors
     /// [`EncodeError`].
@@ -103,11 +103,10 @@ impl Dialect {
         self,
         request: &ModelRequest,
         model: ModelThere<'_>,
-        asks_usage: bool,
+        stream_options: StreamOptionsSent,
     ) -> Result<Vec<u8>, EncodeError> {
         match self {
-            Self::OpenAi if asks_usage => Ok(request.body_for(model)),
-            Self::OpenAi => Ok(request.body_without_usage_for(model)),
+            Self::OpenAi => Ok(request.body_for(model, stream_options)),
             Self::Anthropic => anthropic::encode(request, model),
         }
     }

@@ -56,7 +56,9 @@ pub use pattern::ModelPattern;
 pub use pipeline::{Progress, StreamPipeline};
 pub use redaction::redacted_header;
 pub use refusal::{tells_of_a_dead_key, tells_of_missing_rights};
-pub use request::{MAX_MODEL_BYTES, ModelRequest, ModelThere, RequestError, RequestScan};
+pub use request::{
+    MAX_MODEL_BYTES, ModelRequest, ModelThere, RequestError, RequestScan, StreamOptionsSent,
+};
 pub use retry_after::retry_after;
 pub use route::{CallFacts, Route};
 pub use said::ProviderError;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use spillway_config::Provider;
 use spillway_platform::Headers;
 
-use crate::Dialect;
+use crate::{Dialect, StreamOptionsSent};
 
 /// A provider's settings, and what has been learnt of it.
 #[derive(Debug)]
@@ -13,7 +13,8 @@ pub(crate) struct ProviderSettings {
     /// The client's header fields that it gets besides those that all get, in lower case.
     forward_headers: Vec<String>,
     dialect: Dialect,
-    accepts_stream_options: AtomicBool,
+    stream_options: StreamOptionsSent,
+    has_refused_them: AtomicBool,
 }
 
 impl ProviderSettings {
@@ -21,7 +22,13 @@ impl ProviderSettings {
         Self {
             forward_headers: provider.forward_headers.clone(),
             dialect: Dialect::of(provider.provider_type),
-            accepts_stream_options: AtomicBool::new(provider.asks_usage()),
+            stream_options: match (provider.stream_options, provider.provider_type) {
+                (Some(true), _) => StreamOptionsSent::WithUsage,
+                (Some(false), _) => StreamOptionsSent::AsAsked,
+                (None, it) if it.is_asked_for_usage() => StreamOptionsSent::WithUsage,
+                (None, _) => StreamOptionsSent::LeftOut,
+            },
+            has_refused_them: AtomicBool::new(false),
         }
     }
 
@@ -39,13 +46,18 @@ impl ProviderSettings {
         self.dialect
     }
 
-    /// Whether streams may be asked for their usage.
-    pub(crate) fn accepts_stream_options(&self) -> bool {
-        self.accepts_stream_options.load(Ordering::Relaxed)
+    /// How it gets the options of streams.
+    pub(crate) fn stream_options(&self) -> StreamOptionsSent {
+        match self.stream_options {
+            StreamOptionsSent::WithUsage if self.has_refused_them.load(Ordering::Relaxed) => {
+                StreamOptionsSent::AsAsked
+            }
+            options => options,
+        }
     }
 
     /// It has refused to be asked.
     pub(crate) fn refuses_stream_options(&self) {
-        self.accepts_stream_options.store(false, Ordering::Relaxed);
+        self.has_refused_them.store(true, Ordering::Relaxed);
     }
 }

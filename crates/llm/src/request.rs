@@ -3,7 +3,7 @@
 mod body;
 mod others;
 
-pub use body::ModelThere;
+pub use body::{ModelThere, StreamOptionsSent};
 
 use bytes::Bytes;
 use serde_json::{Number, Value};

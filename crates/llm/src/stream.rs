@@ -19,7 +19,8 @@ use crate::target::PlacedAttempt;
 use crate::unpacking::Unpacking;
 use crate::waiter::{Interrupt, Waiter};
 use crate::{
-    Call, ModelRequest, Progress, ProviderError, Served, StreamOutput, StreamPipeline, TargetPlace,
+    Call, ModelRequest, Progress, ProviderError, Served, StreamOptionsSent, StreamOutput,
+    StreamPipeline, TargetPlace,
 };
 
 /// How long `[DONE]` may take once every choice has ended and the usage has come by itself.
@@ -88,17 +89,17 @@ impl<'a, O: StreamOutput, S: Sender, C: Clock, W: PoolWatch> Dispatcher
             reason,
         ));
         let settings = &attempt.target.settings;
-        let asks_usage = settings.accepts_stream_options();
-        let mut end = self.attempt_once(attempt, asks_usage).await;
+        let stream_options = settings.stream_options();
+        let mut end = self.attempt_once(attempt, stream_options).await;
         if let AttemptEnd::Failed(failure) = &end
-            && asks_usage
+            && stream_options == StreamOptionsSent::WithUsage
             && !self.request.has_stream_options()
             && failure.reply.refuses_stream_options()
         {
             // What the gateway has added it takes back.
             let detail = "it refuses `stream_options`: sent once more without. `stream_options: false` at the provider spares the first attempt";
             attempt.repeats(call.clock.now(), failure.failure, detail);
-            end = self.attempt_once(attempt, false).await;
+            end = self.attempt_once(attempt, StreamOptionsSent::AsAsked).await;
             // Only what then serves shows that it was this: the words may be the client's own.
             if !matches!(end, AttemptEnd::Failed(_)) {
                 settings.refuses_stream_options();
@@ -184,7 +185,11 @@ impl<S: Sender, C: Clock, W: PoolWatch> Call<'_, S, C, W> {
 }
 
 impl<O: StreamOutput, S: Sender, C: Clock, W: PoolWatch> Streaming<'_, '_, '_, O, S, C, W> {
-    async fn attempt_once(&mut self, attempt: &PlacedAttempt<'_>, asks_usage: bool) -> AttemptEnd {
+    async fn attempt_once(
+        &mut self,
+        attempt: &PlacedAttempt<'_>,
+        stream_options: StreamOptionsSent,
+    ) -> AttemptEnd {
         let (call, place) = (self.call, attempt.target);
         let limit = place.limit(attempt, true);
         let deadline = call.clock.now().saturating_add(limit);
@@ -194,7 +199,7 @@ impl<O: StreamOutput, S: Sender, C: Clock, W: PoolWatch> Streaming<'_, '_, '_, O
             between_bytes: place.between_pieces,
         };
         // Boxed, here and below: what is over once the head is here takes no room in a stream.
-        let sending = Box::pin(call.send(self.request, attempt, asks_usage, timeouts));
+        let sending = Box::pin(call.send(self.request, attempt, stream_options, timeouts));
         let mut response = match self.waiter.wait(sending, Some(deadline)).await {
             Ok(Ok(response)) => response,
             // No head in time is no content in time.

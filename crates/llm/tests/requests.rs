@@ -5,7 +5,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::value::RawValue;
 use spillway_config::Parameters;
-use spillway_llm::{ModelRequest, ModelThere, Operation, RequestScan};
+use spillway_llm::{ModelRequest, ModelThere, Operation, RequestScan, StreamOptionsSent};
 
 fn parse(body: &str) -> Result<ModelRequest, spillway_llm::RequestError> {
     let body = Bytes::copy_from_slice(body.as_bytes());
@@ -13,7 +13,12 @@ fn parse(body: &str) -> Result<ModelRequest, spillway_llm::RequestError> {
 }
 
 fn sent(body: &str, model: &str) -> String {
-    String::from_utf8(parse(body).unwrap().body_for(ModelThere::Configured(model))).unwrap()
+    String::from_utf8(
+        parse(body)
+            .unwrap()
+            .body_for(ModelThere::Configured(model), StreamOptionsSent::WithUsage),
+    )
+    .unwrap()
 }
 
 #[test]
@@ -46,7 +51,9 @@ fn a_target_that_names_its_model_is_asked_for_no_other_one() {
             "{fallbacks}"
         );
     }
-    let as_asked = parse(body).unwrap().body_for(ModelThere::AsAsked);
+    let as_asked = parse(body)
+        .unwrap()
+        .body_for(ModelThere::AsAsked, StreamOptionsSent::WithUsage);
     assert_eq!(String::from_utf8(as_asked).unwrap(), body);
 }
 
@@ -123,7 +130,10 @@ fn names_in_another_case_cannot_make_gateway_and_provider_read_differently() {
         .unwrap();
         let mut request = parse(body).unwrap();
         request.apply(&parameters, Operation::ChatCompletions);
-        let sent = String::from_utf8(request.body_for(ModelThere::Configured("m"))).unwrap();
+        let sent = String::from_utf8(
+            request.body_for(ModelThere::Configured("m"), StreamOptionsSent::WithUsage),
+        )
+        .unwrap();
         assert_eq!(sent, expected, "{body}");
     }
     let error = parse(r#"{"Model":"m"}"#).unwrap_err();
@@ -179,7 +189,10 @@ fn parameters_are_defaulted_capped_and_forced() {
     let sent = |body: &str| {
         let mut request = parse(body).unwrap();
         request.apply(&parameters, Operation::ChatCompletions);
-        String::from_utf8(request.body_for(ModelThere::Configured("m"))).unwrap()
+        String::from_utf8(
+            request.body_for(ModelThere::Configured("m"), StreamOptionsSent::WithUsage),
+        )
+        .unwrap()
     };
     for (body, expected) in [
         (
@@ -212,7 +225,10 @@ fn parameters_are_defaulted_capped_and_forced() {
     let mut vectors = parse(r#"{"model":"m","n":1,"tags":0,"temperature":1}"#).unwrap();
     vectors.apply(&parameters, Operation::Embeddings);
     assert_eq!(
-        String::from_utf8(vectors.body_for(ModelThere::Configured("m"))).unwrap(),
+        String::from_utf8(
+            vectors.body_for(ModelThere::Configured("m"), StreamOptionsSent::WithUsage)
+        )
+        .unwrap(),
         r#"{"model":"m","n":1,"tags":0,"temperature":1,"store":false}"#,
         "an embedding has no length of its output"
     );
@@ -223,14 +239,20 @@ fn parameters_are_defaulted_capped_and_forced() {
     let mut request = parse(r#"{"model":"m","max_tokens":5}"#).unwrap();
     request.apply(&parameters, Operation::ChatCompletions);
     assert_eq!(
-        String::from_utf8(request.body_for(ModelThere::Configured("m"))).unwrap(),
+        String::from_utf8(
+            request.body_for(ModelThere::Configured("m"), StreamOptionsSent::WithUsage)
+        )
+        .unwrap(),
         r#"{"model":"m","max_completion_tokens":9}"#
     );
     let parameters: Parameters = serde_json::from_str(r#"{"forced":{"max_tokens":null}}"#).unwrap();
     let mut request = parse(r#"{"model":"m","max_tokens":5,"max_completion_tokens":5}"#).unwrap();
     request.apply(&parameters, Operation::ChatCompletions);
     assert_eq!(
-        String::from_utf8(request.body_for(ModelThere::Configured("m"))).unwrap(),
+        String::from_utf8(
+            request.body_for(ModelThere::Configured("m"), StreamOptionsSent::WithUsage)
+        )
+        .unwrap(),
         r#"{"model":"m"}"#,
         "both names are one"
     );
@@ -255,7 +277,7 @@ proptest! {
     fn what_is_sent_is_json_again(text in "[a-z{}\\[\\]:,\"0-9\\\\]{0,60}", model in ".{1,20}") {
         let body = format!("{{\"model\":{},\"stream\":true,\"x\":{text}}}", serde_json::Value::from(model.clone()));
         if let Ok(request) = parse(&body) {
-            let sent: serde_json::Value = serde_json::from_slice(&request.body_for(ModelThere::Configured(&model))).unwrap();
+            let sent: serde_json::Value = serde_json::from_slice(&request.body_for(ModelThere::Configured(&model), StreamOptionsSent::WithUsage)).unwrap();
             prop_assert_eq!(&sent["model"], &serde_json::Value::from(model));
             prop_assert_eq!(&sent["stream_options"]["include_usage"], &serde_json::Value::from(true));
         }
@@ -307,7 +329,7 @@ fn a_large_body_is_read_in_steps_and_is_the_same() {
     };
     assert_eq!(steps, 4);
     assert_eq!(
-        request.body_for(ModelThere::Configured("m")),
+        request.body_for(ModelThere::Configured("m"), StreamOptionsSent::WithUsage),
         body.as_bytes()
     );
     let mut bytes = body.into_bytes();

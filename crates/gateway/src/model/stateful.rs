@@ -10,7 +10,7 @@ mod heads;
 use std::sync::Arc;
 
 use http::StatusCode;
-use spillway_llm::{PassFailure, Passed, Passing, Route};
+use spillway_llm::{PassFailure, Passed, Passing, Route, StreamOptionsSent};
 use spillway_platform::{
     ForwardError, ForwardRequest, ForwardedBody, ForwardedResponse, Platform, SendError,
 };
@@ -26,7 +26,7 @@ fn body_for<R>(outgoing: &mut CallBody<R>, passing: &Passing<'_>) -> Option<Forw
     match outgoing {
         CallBody::Read(request) => {
             let model = passing.place.model_there(&request.model);
-            let body = request.body_without_usage_for(model);
+            let body = request.body_for(model, StreamOptionsSent::AsAsked);
             Some(ForwardedBody::Whole(body.into()))
         }
         CallBody::Unread(body) => body.take(),

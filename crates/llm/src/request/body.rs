@@ -15,6 +15,17 @@ pub enum ModelThere<'a> {
     Configured(&'a str),
 }
 
+/// How a stream's `stream_options` are sent on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamOptionsSent {
+    /// With the usage chunk asked for.
+    WithUsage,
+    /// As the client has them, unless they say nothing.
+    AsAsked,
+    /// Not at all: the provider refuses them, and tells its usage unasked.
+    LeftOut,
+}
+
 impl<'a> ModelThere<'a> {
     /// What it is called there, by what the client calls it.
     pub(crate) fn name(self, asked: &'a str) -> &'a str {
@@ -32,17 +43,14 @@ impl ModelRequest {
         own.is_some_and(|own| !matches!(own.as_ref(), b"null" | b"{}"))
     }
 
-    /// The body to send: the target's model name, and for a stream the usage chunk asked for.
-    pub fn body_for(&self, model: ModelThere<'_>) -> Vec<u8> {
-        self.body(model, self.stream)
-    }
-
-    /// The same without the usage chunk asked for, unless the client does.
-    pub fn body_without_usage_for(&self, model: ModelThere<'_>) -> Vec<u8> {
-        self.body(model, false)
-    }
-
-    fn body(&self, model: ModelThere<'_>, asks_usage: bool) -> Vec<u8> {
+    /// The body to send, with the target's model name.
+    pub fn body_for(&self, model: ModelThere<'_>, stream_options: StreamOptionsSent) -> Vec<u8> {
+        let asks_usage = self.stream && stream_options == StreamOptionsSent::WithUsage;
+        let leaves_out = match stream_options {
+            StreamOptionsSent::WithUsage => false,
+            StreamOptionsSent::AsAsked => !self.has_stream_options(),
+            StreamOptionsSent::LeftOut => true,
+        };
         let name = model.name(&self.model);
         let is_configured = matches!(model, ModelThere::Configured(_));
         let length = self.members.iter().fold(64, |sum: usize, (key, value)| {
@@ -58,7 +66,7 @@ impl ModelRequest {
                 "model" => push_member(&mut body, key, json_string(name).as_bytes()),
                 other if is_configured && OTHERS.contains(&other) => {}
                 "stream_options" if asks_usage => options = Some(Some(value)),
-                "stream_options" if self.stream && !self.has_stream_options() => {}
+                "stream_options" if self.stream && leaves_out => {}
                 _ => push_member(&mut body, key, value),
             }
         }

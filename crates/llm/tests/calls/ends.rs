@@ -212,6 +212,38 @@ fn who_tells_its_usage_unasked_is_not_asked() {
 }
 
 #[test]
+fn who_refuses_to_be_asked_is_not_asked_by_clients_either_and_they_get_what_they_asked_for() {
+    let document = document("").replace(r#"{"name":"a","#, r#"{"name":"a","type":"mistral","#);
+    let body = r#"{"model":"m","stream":true,"stream_options":{"include_usage":true}}"#;
+    let last = STOP.replace(
+        "\"choices\"",
+        "\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":1},\"choices\"",
+    );
+    let mut script = vec![Step::Head(200, SSE), text(&chunk("hi")), text(&last)];
+    script.push(text(DONE));
+    let sender = ScriptedSender::new(vec![script]);
+    let clock = sender.clock.clone();
+    let mut client = Client {
+        clock: clock.clone(),
+        ..Client::default()
+    };
+    let operation = Operation::ChatCompletions;
+    with_call_by(&document, &sender, body, operation, |call, request| {
+        run(&clock, call.stream(request, &mut client))
+    });
+    let requests = sender.requests.borrow();
+    let sent = String::from_utf8_lossy(&requests[0].body);
+    assert!(!sent.contains("stream_options"), "{sent}");
+    let usage: Vec<&str> = client
+        .text
+        .lines()
+        .filter(|line| line.contains("prompt_tokens"))
+        .collect();
+    assert_eq!(usage.len(), 1, "{}", client.text);
+    assert!(usage[0].contains("\"choices\":[]"), "{}", usage[0]);
+}
+
+#[test]
 fn a_reason_may_be_an_object() {
     let ends = said("{}", r#"{"type":"abort","message":"x"}"#);
     let (summary, _) = stream(vec![paced(&[&ends, DONE], 0), streams()]);

@@ -3,13 +3,19 @@
 //! `UPDATE_GOLDEN=1 cargo test -p spillway-llm --test dialects` writes those anew.
 //!
 //! Extend a full case rather than add a small one.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use spillway_llm::{Dialect, ModelRequest, ModelThere, Operation, Progress, StreamPipeline};
+use spillway_llm::{
+    Dialect, ModelRequest, ModelThere, Operation, Progress, StreamOptionsSent, StreamPipeline,
+};
 
 /// Of an answer that is made then.
 const NOW: u64 = 1_800_000_000;
@@ -30,7 +36,9 @@ fn cases(folder: &str, extension: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/dialects")
         .join(folder);
-    let files = fs::read_dir(&folder).unwrap();
+    let Ok(files) = fs::read_dir(&folder) else {
+        panic!("there is no folder {}", folder.display());
+    };
     let mut cases: Vec<PathBuf> = files.map(|file| file.unwrap().path()).collect();
     let is_case = |name: &str| {
         let parts: Vec<&str> = name.split('.').collect();
@@ -84,7 +92,7 @@ fn pretty(json: &[u8]) -> String {
 fn sent(dialect: Dialect, body: &Bytes) -> String {
     let request = ModelRequest::parse(body, Operation::ChatCompletions).unwrap();
     let model = ModelThere::Configured("claude-x");
-    match dialect.encode(&request, model, false) {
+    match dialect.encode(&request, model, StreamOptionsSent::AsAsked) {
         Ok(body) => {
             assert!(serde_json::from_slice::<serde_json::Value>(&body).is_ok());
             let left_out = dialect.left_out(&request).join(", ");
