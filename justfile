@@ -50,7 +50,7 @@ e2e-harsh target='' name='': build
 e2e-spin spin target='' name='': build
     GATEWAY_HOST=spin SPIN_BIN={{ spin }} cargo test --release --locked --no-fail-fast -p spillway-tests {{ if target == '' { '' } else { '--test ' + target } }} {{ name }}
 
-# Writes golden files anew, after a look at what changes: of telemetry, of dialects, of the configuration's messages
+# Writes golden files anew, of telemetry, of dialects, of the configuration's messages: look at what has changed
 golden:
     UPDATE_GOLDEN=1 cargo test --locked -p spillway-telemetry
     UPDATE_GOLDEN=1 cargo test --locked -p spillway-llm --test dialects

@@ -17,10 +17,10 @@ pub struct Provider {
     /// What it speaks.
     #[serde(default, rename = "type")]
     pub provider_type: ProviderType,
-    /// Its URL up to and with the version: `https://llm.example/v1`. Anthropic's with or without. That of the vendor,
-    /// where the type is one.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub base_url: String,
+    /// Its URL up to and with the version: `https://llm.example/v1`. Anthropic's with or without. Left out: the vendor's,
+    /// where `type` is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<String>,
     /// Instead of `base_url`, where several machines serve the same: the URL of each, used as `load_balance` says.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub endpoints: Vec<String>,
@@ -51,10 +51,10 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 impl Provider {
     /// The URLs of all its endpoints: those that are written, else that of its type's vendor.
     pub fn urls(&self) -> impl Iterator<Item = &str> {
-        let base_url = Some(self.base_url.as_str()).filter(|url| !url.is_empty());
-        let base_url = match self.endpoints.is_empty() {
-            true => base_url.or(self.provider_type.base_url()),
-            false => base_url,
+        let base_url = match (&self.base_url, self.endpoints.is_empty()) {
+            (Some(url), _) => Some(url.as_str()),
+            (None, true) => self.provider_type.base_url(),
+            (None, false) => None,
         };
         let endpoints = self.endpoints.iter().map(String::as_str);
         base_url.into_iter().chain(endpoints)

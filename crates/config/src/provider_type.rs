@@ -196,7 +196,8 @@ mod tests {
             let written = ProviderType::named(name).unwrap();
             assert!(!name.is_empty() && NAMES.contains(&written.name()));
             if let Some(url) = written.base_url() {
-                assert!(url.starts_with("https://") && !url.ends_with('/'), "{url}");
+                assert!(url.starts_with("https://"), "{url} should be https");
+                assert!(!url.ends_with('/'), "{url} should not end with a slash");
             }
         }
         assert_eq!(ProviderType::named("claude").unwrap().name(), "anthropic");

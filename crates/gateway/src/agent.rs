@@ -23,6 +23,7 @@ use self::admit::{Steps, admit};
 use self::exchange::AgentExchange;
 use self::read::{read, reads_end_user};
 use self::routing::{check_head, route};
+pub(crate) use self::run::RunRecord;
 use crate::runtime::configuration;
 use crate::{Passage, Runtime, Settlement, misconfigured};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use spillway_platform::{Platform, StateError};
 
-/// How long it is waited at max_pause before the first time that it is sent again, and before each later one. It is half of
+/// How long it is waited at most before the first time that it is sent again, and before each later one. It is half of
 /// that at least: what ended while the store was away does not all come back at once.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const MAX_PAUSE: Duration = Duration::from_secs(2);

@@ -9,6 +9,7 @@ use spillway_llm::CallProgress;
 use spillway_platform::{Platform, RequestHead};
 use spillway_telemetry::{AccessRecord, ApiKind, Detail, Reason};
 
+use crate::agent::RunRecord;
 use crate::model::CallRecord;
 use crate::{Log, Meter, Permit, Runtime};
 
@@ -25,6 +26,8 @@ pub struct Settlement<P: Platform> {
     pub permits: Vec<Permit>,
     /// The model call that it makes.
     call: Option<CallRecord>,
+    /// The run of a Dify app whose answer is on its way.
+    pub(crate) run: Option<RunRecord>,
     platform: P,
     meter: Arc<Meter<P>>,
     log: Log<P>,
@@ -46,6 +49,7 @@ impl<P: Platform> Settlement<P> {
             arrived: platform.now(),
             permits: Vec::new(),
             call: None,
+            run: None,
             platform: platform.clone(),
             meter: Arc::clone(&runtime.meter),
             log: runtime.log.clone(),
@@ -70,12 +74,6 @@ impl<P: Platform> Settlement<P> {
         });
         progress
     }
-
-    /// Says how the request is answered, with what only its kind has. It has ended then.
-    pub fn finish(mut self, status: StatusCode, reason: Reason, detail: Detail) {
-        self.record.detail = detail;
-        self.set(status, reason);
-    }
 }
 
 impl<P: Platform> Drop for Settlement<P> {
@@ -84,8 +82,14 @@ impl<P: Platform> Drop for Settlement<P> {
         let now = self.platform.now();
         self.record.took = now.saturating_sub(self.arrived);
         if let Some(call) = self.call.take() {
+            if self.record.reason == Reason::ClientLeft && call.progress.has_head() {
+                self.record.status = StatusCode::OK.as_u16();
+            }
             let detail = call.detail(self.record.reason, now);
             self.record.detail = Detail::Call(Box::new(detail));
+        }
+        if let Some(run) = self.run.take() {
+            self.record.detail = run.detail();
         }
         let record = &self.record;
         self.meter.count(|counters| record.count(counters));

@@ -75,7 +75,8 @@ const NOT_AGAIN: StatusCode = StatusCode::FAILED_DEPENDENCY;
 
 type Kind = (StatusCode, RetrievalOutcome, Reason, ErrorCode);
 
-/// As every surface tells it, but for what Dify would repeat: what only the operator mends, and what took the whole time.
+/// Status and reason as on every surface; but 424 where Dify must not try again: where only the operator can help, and
+/// where the whole time is over.
 fn of_send(failure: &SendError) -> Kind {
     let (status, reason) = transport_failure(failure);
     let (outcome, code) = match reason {

@@ -19,6 +19,7 @@ struct Told {
     usage: Option<Usage>,
     first_content: Option<Duration>,
     stop: Option<Stop>,
+    has_head: bool,
 }
 
 /// A call as it stands.
@@ -49,6 +50,16 @@ impl CallProgress {
     /// How many attempts have been made.
     pub fn attempt_count(&self) -> usize {
         self.attempts.count()
+    }
+
+    /// Whether the head of its stream has gone out.
+    pub fn has_head(&self) -> bool {
+        self.told.lock().is_ok_and(|told| told.has_head)
+    }
+
+    /// Says that it has.
+    pub fn set_head(&self) {
+        self.tell(|told| told.has_head = true);
     }
 
     pub(crate) fn set_usage(&self, usage: Option<Usage>) {

@@ -34,13 +34,10 @@ pub(super) fn normalise(mut gateway: Gateway) -> Gateway {
         limit.redis = None;
     }
     for provider in &mut gateway.providers {
-        if provider.base_url.is_empty() {
-            provider.base_url = provider
-                .urls()
-                .filter(|_| provider.endpoints.is_empty())
-                .collect();
+        if provider.base_url.is_none() && provider.endpoints.is_empty() {
+            provider.base_url = provider.provider_type.base_url().map(str::to_owned);
         }
-        trim_slashes(&mut provider.base_url);
+        provider.base_url.iter_mut().for_each(trim_slashes);
         provider.endpoints.iter_mut().for_each(trim_slashes);
         for name in &mut provider.forward_headers {
             name.make_ascii_lowercase();

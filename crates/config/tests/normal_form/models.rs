@@ -189,7 +189,7 @@ pub fn providers() -> impl Strategy<Value = Provider> {
         });
     (
         any::<String>(),
-        any::<String>(),
+        any::<Option<String>>(),
         texts(),
         prop::collection::vec(key, 0..3),
         (texts(), any::<Option<bool>>(), any::<bool>(), any::<bool>()),

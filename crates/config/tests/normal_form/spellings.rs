@@ -30,7 +30,10 @@ fn one_spelling_is_kept_of_what_has_several() {
             .collect::<Vec<_>>(),
         ["x", "default"]
     );
-    assert_eq!(gateway.providers[0].base_url, "http://p/v1");
+    assert_eq!(
+        gateway.providers[0].base_url.as_deref(),
+        Some("http://p/v1")
+    );
     assert_eq!(gateway.knowledge[0].backend.base_url(), "http://k/dify");
 }
 
@@ -42,14 +45,14 @@ fn the_url_of_a_vendor_is_written_out_where_none_is() {
     let written = gateway
         .providers
         .iter()
-        .map(|provider| (provider.base_url.as_str(), provider.urls().collect()));
-    let expected: [(&str, Vec<&str>); 3] = [
+        .map(|provider| (provider.base_url.as_deref(), provider.urls().collect()));
+    let expected: [(Option<&str>, Vec<&str>); 3] = [
         (
-            "https://api.anthropic.com",
+            Some("https://api.anthropic.com"),
             vec!["https://api.anthropic.com"],
         ),
-        ("http://b", vec!["http://b"]),
-        ("", vec!["http://c/v1"]),
+        (Some("http://b"), vec!["http://b"]),
+        (None, vec!["http://c/v1"]),
     ];
     assert_eq!(written.collect::<Vec<_>>(), expected);
     let hosts = outbound_hosts(&gateway);

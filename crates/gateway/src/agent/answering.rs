@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 use http::{Method, StatusCode};
-use spillway_dify::{AnswerReader, Form, ResponseMode, RunOutcome};
+use spillway_dify::{AnswerReader, Form, RunOutcome};
 use spillway_forward::{
     Class, Destination, drop_internal_headers, keep_events_moving, media_type, rewrite_places,
 };
@@ -13,7 +13,7 @@ use spillway_platform::{
     Platform, ResponseWriter, gather,
 };
 use spillway_surface::Surface;
-use spillway_telemetry::{Detail, Reason};
+use spillway_telemetry::Reason;
 
 use super::exchange::AgentExchange;
 use super::run::RunRecord;
@@ -71,15 +71,13 @@ pub(super) async fn answer<P: Platform>(
     let has_body = exchange.head.method != Method::HEAD
         && !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let form = readable_form(destination.class, status, &headers);
-    let run = (destination.class == Class::Run).then(|| {
-        let mode = form.map_or(ResponseMode::Unknown, Form::mode);
-        RunRecord::new(&exchange, status, mode, end_user)
-    });
+    if destination.class == Class::Run {
+        let mut run = RunRecord::new(&exchange, status, form, end_user);
+        run.reader = run.reader.filter(|_| has_body);
+        exchange.settlement.run = Some(run);
+    }
     if !has_body || (form.is_none() && exchange.settlement.permits.is_empty()) {
-        let detail = run.map_or(Detail::None, RunRecord::unread);
-        exchange
-            .settlement
-            .finish(status, reason_of(status), detail);
+        exchange.settlement.set(status, reason_of(status));
         return platform.splice(status, &headers, body);
     }
     let body = platform
@@ -88,7 +86,6 @@ pub(super) async fn answer<P: Platform>(
     let timeouts = &destination.rules.timeouts;
     let mut reading = Reading::<P> {
         body,
-        reader: form.map(AnswerReader::new),
         tells_why: form == Some(Form::Events),
         watch: Watch::new(
             platform.clone(),
@@ -109,17 +106,20 @@ pub(super) async fn answer<P: Platform>(
     let (writer, reader) = platform.response_stream();
     // Should the runtime give it up on its way.
     exchange.settlement.set(status, Reason::ClientLeft);
-    exchange.settlement.record.detail = run.as_ref().map_or(Detail::None, RunRecord::left);
     platform.spawn(async move {
-        let end = reading.pass_on(first, writer).await;
-        let seen = reading.reader.take().map(AnswerReader::finish);
+        let settlement = &mut exchange.settlement;
+        let run = settlement.run.as_mut();
+        let reader = run.and_then(|run| run.reader.as_mut());
+        let end = reading.pass_on(first, writer, reader).await;
+        if let Some(run) = &mut settlement.run {
+            run.end = end;
+        }
         let reason = match end {
             End::Complete => reason_of(status),
             End::Broken => Reason::StreamBroken,
             End::ClientLeft => Reason::ClientLeft,
         };
-        let detail = run.map_or(Detail::None, |run| run.read(seen, end));
-        exchange.settlement.finish(status, reason, detail);
+        settlement.set(status, reason);
     });
     platform.respond_with_stream(status, &headers, reader).await
 }
@@ -144,7 +144,7 @@ fn reason_of(status: StatusCode) -> Reason {
 
 /// How passing an answer on ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+pub(crate) enum End {
     Complete,
     /// The service broke off, or stopped for too long.
     Broken,
@@ -163,14 +163,18 @@ enum Written {
 /// An answer being passed on.
 struct Reading<P: Platform> {
     body: P::Body,
-    reader: Option<AnswerReader>,
     /// Whether it is a stream of Dify's own events, in which there is one for what goes wrong.
     tells_why: bool,
     watch: Watch<P>,
 }
 
 impl<P: Platform> Reading<P> {
-    async fn pass_on(&mut self, mut next: Option<Piece>, mut writer: P::Writer) -> End {
+    async fn pass_on(
+        &mut self,
+        mut next: Option<Piece>,
+        mut writer: P::Writer,
+        mut reader: Option<&mut AnswerReader>,
+    ) -> End {
         loop {
             let piece = match next.take() {
                 Some(piece) => Ok(piece),
@@ -187,11 +191,13 @@ impl<P: Platform> Reading<P> {
                         break End::ClientLeft;
                     }
                     self.watch.stirred();
-                    if let Some(reader) = &mut self.reader {
+                    if let Some(reader) = &mut reader {
                         reader.push(&piece);
                     }
                     if written == Written::TakenLast {
-                        break self.break_off(writer, &Cut::Ceiling).await;
+                        break self
+                            .break_off(writer, &Cut::Ceiling, reader.as_deref())
+                            .await;
                     }
                 }
                 Ok(Ok(None)) => {
@@ -199,9 +205,11 @@ impl<P: Platform> Reading<P> {
                     break End::Complete;
                 }
                 Ok(Err(error)) => {
-                    break self.break_off(writer, &Cut::Failed(error)).await;
+                    break self
+                        .break_off(writer, &Cut::Failed(error), reader.as_deref())
+                        .await;
                 }
-                Err(cut) => break self.break_off(writer, &cut).await,
+                Err(cut) => break self.break_off(writer, &cut, reader.as_deref()).await,
             }
         }
     }
@@ -224,8 +232,13 @@ impl<P: Platform> Reading<P> {
     }
 
     /// Tells a run's client what happened in its event stream; any other answer is cut, so that it does not look complete.
-    async fn break_off(&self, mut writer: P::Writer, cut: &Cut) -> End {
-        let is_closed = self.reader.as_ref().is_some_and(AnswerReader::is_closed);
+    async fn break_off(
+        &self,
+        mut writer: P::Writer,
+        cut: &Cut,
+        reader: Option<&AnswerReader>,
+    ) -> End {
+        let is_closed = reader.is_some_and(AnswerReader::is_closed);
         if is_closed {
             // Everything has been said; only the connection's end is missing.
             writer.finish(None).await;

@@ -1,28 +1,33 @@
 //! What there is to tell of a run.
 
 use http::StatusCode;
-use spillway_dify::{ResponseMode, RunOutcome, Tokens};
+use spillway_dify::{AnswerReader, Form, ResponseMode, RunOutcome, Tokens};
 use spillway_platform::Platform;
-use spillway_telemetry::{Detail, RunDetail};
+use spillway_telemetry::{Detail, RunDetail, RunTokens};
 
 use super::answering::End;
 use super::exchange::AgentExchange;
 
-/// A run whose answer is on the way.
+/// A run whose answer is on the way. Its settlement tells of it, however that ends.
 #[derive(Debug)]
-pub(super) struct RunRecord {
+pub(crate) struct RunRecord {
     status: StatusCode,
     run: RunDetail,
+    /// What reads the answer along; `None` where nothing is to be learnt from it.
+    pub reader: Option<AnswerReader>,
+    /// How passing the answer on ended, which the runtime may give up.
+    pub end: End,
 }
 
 impl RunRecord {
-    pub fn new<P: Platform>(
+    pub(super) fn new<P: Platform>(
         exchange: &AgentExchange<P>,
         status: StatusCode,
-        mode: ResponseMode,
+        form: Option<Form>,
         end_user: Option<String>,
     ) -> Self {
         let app = exchange.runtime.limits.dify_app(&exchange.head.headers);
+        let mode = form.map_or(ResponseMode::Unknown, Form::mode);
         Self {
             status,
             run: RunDetail {
@@ -32,44 +37,28 @@ impl RunRecord {
                 end_user,
                 ..RunDetail::default()
             },
+            reader: form.map(AnswerReader::new),
+            end: End::ClientLeft,
         }
     }
 
-    /// Of an answer that was not read.
-    pub fn unread(mut self) -> Detail {
-        let outcome = if self.status.is_success() {
-            RunOutcome::Unread
-        } else {
-            RunOutcome::Refused
-        };
-        self.run.outcome = outcome.as_str();
-        Detail::Run(Box::new(self.run))
-    }
-
-    /// Of an answer whose client is gone before anything of it is known.
-    pub fn left(&self) -> Detail {
-        Detail::Run(Box::new(RunDetail {
-            outcome: RunOutcome::ClientLeft.as_str(),
-            ..self.run.clone()
-        }))
-    }
-
-    /// Of an answer that was passed on so far.
-    pub fn read(mut self, seen: Option<spillway_dify::Run>, end: End) -> Detail {
-        // Copied for its permit alone.
-        let Some(seen) = seen else {
-            return self.unread();
-        };
-        self.run.outcome = end.outcome(seen.outcome).as_str();
-        self.run.events = seen.events;
-        self.run.tokens = seen.tokens.map(|tokens| match tokens {
-            Tokens::Split { input, output } => {
-                spillway_telemetry::RunTokens::Split { input, output }
+    /// What there is to tell, as far as the answer was read.
+    pub fn detail(mut self) -> Detail {
+        match self.reader.take().map(AnswerReader::finish) {
+            Some(seen) => {
+                self.run.outcome = self.end.outcome(seen.outcome).as_str();
+                self.run.events = seen.events;
+                self.run.tokens = seen.tokens.map(|tokens| match tokens {
+                    Tokens::Split { input, output } => RunTokens::Split { input, output },
+                    Tokens::Total(total) => RunTokens::Total(total),
+                });
+                self.run.conversation = seen.conversation;
+                self.run.workflow_run = seen.workflow_run;
             }
-            Tokens::Total(total) => spillway_telemetry::RunTokens::Total(total),
-        });
-        self.run.conversation = seen.conversation;
-        self.run.workflow_run = seen.workflow_run;
+            // Passed on unread, or copied for its permit alone.
+            None if self.status.is_success() => self.run.outcome = RunOutcome::Unread.as_str(),
+            None => self.run.outcome = RunOutcome::Refused.as_str(),
+        }
         Detail::Run(Box::new(self.run))
     }
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use futures_channel::oneshot;
 use http::StatusCode;
 use spillway_forward::REQUEST_ID;
-use spillway_llm::{ModelRequest, Route, Served, StreamEnd, StreamOutput, StreamSummary};
+use spillway_llm::{
+    CallProgress, ModelRequest, Route, Served, StreamEnd, StreamOutput, StreamSummary,
+};
 use spillway_platform::{ClientLeft, Headers, OutgoingBody, Platform, ResponseWriter};
 use spillway_surface::{LocalReply, Rendered};
 use spillway_telemetry::Reason;
@@ -26,12 +28,14 @@ enum Head {
 
 struct ClientStream<W> {
     writer: W,
+    progress: Arc<CallProgress>,
     head: Option<oneshot::Sender<Head>>,
 }
 
 impl<W: OutgoingBody> StreamOutput for ClientStream<W> {
     fn open(&mut self, served: Served, attempts: usize, reason: Reason) {
         if let Some(head) = self.head.take() {
+            self.progress.set_head();
             // A handler that is gone has no client any more; the next write will tell.
             let _ = head.send(Head::Stream {
                 served,
@@ -50,7 +54,7 @@ impl<W: OutgoingBody> OutgoingBody for ClientStream<W> {
 
 /// Answers once the stream's first bytes, or an error, are there; the rest goes on in a task of its own.
 pub(super) async fn serve<P: Platform>(
-    exchange: ModelExchange<P>,
+    mut exchange: ModelExchange<P>,
     entry: CallEntry,
     route: Arc<Route>,
     request: ModelRequest,
@@ -60,8 +64,10 @@ pub(super) async fn serve<P: Platform>(
     let request_id = exchange.id().to_owned();
     let (writer, reader) = platform.response_stream();
     let (sender, receiver) = oneshot::channel();
+    let progress = exchange.settlement.begin_call(&request.model, true);
     let out = ClientStream {
         writer,
+        progress,
         head: Some(sender),
     };
     platform.spawn(run(exchange, entry, route, request, out));
@@ -108,7 +114,7 @@ async fn run<P: Platform>(
     mut out: ClientStream<P::Writer>,
 ) {
     let reporter = Reporter(exchange.runtime.clone());
-    let progress = exchange.settlement.begin_call(&request.model, true);
+    let progress = Arc::clone(&out.progress);
     let call = call_of(
         &exchange,
         &entry,

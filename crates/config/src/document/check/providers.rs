@@ -39,7 +39,7 @@ pub(super) fn check(gateway: &Gateway, path: &Path, findings: &mut Findings<'_>)
         if !provider.provider_type.is_asked_for_usage() && provider.stream_options.is_some() {
             findings.warning(
                 &at.key("stream_options"),
-                "streams of this type tell their usage unasked: leave this out",
+                "streams of this type tell their usage unasked, and the vendor may refuse to be asked: leave this out",
             );
         }
         if provider.load_balance != LoadBalance::default() && provider.urls().count() < 2 {
@@ -52,23 +52,24 @@ pub(super) fn check(gateway: &Gateway, path: &Path, findings: &mut Findings<'_>)
 }
 
 fn check_urls(provider: &Provider, at: &Path, findings: &mut Findings<'_>) {
-    match (provider.base_url.is_empty(), provider.endpoints.is_empty()) {
+    match (&provider.base_url, provider.endpoints.is_empty()) {
         // That of the type's vendor.
-        (true, true) if provider.urls().next().is_some() => {}
-        (true, true) => findings.error(
+        (None, true) if provider.urls().next().is_some() => {}
+        (None, true) => findings.error(
             at,
             "no URL, so there is nowhere to send a call: add `base_url`, or `endpoints` for several machines",
         ),
-        (false, false) => findings.error(
+        (Some(_), false) => findings.error(
             &at.key("endpoints"),
             "`base_url` is one endpoint already: write all of them under `endpoints`, and remove `base_url`",
         ),
-        (false, true) => {
+        (Some(url), true) => {
             let at = at.key("base_url");
-            urls::http(&provider.base_url, Rest::Path, &at, findings);
-            check_end(&provider.base_url, &at, findings);
+            urls::http(url, Rest::Path, &at, findings);
+            check_end(url, &at, findings);
+            check_vendor(provider, url, &at, findings);
         }
-        (true, false) => {
+        (None, false) => {
             let mut seen = BTreeSet::new();
             for (index, url) in provider.endpoints.iter().enumerate() {
                 let at = at.key("endpoints").index(index);
@@ -79,6 +80,24 @@ fn check_urls(provider: &Provider, at: &Path, findings: &mut Findings<'_>) {
                 }
             }
         }
+    }
+}
+
+/// Somewhere else at the vendor's host.
+fn check_vendor(provider: &Provider, url: &str, at: &Path, findings: &mut Findings<'_>) {
+    let Some(known) = provider.provider_type.base_url() else {
+        return;
+    };
+    let host = |url: &str| {
+        let rest = url.split_once("://").map(|(_, rest)| rest.to_owned());
+        rest.and_then(|rest| rest.split('/').next().map(str::to_ascii_lowercase))
+    };
+    let has_version = |url: &str| url.trim_end_matches('/').ends_with("/v1");
+    if host(url) == host(known) && has_version(known) && !has_version(url) {
+        findings.warning(
+            at,
+            format!("the vendor's API is at `{known}`: leave this out, or write that"),
+        );
     }
 }
 
