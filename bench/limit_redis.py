@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""What a request limit costs Redis: CPU time a call of the limits' script, for 1 and for 6 rules.
+"""What a limit costs Redis: CPU time a call of the limits' scripts, for 1 and for 6 rules that count requests, and for
+rules that reserve tokens, 200 calls in flight, with their settlement.
 
     bench/limit_redis.py [--calls 50000] [--rounds 3]
 
@@ -20,7 +21,8 @@ import time
 
 from side_by_side import ROOT, cpu_seconds, free_port, wait_for
 
-SCRIPT = (ROOT / "crates/state/src/limit_charge_v4.lua").read_text()
+SCRIPT = (ROOT / "crates/state/src/limit_charge_v5.lua").read_text()
+SETTLE = (ROOT / "crates/state/src/limit_settle_v2.lua").read_text()
 FIXED_WINDOW = """
 local passes = 1
 for i = 1, #KEYS do
@@ -34,7 +36,12 @@ end
 return passes
 """
 BATCH = 100
+WINDOWS = [60_000, 1_000, 3_600_000, 86_400_000, 60_000, 3_600_000]
 MUCH = 1_000_000_000
+
+
+def digest_of(script: str) -> str:
+    return hashlib.sha1(script.encode()).hexdigest()
 
 
 def encode(*parts) -> bytes:
@@ -75,18 +82,55 @@ class Redis:
 
 def sliding(prefix: str, rules: int, limit: int, first_value: int, values: int) -> list:
     """Calls whose first rule has a count of its own for each value, as `limit_by_per_ip` has; the others share theirs."""
-    windows = [60_000, 1_000, 3_600_000, 86_400_000, 60_000, 3_600_000]
     commands = []
     for index in range(BATCH):
         keys = [f"spillway:{{limit}}:v1:{prefix}{(first_value + index) % values:032x}:60"]
         keys += [f"spillway:{{limit}}:v1:{prefix}shared{rule:026x}:{rule}" for rule in range(1, rules)]
-        arguments = [part for rule in range(rules) for part in (limit, windows[rule], 0, 0, 1)]
-        commands.append(encode("EVALSHA", hashlib.sha1(SCRIPT.encode()).hexdigest(), rules, *keys, "", rules, 0, "lease", 30000, "", *arguments))
+        arguments = [part for rule in range(rules) for part in (limit, WINDOWS[rule], 0, 0, 1, 0)]
+        commands.append(encode("EVALSHA", digest_of(SCRIPT), rules, *keys, "", rules, 0, 0, "lease", 30000, "", *arguments))
     return commands
 
 
+def reserving(prefix: str, rules: int, first: int) -> list:
+    """Calls each of which reserves 500 tokens of every rule."""
+    commands = []
+    for index in range(first, first + BATCH):
+        keys = [f"spillway:{{limit}}:v1:{prefix}{rule:031x}:60" for rule in range(rules)]
+        keys += [f"{key}:reserved" for key in keys]
+        arguments = [part for rule in range(rules) for part in (MUCH, WINDOWS[rule], 0, 0, 500, 1)]
+        commands.append(encode("EVALSHA", digest_of(SCRIPT), 2 * rules, *keys, "", rules, 0, rules, f"lease-{index}", 30000, "", *arguments))
+    return commands
+
+
+def settling(prefix: str, rules: int, first: int) -> list:
+    """What those came to: 300 tokens each."""
+    commands = []
+    for index in range(first, first + BATCH):
+        keys = [f"spillway:{{limit}}:v1:settled:lease-{prefix}-{index}"]
+        for rule in range(rules):
+            key = f"spillway:{{limit}}:v1:{prefix}{rule:031x}:60"
+            keys += [key, f"{key}:reserved"]
+        arguments = [part for rule in range(rules) for part in (WINDOWS[rule], 500, 300)]
+        commands.append(encode("EVALSHA", digest_of(SETTLE), len(keys), *keys, "", 15000, 0, f"lease-{index}", *arguments))
+    return commands
+
+
+def measure_reservations(redis: Redis, prefix: str, rules: int, calls: int) -> tuple:
+    """Microseconds of a reservation, and of a settlement, which come in turn, 200 calls in flight."""
+    ahead = 2 * BATCH
+    for at in range(0, ahead, BATCH):
+        redis.batch(reserving(prefix, rules, at))
+    sums = [0.0, 0.0]
+    for at in range(ahead, ahead + calls, BATCH):
+        for place, batch in enumerate((reserving(prefix, rules, at), settling(prefix, rules, at - ahead))):
+            redis.call("CONFIG", "RESETSTAT")
+            redis.batch(batch)
+            sums[place] += redis.microseconds_a_call("evalsha") * BATCH
+    return sums[0] / calls, sums[1] / calls
+
+
 def fixed(rules: int) -> list:
-    digest = hashlib.sha1(FIXED_WINDOW.encode()).hexdigest()
+    digest = digest_of(FIXED_WINDOW)
     keys = [f"fixed:{{limit}}:{rule}" for rule in range(rules)]
     return [encode("EVALSHA", digest, rules, *keys, *[MUCH, 60] * rules)] * BATCH
 
@@ -116,7 +160,7 @@ def main() -> None:
         try:
             wait_for(port)
             redis = Redis(port)
-            for script in (SCRIPT, FIXED_WINDOW):
+            for script in (SCRIPT, SETTLE, FIXED_WINDOW):
                 redis.call("SCRIPT", "LOAD", script)
             cases = {
                 "1 rule, passes": ("evalsha", lambda at: sliding("a", 1, MUCH, at, 1)),
@@ -135,6 +179,11 @@ def main() -> None:
                 rounds = [measure(redis, server.pid, command, arguments.calls, batch) for _ in range(arguments.rounds)]
                 script, whole, rate = (statistics.median(column) for column in zip(*rounds))
                 print(f"{label:32}{script:8.1f}{whole:8.1f}{rate:10.0f}")
+            for rules in (1, 6):
+                rounds = [measure_reservations(redis, f"g{rules}{one}", rules, arguments.calls // 5) for one in range(arguments.rounds)]
+                reserve, settle = (statistics.median(column) for column in zip(*rounds))
+                label = f"{rules} rule{'s' if rules > 1 else ''} that reserve"
+                print(f"{label:32}{reserve:8.1f}, and their settlement {settle:.1f}")
             for label, key in (("1 rule", "a"), ("1 rule, refused", "c")):
                 name = f"spillway:{{limit}}:v1:{key}{0:032x}:60"
                 print(f"memory of a count, {label}: {redis.call('MEMORY', 'USAGE', name)} bytes")

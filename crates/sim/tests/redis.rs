@@ -17,7 +17,7 @@ use spillway_platform::{Admission, PoolEntry, StateError};
 use spillway_platform_sim::{StoreAnswer, StoreEvent, StoreOperation};
 use spillway_sim::plan::Strike;
 use spillway_state::{
-    LEASE_RELEASE_V1, LEASE_RENEW_V1, LIMIT_CHARGE_V4, LIMIT_SETTLE_V1, METRICS_ADD_V2,
+    LEASE_RELEASE_V1, LEASE_RENEW_V2, LIMIT_CHARGE_V5, LIMIT_SETTLE_V2, METRICS_ADD_V2,
     POOL_READ_V3, POOL_WRITE_V3, lease_release_arguments, lease_renew_arguments,
     limit_charge_arguments, limit_settle_arguments, metrics_add_arguments, nonce_claim_arguments,
     pool_read_arguments, pool_write_arguments, read_limit_charge, read_pools,
@@ -105,14 +105,15 @@ fn ask(connection: &mut Connection, event: &StoreEvent) -> Option<StoreAnswer> {
                 new_values: new_values.as_ref(),
             };
             let arguments = limit_charge_arguments(asked, Some(now));
-            let answer: Vec<i64> = evaluate(connection, LIMIT_CHARGE_V4, arguments);
+            let answer: Vec<i64> = evaluate(connection, LIMIT_CHARGE_V5, arguments);
             StoreAnswer::Admitted(read_limit_charge(&answer, charges).unwrap())
         }
-        StoreOperation::Settle(settled, name) => {
-            change(LIMIT_SETTLE_V1, limit_settle_arguments(settled, name))
-        }
+        StoreOperation::Settle(settled, name) => change(
+            LIMIT_SETTLE_V2,
+            limit_settle_arguments(settled, name, Some(now)),
+        ),
         StoreOperation::Renew(charges, lease) => change(
-            LEASE_RENEW_V1,
+            LEASE_RENEW_V2,
             lease_renew_arguments(charges, lease, Some(now)),
         ),
         StoreOperation::Release(charges, lease) => {
