@@ -4,6 +4,7 @@
 
 pub mod agent;
 pub mod console;
+mod copying;
 mod digest_secret;
 pub mod knowledge;
 mod limits;

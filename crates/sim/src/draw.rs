@@ -103,6 +103,7 @@ fn settings(rng: &mut Rng) -> Settings {
         instances: rng.usize(1..4),
         calls_a_minute: rng.u32(2..20),
         calls_a_second: *choose(rng, &[None, None, Some(1), Some(3)]),
+        calls_at_once: *choose(rng, &[1_000, 1_000, 1, 2, 4]),
         by_key: rng.bool(),
         dry_run: one_in(rng, 10),
         requests_a_minute: rng.u32(2..20),

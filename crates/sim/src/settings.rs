@@ -15,6 +15,8 @@ pub struct Settings {
     pub calls_a_minute: u32,
     /// Calls of a second, by consumer, where written.
     pub calls_a_second: Option<u32>,
+    /// Calls of a consumer at once.
+    pub calls_at_once: u32,
     /// Whether apps are told apart by their keys, not by a header.
     pub by_key: bool,
     /// Whether requests to Dify are counted, and none is refused.
@@ -87,7 +89,8 @@ impl Settings {
             { "limit_by_per_end_user": "", "limit_keys": [{
                 "key": "*", "query_per_minute": minutely(self.requests_a_minute) }] },
         ]}]);
-        let mut calls = json!({ "key": "*", "query_per_minute": minutely(self.calls_a_minute) });
+        let mut calls = json!({
+            "key": "*", "query_per_minute": minutely(self.calls_a_minute), "concurrency": minutely(self.calls_at_once) });
         if let (Some(limit), Some(calls)) = (self.calls_a_second, calls.as_object_mut()) {
             calls.insert("query_per_second".to_owned(), minutely(limit).into());
         }

@@ -10,18 +10,21 @@ use std::time::Duration;
 
 use spillway_platform_sim::{SimAnswer, StoreOperation};
 use spillway_sim::history::{Ending, History};
-use spillway_sim::plan::{Api, Behaviour, BodyPlan, Kind, Persona, StorePlan};
+use spillway_sim::plan::{Api, Behaviour, BodyPlan, Kind, Persona, Plan, StorePlan};
 use spillway_sim::{plan, run, violations};
 
 /// A history in which everybody is served: calls, runs and retrievals, of all of whom nothing goes wrong.
 fn well() -> History {
-    let mut drawn = plan(1);
+    // Enough of each, whatever a seed draws.
+    let has_enough = |drawn: &Plan| drawn.requests.len() >= 20 && drawn.settings.instances > 1;
+    let mut drawn = (1..).map(plan).find(has_enough).unwrap();
     drawn.faults.clear();
     drawn.outages.clear();
     drawn.store = StorePlan::default();
     drawn.settings.probes = Behaviour::Well;
     drawn.settings.calls_a_minute = 1_000;
     drawn.settings.calls_a_second = None;
+    drawn.settings.calls_at_once = 1_000;
     drawn.settings.requests_a_minute = 1_000;
     drawn.settings.at_once = 1_000;
     drawn.settings.dry_run = false;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 use http::{Method, StatusCode};
-use spillway_dify::{AnswerReader, Form, RunOutcome};
+use spillway_dify::{AnswerReader, Form};
 use spillway_forward::{
     Class, Destination, drop_internal_headers, keep_events_moving, media_type, rewrite_places,
 };
@@ -19,10 +19,7 @@ use super::exchange::AgentExchange;
 use super::run::RunRecord;
 use super::watch::{Cut, Watch};
 use super::{Served, joining, replies};
-
-/// How long a head waits for its first bytes: on Spin the two leave in one segment then, and the client's delayed
-/// acknowledgement of the first does not hold back the second.
-const TOGETHER: Duration = Duration::from_millis(20);
+use crate::copying::{CopyEnd, first_piece};
 
 /// How long the event that tells why a stream ends may take to reach its client.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -96,13 +93,7 @@ pub(super) async fn answer<P: Platform>(
                 .saturating_add(timeouts.ceiling.duration()),
         ),
     };
-    let first = {
-        let next = std::pin::pin!(reading.body.next());
-        match select(next, std::pin::pin!(platform.sleep(TOGETHER))).await {
-            Either::Left((first, _)) => Some(first),
-            Either::Right(_) => None,
-        }
-    };
+    let first = first_piece(&platform, &mut reading.body).await;
     let (writer, reader) = platform.response_stream();
     // Should the runtime give it up on its way.
     exchange.settlement.set(status, Reason::ClientLeft);
@@ -115,9 +106,9 @@ pub(super) async fn answer<P: Platform>(
             run.end = end;
         }
         let reason = match end {
-            End::Complete => reason_of(status),
-            End::Broken => Reason::StreamBroken,
-            End::ClientLeft => Reason::ClientLeft,
+            CopyEnd::Complete => reason_of(status),
+            CopyEnd::Broken => Reason::StreamBroken,
+            CopyEnd::ClientLeft => Reason::ClientLeft,
         };
         settlement.set(status, reason);
     });
@@ -140,15 +131,6 @@ fn reason_of(status: StatusCode) -> Reason {
     } else {
         Reason::Ok
     }
-}
-
-/// How passing an answer on ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End {
-    Complete,
-    /// The service broke off, or stopped for too long.
-    Broken,
-    ClientLeft,
 }
 
 /// What became of a piece.
@@ -174,7 +156,7 @@ impl<P: Platform> Reading<P> {
         mut next: Option<Piece>,
         mut writer: P::Writer,
         mut reader: Option<&mut AnswerReader>,
-    ) -> End {
+    ) -> CopyEnd {
         loop {
             let piece = match next.take() {
                 Some(piece) => Ok(piece),
@@ -188,7 +170,7 @@ impl<P: Platform> Reading<P> {
                     self.watch.stirred();
                     let written = self.write(&mut writer, &piece).await;
                     if written == Written::Left {
-                        break End::ClientLeft;
+                        break CopyEnd::ClientLeft;
                     }
                     self.watch.stirred();
                     if let Some(reader) = &mut reader {
@@ -202,7 +184,7 @@ impl<P: Platform> Reading<P> {
                 }
                 Ok(Ok(None)) => {
                     writer.finish(self.body.take_trailers()).await;
-                    break End::Complete;
+                    break CopyEnd::Complete;
                 }
                 Ok(Err(error)) => {
                     break self
@@ -237,12 +219,12 @@ impl<P: Platform> Reading<P> {
         mut writer: P::Writer,
         cut: &Cut,
         reader: Option<&AnswerReader>,
-    ) -> End {
+    ) -> CopyEnd {
         let is_closed = reader.is_some_and(AnswerReader::is_closed);
         if is_closed {
             // Everything has been said; only the connection's end is missing.
             writer.finish(None).await;
-            return End::Complete;
+            return CopyEnd::Complete;
         }
         if self.tells_why {
             let event = Surface::Dify.stream_error(cut.reply());
@@ -252,21 +234,10 @@ impl<P: Platform> Reading<P> {
                 matches!(select(written, timer).await, Either::Left((Ok(()), _)))
             };
             if !was_sent {
-                return End::ClientLeft;
+                return CopyEnd::ClientLeft;
             }
             writer.finish(None).await;
         }
-        End::Broken
-    }
-}
-
-impl End {
-    /// The run's outcome where its answer does not tell it.
-    pub fn outcome(self, seen: RunOutcome) -> RunOutcome {
-        match self {
-            Self::Complete => seen,
-            Self::Broken => RunOutcome::Broken,
-            Self::ClientLeft => RunOutcome::ClientLeft,
-        }
+        CopyEnd::Broken
     }
 }

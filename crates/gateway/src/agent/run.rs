@@ -5,8 +5,8 @@ use spillway_dify::{AnswerReader, Form, ResponseMode, RunOutcome, Tokens};
 use spillway_platform::Platform;
 use spillway_telemetry::{Detail, RunDetail, RunTokens};
 
-use super::answering::End;
 use super::exchange::AgentExchange;
+use crate::copying::CopyEnd;
 
 /// A run whose answer is on the way. Its settlement tells of it, however that ends.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub(crate) struct RunRecord {
     /// What reads the answer along; `None` where nothing is to be learnt from it.
     pub reader: Option<AnswerReader>,
     /// How passing the answer on ended, which the runtime may give up.
-    pub end: End,
+    pub end: CopyEnd,
 }
 
 impl RunRecord {
@@ -38,7 +38,7 @@ impl RunRecord {
                 ..RunDetail::default()
             },
             reader: form.map(AnswerReader::new),
-            end: End::ClientLeft,
+            end: CopyEnd::ClientLeft,
         }
     }
 
@@ -46,7 +46,12 @@ impl RunRecord {
     pub fn detail(mut self) -> Detail {
         match self.reader.take().map(AnswerReader::finish) {
             Some(seen) => {
-                self.run.outcome = self.end.outcome(seen.outcome).as_str();
+                let outcome = match self.end {
+                    CopyEnd::Complete => seen.outcome,
+                    CopyEnd::Broken => RunOutcome::Broken,
+                    CopyEnd::ClientLeft => RunOutcome::ClientLeft,
+                };
+                self.run.outcome = outcome.as_str();
                 self.run.events = seen.events;
                 self.run.tokens = seen.tokens.map(|tokens| match tokens {
                     Tokens::Split { input, output } => RunTokens::Split { input, output },

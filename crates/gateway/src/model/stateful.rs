@@ -3,16 +3,16 @@
 //! What the gateway does not read goes to the route's first target, with the credential and to the endpoint that are
 //! always this caller's, and is tried once: another provider, or another key of this one, would not know what an id
 //! means. `/v1/responses`, and what is below it that names a model, is served like a chat, by whatever target can, unless
-//! it refers to something that a provider keeps. The answer's body is moved by the runtime.
+//! it refers to something that a provider keeps. The answer's body is moved by the runtime, unless a place is held to its end.
 
 mod heads;
 
 use std::sync::Arc;
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 use spillway_llm::{PassFailure, Passed, Passing, Route, StreamOptionsSent};
 use spillway_platform::{
-    ForwardError, ForwardRequest, ForwardedBody, ForwardedResponse, Platform, SendError,
+    ForwardError, ForwardRequest, ForwardedBody, ForwardedResponse, Headers, Platform, SendError,
 };
 use spillway_surface::{LocalReply, Peer};
 use spillway_telemetry::Reason;
@@ -21,6 +21,7 @@ use self::heads::{answer_headers, place_at, read_error, request_headers};
 use super::exchange::{CallEntry, ModelExchange};
 use super::read::CallBody;
 use super::{Reporter, call_of};
+use crate::copying::{CopyEnd, copy, first_piece};
 
 fn body_for<R>(outgoing: &mut CallBody<R>, passing: &Passing<'_>) -> Option<ForwardedBody<R>> {
     match outgoing {
@@ -69,11 +70,41 @@ pub(super) async fn serve<P: Platform>(
             let (upstream_headers, pool) = (&answered.headers, pool.as_deref());
             let headers =
                 answer_headers(&exchange, upstream_headers, pool, served, attempts, reason);
-            let platform = &exchange.runtime.platform;
-            platform.splice(status, &headers, answered.body)
+            answer(exchange, status, reason, headers, answered.body).await
         }
         Err(answer) => exchange.answer(answer, served, attempts).await,
     }
+}
+
+/// Passes the answer on: past the instance, or through it where the call holds a place until its end.
+async fn answer<P: Platform>(
+    mut exchange: ModelExchange<P>,
+    status: StatusCode,
+    reason: Reason,
+    headers: Headers,
+    body: P::Unread,
+) -> Result<P::Response, P::Error> {
+    let platform = exchange.runtime.platform.clone();
+    let has_body = exchange.head.method != Method::HEAD
+        && !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if !has_body || exchange.settlement.permits.is_empty() {
+        return platform.splice(status, &headers, body);
+    }
+    let body = platform.read(body);
+    let mut body = body.map_err(|error| platform.fail(&error.to_string()))?;
+    let first = first_piece(&platform, &mut body).await;
+    let (writer, reader) = platform.response_stream();
+    // Should the runtime give it up on its way.
+    exchange.settlement.set(status, Reason::ClientLeft);
+    platform.spawn(async move {
+        let reason = match copy::<P>(first, body, writer).await {
+            CopyEnd::Complete => reason,
+            CopyEnd::Broken => Reason::StreamBroken,
+            CopyEnd::ClientLeft => Reason::ClientLeft,
+        };
+        exchange.settlement.set(status, reason);
+    });
+    platform.respond_with_stream(status, &headers, reader).await
 }
 
 async fn attempt<P: Platform>(

@@ -16,6 +16,7 @@ fn calm(plan: &mut Plan) {
     plan.outages.clear();
     plan.settings.probes = Behaviour::Well;
     plan.settings.calls_a_second = None;
+    plan.settings.calls_at_once = 1_000;
     plan.settings.dry_run = false;
     plan.store = StorePlan {
         latency_us: plan.store.latency_us,

@@ -9,7 +9,7 @@ use spillway_platform_sim::{StoreAnswer, StoreOperation};
 
 use crate::api::subject;
 use crate::history::{Asked, History, Outcome};
-use crate::plan::{Behaviour, Kind, RequestPlan, Strike};
+use crate::plan::{Api, Behaviour, Kind, Persona, RequestPlan, Strike};
 use crate::upstream::PeerKind;
 
 pub(super) fn check(history: &History) -> Vec<String> {
@@ -215,34 +215,65 @@ pub(super) const fn is_401(asked: &Asked) -> bool {
     matches!(asked.behaviour, Behaviour::Status(401, _))
 }
 
-/// Of Dify's apps no more are under way than may be.
+/// Of Dify's apps, and of consumers, no more are under way than may be.
 fn at_once(history: &History) -> Vec<String> {
-    let limit = usize::try_from(history.plan.settings.at_once).unwrap_or(usize::MAX);
-    let mut times: BTreeMap<&str, Vec<(Duration, Duration)>> = BTreeMap::new();
-    let of_dify = first_asked(history).filter(|(_, first)| first.service == PeerKind::Dify);
-    for (request, first) in of_dify {
+    let mut times: BTreeMap<(Kind, &str), Vec<(Duration, Duration)>> = BTreeMap::new();
+    let of_dify = |first: &Asked| first.service == PeerKind::Dify;
+    // What is answered in one piece has ended for the gateway before its client has read it.
+    let may_be_told =
+        |request: &RequestPlan, first: &Asked| of_dify(first) || request.api == Api::ChatStream;
+    for (request, first) in
+        first_asked(history).filter(|(request, first)| may_be_told(request, first))
+    {
         let is_it = |one: &&Outcome| one.number == request.number;
-        if let Some(outcome) = history.outcomes.iter().find(is_it) {
-            let times = times.entry(subject(request.subject)).or_default();
-            // What its client takes over the last piece is its own affair.
-            let ended = outcome.ended.time.saturating_sub(request.pause);
-            times.push((first.at.time, ended));
-        }
+        let (Some(outcome), Some(holder)) = (history.outcomes.iter().find(is_it), holder(request))
+        else {
+            continue;
+        };
+        let times = times.entry((request.api.kind(), holder)).or_default();
+        // What its client takes over the last piece is its own affair.
+        let ended = outcome.ended.time.saturating_sub(request.pause);
+        times.push((first.at.time, ended));
     }
     let mut wrong = Vec::new();
-    for (app, times) in times {
+    for ((kind, holder), times) in times {
+        let limit = max_at_once(history, kind);
         for (moment, _) in &times {
             let under_way = times
                 .iter()
                 .filter(|(from, to)| from <= moment && moment < to)
                 .count();
             if under_way > limit {
-                wrong.push(format!("{under_way} requests of app {app} are under way at {moment:?}, where {limit} may be"));
+                wrong.push(format!("{under_way} requests of {holder} are under way at {moment:?}, where {limit} may be"));
                 break;
             }
         }
     }
     wrong
+}
+
+/// By what requests are counted that are in flight: the app, or the consumer.
+pub(super) fn holder(request: &RequestPlan) -> Option<&'static str> {
+    match request.api.kind() {
+        Kind::Agent => Some(subject(request.subject)),
+        Kind::Model => match request.caller {
+            Persona::Ada => Some("ada"),
+            Persona::Bob => Some("bob"),
+            Persona::Signer => Some("signer"),
+            Persona::Nobody => None,
+        },
+        Kind::Knowledge | Kind::Console => None,
+    }
+}
+
+/// How many of one holder may be in flight.
+pub(super) fn max_at_once(history: &History, kind: Kind) -> usize {
+    let settings = &history.plan.settings;
+    let limit = match kind {
+        Kind::Agent => settings.at_once,
+        _ => settings.calls_at_once,
+    };
+    usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
 /// Requests of limited APIs that reached an upstream, and the first time that they did.

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
+use super::limits::{holder, max_at_once};
 use super::refusals::is_refused_by_a_limit;
 use super::store_used::quiet_from;
-use crate::api::subject;
 use crate::history::{Ending, History, Outcome};
-use crate::plan::{Kind, Strike};
+use crate::plan::{Kind, RequestPlan, Strike};
 
 /// Within this a place is given back that has been taken, however that came to be known.
 const GIVEN_BACK: Duration = Duration::from_secs(4);
@@ -37,8 +37,11 @@ pub(super) fn check(history: &History) -> Vec<String> {
             && is_refused_by_a_limit(history, outcome.number)
             && answer.text().contains("at once");
         if is_refused {
-            let under_way = under_way(history, outcome);
-            let limit = usize::try_from(history.plan.settings.at_once).unwrap_or(usize::MAX);
+            let Some(request) = history.request(outcome.number) else {
+                continue;
+            };
+            let under_way = under_way(history, request, outcome);
+            let limit = max_at_once(history, request.api.kind());
             if under_way < limit {
                 wrong.push(format!(
                     "request {} was refused, and {under_way} were under way, where {limit} may be",
@@ -59,19 +62,23 @@ fn was_given_up(history: &History, refused: &Outcome) -> bool {
     })
 }
 
-/// How many of its app may have had a place when it came, or while it was looked at.
-fn under_way(history: &History, refused: &Outcome) -> usize {
-    let app = |number| history.request(number).map(|plan| subject(plan.subject));
+/// How many of its app or its consumer may have had a place when it came, or while it was looked at.
+fn under_way(history: &History, request: &RequestPlan, refused: &Outcome) -> usize {
+    let is_its = |plan: &RequestPlan| {
+        plan.api.kind() == request.api.kind() && holder(plan) == holder(request)
+    };
     let of_it = history.outcomes.iter().filter(|other| {
-        let is_agent = history
-            .request(other.number)
-            .is_some_and(|plan| plan.api.kind() == Kind::Agent);
-        is_agent && other.number != refused.number && app(other.number) == app(refused.number)
+        other.number != refused.number && history.request(other.number).is_some_and(is_its)
     });
     let from = refused.sent.time.saturating_sub(GIVEN_BACK);
+    // A call that is answered in one piece does not notice before it has its answer.
+    let noticed = match request.api.kind() {
+        Kind::Model => history.plan.settings.deadline.saturating_add(NOTICED),
+        _ => NOTICED,
+    };
     let is_under_way = |other: &&Outcome| {
         let is_noticed = match other.ending {
-            Ending::Left(_) => other.ended.time.saturating_add(NOTICED),
+            Ending::Left(_) => other.ended.time.saturating_add(noticed),
             _ => other.ended.time,
         };
         other.sent.time <= refused.ended.time && is_noticed >= from

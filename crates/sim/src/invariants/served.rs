@@ -100,7 +100,8 @@ fn may_be_limited(history: &History, plan: &RequestPlan) -> bool {
         Kind::Agent => settings.requests_a_minute.min(settings.at_once),
         _ => {
             let a_second = settings.calls_a_second.unwrap_or(u32::MAX);
-            settings.calls_a_minute.min(a_second)
+            let at_once = settings.calls_at_once;
+            settings.calls_a_minute.min(a_second).min(at_once)
         }
     };
     let of_kind = history.plan.requests.iter();

@@ -54,8 +54,8 @@ pub fn settings(settings: &Settings) -> Vec<String> {
     vec![
         format!("{} instances of each component", settings.instances),
         format!(
-            "calls: {} a minute of a consumer and of a model{a_second}; {attempts}, within {:?}{timeout}, a line to a waiting client every {:?}{goes_on}",
-            settings.calls_a_minute, settings.deadline, settings.keep_alive
+            "calls: {} a minute of a consumer and of a model{a_second}, {} of a consumer at once; {attempts}, within {:?}{timeout}, a line to a waiting client every {:?}{goes_on}",
+            settings.calls_a_minute, settings.calls_at_once, settings.deadline, settings.keep_alive
         ),
         format!(
             "requests to Dify: {} a minute of an app (by its {apps}) and of an end user, {} of an app at once{dry}; a head within {:?}",

@@ -27,6 +27,7 @@ fn calm() -> Plan {
             instances: 1,
             calls_a_minute: 100,
             calls_a_second: None,
+            calls_at_once: 100,
             by_key: false,
             dry_run: false,
             requests_a_minute: 100,

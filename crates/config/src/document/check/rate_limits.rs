@@ -42,7 +42,7 @@ pub(super) fn check(
             };
             findings.warning(&at.key("redis"), message);
         }
-        check_concurrency(gateway, traffic, limit, &at, findings);
+        check_concurrency(gateway, limit, &at, findings);
         match (&limit.global_threshold, limit.rule_items.as_slice()) {
             (None, []) => findings.error(
                 &at,
@@ -70,13 +70,7 @@ fn check_rejection(limit: &RateLimit, at: &Path, findings: &mut Findings<'_>) {
 }
 
 /// A place is held while a request is in flight, and given up if its holder dies: only Redis can do both.
-fn check_concurrency(
-    gateway: &Gateway,
-    traffic: Traffic,
-    limit: &RateLimit,
-    at: &Path,
-    findings: &mut Findings<'_>,
-) {
+fn check_concurrency(gateway: &Gateway, limit: &RateLimit, at: &Path, findings: &mut Findings<'_>) {
     let in_keys = limit
         .rule_items
         .iter()
@@ -92,15 +86,9 @@ fn check_concurrency(
         .into_iter()
         .chain(in_keys);
     for (_, path) in all.filter(|(quota, _)| quota.concurrency.is_some()) {
-        let path = path.key("concurrency");
-        if traffic != Traffic::Agent {
+        if gateway.state.redis.is_empty() {
             findings.error(
-                &path,
-                "only agent APIs count requests in flight: write `query_per_second` or one of its kind",
-            );
-        } else if gateway.state.redis.is_empty() {
-            findings.error(
-                &path,
+                &path.key("concurrency"),
                 "requests in flight can be counted in a Redis alone: set `state.redis`, or write `query_per_second` instead",
             );
         }
