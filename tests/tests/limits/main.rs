@@ -10,6 +10,7 @@ use spillway_tests::{
     standin::StandinDify,
 };
 
+mod at_once;
 mod distant;
 mod explained;
 mod models;
