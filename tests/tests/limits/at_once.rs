@@ -151,7 +151,8 @@ fn a_retrieval_holds_its_place_to_its_end() -> Result<()> {
         all.engine.next(Behaviour::held(&gate, Behaviour::Normal));
         let query = json!({ "knowledge_id": "kb1", "query": "what", "retrieval_setting": { "top_k": 1, "score_threshold": 0.0 } });
         let request = || Request::json("/knowledge/handbook/retrieval", &query).bearer("kb-key");
-        let running = all.gateway.call(&request());
+        let first = request();
+        let running = all.gateway.call(&first);
         let other = async {
             until("the first to be asked of the engine", async || {
                 Ok((!all.engine.requests().is_empty()).then_some(()))
