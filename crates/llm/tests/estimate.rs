@@ -1,0 +1,127 @@
+//! The estimate of tokens against OpenAI's own tokenizers.
+#![expect(clippy::arithmetic_side_effects, reason = "a test")]
+
+use serde_json::json;
+use spillway_llm::estimate_tokens;
+
+/// Name, and a text of its kind.
+fn texts() -> Vec<(&'static str, String)> {
+    let own = |text: &str| text.to_owned();
+    vec![
+        (
+            "English, a manual",
+            own(include_str!("../../../docs/operating.md")),
+        ),
+        (
+            "English, dense",
+            own(include_str!("../../../docs/failover.md")),
+        ),
+        ("Rust", own(include_str!("../src/stream.rs"))),
+        ("Python", own(include_str!("../../../bench/limit_redis.py"))),
+        (
+            "YAML",
+            own(include_str!("../../../examples/everything/gateway.yaml")),
+        ),
+        ("JSON", own(include_str!("../../../gateway.schema.json"))),
+        (
+            "Lua",
+            own(include_str!("../../state/src/limit_charge_v5.lua")),
+        ),
+        ("Chinese", own(include_str!("estimate/chinese.txt"))),
+        ("Japanese", own(include_str!("estimate/japanese.txt"))),
+        ("Korean", own(include_str!("estimate/korean.txt"))),
+        ("German", own(include_str!("estimate/german.txt"))),
+        ("French", own(include_str!("estimate/french.txt"))),
+        ("Russian", own(include_str!("estimate/russian.txt"))),
+        ("Arabic", own(include_str!("estimate/arabic.txt"))),
+        ("Hindi", own(include_str!("estimate/hindi.txt"))),
+        (
+            "Numbers",
+            (0..2_000)
+                .map(|number| format!("{}, ", number * 7_919 % 100_000))
+                .collect(),
+        ),
+    ]
+}
+
+#[test]
+fn texts_come_to_no_less_and_not_much_more_than_they_are() {
+    let newest = tiktoken_rs::o200k_base().unwrap();
+    let older = tiktoken_rs::cl100k_base().unwrap();
+    let mut outside = Vec::new();
+    for (name, text) in texts() {
+        let json = serde_json::to_vec(&text).unwrap();
+        let estimate = estimate_tokens(&json);
+        let ratio = |tokens: usize| estimate as f64 / tokens as f64;
+        let newest = ratio(newest.encode_ordinary(&text).len());
+        let older = ratio(older.encode_ordinary(&text).len());
+        println!("{name:20} {newest:5.2} of o200k_base, {older:5.2} of cl100k_base");
+        if !(0.95..=1.6).contains(&newest) {
+            outside.push(format!("{name}: {newest:.2}"));
+        }
+    }
+    assert!(outside.is_empty(), "{outside:?}");
+}
+
+#[test]
+fn pictures_and_sounds_count_as_a_whole() {
+    let chat = |part: serde_json::Value| {
+        let messages = json!([{ "role": "user", "content": [part] }]);
+        estimate_tokens(&serde_json::to_vec(&messages).unwrap())
+    };
+    let picture = "A".repeat(3_000_000);
+    let data = format!("data:image/png;base64,{picture}");
+    for url in [data.as_str(), "https://pictures.example/cat.png"] {
+        let high = chat(json!({ "type": "image_url", "image_url": { "url": url } }));
+        assert!((1_000..1_030).contains(&high), "{high}");
+        let low = json!({ "type": "image_url", "image_url": { "url": url, "detail": "low" } });
+        assert!((100..130).contains(&chat(low)));
+    }
+    // Six seconds of MP3 at 128 kbit/s.
+    let sound = "A".repeat(96_000 * 4 / 3);
+    let sound =
+        chat(json!({ "type": "input_audio", "input_audio": { "data": sound, "format": "mp3" } }));
+    assert!((192..400).contains(&sound), "{sound}");
+    let link = chat(json!({ "type": "text", "text": "see https://pictures.example/cat.png" }));
+    assert!(link < 40, "{link}");
+}
+
+#[test]
+fn escapes_are_what_they_stand_for() {
+    let text = "中文也是一样的。\n\"und\" 😀 ü";
+    let plain = serde_json::to_string(text).unwrap();
+    let escaped: String = plain
+        .chars()
+        .flat_map(|letter| {
+            let units = letter.encode_utf16(&mut [0; 2]).to_vec();
+            let escapes = units.into_iter().map(|unit| format!("\\u{unit:04x}"));
+            if letter.is_ascii() {
+                vec![letter.to_string()]
+            } else {
+                escapes.collect()
+            }
+        })
+        .collect();
+    let [plain, escaped] = [plain, escaped].map(|json| estimate_tokens(json.as_bytes()));
+    assert_eq!(plain, escaped);
+}
+
+#[test]
+fn vectors_of_tokens_are_counted_and_nothing_is_too_odd() {
+    let input: Vec<u32> = (0..500).collect();
+    assert_eq!(estimate_tokens(&serde_json::to_vec(&input).unwrap()), 500);
+    for odd in [
+        "",
+        "\"",
+        "\"\\",
+        "\"\\u",
+        "\"\\u12",
+        "{",
+        "[\"a",
+        "\"\u{10ffff}\"",
+        "null",
+    ] {
+        estimate_tokens(odd.as_bytes());
+        estimate_tokens(&[odd.as_bytes(), &[0xff, 0xe4, 0x22]].concat());
+    }
+}
