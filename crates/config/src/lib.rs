@@ -48,7 +48,10 @@ pub use knowledge::{
 };
 pub use load_balance::{LbPolicy, LoadBalance};
 pub use matching::{PathMatch, RequestMatch, ValueMatch};
-pub use model::{ModelApiConfig, ModelMatch, ModelPolicies, ModelRoute, Parameters, TargetConfig};
+pub use model::{
+    ContextWindow, ModelApiConfig, ModelMatch, ModelPolicies, ModelRoute, OnExceeded, Parameters,
+    TargetConfig,
+};
 pub use moment::Moment;
 pub use normal_form::parse_normal_form;
 pub use provider::{CircuitBreaker, Provider, ProviderKey};

@@ -59,12 +59,39 @@ pub struct ModelRoute {
     pub auth: Option<Vec<String>>,
     /// Tried in this order. Where some have a `weight`, the first is drawn among those.
     pub targets: Vec<TargetConfig>,
+    /// How large a call's input may be. Left out: as its target takes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context_window: Option<ContextWindow>,
     /// What the gateway sees to in a request's parameters.
     #[serde(default)]
     pub parameters: Parameters,
     /// When the next target is tried.
     #[serde(default)]
     pub fallback: Fallback,
+}
+
+/// How large a call's input may be. It is estimated, without a tokenizer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "document", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ContextWindow {
+    /// In tokens.
+    pub max_input_tokens: u64,
+    /// What becomes of a larger call.
+    #[serde(default)]
+    pub on_exceeded: OnExceeded,
+}
+
+/// What becomes of a call whose input is larger than its target takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "document", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum OnExceeded {
+    /// It is refused, 400 `context_length_exceeded`.
+    #[default]
+    Refuse,
+    /// It goes to the route's next target that takes it, and is refused where none does.
+    Next,
 }
 
 /// Which calls a model route takes.
@@ -115,6 +142,9 @@ pub struct TargetConfig {
     /// pattern before a shorter. A name that nothing here fits stays.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub models: BTreeMap<String, String>,
+    /// How large a call's input may be here. Left out: as the route says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context_window: Option<ContextWindow>,
     /// Its share of the calls that begin with it. Targets without one serve when others fail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<u32>,

@@ -24,7 +24,7 @@ use spillway_surface::{LocalReply, Surface};
 use spillway_telemetry::ApiKind;
 use spillway_upstream::{Budget, Pool, PoolWatch, Transition};
 
-use self::admit::{admit_body, admit_head};
+use self::admit::{admit_body, admit_head, fit_window};
 use self::exchange::{CallEntry, ModelExchange};
 use self::identify::identify;
 use self::read::{CallBody, read};
@@ -109,8 +109,9 @@ fn call_of<'a, P: Platform>(
         headers: &entry.headers,
         forwardable: &entry.forwardable,
         arrived: exchange.settlement.arrived,
-        number: runtime.next_call(),
+        number: exchange.number,
         skips_first: exchange.skips_first,
+        input_tokens: exchange.input_tokens,
         in_hand: Arc::clone(&runtime.answers_in_hand),
         progress,
     }
@@ -156,6 +157,8 @@ pub async fn handle<P: Platform>(
         surface: Surface::OpenAi,
         quota: Vec::new(),
         skips_first: false,
+        number: runtime.next_call(),
+        input_tokens: None,
     };
     let Ready {
         entry,
@@ -197,6 +200,7 @@ async fn prepare<P: Platform>(
     let passage = admit_head(exchange, &entry).await?;
     let mut outgoing = read(exchange, &entry, request).await?;
     let route = route(exchange, &entry, &outgoing)?;
+    fit_window(exchange, &entry, &route, outgoing.request())?;
     admit_body(exchange, &entry, passage, &route, outgoing.model()).await?;
     exchange.runtime.refresh(&route).await;
     if let CallBody::Read(request) = &mut outgoing {

@@ -13,7 +13,7 @@ use spillway_platform::{
 };
 use spillway_surface::{LocalReply, Surface};
 use spillway_telemetry::Reason;
-use spillway_upstream::{Attempts, Budget, GaveUp, PoolWatch, Target, target_order};
+use spillway_upstream::{Attempts, Budget, GaveUp, PoolWatch, Target};
 
 use crate::answer::not_sent;
 use crate::attempt_failure::{AttemptFailure, FailureReply, of_send, unsupported};
@@ -62,6 +62,8 @@ pub struct Call<'a, S, C, W> {
     pub number: u32,
     /// The gateway's own limits refused the first target.
     pub skips_first: bool,
+    /// How many tokens its input comes to, where that matters.
+    pub input_tokens: Option<u64>,
     /// What the instance holds of answers.
     pub in_hand: Arc<BytesInHand>,
     /// Where the call tells how it goes.
@@ -74,15 +76,12 @@ impl<'a, S: Sender, C: Clock, W: PoolWatch> Call<'a, S, C, W> {
         &'b self,
         fallback: &'b Fallback,
     ) -> Attempts<'b, C, W, &'a TargetPlace> {
-        let places = &self.route.targets;
-        let weights: Vec<Option<u32>> = places.iter().map(|place| place.weight).collect();
-        let order = target_order(&weights, self.number);
         // The route's first is what the limit protects, whichever was drawn to be the call's.
-        let order = order
-            .into_iter()
-            .filter(|index| *index != 0 || !self.skips_first);
-        let places = order.filter_map(|index| places.get(index));
-        let places = places.filter(|place| self.may_answer(place));
+        let first = self.route.targets.first().filter(|_| self.skips_first);
+        let is_skipped =
+            |place: &&TargetPlace| first.is_some_and(|first| std::ptr::eq(first, *place));
+        let places = self.route.in_order(self.number);
+        let places = places.filter(|place| !is_skipped(place) && self.may_answer(place));
         Attempts {
             clock: self.clock,
             watch: self.watch,
@@ -186,12 +185,9 @@ impl<'a, S: Sender, C: Clock, W: PoolWatch> Call<'a, S, C, W> {
         })
     }
 
-    /// Whether this target has the operation, and its answer is one to what was asked: vectors of two models cannot be
-    /// compared.
+    /// Whether this target can answer the call.
     pub(crate) fn may_answer(&self, place: &TargetPlace) -> bool {
-        let is_alike =
-            self.operation != Operation::Embeddings || self.route.embeds_alike(place, self.model);
-        is_alike && place.dialect().offers(self.operation)
+        self.route.may_answer(place, self.operation, self.model) && place.takes(self.input_tokens)
     }
 
     /// Why the call is served as it is: by its first choice at once, or not.

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use spillway_config::{FallbackCondition, Gateway, ModelApiConfig, Provider};
+use spillway_config::{
+    ContextWindow, FallbackCondition, Gateway, ModelApiConfig, Provider, TargetConfig,
+};
 use spillway_platform::Headers;
 use spillway_upstream::Pool;
 
@@ -157,7 +159,7 @@ impl ModelApi {
         providers: &BTreeMap<&str, ProviderPlace>,
         may_use: &BTreeMap<String, Vec<ModelPattern>>,
     ) -> Result<Self, Error> {
-        let place = |target: &spillway_config::TargetConfig| {
+        let place = |target: &TargetConfig, of_route: Option<ContextWindow>| {
             let provider = providers.get(target.provider.as_str());
             let provider = provider.ok_or_else(|| Error::UnknownProvider {
                 api: config.name.clone(),
@@ -165,6 +167,7 @@ impl ModelApi {
             })?;
             TargetPlace::new(
                 target,
+                of_route,
                 Arc::clone(&provider.pool),
                 Arc::clone(&provider.settings),
             )
@@ -173,7 +176,9 @@ impl ModelApi {
             .routes
             .iter()
             .map(|route| {
-                let targets = route.targets.iter().map(place).collect::<Result<_, _>>()?;
+                let targets = route.targets.iter();
+                let targets = targets.map(|target| place(target, route.context_window));
+                let targets = targets.collect::<Result<_, _>>()?;
                 Route::new(route, targets).map(Arc::new)
             })
             .collect::<Result<_, Error>>()?;

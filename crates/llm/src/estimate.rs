@@ -10,7 +10,7 @@
 
 mod weights;
 
-use weights::{Class, class_of};
+use weights::{CharacterClass, class_of};
 
 /// In hundredths of a token.
 type Hundredths = u64;
@@ -33,17 +33,19 @@ const FILE_BYTES_A_TOKEN: u64 = 80;
 /// A value of `data` is a text up to this, in bytes.
 const MAX_TEXT_DATA: usize = 256;
 
-/// An estimate of the tokens in this JSON value, a member of a request: messages, tools, a prompt.
-pub fn estimate_tokens(json: &[u8]) -> u64 {
+/// An estimate of the tokens in this JSON value, a member of a request: messages, tools, a prompt. Once it is above `max` it
+/// is of no more interest, and what is left is not read.
+pub fn estimate_tokens(json: &[u8], max: u64) -> u64 {
     let mut scan = Scan {
         rest: json,
         sum: 0,
+        max: max.saturating_mul(100),
         images: 0,
         in_low_detail: 0,
         key: Key::Other,
         expects_image: false,
     };
-    while scan.step() {}
+    while scan.sum <= scan.max && scan.step() {}
     let in_low_detail = scan.in_low_detail.min(scan.images);
     let in_high = scan.images.saturating_sub(in_low_detail);
     scan.sum
@@ -65,6 +67,7 @@ enum Key {
 struct Scan<'a> {
     rest: &'a [u8],
     sum: Hundredths,
+    max: Hundredths,
     images: u64,
     in_low_detail: u64,
     key: Key,
@@ -107,7 +110,7 @@ impl<'a> Scan<'a> {
                 b"data" => Key::Data,
                 _ => Key::Other,
             };
-            self.add(weigh(text));
+            self.add(weigh(text, self.max));
             return;
         }
         match std::mem::replace(&mut self.key, Key::Other) {
@@ -119,7 +122,7 @@ impl<'a> Scan<'a> {
             _ => match text.strip_prefix(b"data:").filter(|media| is_base64(media)) {
                 Some(media) if media.starts_with(b"image/") => self.image(),
                 Some(media) => self.add(weigh_media(media)),
-                None => self.add(weigh(text).saturating_add(STRING_FRAME)),
+                None => self.add(weigh(text, self.max).saturating_add(STRING_FRAME)),
             },
         }
     }
@@ -170,17 +173,20 @@ fn by_length(length: usize, bytes_a_token: u64) -> Hundredths {
     tokens.saturating_add(50).saturating_mul(100)
 }
 
-/// What a text weighs, as it stands between quotation marks.
-fn weigh(text: &[u8]) -> Hundredths {
-    let (mut sum, mut run, mut length): (Hundredths, Class, u64) = (0, Class::Space, 0);
+/// What a text weighs, as it stands between quotation marks, or so much of it as is above `max`.
+fn weigh(text: &[u8], max: Hundredths) -> Hundredths {
+    let (mut sum, mut run, mut length): (Hundredths, CharacterClass, u64) =
+        (0, CharacterClass::Space, 0);
     let mut rest = text;
-    while let Some((class, after)) = class_of(rest) {
+    while sum <= max
+        && let Some((class, after)) = class_of(rest)
+    {
         rest = after;
         if class == run && class.is_in_runs() {
             length = length.saturating_add(1);
         } else {
             sum = sum.saturating_add(run.weight(length));
-            if (run, length, class) == (Class::Space, 1, Class::Digit) {
+            if (run, length, class) == (CharacterClass::Space, 1, CharacterClass::Digit) {
                 // A space goes with the word after it, but with no number.
                 sum = sum.saturating_add(SPACE_BEFORE_DIGITS);
             }

@@ -12,6 +12,7 @@ mod catalogue;
 mod choice;
 mod client_headers;
 mod complete;
+mod context_window;
 mod dialect;
 mod error_form;
 mod estimate;

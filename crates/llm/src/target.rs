@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use spillway_config::{TargetConfig, TimeSpan};
+use spillway_config::{ContextWindow, TargetConfig, TimeSpan};
 use spillway_platform::Headers;
 use spillway_upstream::{Attempt, Pool};
 
@@ -23,6 +23,8 @@ pub struct TargetPlace {
     pub first_token_timeout: Timeout,
     /// Between two pieces of a stream.
     pub between_pieces: Duration,
+    /// How large a call's input may be.
+    pub(crate) window: Option<ContextWindow>,
     pub(crate) settings: Arc<ProviderSettings>,
     names: Names,
 }
@@ -75,6 +77,7 @@ impl Timeout {
 impl TargetPlace {
     pub(crate) fn new(
         target: &TargetConfig,
+        of_route: Option<ContextWindow>,
         pool: Arc<Pool>,
         settings: Arc<ProviderSettings>,
     ) -> Result<Self, Error> {
@@ -101,6 +104,7 @@ impl TargetPlace {
                 .first_token_timeout
                 .map_or(timeout, |span| Timeout::new(Some(span))),
             between_pieces: timeout.max,
+            window: target.context_window.or(of_route),
             settings,
             names,
         })
@@ -114,6 +118,14 @@ impl TargetPlace {
             self.timeout
         };
         timeout.within(attempt.time_left, attempt.targets_left)
+    }
+
+    /// Whether an input of so many tokens is not too large; one that is not known never is.
+    pub(crate) fn takes(&self, input_tokens: Option<u64>) -> bool {
+        let is_within = |window: ContextWindow| {
+            input_tokens.is_none_or(|tokens| tokens <= window.max_input_tokens)
+        };
+        self.window.is_none_or(is_within)
     }
 
     /// What its provider speaks.

@@ -51,7 +51,7 @@ fn texts_come_to_no_less_and_not_much_more_than_they_are() {
     let mut outside = Vec::new();
     for (name, text) in texts() {
         let json = serde_json::to_vec(&text).unwrap();
-        let estimate = estimate_tokens(&json);
+        let estimate = estimate_tokens(&json, u64::MAX);
         let ratio = |tokens: usize| estimate as f64 / tokens as f64;
         let newest = ratio(newest.encode_ordinary(&text).len());
         let older = ratio(older.encode_ordinary(&text).len());
@@ -67,7 +67,7 @@ fn texts_come_to_no_less_and_not_much_more_than_they_are() {
 fn pictures_and_sounds_count_as_a_whole() {
     let chat = |part: serde_json::Value| {
         let messages = json!([{ "role": "user", "content": [part] }]);
-        estimate_tokens(&serde_json::to_vec(&messages).unwrap())
+        estimate_tokens(&serde_json::to_vec(&messages).unwrap(), u64::MAX)
     };
     let picture = "A".repeat(3_000_000);
     let data = format!("data:image/png;base64,{picture}");
@@ -102,14 +102,17 @@ fn escapes_are_what_they_stand_for() {
             }
         })
         .collect();
-    let [plain, escaped] = [plain, escaped].map(|json| estimate_tokens(json.as_bytes()));
+    let [plain, escaped] = [plain, escaped].map(|json| estimate_tokens(json.as_bytes(), u64::MAX));
     assert_eq!(plain, escaped);
 }
 
 #[test]
 fn vectors_of_tokens_are_counted_and_nothing_is_too_odd() {
     let input: Vec<u32> = (0..500).collect();
-    assert_eq!(estimate_tokens(&serde_json::to_vec(&input).unwrap()), 500);
+    assert_eq!(
+        estimate_tokens(&serde_json::to_vec(&input).unwrap(), u64::MAX),
+        500
+    );
     for odd in [
         "",
         "\"",
@@ -121,7 +124,14 @@ fn vectors_of_tokens_are_counted_and_nothing_is_too_odd() {
         "\"\u{10ffff}\"",
         "null",
     ] {
-        estimate_tokens(odd.as_bytes());
-        estimate_tokens(&[odd.as_bytes(), &[0xff, 0xe4, 0x22]].concat());
+        estimate_tokens(odd.as_bytes(), u64::MAX);
+        estimate_tokens(&[odd.as_bytes(), &[0xff, 0xe4, 0x22]].concat(), 7);
     }
+}
+
+#[test]
+fn what_is_above_all_that_matters_is_not_read() {
+    let text = serde_json::to_vec(&"many words ".repeat(5_000_000)).unwrap();
+    let estimate = estimate_tokens(&text, 1_000);
+    assert!((1_001..1_010).contains(&estimate), "{estimate}");
 }

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use spillway_config::Gateway;
-use spillway_llm::{CallFacts, ModelApi, ModelCatalogue, NoRoute};
+use spillway_llm::{CallFacts, ModelApi, ModelCatalogue, NoRoute, Operation};
 use spillway_platform::{Headers, RequestHead};
 
 const PROVIDERS: &str = r#""providers":[{"name":"p","base_url":"http://p"}]"#;
@@ -183,5 +183,63 @@ fn a_target_calls_models_by_its_own_names() {
             (target.model_for(asked), target.model_label(asked)),
             (name, label)
         );
+    }
+}
+
+#[test]
+fn what_is_too_long_for_a_target_goes_to_the_next_or_is_refused() {
+    let models = |route: &str| {
+        let catalogue = catalogue(&format!(
+            r#""models":[{{"name":"llm","routes":[{{{route}}}]}}]"#
+        ));
+        let (api, _) = catalogue.api("/llm/v1").unwrap();
+        let head = head(&[]);
+        let facts = CallFacts {
+            model: Some("m"),
+            path: "/v1/chat/completions",
+            head: &head,
+            consumer: None,
+        };
+        api.route(&facts).unwrap().clone()
+    };
+    let window = |tokens: u64, more: &str| {
+        format!(r#"{{"provider":"p","context_window":{{"max_input_tokens":{tokens}{more}}}}}"#)
+    };
+    let next = r#","on_exceeded":"next""#;
+    let plain = r#"{"provider":"p"}"#;
+    for (targets, route, tokens, exceeded) in [
+        (plain.to_owned(), "", 1_000_000, None),
+        (window(100, ""), "", 100, None),
+        (window(100, ""), "", 101, Some(100)),
+        (format!("{},{plain}", window(100, "")), "", 101, Some(100)),
+        (format!("{},{plain}", window(100, next)), "", 101, None),
+        (
+            format!("{},{}", window(100, next), window(200, "")),
+            "",
+            150,
+            None,
+        ),
+        (
+            format!("{},{}", window(100, next), window(200, next)),
+            "",
+            201,
+            Some(200),
+        ),
+        (
+            plain.to_owned(),
+            r#","context_window":{"max_input_tokens":50}"#,
+            51,
+            Some(50),
+        ),
+        (
+            window(100, ""),
+            r#","context_window":{"max_input_tokens":50}"#,
+            51,
+            None,
+        ),
+    ] {
+        let route = models(&format!(r#""targets":[{targets}]{route}"#));
+        let found = route.exceeded_window(Operation::ChatCompletions, "m", 0, tokens);
+        assert_eq!(found, exceeded, "{targets} {tokens}");
     }
 }

@@ -27,6 +27,8 @@ pub enum Reason {
     Redirected,
     /// The request itself is wrong.
     InvalidRequest,
+    /// The call's input is larger than its target takes.
+    ContextLengthExceeded,
     /// Body or header section above the limit.
     TooLarge,
     /// No connection to the upstream.
@@ -68,6 +70,7 @@ impl Reason {
             Self::StateUnavailable => "state_unavailable",
             Self::Redirected => "redirected",
             Self::InvalidRequest => "invalid_request",
+            Self::ContextLengthExceeded => "context_length_exceeded",
             Self::TooLarge => "too_large",
             Self::UpstreamRefused => "upstream_refused",
             Self::UpstreamTimeout => "upstream_timeout",

@@ -137,8 +137,10 @@ fn what_is_passed_on_and_breaks_is_cut_and_makes_room() -> Result<()> {
             Step::Close,
         ]));
         let file = Request::get("/llm/v1/files/f-1/content").bearer("sk-one");
-        let answer = all.gateway.begin(&file).await?.finish().await?;
-        assert_ne!(answer.end, End::Clean, "it must not look complete");
+        // Broken so soon, it may break before its head is out.
+        if let Ok(answer) = all.gateway.call(&file).await {
+            assert_ne!(answer.end, End::Clean, "it must not look complete");
+        }
         all.has_room_again().await
     })
 }

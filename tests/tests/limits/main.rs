@@ -11,6 +11,7 @@ use spillway_tests::{
 };
 
 mod at_once;
+mod context_window;
 mod distant;
 mod explained;
 mod models;

@@ -2,9 +2,10 @@
 
 use proptest::prelude::*;
 use spillway_config::{
-    ByteSize, CircuitBreaker, Consumer, Credential, Fallback, FallbackCondition, HmacCredential,
-    LbPolicy, LoadBalance, ModelApiConfig, ModelMatch, ModelPolicies, ModelRoute, Moment,
-    Parameters, Provider, ProviderKey, ProviderType, StatusPattern, TargetConfig,
+    ByteSize, CircuitBreaker, Consumer, ContextWindow, Credential, Fallback, FallbackCondition,
+    HmacCredential, LbPolicy, LoadBalance, ModelApiConfig, ModelMatch, ModelPolicies, ModelRoute,
+    Moment, OnExceeded, Parameters, Provider, ProviderKey, ProviderType, StatusPattern,
+    TargetConfig,
 };
 
 use crate::{path_matches, rate_limits, time_spans, value_matches};
@@ -50,6 +51,21 @@ fn fallbacks() -> impl Strategy<Value = Fallback> {
         )
 }
 
+fn windows() -> impl Strategy<Value = Option<ContextWindow>> {
+    let window = (any::<u64>(), any::<bool>()).prop_map(|(max_input_tokens, is_next)| {
+        let on_exceeded = if is_next {
+            OnExceeded::Next
+        } else {
+            OnExceeded::Refuse
+        };
+        ContextWindow {
+            max_input_tokens,
+            on_exceeded,
+        }
+    });
+    prop::option::of(window)
+}
+
 pub fn models() -> impl Strategy<Value = ModelApiConfig> {
     let target = (
         any::<String>(),
@@ -58,15 +74,19 @@ pub fn models() -> impl Strategy<Value = ModelApiConfig> {
         prop::option::of(any::<u32>()),
         prop::option::of(time_spans()),
         prop::option::of(time_spans()),
+        windows(),
     )
         .prop_map(
-            |(provider, model, models, weight, timeout, first_token_timeout)| TargetConfig {
-                provider,
-                model,
-                models,
-                weight,
-                timeout,
-                first_token_timeout,
+            |(provider, model, models, weight, timeout, first_token_timeout, context_window)| {
+                TargetConfig {
+                    context_window,
+                    provider,
+                    model,
+                    models,
+                    weight,
+                    timeout,
+                    first_token_timeout,
+                }
             },
         );
     let targets = prop::collection::vec(target, 0..3);
@@ -106,9 +126,11 @@ pub fn models() -> impl Strategy<Value = ModelApiConfig> {
         targets,
         parameters,
         fallbacks(),
+        windows(),
     )
         .prop_map(
-            |(name, conditions, auth, targets, parameters, fallback)| ModelRoute {
+            |(name, conditions, auth, targets, parameters, fallback, context_window)| ModelRoute {
+                context_window,
                 name,
                 conditions,
                 auth,

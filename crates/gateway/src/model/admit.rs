@@ -1,13 +1,14 @@
-//! Phases *admit, head* and *admit, body*: the API's limits.
+//! Phases *admit, head* and *admit, body*: the API's limits, and the context window.
 
 use spillway_limit::{Due, InBody, RequestFacts};
-use spillway_llm::{Operation, Route};
+use spillway_llm::{ModelRequest, Operation, Route};
 use spillway_platform::Platform;
 use spillway_surface::LocalReply;
 use spillway_telemetry::Reason;
 
 use super::exchange::{CallEntry, ModelExchange};
 use super::read::reads;
+use super::replies;
 use crate::Passage;
 
 /// What only the body of a call tells.
@@ -70,6 +71,25 @@ pub(super) async fn admit_body<P: Platform>(
             }
             Err(refusal)
         }
+    }
+}
+
+/// Refuses a call whose input is larger than its target takes, before anybody is asked.
+pub(super) fn fit_window<P: Platform>(
+    exchange: &mut ModelExchange<P>,
+    entry: &CallEntry,
+    route: &Route,
+    request: Option<&ModelRequest>,
+) -> Result<(), LocalReply> {
+    let (Some(request), Some(largest)) = (request, route.largest_window()) else {
+        return Ok(());
+    };
+    let tokens = request.input_tokens(largest);
+    exchange.input_tokens = Some(tokens);
+    let (operation, number) = (entry.operation, exchange.number);
+    match route.exceeded_window(operation, &request.model, number, tokens) {
+        Some(window) => Err(replies::context_length_exceeded(window)),
+        None => Ok(()),
     }
 }
 

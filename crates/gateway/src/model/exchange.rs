@@ -23,6 +23,10 @@ pub(super) struct ModelExchange<P: Platform> {
     pub quota: Vec<(&'static str, String)>,
     /// The gateway's own limits refused the first target.
     pub skips_first: bool,
+    /// The call's number: the next call's is one higher.
+    pub number: u32,
+    /// How many tokens its input comes to, where that matters.
+    pub input_tokens: Option<u64>,
 }
 
 /// What a request asks for, as far as its head tells, of a caller who may ask.

@@ -119,3 +119,14 @@ fn unknown_model(api: &ModelApi, consumer: Option<&str>, model: &str) -> LocalRe
 pub(super) fn shown(model: &str) -> String {
     model.chars().take(100).collect()
 }
+
+/// The input is larger than the target's context window, in tokens.
+pub(super) fn context_length_exceeded(window: u64) -> LocalReply {
+    LocalReply::error(
+        StatusCode::BAD_REQUEST,
+        Reason::ContextLengthExceeded,
+        format!(
+            "The input is too long: this model takes some {window} tokens. Shorten the messages, or leave out older ones."
+        ),
+    )
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 use spillway_platform::SendError;
 use spillway_platform_sim::{PeerStep, SimRequest};
 
-use super::{Client, Kind, records, serve, total, world, world_of};
+use super::{CONFIGURATION, Client, Kind, records, serve, total, world, world_of};
 
 const ANSWER: &str = r#"{"id":"1","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}"#;
 
@@ -217,4 +217,46 @@ fn a_refused_batch_is_told_with_its_route() {
     assert_eq!(answers[0].status, 403, "{}", answers[0].text());
     let log = sim.log_lines().join("\n");
     assert!(log.contains("route=\"all\" status=403"), "{log}");
+}
+
+#[test]
+fn a_call_that_is_too_long_is_refused_before_anybody_is_asked_or_goes_to_who_takes_it() {
+    let window = |on_exceeded: &str| {
+        CONFIGURATION.replace(
+            r#"{ "provider": "first" }"#,
+            &format!(
+                r#"{{ "provider": "first", "context_window": {{ "max_input_tokens": 50, "on_exceeded": "{on_exceeded}" }} }}"#
+            ),
+        )
+    };
+    let long = || {
+        let body = serde_json::json!({ "model": "m", "messages": [{ "role": "user", "content": "word ".repeat(100) }] });
+        SimRequest::json("/llm/v1/chat/completions", &body.to_string())
+            .header("authorization", "Bearer sk-team")
+    };
+    let sim = world_of(&window("refuse"));
+    sim.set_upstream("first:1", |_| answer());
+    let requests = vec![(long(), Client::Reads), (call("m", ""), Client::Reads)];
+    let answers = serve(&sim, Kind::Model, requests);
+    let told = answers[0].text();
+    assert_eq!(answers[0].status, 400, "{told}");
+    for part in [
+        "\"code\":\"context_length_exceeded\"",
+        "some 50 tokens",
+        "invalid_request_error",
+    ] {
+        assert!(told.contains(part), "{told}");
+    }
+    assert_eq!(answers[1].status, 200);
+    assert_eq!(sim.asked().len(), 1);
+    assert_eq!(
+        records(&sim),
+        ["request 400 context_length_exceeded", "call 200 ok"]
+    );
+
+    let sim = world_of(&window("next"));
+    sim.set_upstream("second:2", |_| answer());
+    let answers = serve(&sim, Kind::Model, vec![(long(), Client::Reads)]);
+    assert_eq!(answers[0].status, 200, "{}", answers[0].text());
+    assert_eq!(sim.asked().len(), 1);
 }

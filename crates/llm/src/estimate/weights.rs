@@ -2,7 +2,7 @@
 
 /// A kind of character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Class {
+pub(super) enum CharacterClass {
     /// Of the Latin alphabet.
     Latin,
     /// Latin with a mark: it splits a word.
@@ -28,7 +28,7 @@ pub(super) enum Class {
     HalfRare,
 }
 
-impl Class {
+impl CharacterClass {
     /// Whether neighbours of this kind weigh together.
     pub fn is_in_runs(self) -> bool {
         !matches!(self, Self::Accented)
@@ -79,7 +79,7 @@ impl Class {
 }
 
 /// The kind of the next character of a JSON string, and what follows it. An escape is what it stands for.
-pub(super) fn class_of(text: &[u8]) -> Option<(Class, &[u8])> {
+pub(super) fn class_of(text: &[u8]) -> Option<(CharacterClass, &[u8])> {
     let (first, rest) = text.split_first()?;
     if *first == b'\\' {
         let (escape, rest) = rest.split_first()?;
@@ -88,15 +88,15 @@ pub(super) fn class_of(text: &[u8]) -> Option<(Class, &[u8])> {
                 let (digits, rest) = rest.split_at_checked(4).unwrap_or((rest, &[]));
                 let digits = std::str::from_utf8(digits).unwrap_or_default();
                 let point = u32::from_str_radix(digits, 16).unwrap_or_default();
-                (Class::of(point), rest)
+                (CharacterClass::of(point), rest)
             }
-            b'n' | b'r' => (Class::NewLine, rest),
-            b't' => (Class::Space, rest),
-            _ => (Class::Sign, rest),
+            b'n' | b'r' => (CharacterClass::NewLine, rest),
+            b't' => (CharacterClass::Space, rest),
+            _ => (CharacterClass::Sign, rest),
         });
     }
     if first.is_ascii() {
-        return Some((Class::of(u32::from(*first)), rest));
+        return Some((CharacterClass::of(u32::from(*first)), rest));
     }
     // Its length by its first byte (RFC 3629); what is no UTF-8 weighs something, too.
     let (bits, more) = match first {
@@ -108,5 +108,5 @@ pub(super) fn class_of(text: &[u8]) -> Option<(Class, &[u8])> {
     let point = following.iter().fold(u32::from(bits), |point, byte| {
         point << 6 | u32::from(byte & 0x3f)
     });
-    Some((Class::of(point), rest))
+    Some((CharacterClass::of(point), rest))
 }

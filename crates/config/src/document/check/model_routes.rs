@@ -9,7 +9,8 @@ use crate::document::normalise::route_name;
 use crate::document::report::Findings;
 use crate::error::shortened;
 use crate::{
-    Fallback, FallbackCondition, Gateway, ModelApiConfig, ModelRoute, Parameters, PathMatch,
+    ContextWindow, Fallback, FallbackCondition, Gateway, ModelApiConfig, ModelRoute, OnExceeded,
+    Parameters, PathMatch,
 };
 
 /// The names that routes may refer to.
@@ -145,6 +146,30 @@ fn check_conditions(known: &Names<'_>, route: &ModelRoute, at: &Path, findings: 
     }
 }
 
+fn check_window(
+    window: Option<ContextWindow>,
+    has_next: bool,
+    at: &Path,
+    findings: &mut Findings<'_>,
+) {
+    let Some(window) = window else {
+        return;
+    };
+    let at = at.key("context_window");
+    if window.max_input_tokens == 0 {
+        findings.error(
+            &at.key("max_input_tokens"),
+            "a window of zero would let nothing through: write a larger one",
+        );
+    }
+    if window.on_exceeded == OnExceeded::Next && !has_next {
+        findings.warning(
+            &at.key("on_exceeded"),
+            "there is no next target here, so a larger call is refused: add one, or leave this out",
+        );
+    }
+}
+
 fn check_targets(
     providers: &BTreeSet<&str>,
     route: &ModelRoute,
@@ -158,8 +183,11 @@ fn check_targets(
             "no targets, so there is nowhere to send a call: add one with `provider`",
         );
     }
+    check_window(route.context_window, route.targets.len() > 1, at, findings);
     for (index, target) in route.targets.iter().enumerate() {
         let at = targets.index(index);
+        let has_next = index.saturating_add(1) < route.targets.len() || target.weight.is_some();
+        check_window(target.context_window, has_next, &at, findings);
         names::known(
             "provider",
             &target.provider,

@@ -1,0 +1,77 @@
+//! Calls whose input is larger than a target takes: found out before a provider is asked.
+
+use spillway_config::OnExceeded;
+use spillway_upstream::target_order;
+
+use crate::{ModelRequest, Operation, Route, TargetPlace, estimate_tokens};
+
+/// What a model reads of a request. OpenAI's API reference (chats, completions, embeddings, responses), November 2026.
+const INPUT_MEMBERS: [&str; 9] = [
+    "messages",
+    "tools",
+    "functions",
+    "response_format",
+    "prompt",
+    "suffix",
+    "input",
+    "instructions",
+    "text",
+];
+
+impl ModelRequest {
+    /// How many tokens its input comes to, [estimated](estimate_tokens); above `max` it is not looked at further.
+    pub fn input_tokens(&self, max: u64) -> u64 {
+        let members = INPUT_MEMBERS.iter().filter_map(|name| self.member(name));
+        members.fold(0, |sum: u64, value| {
+            let left = max.saturating_sub(sum);
+            sum.saturating_add(estimate_tokens(value, left))
+        })
+    }
+}
+
+impl Route {
+    /// The largest of its targets' context windows, where some have one.
+    pub fn largest_window(&self) -> Option<u64> {
+        let windows = self.targets.iter().filter_map(|place| place.window);
+        windows.map(|window| window.max_input_tokens).max()
+    }
+
+    /// The context window for which this call of so many tokens is to be refused.
+    pub fn exceeded_window(
+        &self,
+        operation: Operation,
+        model: &str,
+        number: u32,
+        input_tokens: u64,
+    ) -> Option<u64> {
+        let mut largest = None;
+        let places = self.in_order(number);
+        for place in places.filter(|place| self.may_answer(place, operation, model)) {
+            let window = place.window.filter(|_| !place.takes(Some(input_tokens)))?;
+            if window.on_exceeded == OnExceeded::Refuse {
+                return Some(window.max_input_tokens);
+            }
+            largest = largest.max(Some(window.max_input_tokens));
+        }
+        largest
+    }
+
+    /// The targets in the order in which the call of this number tries them.
+    pub(crate) fn in_order(&self, number: u32) -> impl Iterator<Item = &TargetPlace> {
+        let weights: Vec<Option<u32>> = self.targets.iter().map(|place| place.weight).collect();
+        let order = target_order(&weights, number).into_iter();
+        order.filter_map(|index| self.targets.get(index))
+    }
+
+    /// Whether this target has the operation, and its answer is one to what was asked: vectors of two models cannot be
+    /// compared.
+    pub(crate) fn may_answer(
+        &self,
+        place: &TargetPlace,
+        operation: Operation,
+        model: &str,
+    ) -> bool {
+        let is_alike = operation != Operation::Embeddings || self.embeds_alike(place, model);
+        is_alike && place.dialect().offers(operation)
+    }
+}
