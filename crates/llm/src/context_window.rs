@@ -5,24 +5,25 @@ use spillway_upstream::target_order;
 
 use crate::{ModelRequest, Operation, Route, TargetPlace, estimate_tokens};
 
-/// What a model reads of a request. OpenAI's API reference (chats, completions, embeddings, responses), November 2026.
-const INPUT_MEMBERS: [&str; 9] = [
-    "messages",
-    "tools",
-    "functions",
-    "response_format",
-    "prompt",
-    "suffix",
-    "input",
-    "instructions",
-    "text",
+/// Members that no model reads. All others count: engines have members of their own, and what is there twice, or is written
+/// in other capitals, some of them read.
+const NO_INPUT: [&str; 8] = [
+    "model",
+    "models",
+    "fallbacks",
+    "metadata",
+    "user",
+    "logit_bias",
+    "safety_identifier",
+    "prompt_cache_key",
 ];
 
 impl ModelRequest {
     /// How many tokens its input comes to, [estimated](estimate_tokens); above `max` it is not looked at further.
     pub fn input_tokens(&self, max: u64) -> u64 {
-        let members = INPUT_MEMBERS.iter().filter_map(|name| self.member(name));
-        members.fold(0, |sum: u64, value| {
+        let members = self.members().iter();
+        let input = members.filter(|(name, _)| !NO_INPUT.contains(&name.as_str()));
+        input.fold(0, |sum: u64, (_, value)| {
             let left = max.saturating_sub(sum);
             sum.saturating_add(estimate_tokens(value, left))
         })

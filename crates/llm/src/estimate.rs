@@ -59,6 +59,8 @@ pub fn estimate_tokens(json: &[u8], max: u64) -> u64 {
 enum Key {
     Detail,
     Data,
+    /// What may be a `data:` URL.
+    Media,
     /// Where a picture is: `"image_url": "https://…"`, or below that key `"url"`.
     Image,
     Other,
@@ -106,6 +108,7 @@ impl<'a> Scan<'a> {
             self.key = match text {
                 b"image_url" => Key::Image,
                 b"url" if self.expects_image => Key::Image,
+                b"url" | b"file_data" | b"file_url" | b"video_url" => Key::Media,
                 b"detail" => Key::Detail,
                 b"data" => Key::Data,
                 _ => Key::Other,
@@ -119,11 +122,15 @@ impl<'a> Scan<'a> {
                 self.in_low_detail = self.in_low_detail.saturating_add(1);
             }
             Key::Data if text.len() > MAX_TEXT_DATA => self.add(sound(text.len())),
-            _ => match text.strip_prefix(b"data:").filter(|media| is_base64(media)) {
-                Some(media) if media.starts_with(b"image/") => self.image(),
-                Some(media) => self.add(weigh_media(media)),
-                None => self.add(weigh(text, self.max).saturating_add(STRING_FRAME)),
-            },
+            // A message's own text is read to its end, whatever it begins with.
+            Key::Media if let Some(media) = media_of(text) => {
+                if media.starts_with(b"image/") {
+                    self.image();
+                } else {
+                    self.add(weigh_media(media));
+                }
+            }
+            _ => self.add(weigh(text, self.max).saturating_add(STRING_FRAME)),
         }
     }
 
@@ -150,9 +157,11 @@ fn end_of_string(text: &[u8]) -> usize {
     }
 }
 
-fn is_base64(media: &[u8]) -> bool {
+/// Of a `data:` URL with base64 (RFC 2397) its type and what follows.
+fn media_of(text: &[u8]) -> Option<&[u8]> {
+    let media = text.strip_prefix(b"data:")?;
     let head = media.get(..100).unwrap_or(media);
-    memchr::memmem::find(head, b";base64,").is_some()
+    memchr::memmem::find(head, b";base64,").map(|_| media)
 }
 
 fn weigh_media(media: &[u8]) -> Hundredths {

@@ -279,7 +279,7 @@ impl ModelRequest {
         &self.members
     }
 
-    pub(crate) fn member(&self, name: &str) -> Option<&Bytes> {
+    fn member(&self, name: &str) -> Option<&Bytes> {
         find(&self.members, name)
     }
 

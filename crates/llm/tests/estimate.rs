@@ -1,8 +1,12 @@
 //! The estimate of tokens against OpenAI's own tokenizers.
-#![expect(clippy::arithmetic_side_effects, reason = "a test")]
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::string_slice,
+    reason = "a test"
+)]
 
 use serde_json::json;
-use spillway_llm::estimate_tokens;
+use spillway_llm::{ModelRequest, Operation, estimate_tokens};
 
 /// Name, and a text of its kind.
 fn texts() -> Vec<(&'static str, String)> {
@@ -134,4 +138,49 @@ fn what_is_above_all_that_matters_is_not_read() {
     let text = serde_json::to_vec(&"many words ".repeat(5_000_000)).unwrap();
     let estimate = estimate_tokens(&text, 1_000);
     assert!((1_001..1_010).contains(&estimate), "{estimate}");
+}
+
+#[test]
+fn a_long_text_cannot_pass_for_something_else() {
+    let text = "many words ".repeat(1_000);
+    let written =
+        |value: serde_json::Value| estimate_tokens(&serde_json::to_vec(&value).unwrap(), u64::MAX);
+    let plain = written(json!([{ "role": "user", "content": text }]));
+    for content in [
+        json!(format!("data:image/png;base64,{text}")),
+        json!([{ "type": "text", "text": format!("data:audio/mp3;base64,{text}") }]),
+        json!([{ "text": text, "type": "text", "detail": "low" }]),
+        json!([{ "type": "text", "text": format!("image_url {text}") }, { "image_url": { "a": "b" } }]),
+    ] {
+        let disguised = written(json!([{ "role": "user", "content": content }]));
+        assert!(disguised >= plain, "{disguised} of {plain}");
+    }
+}
+
+#[test]
+fn of_a_request_all_that_a_model_may_read_counts() {
+    let long = "many words ".repeat(1_000);
+    let body = |members: &str| {
+        let body = format!(r#"{{"model":"m",{members}}}"#);
+        let body = bytes::Bytes::from(body);
+        let request = ModelRequest::parse(&body, Operation::ChatCompletions).unwrap();
+        request.input_tokens(u64::MAX)
+    };
+    for members in [
+        format!(r#""messages":[{{"role":"user","content":"{long}"}}]"#),
+        format!(r#""messages":[],"messages":["{long}"]"#),
+        format!(r#""messages":["{long}"],"messages":[]"#),
+        format!(r#""Messages":["{long}"]"#),
+        format!(r#""prompt":"{long}""#),
+        format!(r#""tools":[{{"description":"{long}"}}]"#),
+        format!(r#""system":"{long}""#),
+    ] {
+        let tokens = body(&members);
+        assert!(
+            (2_000..3_000).contains(&tokens),
+            "{tokens}: {}",
+            &members[..40]
+        );
+    }
+    assert!(body(&format!(r#""metadata":{{"a":"{long}"}}"#)) < 10);
 }
