@@ -1,9 +1,14 @@
 //! Calls whose input is larger than a target takes: found out before a provider is asked.
 
+use bytes::Bytes;
 use spillway_config::OnExceeded;
 use spillway_upstream::target_order;
 
-use crate::{ModelRequest, Operation, Route, TargetPlace, estimate_tokens};
+use crate::estimate::TokenEstimate;
+use crate::{ModelRequest, Operation, Route, TargetPlace};
+
+/// So much is read in one go, in bytes: some milliseconds at most.
+const STEP_BYTES: usize = 256 * 1024;
 
 /// Members that no model reads. All others count: engines have members of their own, and what is there twice, or is written
 /// in other capitals, some of them read.
@@ -18,15 +23,51 @@ const NO_INPUT: [&str; 8] = [
     "prompt_cache_key",
 ];
 
-impl ModelRequest {
-    /// How many tokens its input comes to, [estimated](estimate_tokens); above `max` it is not looked at further.
-    pub fn input_tokens(&self, max: u64) -> u64 {
-        let members = self.members().iter();
-        let input = members.filter(|(name, _)| !NO_INPUT.contains(&name.as_str()));
-        input.fold(0, |sum: u64, (_, value)| {
-            let left = max.saturating_sub(sum);
-            sum.saturating_add(estimate_tokens(value, left))
-        })
+/// The tokens of a request's input, [estimated](crate::estimate_tokens) in steps: between two of them others have their
+/// turn.
+#[derive(Debug)]
+pub struct InputEstimate<'r> {
+    members: std::slice::Iter<'r, (String, Bytes)>,
+    estimate: TokenEstimate<'r>,
+    /// Of the members that have been read.
+    before: u64,
+    max: u64,
+}
+
+impl<'r> InputEstimate<'r> {
+    /// Of a request; above `max` it is not looked at further.
+    pub fn new(request: &'r ModelRequest, max: u64) -> Self {
+        Self {
+            members: request.members().iter(),
+            estimate: TokenEstimate::new(&[]),
+            before: 0,
+            max,
+        }
+    }
+
+    /// Reads on; `None` where there is more.
+    pub fn step(&mut self) -> Option<u64> {
+        let mut read = 0_usize;
+        while read < STEP_BYTES {
+            let tokens = self.before.saturating_add(self.estimate.tokens());
+            if tokens > self.max {
+                return Some(tokens);
+            }
+            let left = self.estimate.left();
+            if self.estimate.step() {
+                read = read.saturating_add(left.saturating_sub(self.estimate.left()));
+            } else {
+                self.before = tokens;
+                let next = self
+                    .members
+                    .find(|(name, _)| !NO_INPUT.contains(&name.as_str()));
+                let Some((_, value)) = next else {
+                    return Some(tokens);
+                };
+                self.estimate = TokenEstimate::new(value);
+            }
+        }
+        None
     }
 }
 

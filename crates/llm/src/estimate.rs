@@ -1,6 +1,6 @@
 //! How many tokens a request's input comes to, without a tokenizer.
 //!
-//! A tokenizer's table takes 245 ms to build in WebAssembly (docs/development.md), and each vendor has its own. So the JSON
+//! A tokenizer's table takes a quarter of a second to build in WebAssembly, and each vendor has its own. So the JSON
 //! is read once, byte by byte, and what stands in it is weighed by kind: words by their length, digits in threes,
 //! characters of other scripts each for itself, pictures and sounds as a whole. Nothing is copied or parsed.
 //!
@@ -33,25 +33,29 @@ const FILE_BYTES_A_TOKEN: u64 = 80;
 /// A value of `data` is a text up to this, in bytes.
 const MAX_TEXT_DATA: usize = 256;
 
+/// How much of a text is weighed in one go, in bytes: some 100 µs.
+const PIECE_BYTES: usize = 16 * 1024;
+
 /// An estimate of the tokens in this JSON value, a member of a request: messages, tools, a prompt. Once it is above `max` it
 /// is of no more interest, and what is left is not read.
 pub fn estimate_tokens(json: &[u8], max: u64) -> u64 {
-    let mut scan = Scan {
-        rest: json,
-        sum: 0,
-        max: max.saturating_mul(100),
-        images: 0,
-        in_low_detail: 0,
-        key: Key::Other,
-        expects_image: false,
-    };
-    while scan.sum <= scan.max && scan.step() {}
-    let in_low_detail = scan.in_low_detail.min(scan.images);
-    let in_high = scan.images.saturating_sub(in_low_detail);
-    scan.sum
-        .div_ceil(100)
-        .saturating_add(in_high.saturating_mul(IMAGE_TOKENS))
-        .saturating_add(in_low_detail.saturating_mul(LOW_DETAIL_TOKENS))
+    let mut estimate = TokenEstimate::new(json);
+    while estimate.tokens() <= max && estimate.step() {}
+    estimate.tokens()
+}
+
+/// An estimate on its way.
+#[derive(Debug)]
+pub(crate) struct TokenEstimate<'a> {
+    rest: &'a [u8],
+    /// Of the text that is being weighed.
+    text: &'a [u8],
+    sum: Hundredths,
+    images: u64,
+    in_low_detail: u64,
+    key: Key,
+    /// A picture's key has come, and no picture yet.
+    expects_image: bool,
 }
 
 /// The key whose value comes next, where it says something of that.
@@ -66,20 +70,46 @@ enum Key {
     Other,
 }
 
-struct Scan<'a> {
-    rest: &'a [u8],
-    sum: Hundredths,
-    max: Hundredths,
-    images: u64,
-    in_low_detail: u64,
-    key: Key,
-    /// A picture's key has come, and no picture yet.
-    expects_image: bool,
-}
+impl<'a> TokenEstimate<'a> {
+    pub fn new(json: &'a [u8]) -> Self {
+        Self {
+            rest: json,
+            text: &[],
+            sum: 0,
+            images: 0,
+            in_low_detail: 0,
+            key: Key::Other,
+            expects_image: false,
+        }
+    }
 
-impl<'a> Scan<'a> {
-    /// Takes what stands next outside of strings, or a string.
-    fn step(&mut self) -> bool {
+    /// The tokens of what has been read.
+    pub fn tokens(&self) -> u64 {
+        let in_low_detail = self.in_low_detail.min(self.images);
+        let in_high = self.images.saturating_sub(in_low_detail);
+        self.sum
+            .div_ceil(100)
+            .saturating_add(in_high.saturating_mul(IMAGE_TOKENS))
+            .saturating_add(in_low_detail.saturating_mul(LOW_DETAIL_TOKENS))
+    }
+
+    /// How much is still to be read, in bytes.
+    pub fn left(&self) -> usize {
+        self.rest.len().saturating_add(self.text.len())
+    }
+
+    /// Reads on: a piece of a text, or what stands between texts. False where there is no more.
+    pub fn step(&mut self) -> bool {
+        if !self.text.is_empty() {
+            let length = self.text.len().min(PIECE_BYTES);
+            let (piece, rest) = self
+                .text
+                .split_at_checked(length)
+                .unwrap_or((self.text, &[]));
+            self.text = rest;
+            self.add(weigh(piece));
+            return true;
+        }
         let Some((first, rest)) = self.rest.split_first() else {
             return false;
         };
@@ -113,7 +143,7 @@ impl<'a> Scan<'a> {
                 b"data" => Key::Data,
                 _ => Key::Other,
             };
-            self.add(weigh(text, self.max));
+            self.text = text;
             return;
         }
         match std::mem::replace(&mut self.key, Key::Other) {
@@ -130,7 +160,10 @@ impl<'a> Scan<'a> {
                     self.add(weigh_media(media));
                 }
             }
-            _ => self.add(weigh(text, self.max).saturating_add(STRING_FRAME)),
+            _ => {
+                self.text = text;
+                self.add(STRING_FRAME);
+            }
         }
     }
 
@@ -182,25 +215,23 @@ fn by_length(length: usize, bytes_a_token: u64) -> Hundredths {
     tokens.saturating_add(50).saturating_mul(100)
 }
 
-/// What a text weighs, as it stands between quotation marks, or so much of it as is above `max`.
-fn weigh(text: &[u8], max: Hundredths) -> Hundredths {
+/// What a text weighs, as it stands between quotation marks.
+fn weigh(text: &[u8]) -> Hundredths {
     let (mut sum, mut run, mut length): (Hundredths, CharacterClass, u64) =
         (0, CharacterClass::Space, 0);
     let mut rest = text;
-    while sum <= max
-        && let Some((class, after)) = class_of(rest)
-    {
+    while let Some((class, count, after)) = class_of(rest) {
         rest = after;
         if class == run && class.is_in_runs() {
-            length = length.saturating_add(1);
-        } else {
-            sum = sum.saturating_add(run.weight(length));
-            if (run, length, class) == (CharacterClass::Space, 1, CharacterClass::Digit) {
-                // A space goes with the word after it, but with no number.
-                sum = sum.saturating_add(SPACE_BEFORE_DIGITS);
-            }
-            (run, length) = (class, 1);
+            length = length.saturating_add(count);
+            continue;
         }
+        sum = sum.saturating_add(run.weight(length));
+        if (run, length, class) == (CharacterClass::Space, 1, CharacterClass::Digit) {
+            // A space goes with the word after it, but with no number.
+            sum = sum.saturating_add(SPACE_BEFORE_DIGITS);
+        }
+        (run, length) = (class, count);
     }
     sum.saturating_add(run.weight(length))
 }

@@ -50,6 +50,7 @@ pub use call_progress::{CallProgress, CallReport};
 pub use catalogue::{Error, ModelApi, ModelCatalogue, NoRoute};
 pub use client_headers::passed_headers;
 pub use complete::Completed;
+pub use context_window::InputEstimate;
 pub use dialect::{Dialect, EncodeError};
 pub use estimate::estimate_tokens;
 pub use inspect::{Inspected, inspect};

@@ -1,7 +1,7 @@
 //! Phases *admit, head* and *admit, body*: the API's limits, and the context window.
 
 use spillway_limit::{Due, InBody, RequestFacts};
-use spillway_llm::{ModelRequest, Operation, Route};
+use spillway_llm::{InputEstimate, ModelRequest, Operation, Route};
 use spillway_platform::Platform;
 use spillway_surface::LocalReply;
 use spillway_telemetry::Reason;
@@ -75,7 +75,7 @@ pub(super) async fn admit_body<P: Platform>(
 }
 
 /// Refuses a call whose input is larger than its target takes, before anybody is asked.
-pub(super) fn fit_window<P: Platform>(
+pub(super) async fn fit_window<P: Platform>(
     exchange: &mut ModelExchange<P>,
     entry: &CallEntry,
     route: &Route,
@@ -84,7 +84,13 @@ pub(super) fn fit_window<P: Platform>(
     let (Some(request), Some(largest)) = (request, route.largest_window()) else {
         return Ok(());
     };
-    let tokens = request.input_tokens(largest);
+    let mut estimate = InputEstimate::new(request, largest);
+    let tokens = loop {
+        match estimate.step() {
+            Some(tokens) => break tokens,
+            None => exchange.runtime.platform.yield_now().await,
+        }
+    };
     exchange.input_tokens = Some(tokens);
     let (operation, number) = (entry.operation, exchange.number);
     match route.exceeded_window(operation, &request.model, number, tokens) {

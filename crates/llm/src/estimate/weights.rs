@@ -78,10 +78,26 @@ impl CharacterClass {
     }
 }
 
-/// The kind of the next character of a JSON string, and what follows it. An escape is what it stands for.
-pub(super) fn class_of(text: &[u8]) -> Option<(CharacterClass, &[u8])> {
+/// The kind of the next character of a JSON string, or of the next letters, how many these are, and what follows. An escape
+/// is what it stands for.
+pub(super) fn class_of(text: &[u8]) -> Option<(CharacterClass, u64, &[u8])> {
     let (first, rest) = text.split_first()?;
-    if *first == b'\\' {
+    if first.is_ascii_alphabetic() {
+        let letters = text.iter().take_while(|byte| byte.is_ascii_alphabetic());
+        let count = letters.count();
+        let rest = text.get(count..).unwrap_or_default();
+        return Some((
+            CharacterClass::Latin,
+            u64::try_from(count).unwrap_or(u64::MAX),
+            rest,
+        ));
+    }
+    let (class, rest) = class_of_one(*first, rest)?;
+    Some((class, 1, rest))
+}
+
+fn class_of_one(first: u8, rest: &[u8]) -> Option<(CharacterClass, &[u8])> {
+    if first == b'\\' {
         let (escape, rest) = rest.split_first()?;
         return Some(match escape {
             b'u' => {
@@ -96,7 +112,7 @@ pub(super) fn class_of(text: &[u8]) -> Option<(CharacterClass, &[u8])> {
         });
     }
     if first.is_ascii() {
-        return Some((CharacterClass::of(u32::from(*first)), rest));
+        return Some((CharacterClass::of(u32::from(first)), rest));
     }
     // Its length by its first byte (RFC 3629); what is no UTF-8 weighs something, too.
     let (bits, more) = match first {
