@@ -59,7 +59,7 @@ pub struct ModelRoute {
     pub auth: Option<Vec<String>>,
     /// Tried in this order. Where some have a `weight`, the first is drawn among those.
     pub targets: Vec<TargetConfig>,
-    /// How large a call's input may be. Left out: as its target takes it.
+    /// How large a call's input may be, of targets that say nothing of their own. Left out: of any size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context_window: Option<ContextWindow>,
     /// What the gateway sees to in a request's parameters.
@@ -77,12 +77,12 @@ pub struct ModelRoute {
 pub struct ContextWindow {
     /// In tokens.
     pub max_input_tokens: u64,
-    /// What becomes of a larger call.
+    /// What becomes of a larger call: it is refused, or begins with the next target that is large enough.
     #[serde(default)]
     pub on_exceeded: OnExceeded,
 }
 
-/// What becomes of a call whose input is larger than its target takes.
+/// What becomes of a call whose input is larger than `max_input_tokens`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "document", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]

@@ -185,6 +185,11 @@ impl<P: Platform> Limits<P> {
         }
     }
 
+    /// Gives back what an earlier phase gave, where a later one refuses the request.
+    pub fn give_back(&self, earlier: Option<Passage>) {
+        self.forget(earlier.unwrap_or_default().counted);
+    }
+
     /// Takes back, off the request's path, what a call was counted in: where a later phase refuses it, or where its key
     /// is one that the upstream does not know: such keys can be made up in any number, and would each be kept for as
     /// long as a window.

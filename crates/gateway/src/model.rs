@@ -200,7 +200,7 @@ async fn prepare<P: Platform>(
     let passage = admit_head(exchange, &entry).await?;
     let mut outgoing = read(exchange, &entry, request).await?;
     let route = route(exchange, &entry, &outgoing)?;
-    fit_window(exchange, &entry, &route, outgoing.request()).await?;
+    let passage = fit_window(exchange, &entry, passage, &route, &outgoing).await?;
     admit_body(exchange, &entry, passage, &route, outgoing.model()).await?;
     exchange.runtime.refresh(&route).await;
     if let CallBody::Read(request) = &mut outgoing {

@@ -32,12 +32,20 @@ pub struct InputEstimate<'r> {
     /// Of the members that have been read.
     before: u64,
     max: u64,
+    /// The member whose texts are each an input of their own.
+    list: &'static str,
 }
 
 impl<'r> InputEstimate<'r> {
-    /// Of a request; above `max` it is not looked at further.
-    pub fn new(request: &'r ModelRequest, max: u64) -> Self {
+    /// Of a request; above `max` it is not looked at further. Of several texts that are to be embedded, or completed, each
+    /// has to fit by itself: the largest counts.
+    pub fn new(request: &'r ModelRequest, operation: Operation, max: u64) -> Self {
         Self {
+            list: match operation {
+                Operation::Embeddings => "input",
+                Operation::Completions => "prompt",
+                _ => "",
+            },
             members: request.members().iter(),
             estimate: TokenEstimate::new(&[]),
             before: 0,
@@ -61,10 +69,14 @@ impl<'r> InputEstimate<'r> {
                 let next = self
                     .members
                     .find(|(name, _)| !NO_INPUT.contains(&name.as_str()));
-                let Some((_, value)) = next else {
+                let Some((name, value)) = next else {
                     return Some(tokens);
                 };
-                self.estimate = TokenEstimate::new(value);
+                self.estimate = if name == self.list {
+                    TokenEstimate::of_each(value)
+                } else {
+                    TokenEstimate::new(value)
+                };
             }
         }
         None
@@ -78,24 +90,32 @@ impl Route {
         windows.map(|window| window.max_input_tokens).max()
     }
 
-    /// The context window for which this call of so many tokens is to be refused.
+    /// The context window for which this call of so many tokens is to be refused: of the target that it begins with, or, where
+    /// others may take it, of the largest of all. A call that is bound to what a provider keeps goes to no other.
     pub fn exceeded_window(
         &self,
         operation: Operation,
         model: &str,
         number: u32,
         input_tokens: u64,
+        is_bound: bool,
     ) -> Option<u64> {
-        let mut largest = None;
-        let places = self.in_order(number);
-        for place in places.filter(|place| self.may_answer(place, operation, model)) {
-            let window = place.window.filter(|_| !place.takes(Some(input_tokens)))?;
-            if window.on_exceeded == OnExceeded::Refuse {
-                return Some(window.max_input_tokens);
+        let mut places = self
+            .in_order(number)
+            .filter(|place| self.may_answer(place, operation, model));
+        let too_small = |place: &TargetPlace| {
+            let window = place.window?;
+            (!place.takes(Some(input_tokens))).then_some(window)
+        };
+        let first = places.next().and_then(too_small)?;
+        let mut largest = first.max_input_tokens;
+        if first.on_exceeded == OnExceeded::Next && !is_bound {
+            for place in places {
+                let window = too_small(place)?;
+                largest = largest.max(window.max_input_tokens);
             }
-            largest = largest.max(Some(window.max_input_tokens));
         }
-        largest
+        Some(largest)
     }
 
     /// The targets in the order in which the call of this number tries them.

@@ -8,8 +8,10 @@
 //! less than 0.95 and no more than 1.6 of what OpenAI's newest tokenizer makes of them. An image counts 1,000 tokens (100 in
 //! low detail), whatever a model takes for it; sounds and files by their length.
 
+mod media;
 mod weights;
 
+use media::Media;
 use weights::{CharacterClass, class_of};
 
 /// In hundredths of a token.
@@ -24,14 +26,11 @@ const STRING_FRAME: Hundredths = 20;
 /// A space before a number.
 const SPACE_BEFORE_DIGITS: Hundredths = 85;
 
-/// Of a sound, so many characters of base64 are a token: MP3 of 128 kbit/s at 32 tokens a second, Gemini's rate.
-const SOUND_BYTES_A_TOKEN: u64 = 600;
+/// A member, a list, a mapping: what is written for it between texts.
+const FRAME: Hundredths = 40;
 
-/// Of a document, so many are: a page of text is some 40 kB of PDF, and 500 tokens.
-const FILE_BYTES_A_TOKEN: u64 = 80;
-
-/// A value of `data` is a text up to this, in bytes.
-const MAX_TEXT_DATA: usize = 256;
+/// `true`, `false`, `null`.
+const WORD: Hundredths = 80;
 
 /// How much of a text is weighed in one go, in bytes: some 100 µs.
 const PIECE_BYTES: usize = 16 * 1024;
@@ -56,14 +55,22 @@ pub(crate) struct TokenEstimate<'a> {
     key: Key,
     /// A picture's key has come, and no picture yet.
     expects_image: bool,
+    /// The object of a picture is not over.
+    may_be_low: bool,
+    /// How many lists and mappings are open.
+    depth: u64,
+    /// What came last, so that after a comma another one comes.
+    is_text_or_list: bool,
+    /// Whether each text of a list is an input of its own: then the largest counts.
+    of_each: bool,
+    largest: u64,
 }
 
 /// The key whose value comes next, where it says something of that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Key {
     Detail,
-    Data,
-    /// What may be a `data:` URL.
+    /// What may be base64, or a `data:` URL.
     Media,
     /// Where a picture is: `"image_url": "https://…"`, or below that key `"url"`.
     Image,
@@ -80,11 +87,28 @@ impl<'a> TokenEstimate<'a> {
             in_low_detail: 0,
             key: Key::Other,
             expects_image: false,
+            may_be_low: false,
+            depth: 0,
+            is_text_or_list: false,
+            of_each: false,
+            largest: 0,
+        }
+    }
+
+    /// Of a list whose texts are inputs of their own, each of which has to fit.
+    pub fn of_each(json: &'a [u8]) -> Self {
+        Self {
+            of_each: true,
+            ..Self::new(json)
         }
     }
 
     /// The tokens of what has been read.
     pub fn tokens(&self) -> u64 {
+        self.largest.max(self.current())
+    }
+
+    fn current(&self) -> u64 {
         let in_low_detail = self.in_low_detail.min(self.images);
         let in_high = self.images.saturating_sub(in_low_detail);
         self.sum
@@ -116,15 +140,37 @@ impl<'a> TokenEstimate<'a> {
         self.rest = rest;
         match first {
             b'"' => self.string(),
-            // A number: a token of an embedding's input, if there are many.
-            b'0'..=b'9' => {
-                let more = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-                self.rest = rest.get(more..).unwrap_or_default();
-                self.sum = self.sum.saturating_add(100);
+            b'{' | b'[' => {
+                self.depth = self.depth.saturating_add(1);
+                self.add(FRAME);
             }
+            b'}' | b']' => {
+                self.depth = self.depth.saturating_sub(1);
+                self.may_be_low = false;
+                self.is_text_or_list = true;
+            }
+            b',' if self.depth == 1 && self.is_text_or_list => self.next_element(),
+            // A number: a token of an embedding's input, if there are many.
+            b'0'..=b'9' => self.skip_while(u8::is_ascii_digit, 100),
+            b'a'..=b'z' => self.skip_while(u8::is_ascii_lowercase, WORD),
             _ => {}
         }
         true
+    }
+
+    fn skip_while(&mut self, is_more: impl Fn(&u8) -> bool, weight: Hundredths) {
+        let more = self.rest.iter().take_while(|byte| is_more(byte)).count();
+        self.rest = self.rest.get(more..).unwrap_or_default();
+        self.is_text_or_list = false;
+        self.add(weight);
+    }
+
+    /// A list's next text, which is an input of its own where each is.
+    fn next_element(&mut self) {
+        if self.of_each {
+            self.largest = self.largest.max(self.current());
+            (self.sum, self.images, self.in_low_detail) = (0, 0, 0);
+        }
     }
 
     fn string(&mut self) {
@@ -132,38 +178,37 @@ impl<'a> TokenEstimate<'a> {
         let length = end_of_string(text);
         let (text, rest) = text.split_at_checked(length).unwrap_or((text, &[]));
         self.rest = rest.get(1..).unwrap_or_default();
+        self.is_text_or_list = true;
         let is_key = self.rest.trim_ascii_start().first() == Some(&b':');
         if is_key {
-            self.expects_image |= text == b"image_url";
+            let is_image = text == b"image_url";
+            self.expects_image |= is_image;
+            self.may_be_low |= is_image;
             self.key = match text {
                 b"image_url" => Key::Image,
                 b"url" if self.expects_image => Key::Image,
-                b"url" | b"file_data" | b"file_url" | b"video_url" => Key::Media,
-                b"detail" => Key::Detail,
-                b"data" => Key::Data,
+                b"url" | b"data" | b"file_data" | b"file_url" | b"video_url" => Key::Media,
+                b"detail" if self.may_be_low => Key::Detail,
                 _ => Key::Other,
             };
             self.text = text;
             return;
         }
-        match std::mem::replace(&mut self.key, Key::Other) {
-            Key::Image => self.image(),
-            Key::Detail if text == b"low" => {
-                self.in_low_detail = self.in_low_detail.saturating_add(1);
+        let key = std::mem::replace(&mut self.key, Key::Other);
+        if key == Key::Detail && text == b"low" {
+            self.in_low_detail = self.in_low_detail.saturating_add(1);
+            self.may_be_low = false;
+        } else if key == Key::Image && is_web_address(text) {
+            self.image();
+        } else if let (Key::Image | Key::Media, Some(media)) = (key, Media::of(text)) {
+            match media.tokens(text.len()) {
+                Some(tokens) => self.add(tokens.saturating_mul(100)),
+                None => self.image(),
             }
-            Key::Data if text.len() > MAX_TEXT_DATA => self.add(sound(text.len())),
+        } else {
             // A message's own text is read to its end, whatever it begins with.
-            Key::Media if let Some(media) = media_of(text) => {
-                if media.starts_with(b"image/") {
-                    self.image();
-                } else {
-                    self.add(weigh_media(media));
-                }
-            }
-            _ => {
-                self.text = text;
-                self.add(STRING_FRAME);
-            }
+            self.text = text;
+            self.add(STRING_FRAME);
         }
     }
 
@@ -177,6 +222,13 @@ impl<'a> TokenEstimate<'a> {
     }
 }
 
+/// Where a picture is, as clients write that.
+fn is_web_address(text: &[u8]) -> bool {
+    const MAX_BYTES: usize = 8 * 1024;
+    let is_one = text.starts_with(b"https:") || text.starts_with(b"http:");
+    is_one && text.len() <= MAX_BYTES
+}
+
 /// How long a string is whose beginning has been taken, without its quotation mark.
 fn end_of_string(text: &[u8]) -> usize {
     let mut from = 0_usize;
@@ -188,31 +240,6 @@ fn end_of_string(text: &[u8]) -> usize {
             Some(at) => from = from.saturating_add(at).saturating_add(2),
         }
     }
-}
-
-/// Of a `data:` URL with base64 (RFC 2397) its type and what follows.
-fn media_of(text: &[u8]) -> Option<&[u8]> {
-    let media = text.strip_prefix(b"data:")?;
-    let head = media.get(..100).unwrap_or(media);
-    memchr::memmem::find(head, b";base64,").map(|_| media)
-}
-
-fn weigh_media(media: &[u8]) -> Hundredths {
-    if media.starts_with(b"audio/") {
-        sound(media.len())
-    } else {
-        by_length(media.len(), FILE_BYTES_A_TOKEN)
-    }
-}
-
-fn sound(length: usize) -> Hundredths {
-    by_length(length, SOUND_BYTES_A_TOKEN)
-}
-
-fn by_length(length: usize, bytes_a_token: u64) -> Hundredths {
-    let length = u64::try_from(length).unwrap_or(u64::MAX);
-    let tokens = length.checked_div(bytes_a_token).unwrap_or_default();
-    tokens.saturating_add(50).saturating_mul(100)
 }
 
 /// What a text weighs, as it stands between quotation marks.

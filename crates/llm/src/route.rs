@@ -128,11 +128,16 @@ impl Route {
     }
 
     /// Whether a call that the gateway's own limits refused goes to its second target.
-    pub fn serves_refused(&self, operation: Operation, model: Option<&str>) -> bool {
+    pub fn serves_refused(
+        &self,
+        operation: Operation,
+        model: Option<&str>,
+        input_tokens: Option<u64>,
+    ) -> bool {
         let mut others = self.targets.iter().skip(1);
         let fits = |place: &TargetPlace| {
-            operation != Operation::Embeddings
-                || self.embeds_alike(place, model.unwrap_or_default())
+            self.may_answer(place, operation, model.unwrap_or_default())
+                && place.takes(input_tokens)
         };
         others.any(fits)
             && self

@@ -73,7 +73,7 @@ fn pictures_and_sounds_count_as_a_whole() {
         let messages = json!([{ "role": "user", "content": [part] }]);
         estimate_tokens(&serde_json::to_vec(&messages).unwrap(), u64::MAX)
     };
-    let picture = "A".repeat(3_000_000);
+    let picture = format!("iVBORw0KGgo{}", "A".repeat(3_000_000));
     let data = format!("data:image/png;base64,{picture}");
     for url in [data.as_str(), "https://pictures.example/cat.png"] {
         let high = chat(json!({ "type": "image_url", "image_url": { "url": url } }));
@@ -82,7 +82,7 @@ fn pictures_and_sounds_count_as_a_whole() {
         assert!((100..130).contains(&chat(low)));
     }
     // Six seconds of MP3 at 128 kbit/s.
-    let sound = "A".repeat(96_000 * 4 / 3);
+    let sound = format!("SUQz{}", "A".repeat(96_000 * 4 / 3));
     let sound =
         chat(json!({ "type": "input_audio", "input_audio": { "data": sound, "format": "mp3" } }));
     assert!((192..400).contains(&sound), "{sound}");
@@ -113,10 +113,8 @@ fn escapes_are_what_they_stand_for() {
 #[test]
 fn vectors_of_tokens_are_counted_and_nothing_is_too_odd() {
     let input: Vec<u32> = (0..500).collect();
-    assert_eq!(
-        estimate_tokens(&serde_json::to_vec(&input).unwrap(), u64::MAX),
-        500
-    );
+    let tokens = estimate_tokens(&serde_json::to_vec(&input).unwrap(), u64::MAX);
+    assert!((500..503).contains(&tokens), "{tokens}");
     for odd in [
         "",
         "\"",
@@ -152,6 +150,10 @@ fn a_long_text_cannot_pass_for_something_else() {
         json!([{ "type": "text", "text": format!("data:audio/mp3;base64,{text}") }]),
         json!([{ "text": text, "type": "text", "detail": "low" }]),
         json!([{ "type": "text", "text": format!("image_url {text}") }, { "image_url": { "a": "b" } }]),
+        // Anthropic's plain texts.
+        json!([{ "type": "document", "source": { "type": "text", "media_type": "text/plain", "data": text } }]),
+        json!([{ "image_url": { "url": format!("https://x/{text}") } }, { "image_url": text }]),
+        json!([{ "file": { "file_data": format!("data:application/pdf;base64,{text}") } }]),
     ] {
         let disguised = written(json!([{ "role": "user", "content": content }]));
         assert!(disguised >= plain, "{disguised} of {plain}");
@@ -165,7 +167,7 @@ fn of_a_request_all_that_a_model_may_read_counts() {
         let body = format!(r#"{{"model":"m",{members}}}"#);
         let body = bytes::Bytes::from(body);
         let request = ModelRequest::parse(&body, Operation::ChatCompletions).unwrap();
-        let mut estimate = InputEstimate::new(&request, u64::MAX);
+        let mut estimate = InputEstimate::new(&request, Operation::ChatCompletions, u64::MAX);
         (0..1_000).find_map(|_| estimate.step()).unwrap()
     };
     for members in [
@@ -185,4 +187,52 @@ fn of_a_request_all_that_a_model_may_read_counts() {
         );
     }
     assert!(body(&format!(r#""metadata":{{"a":"{long}"}}"#)) < 10);
+}
+
+#[test]
+fn white_space_has_a_length() {
+    for (space, least) in [
+        ("\t ".repeat(10_000), 9_000),
+        ("\n".repeat(100_000), 6_000),
+        (" ".repeat(100_000), 700),
+        ("\u{a0}".repeat(10_000), 1_200),
+    ] {
+        let json = serde_json::to_vec(&space).unwrap();
+        let tokens = estimate_tokens(&json, u64::MAX);
+        assert!(tokens >= least, "{tokens} of {least}");
+    }
+}
+
+#[test]
+fn of_texts_that_are_embedded_each_has_to_fit() {
+    let text = "many words ".repeat(100);
+    let of = |operation, body: serde_json::Value| {
+        let body = bytes::Bytes::from(serde_json::to_vec(&body).unwrap());
+        let request = ModelRequest::parse(&body, operation).unwrap();
+        let mut estimate = InputEstimate::new(&request, operation, u64::MAX);
+        (0..1_000).find_map(|_| estimate.step()).unwrap()
+    };
+    let embeds = |input: serde_json::Value| {
+        of(
+            Operation::Embeddings,
+            json!({ "model": "m", "input": input }),
+        )
+    };
+    let one = embeds(json!(text));
+    assert!((200..300).contains(&one), "{one}");
+    for input in [
+        json!([text, text, text]),
+        json!(["a", text, "b", "c"]),
+        json!([text]),
+    ] {
+        let tokens = embeds(input);
+        assert!(tokens.abs_diff(one) < 5, "{tokens} of {one}");
+    }
+    let ids: Vec<u32> = (0..100).collect();
+    assert!(embeds(json!(ids)).abs_diff(100) < 3);
+    assert!(embeds(json!([ids, ids])).abs_diff(100) < 5);
+    let prompts = json!({ "model": "m", "prompt": [text, text] });
+    assert!(of(Operation::Completions, prompts).abs_diff(one) < 5);
+    let messages = json!({ "model": "m", "messages": [text, text] });
+    assert!(of(Operation::ChatCompletions, messages) > one + one / 2);
 }

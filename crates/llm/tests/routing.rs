@@ -237,9 +237,19 @@ fn what_is_too_long_for_a_target_goes_to_the_next_or_is_refused() {
             51,
             None,
         ),
+        (
+            format!("{},{},{plain}", window(100, next), window(200, "")),
+            "",
+            300,
+            None,
+        ),
     ] {
         let route = models(&format!(r#""targets":[{targets}]{route}"#));
-        let found = route.exceeded_window(Operation::ChatCompletions, "m", 0, tokens);
+        let found = route.exceeded_window(Operation::ChatCompletions, "m", 0, tokens, false);
         assert_eq!(found, exceeded, "{targets} {tokens}");
+        let bound = route.exceeded_window(Operation::ChatCompletions, "m", 0, tokens, true);
+        assert!(
+            bound.is_some() || exceeded.is_none() && !targets.contains("next") || tokens <= 100
+        );
     }
 }

@@ -110,7 +110,7 @@ impl de::Error for Mistake {
             "a sequence" => "a list",
             "a map" => "a mapping",
             "a boolean" => "`true` or `false`",
-            "u16" | "u32" => "a whole number",
+            "u16" | "u32" | "u64" => "a whole number",
             other => other,
         };
         let (found, advice) = match found {
@@ -145,6 +145,7 @@ impl de::Error for Mistake {
         let expected = match expected.as_str() {
             "u16" => "a whole number from 0 to 65535",
             "u32" => "a whole number from 0 to 4294967295",
+            "u64" => "a whole number",
             other => other,
         };
         Self::custom(format_args!("expected {expected}"))

@@ -1,13 +1,13 @@
 //! Phases *admit, head* and *admit, body*: the API's limits, and the context window.
 
 use spillway_limit::{Due, InBody, RequestFacts};
-use spillway_llm::{InputEstimate, ModelRequest, Operation, Route};
+use spillway_llm::{Binding, InputEstimate, Operation, Route};
 use spillway_platform::Platform;
 use spillway_surface::LocalReply;
 use spillway_telemetry::Reason;
 
 use super::exchange::{CallEntry, ModelExchange};
-use super::read::reads;
+use super::read::{CallBody, reads};
 use super::replies;
 use crate::Passage;
 
@@ -64,7 +64,7 @@ pub(super) async fn admit_body<P: Platform>(
         }
         Err(refusal) => {
             let has_another = entry.operation != Operation::Stateful
-                && route.serves_refused(entry.operation, model);
+                && route.serves_refused(entry.operation, model, exchange.input_tokens);
             if has_another && refusal.reason == Reason::RateLimited {
                 exchange.skips_first = true;
                 return Ok(());
@@ -74,17 +74,20 @@ pub(super) async fn admit_body<P: Platform>(
     }
 }
 
-/// Refuses a call whose input is larger than its target takes, before anybody is asked.
+/// Refuses a call whose input is larger than its target takes, before anybody is asked. `earlier` is what the call was
+/// counted in: it is taken back then.
 pub(super) async fn fit_window<P: Platform>(
     exchange: &mut ModelExchange<P>,
     entry: &CallEntry,
+    earlier: Option<Passage>,
     route: &Route,
-    request: Option<&ModelRequest>,
-) -> Result<(), LocalReply> {
-    let (Some(request), Some(largest)) = (request, route.largest_window()) else {
-        return Ok(());
+    outgoing: &CallBody<P::Request>,
+) -> Result<Option<Passage>, LocalReply> {
+    let (Some(request), Some(largest)) = (outgoing.request(), route.largest_window()) else {
+        return Ok(earlier);
     };
-    let mut estimate = InputEstimate::new(request, largest);
+    let operation = entry.operation;
+    let mut estimate = InputEstimate::new(request, operation, largest);
     let tokens = loop {
         match estimate.step() {
             Some(tokens) => break tokens,
@@ -92,10 +95,13 @@ pub(super) async fn fit_window<P: Platform>(
         }
     };
     exchange.input_tokens = Some(tokens);
-    let (operation, number) = (entry.operation, exchange.number);
-    match route.exceeded_window(operation, &request.model, number, tokens) {
-        Some(window) => Err(replies::context_length_exceeded(window)),
-        None => Ok(()),
+    let is_bound = outgoing.binding() != Binding::Free;
+    match route.exceeded_window(operation, &request.model, exchange.number, tokens, is_bound) {
+        Some(window) => {
+            exchange.runtime.limits.give_back(earlier);
+            Err(replies::context_length_exceeded(window))
+        }
+        None => Ok(earlier),
     }
 }
 

@@ -125,8 +125,9 @@ pub(super) fn context_length_exceeded(window: u64) -> LocalReply {
     LocalReply::error(
         StatusCode::BAD_REQUEST,
         Reason::ContextLengthExceeded,
+        // In OpenAI's words, by which clients and libraries know it.
         format!(
-            "The input is too long: this model takes some {window} tokens. Shorten the messages, or leave out older ones."
+            "This model's maximum context length is {window} tokens. By the gateway's estimate your input is longer: reduce it."
         ),
     )
 }

@@ -242,7 +242,7 @@ fn a_call_that_is_too_long_is_refused_before_anybody_is_asked_or_goes_to_who_tak
     assert_eq!(answers[0].status, 400, "{told}");
     for part in [
         "\"code\":\"context_length_exceeded\"",
-        "some 50 tokens",
+        "maximum context length is 50 tokens",
         "invalid_request_error",
     ] {
         assert!(told.contains(part), "{told}");

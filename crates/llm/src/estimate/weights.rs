@@ -16,6 +16,7 @@ pub(super) enum CharacterClass {
     Digit,
     /// One space; more of them indent.
     Space,
+    Tab,
     NewLine,
     /// ASCII's.
     Sign,
@@ -46,8 +47,9 @@ impl CharacterClass {
             (Self::Syllable, _) => length.saturating_mul(50),
             (Self::Digit, _) => length.div_ceil(3).saturating_mul(105),
             (Self::Space, 1) => 0,
-            (Self::Space, _) => 60,
-            (Self::NewLine, _) => 70,
+            (Self::Space, _) => beyond(1, 6).saturating_add(60),
+            (Self::Tab, _) => beyond(1, 15).saturating_add(100),
+            (Self::NewLine, _) => beyond(1, 10).saturating_add(70),
             (Self::Sign, _) => beyond(1, 50).saturating_add(90),
             (Self::Ideograph, _) => length.saturating_mul(90),
             (Self::Hangul, _) => length.saturating_mul(80),
@@ -61,7 +63,8 @@ impl CharacterClass {
             0x30..=0x39 => Self::Digit,
             0x41..=0x5a | 0x61..=0x7a => Self::Latin,
             0x0a | 0x0d => Self::NewLine,
-            0x09 | 0x20 | 0xa0 => Self::Space,
+            0x20 => Self::Space,
+            0x09 => Self::Tab,
             0x00..=0x7f => Self::Sign,
             0x80..=0xbf | 0x2010..=0x206f => Self::Sign,
             0xc0..=0x24f | 0x1e00..=0x1eff => Self::Accented,
@@ -107,7 +110,7 @@ fn class_of_one(first: u8, rest: &[u8]) -> Option<(CharacterClass, &[u8])> {
                 (CharacterClass::of(point), rest)
             }
             b'n' | b'r' => (CharacterClass::NewLine, rest),
-            b't' => (CharacterClass::Space, rest),
+            b't' => (CharacterClass::Tab, rest),
             _ => (CharacterClass::Sign, rest),
         });
     }

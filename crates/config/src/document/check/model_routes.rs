@@ -188,6 +188,14 @@ fn check_targets(
         let at = targets.index(index);
         let has_next = index.saturating_add(1) < route.targets.len() || target.weight.is_some();
         check_window(target.context_window, has_next, &at, findings);
+        let is_drawn = target.weight.is_some() && route.targets.len() > 1;
+        let refuses = |window: ContextWindow| window.on_exceeded == OnExceeded::Refuse;
+        if is_drawn && target.context_window.is_some_and(refuses) {
+            findings.warning(
+                &at.key("context_window"),
+                "which target a call begins with is drawn, so that a long one is refused now and served then: write `on_exceeded: next`",
+            );
+        }
         names::known(
             "provider",
             &target.provider,
