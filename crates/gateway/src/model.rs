@@ -109,7 +109,7 @@ fn call_of<'a, P: Platform>(
         headers: &entry.headers,
         forwardable: &entry.forwardable,
         arrived: exchange.settlement.arrived,
-        number: exchange.number,
+        number: exchange.number.unwrap_or_else(|| runtime.next_call()),
         skips_first: exchange.skips_first,
         input_tokens: exchange.input_tokens,
         in_hand: Arc::clone(&runtime.answers_in_hand),
@@ -157,7 +157,7 @@ pub async fn handle<P: Platform>(
         surface: Surface::OpenAi,
         quota: Vec::new(),
         skips_first: false,
-        number: runtime.next_call(),
+        number: None,
         input_tokens: None,
     };
     let Ready {

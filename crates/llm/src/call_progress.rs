@@ -11,11 +11,11 @@ use crate::Usage;
 #[derive(Debug, Default)]
 pub struct CallProgress {
     pub(crate) attempts: AttemptLog,
-    told: Mutex<Told>,
+    state: Mutex<CallState>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Told {
+struct CallState {
     usage: Option<Usage>,
     first_content: Option<Duration>,
     stop: Option<Stop>,
@@ -38,12 +38,15 @@ pub struct CallReport {
 impl CallProgress {
     /// How the call stands at this time of the call's clock.
     pub fn report(&self, now: Duration) -> CallReport {
-        let told = self.told.lock().map_or_else(|_| Told::default(), |it| *it);
+        let state = self
+            .state
+            .lock()
+            .map_or_else(|_| CallState::default(), |it| *it);
         CallReport {
             attempts: self.attempts.records(now),
-            usage: told.usage,
-            first_content: told.first_content,
-            stop: told.stop,
+            usage: state.usage,
+            first_content: state.first_content,
+            stop: state.stop,
         }
     }
 
@@ -54,32 +57,32 @@ impl CallProgress {
 
     /// Whether the head of its stream has gone out.
     pub fn has_head(&self) -> bool {
-        self.told.lock().is_ok_and(|told| told.has_head)
+        self.state.lock().is_ok_and(|state| state.has_head)
     }
 
     /// Says that it has.
     pub fn set_head(&self) {
-        self.tell(|told| told.has_head = true);
+        self.update(|state| state.has_head = true);
     }
 
     pub(crate) fn set_usage(&self, usage: Option<Usage>) {
-        self.tell(|told| told.usage = usage);
+        self.update(|state| state.usage = usage);
     }
 
     /// The first time counts.
     pub(crate) fn set_first_content(&self, elapsed: impl FnOnce() -> Duration) {
-        self.tell(|told| {
-            told.first_content.get_or_insert_with(elapsed);
+        self.update(|state| {
+            state.first_content.get_or_insert_with(elapsed);
         });
     }
 
     pub(crate) fn set_stop(&self, stop: Stop) {
-        self.tell(|told| told.stop = Some(stop));
+        self.update(|state| state.stop = Some(stop));
     }
 
-    fn tell(&self, say: impl FnOnce(&mut Told)) {
-        if let Ok(mut told) = self.told.lock() {
-            say(&mut told);
+    fn update(&self, change: impl FnOnce(&mut CallState)) {
+        if let Ok(mut state) = self.state.lock() {
+            change(&mut state);
         }
     }
 }

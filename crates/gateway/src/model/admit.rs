@@ -96,7 +96,10 @@ pub(super) async fn fit_window<P: Platform>(
     };
     exchange.input_tokens = Some(tokens);
     let is_bound = outgoing.binding() != Binding::Free;
-    match route.exceeded_window(operation, &request.model, exchange.number, tokens, is_bound) {
+    // Which target the call begins with follows from its number.
+    let number = exchange.runtime.next_call();
+    exchange.number = Some(number);
+    match route.exceeded_window(operation, &request.model, number, tokens, is_bound) {
         Some(window) => {
             exchange.runtime.limits.give_back(earlier);
             Err(replies::context_length_exceeded(window))

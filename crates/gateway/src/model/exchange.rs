@@ -23,8 +23,8 @@ pub(super) struct ModelExchange<P: Platform> {
     pub quota: Vec<(&'static str, String)>,
     /// The gateway's own limits refused the first target.
     pub skips_first: bool,
-    /// The call's number: the next call's is one higher.
-    pub number: u32,
+    /// The call's number, where it had to be known before the call: the next call's is one higher.
+    pub number: Option<u32>,
     /// How many tokens its input comes to, where that matters.
     pub input_tokens: Option<u64>,
 }

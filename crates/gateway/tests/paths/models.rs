@@ -260,3 +260,22 @@ fn a_call_that_is_too_long_is_refused_before_anybody_is_asked_or_goes_to_who_tak
     assert_eq!(answers[0].status, 200, "{}", answers[0].text());
     assert_eq!(sim.asked().len(), 1);
 }
+
+#[test]
+fn what_is_no_call_does_not_skip_a_key() {
+    let two = CONFIGURATION.replace(r#"["sk-first"]"#, r#"["sk-first", "sk-other"]"#);
+    let sim = world_of(&two);
+    sim.set_upstream("first:1", |_| answer());
+    let models = || SimRequest::get("/llm/v1/models").header("authorization", "Bearer sk-team");
+    let requests = [models(), call("m", ""), models(), call("m", "")];
+    let requests = requests.map(|request| (request, Client::Reads));
+    serve(&sim, Kind::Model, requests.into());
+    let keys: Vec<_> = sim
+        .asked()
+        .iter()
+        .filter(|asked| asked.path_and_query.ends_with("/chat/completions"))
+        .map(|asked| asked.headers.text("authorization").map(str::to_owned))
+        .collect();
+    assert_eq!(keys.len(), 2);
+    assert_ne!(keys[0], keys[1], "they are used in turn");
+}

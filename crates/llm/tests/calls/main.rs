@@ -49,14 +49,14 @@ impl PoolWatch for Watch {
     fn suspects(&self, _: &Arc<Pool>) {}
 }
 
-/// What a call came to, and what it told of itself.
-struct Told<T> {
+/// What a call came to, and its report.
+struct Ended<T> {
     came_to: T,
     attempts: Vec<AttemptRecord>,
     usage: Option<Usage>,
 }
 
-impl<T> std::ops::Deref for Told<T> {
+impl<T> std::ops::Deref for Ended<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -92,7 +92,7 @@ fn with_call<T>(
     body: &str,
     operation: Operation,
     serve: impl FnOnce(Call<'_, ScriptedSender, scripted::ScriptedClock, Watch>, &ModelRequest) -> T,
-) -> Told<T> {
+) -> Ended<T> {
     with_call_by(&document(extra_route), sender, body, operation, serve)
 }
 
@@ -102,7 +102,7 @@ fn with_call_by<T>(
     body: &str,
     operation: Operation,
     serve: impl FnOnce(Call<'_, ScriptedSender, scripted::ScriptedClock, Watch>, &ModelRequest) -> T,
-) -> Told<T> {
+) -> Ended<T> {
     let catalogue =
         ModelCatalogue::new(&serde_json::from_str::<Gateway>(document).unwrap()).unwrap();
     let (api, _) = catalogue.api("/llm/v1").unwrap();
@@ -145,14 +145,14 @@ fn with_call_by<T>(
     };
     let came_to = serve(call, &request);
     let report = progress.report(sender.clock.now());
-    Told {
+    Ended {
         came_to,
         attempts: report.attempts,
         usage: report.usage,
     }
 }
 
-fn complete(scripts: Vec<Vec<Step>>, extra_route: &str) -> (Told<Completed>, ScriptedSender) {
+fn complete(scripts: Vec<Vec<Step>>, extra_route: &str) -> (Ended<Completed>, ScriptedSender) {
     let sender = ScriptedSender::new(scripts);
     let body = r#"{"model":"m","messages":[]}"#;
     let clock = sender.clock.clone();
@@ -170,7 +170,7 @@ fn stream_with(
     scripts: Vec<Vec<Step>>,
     body: &str,
     mut client: Client,
-) -> (Told<StreamSummary>, Client, ScriptedSender) {
+) -> (Ended<StreamSummary>, Client, ScriptedSender) {
     let sender = ScriptedSender::new(scripts);
     client.clock = sender.clock.clone();
     let clock = sender.clock.clone();
@@ -184,7 +184,7 @@ fn stream_with(
     (summary, client, sender)
 }
 
-fn stream(scripts: Vec<Vec<Step>>) -> (Told<StreamSummary>, Client) {
+fn stream(scripts: Vec<Vec<Step>>) -> (Ended<StreamSummary>, Client) {
     let (summary, client, _) =
         stream_with(scripts, r#"{"model":"m","stream":true}"#, Client::default());
     (summary, client)
