@@ -86,6 +86,12 @@ fn pictures_and_sounds_count_as_a_whole() {
     let sound =
         chat(json!({ "type": "input_audio", "input_audio": { "data": sound, "format": "mp3" } }));
     assert!((192..400).contains(&sound), "{sound}");
+    // RIFF, a length, WEBP: a picture; WAVE: a sound.
+    for (beginning, is_picture) in [("UklGRiQQAABXRUJQ", true), ("UklGRiQQAABXQVZF", false)] {
+        let data = format!("{beginning}{}", "A".repeat(60_000));
+        let tokens = chat(json!({ "type": "image", "source": { "type": "base64", "data": data } }));
+        assert_eq!(tokens >= 1_000, is_picture, "{tokens}");
+    }
     let link = chat(json!({ "type": "text", "text": "see https://pictures.example/cat.png" }));
     assert!(link < 40, "{link}");
 }

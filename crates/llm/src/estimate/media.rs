@@ -36,7 +36,7 @@ impl Media {
         let Some(url) = text.strip_prefix(b"data:") else {
             let (_, media) = MAGIC.iter().find(|(magic, _)| text.starts_with(magic))?;
             // RIFF is WebP as well, whose name follows the length.
-            let is_webp = text.get(10..16) == Some(b"AXRUJQ");
+            let is_webp = text.get(11..16) == Some(b"XRUJQ");
             return is_base64(text).then_some(if is_webp { Self::Picture } else { *media });
         };
         let head = url.get(..100).unwrap_or(url);
