@@ -55,8 +55,16 @@ impl LogsOnFailure {
         Self { settled: false }
     }
 
+    /// The error is told before the logs as well: of a long output only the beginning and the end may be shown.
+    #[expect(
+        clippy::print_stderr,
+        reason = "it belongs into the output of the failed test"
+    )]
     pub(crate) fn settle(mut self, outcome: Result<()>) -> Result<()> {
         self.settled = outcome.is_ok();
+        if let Err(error) = &outcome {
+            eprintln!("failed: {error:?}");
+        }
         outcome
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ByteSize, CorsConfig, PathMatch, RateLimit, RequestMatch, TimeSpan};
+use crate::{ByteSize, CorsConfig, PathMatch, RateLimit, RequestMatch, TimeSpan, TokenLimit};
 
 /// One published Dify installation (or part of one), or any other HTTP back end.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,6 +54,8 @@ pub struct AgentApiConfig {
 pub struct AgentPolicies {
     /// How many requests may pass in which time, and be in flight at once.
     pub rate_limits: Vec<RateLimit>,
+    /// How many tokens runs may use in which time, of all models that they call.
+    pub token_limits: Vec<TokenLimit>,
     /// Which web pages of other origins may call. Left out: Dify says so itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cors: Option<CorsConfig>,

@@ -2,6 +2,7 @@
 
 mod check;
 mod deserialize;
+mod higress_rules;
 mod node;
 mod normalise;
 mod rate_limit_keys;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use crate::{RateLimit, Secret, TimeSpan};
+use crate::{RateLimit, Secret, TimeSpan, TokenLimit};
 
 /// One retrieval engine, published at `/knowledge/<name>/retrieval`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,6 +37,10 @@ pub struct KnowledgeApiConfig {
 pub struct KnowledgePolicies {
     /// How many requests pass. A key of `api_keys` counts as a consumer of its own here.
     pub rate_limits: Vec<RateLimit>,
+    /// Read so that `check` can say why there are none: retrieval tells of no tokens.
+    #[serde(skip_serializing)]
+    #[cfg_attr(feature = "document", schemars(skip))]
+    pub token_limits: Vec<TokenLimit>,
 }
 
 /// A retrieval engine.

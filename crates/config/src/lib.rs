@@ -57,8 +57,9 @@ pub use normal_form::parse_normal_form;
 pub use provider::{CircuitBreaker, Provider, ProviderKey};
 pub use provider_type::{Protocol, ProviderType};
 pub use rate_limit::{
-    AddressSource, Argument, Dimension, HigressRedis, KeyPattern, LimitBy, LimitKey, OnError,
-    QuotaWindow, RateLimit, RequestQuota, RuleItem, Source, Values,
+    AddressSource, Argument, Dimension, HigressRedis, KeyPattern, LimitBy, LimitKey, LimitRule,
+    LimitScope, OnError, Quota, QuotaWindow, RateLimit, RequestQuota, ReserveMode, RuleItem,
+    Source, TokenKind, TokenLimit, TokenQuota, Values,
 };
 pub use secret::Secret;
 pub use telemetry::{LogConfig, LogFormat, LogLevel, Telemetry};

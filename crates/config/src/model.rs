@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 
-use crate::{ByteSize, Fallback, PathMatch, RateLimit, TimeSpan, ValueMatch};
+use crate::{ByteSize, Fallback, PathMatch, RateLimit, TimeSpan, TokenLimit, ValueMatch};
 
 /// An OpenAI-compatible API offered to Dify and other clients.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,6 +41,8 @@ pub struct ModelPolicies {
     pub api_key_query: Option<String>,
     /// How many requests may pass in which time.
     pub rate_limits: Vec<RateLimit>,
+    /// How many tokens may be used in which time.
+    pub token_limits: Vec<TokenLimit>,
 }
 
 /// Where calls for some models go.
@@ -62,12 +64,33 @@ pub struct ModelRoute {
     /// How large a call's input may be, of targets that say nothing of their own. Left out: of any size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context_window: Option<ContextWindow>,
+    /// How many tokens the models of the route answer with at most: what a call that names no cap itself reserves for its
+    /// answer in a token limit. Left out: nobody knows, and with `reserve: max` it reserves the whole limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_output_tokens: Option<u64>,
     /// What the gateway sees to in a request's parameters.
     #[serde(default)]
     pub parameters: Parameters,
     /// When the next target is tried.
     #[serde(default)]
     pub fallback: Fallback,
+}
+
+impl ModelRoute {
+    /// Its name, or where it has none, the one that it has then: its first model pattern, or `default`.
+    pub fn name_or_default(&self) -> &str {
+        if self.name.is_empty() {
+            self.default_name()
+        } else {
+            &self.name
+        }
+    }
+
+    /// The name that it has where none is written.
+    pub(crate) fn default_name(&self) -> &str {
+        let first = self.conditions.model.first();
+        first.map_or("default", String::as_str)
+    }
 }
 
 /// How large a call's input may be. It is estimated, without a tokenizer.

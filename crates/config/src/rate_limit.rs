@@ -1,4 +1,5 @@
-//! Request limits, written as Higress writes them (`cluster-key-rate-limit`), with our additions.
+//! Request limits, written as Higress writes them (`cluster-key-rate-limit`), with our additions; and what token limits
+//! share with them.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,6 +7,11 @@ mod address_source;
 mod dimension;
 mod item;
 mod key_pattern;
+mod limit_key;
+mod limit_rule;
+mod quota;
+mod scope;
+mod token_limit;
 
 pub use address_source::AddressSource;
 pub use dimension::{Argument, Dimension, LimitBy, Source, Values};
@@ -13,16 +19,27 @@ pub use dimension::{Argument, Dimension, LimitBy, Source, Values};
 pub(crate) use dimension::{ArgumentKind, Traffic};
 pub use item::RuleItem;
 pub use key_pattern::KeyPattern;
+pub use limit_key::LimitKey;
+pub use limit_rule::LimitRule;
+pub use quota::{Quota, QuotaWindow, RequestQuota, TokenQuota};
+pub use scope::LimitScope;
+pub use token_limit::{ReserveMode, TokenKind, TokenLimit};
 
 /// One document of request limits. All documents of an API, and all items of a document that a request matches,
 /// hold at once: it passes where every one of them has room. (Higress stops at the first item that matches.)
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "document", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "document", schemars(transform = crate::schema::with_capital_keys))]
+#[cfg_attr(feature = "document", schemars(transform = crate::schema::with_higress_rules))]
 #[serde(deny_unknown_fields)]
 pub struct RateLimit {
     /// Unique within the API; stands in logs, metrics and the `RateLimit` header.
     pub rule_name: String,
+    /// The requests that it is for: out of a document's `_rules_`, as Higress writes them. Left out: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applies_to: Option<LimitScope>,
+    /// The requests that it is not for, as an earlier one of the same `_rules_` is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub except: Vec<LimitScope>,
     /// One quota for all requests together. This or `rule_items`, or both: then a request needs room in both.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub global_threshold: Option<RequestQuota>,
@@ -47,144 +64,6 @@ pub struct RateLimit {
     /// Where Higress would count. Read so that its documents need no change; `state.redis` is what is used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redis: Option<HigressRedis>,
-}
-
-/// How many requests may pass in which time. Several windows hold at once. (Higress picks one of them.)
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "document", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "document", schemars(transform = crate::schema::with_capital_keys))]
-#[serde(deny_unknown_fields, default)]
-pub struct RequestQuota {
-    /// In any second.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub query_per_second: Option<u32>,
-    /// In any 60 seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub query_per_minute: Option<u32>,
-    /// In any 60 minutes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub query_per_hour: Option<u32>,
-    /// In any 24 hours.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub query_per_day: Option<u32>,
-    /// In flight at once, from the request's arrival to the end of its answer. Needs `state.redis`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub concurrency: Option<u32>,
-}
-
-impl RequestQuota {
-    /// The windows that are limited, shortest first, with the number of requests each may have.
-    pub fn windows(self) -> impl Iterator<Item = (QuotaWindow, u32)> {
-        [
-            (QuotaWindow::Second, self.query_per_second),
-            (QuotaWindow::Minute, self.query_per_minute),
-            (QuotaWindow::Hour, self.query_per_hour),
-            (QuotaWindow::Day, self.query_per_day),
-        ]
-        .into_iter()
-        .filter_map(|(window, limit)| limit.map(|limit| (window, limit)))
-    }
-}
-
-/// The time a quota is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum QuotaWindow {
-    /// A second.
-    Second,
-    /// 60 s.
-    Minute,
-    /// 3600 s.
-    Hour,
-    /// 86,400 s.
-    Day,
-}
-
-impl QuotaWindow {
-    /// Its length in seconds.
-    pub const fn seconds(self) -> u32 {
-        match self {
-            Self::Second => 1,
-            Self::Minute => 60,
-            Self::Hour => 3600,
-            Self::Day => 86_400,
-        }
-    }
-
-    /// The key that it is written under.
-    pub const fn key(self) -> &'static str {
-        match self {
-            Self::Second => "query_per_second",
-            Self::Minute => "query_per_minute",
-            Self::Hour => "query_per_hour",
-            Self::Day => "query_per_day",
-        }
-    }
-}
-
-/// Values, and the quota of those that match.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "document", derive(schemars::JsonSchema))]
-#[serde(from = "LimitKeyFields", into = "LimitKeyFields")]
-pub struct LimitKey {
-    /// As written; [`RuleItem::pattern`] reads it.
-    pub key: String,
-    /// How many requests may pass.
-    pub quota: RequestQuota,
-}
-
-/// Values, and the quota of those that match.
-#[derive(Serialize, Deserialize)]
-#[cfg_attr(feature = "document", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "document", schemars(rename = "LimitKey", transform = crate::schema::with_capital_keys))]
-#[serde(deny_unknown_fields)]
-struct LimitKeyFields {
-    /// The whole value, `prefix:…`, `regexp:…` or `*` for any. For addresses an address, a network such as
-    /// `10.0.0.0/8`, or `*`. For Dify apps the app's key, best as `{{ name }}`, or `*`. Whole values come first,
-    /// then prefixes and networks, then regular expressions, then `*`; among equals the first in the file.
-    key: String,
-    /// In any second.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    query_per_second: Option<u32>,
-    /// In any 60 seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    query_per_minute: Option<u32>,
-    /// In any 60 minutes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    query_per_hour: Option<u32>,
-    /// In any 24 hours.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    query_per_day: Option<u32>,
-    /// In flight at once, from the request's arrival to the end of its answer. Needs `state.redis`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    concurrency: Option<u32>,
-}
-
-impl From<LimitKeyFields> for LimitKey {
-    fn from(fields: LimitKeyFields) -> Self {
-        Self {
-            key: fields.key,
-            quota: RequestQuota {
-                query_per_second: fields.query_per_second,
-                query_per_minute: fields.query_per_minute,
-                query_per_hour: fields.query_per_hour,
-                query_per_day: fields.query_per_day,
-                concurrency: fields.concurrency,
-            },
-        }
-    }
-}
-
-impl From<LimitKey> for LimitKeyFields {
-    fn from(LimitKey { key, quota }: LimitKey) -> Self {
-        Self {
-            key,
-            query_per_second: quota.query_per_second,
-            query_per_minute: quota.query_per_minute,
-            query_per_hour: quota.query_per_hour,
-            query_per_day: quota.query_per_day,
-            concurrency: quota.concurrency,
-        }
-    }
 }
 
 /// What happens to requests while shared state cannot be reached.

@@ -79,6 +79,33 @@ pub(crate) fn with_capital_keys(schema: &mut Schema) {
     );
 }
 
+/// For a limit's document, which may be one of Higress' with `_rules_`, each of which is one.
+pub(crate) fn with_higress_rules(schema: &mut Schema) {
+    with_capital_keys(schema);
+    let list = |description: &str| serde_json::json!({ "description": description, "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] });
+    let added = [
+        (
+            "_rules_",
+            serde_json::json!({
+                "description": "Documents that each hold for some routes or domains, as Higress writes them: the first that matches, and what stands beside them for the rest.",
+                "anyOf": [{ "type": "object" }, { "type": "array", "items": { "type": "object" } }],
+            }),
+        ),
+        ("_match_route_", list("Names of routes.")),
+        ("_match_route_prefix_", list("Beginnings of routes' names.")),
+        (
+            "_match_domain_",
+            list("Domains: whole ones, `*.example.com`, or `example.*`."),
+        ),
+    ];
+    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+        properties.extend(added.map(|(key, value)| (key.to_owned(), value)));
+    }
+    schema.remove("required");
+    let choices = serde_json::json!([{ "required": ["rule_name"] }, { "required": ["_rules_"] }]);
+    schema.insert("anyOf".to_owned(), choices);
+}
+
 impl JsonSchema for TimeSpan {
     fn schema_name() -> Cow<'static, str> {
         "TimeSpan".into()

@@ -2,7 +2,7 @@
 #![expect(clippy::panic, reason = "a test")]
 
 use spillway_config::{
-    AddressSource, Argument, Gateway, KeyPattern, LimitBy, LimitKey, OnError, RateLimit,
+    AddressSource, Argument, Gateway, KeyPattern, LimitBy, LimitKey, OnError, Quota, RateLimit,
     RequestQuota, RuleItem, Source, normal_form, parse_normal_form, read,
 };
 
@@ -60,6 +60,8 @@ fn the_guides_document_loads_as_it_stands() {
     let (gateway, warnings) = load(GUIDE);
     let expected = RateLimit {
         rule_name: "dify_higress_demo_rule".to_owned(),
+        applies_to: None,
+        except: Vec::new(),
         global_threshold: None,
         rule_items: vec![RuleItem {
             by: by_header("x-app-id"),

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use memchr::memmem;
 use serde::Deserialize;
 use spillway_sse::Reader;
+use spillway_tokens::{Hundredths, weigh};
 
 use crate::{ResponseMode, Run, RunOutcome, Tokens};
 
@@ -53,6 +54,8 @@ impl Form {
 #[derive(Debug)]
 pub struct AnswerReader {
     run: Run,
+    /// What its text weighs, in hundredths of a token.
+    weight: Hundredths,
     /// Whether `message_end` told the tokens: then a workflow's sum is the same tokens again.
     has_split: bool,
     body: Body,
@@ -108,6 +111,7 @@ impl AnswerReader {
     pub fn new(form: Form) -> Self {
         Self {
             run: Run::default(),
+            weight: 0,
             has_split: false,
             body: match form {
                 Form::Events => Body::Events(Reader::with_limit(MAX_BYTES)),
@@ -153,6 +157,7 @@ impl AnswerReader {
             }
             Body::Unread => {}
         }
+        self.run.estimated_output = self.weight.div_ceil(100);
         if matches!(self.body, Body::Unread) && !self.run.outcome.is_an_end() {
             self.run.outcome = RunOutcome::Unread;
         }
@@ -169,6 +174,7 @@ impl AnswerReader {
             };
             let is_first = self.run.events == 0;
             self.run.events = self.run.events.saturating_add(1);
+            self.weight = self.weight.saturating_add(weight_of_text(&event.data));
             let is_named = || {
                 REPORTED_EVENTS
                     .iter()
@@ -187,6 +193,7 @@ impl AnswerReader {
         };
         self.keep_names(&said);
         self.keep_tokens(&said);
+        self.weight = text_after(body, b"\"answer\"").map_or(0, weigh);
         self.run.outcome = match said.data.as_ref().and_then(|data| data.status.as_deref()) {
             Some(status) => workflow_outcome(status),
             None => RunOutcome::Succeeded,
@@ -244,6 +251,35 @@ impl AnswerReader {
             self.run.tokens = Some(Tokens::Total(total));
         }
     }
+}
+
+/// What a piece of the answer's text weighs: `message`, `agent_message` and, of a workflow, `text_chunk` have one.
+fn weight_of_text(data: &[u8]) -> Hundredths {
+    let has = |name: &[u8]| memmem::find(data, name).is_some();
+    let key: &[u8] = if has(b"\"message\"") || has(b"\"agent_message\"") {
+        b"\"answer\""
+    } else if has(b"\"text_chunk\"") {
+        b"\"text\""
+    } else {
+        return 0;
+    };
+    text_after(data, key).map_or(0, weigh)
+}
+
+/// The text that this key has, with what follows it of one event cut off.
+fn text_after<'d>(data: &'d [u8], key: &[u8]) -> Option<&'d [u8]> {
+    let at = memmem::find(data, key)?.saturating_add(key.len());
+    let value = data.get(at..)?.trim_ascii_start().strip_prefix(b":")?;
+    let text = value.trim_ascii_start().strip_prefix(b"\"")?;
+    let mut end = 0_usize;
+    while let Some(at) = memchr::memchr2(b'"', b'\\', text.get(end..)?) {
+        end = end.saturating_add(at);
+        if text.get(end) == Some(&b'"') {
+            break;
+        }
+        end = end.saturating_add(2);
+    }
+    text.get(..end)
 }
 
 fn workflow_outcome(status: &str) -> RunOutcome {

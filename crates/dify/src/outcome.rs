@@ -92,6 +92,8 @@ pub struct Run {
     pub outcome: RunOutcome,
     /// What it took, as far as told. Dify tells web apps (`/api`) less than API clients.
     pub tokens: Option<Tokens>,
+    /// How many tokens its answer seems to be, by its text, as far as that came.
+    pub estimated_output: u64,
     /// The conversation that it belongs to.
     pub conversation: Option<String>,
     /// The workflow run.

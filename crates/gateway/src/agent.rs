@@ -24,6 +24,7 @@ use self::exchange::AgentExchange;
 use self::read::{read, reads_end_user};
 use self::routing::{check_head, route};
 pub(crate) use self::run::RunRecord;
+use crate::limits::ApiLimits;
 use crate::runtime::configuration;
 use crate::{Passage, Runtime, Settlement, misconfigured};
 
@@ -48,11 +49,8 @@ pub async fn start<P: Platform>(platform: P) -> Result<AgentRuntime<P>, String> 
         router: Router::new(&gateway.agents).map_err(|error| error.to_string())?,
         join_key: platform.join_key(),
     };
-    let rate_limits = gateway
-        .agents
-        .iter()
-        .map(|api| (api.name.as_str(), api.policies.rate_limits.as_slice()));
-    Runtime::new(platform, &gateway, "agent", rate_limits, |_| agents)
+    let limits = gateway.agents.iter().map(ApiLimits::of_agents);
+    Runtime::new(platform, &gateway, "agent", limits, |_| agents)
 }
 
 /// Answers a request.

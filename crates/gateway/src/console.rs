@@ -10,7 +10,7 @@ use http::{Method, StatusCode};
 use serde_json::json;
 use spillway_config::{Credential, Gateway, OnError};
 use spillway_forward::{REQUEST_ID, Router};
-use spillway_limit::{DigestKey, Rules};
+use spillway_limit::DigestKey;
 use spillway_llm::ModelCatalogue;
 use spillway_platform::{Platform, State, StateLocation};
 use spillway_state::Distance;
@@ -21,6 +21,7 @@ use spillway_upstream::key_digest;
 use self::in_force::{ConfigHealth, InForce};
 use crate::Log;
 use crate::digest_secret::digest_secret;
+use crate::limits::ApiLimits;
 use crate::settings::read_settings;
 use crate::settlement::begin_record;
 
@@ -179,22 +180,14 @@ fn prepare_all(gateway: &Gateway) -> Result<bool, String> {
     ModelCatalogue::new(gateway).map_err(|error| error.to_string())?;
     spillway_knowledge::KnowledgeCatalogue::new(gateway).map_err(|error| error.to_string())?;
     let digest = DigestKey::new(digest_secret(gateway).as_bytes());
-    let agents = gateway
-        .agents
-        .iter()
-        .map(|api| (&api.name, &api.policies.rate_limits));
-    let models = gateway
-        .models
-        .iter()
-        .map(|api| (&api.name, &api.policies.rate_limits));
-    let knowledge = gateway
-        .knowledge
-        .iter()
-        .map(|api| (&api.name, &api.policies.rate_limits));
+    let agents = gateway.agents.iter().map(ApiLimits::of_agents);
+    let models = gateway.models.iter().map(ApiLimits::of_models);
+    let knowledge = gateway.knowledge.iter().map(ApiLimits::of_knowledge);
     let mut denies = false;
-    for (name, rate_limits) in agents.chain(models).chain(knowledge) {
-        let rules = Rules::new(rate_limits, name, &gateway.state, &digest)
-            .map_err(|error| format!("API `{name}`: {error}"))?;
+    for limits in agents.chain(models).chain(knowledge) {
+        let rules = limits
+            .rules(limits.name, &gateway.state, &digest)
+            .map_err(|error| format!("API `{}`: {error}", limits.name))?;
         denies |= rules.deny_on_error();
     }
     Ok(denies)

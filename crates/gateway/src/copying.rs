@@ -29,11 +29,13 @@ pub(crate) async fn first_piece<P: Platform>(platform: &P, body: &mut P::Body) -
     }
 }
 
-/// Passes an answer on as it is. One that breaks is cut, so that it does not look complete.
+/// Passes an answer on as it is, and shows each piece that has gone out. One that breaks is cut, so that it does not look
+/// complete.
 pub(crate) async fn copy<P: Platform>(
     mut next: Option<Piece>,
     mut body: P::Body,
     mut writer: P::Writer,
+    mut see: impl FnMut(&[u8]),
 ) -> CopyEnd {
     loop {
         let piece = match next.take() {
@@ -47,6 +49,7 @@ pub(crate) async fn copy<P: Platform>(
                 if writer.write(piece.to_vec()).await.is_err() {
                     return CopyEnd::ClientLeft;
                 }
+                see(&piece);
             }
             Ok(None) => {
                 writer.finish(body.take_trailers()).await;

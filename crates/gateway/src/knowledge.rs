@@ -12,6 +12,7 @@ use spillway_platform::{Platform, ReceiveError, RequestHead};
 use spillway_surface::Surface;
 use spillway_telemetry::{ApiKind, Detail, RetrievalDetail};
 
+use crate::limits::ApiLimits;
 use crate::runtime::configuration;
 use crate::{Passage, Runtime, Settlement, misconfigured};
 
@@ -25,11 +26,8 @@ pub type KnowledgeRuntime<P> = Runtime<P, KnowledgeCatalogue>;
 pub async fn start<P: Platform>(platform: P) -> Result<KnowledgeRuntime<P>, String> {
     let gateway = configuration(&platform).await?;
     let catalogue = KnowledgeCatalogue::new(&gateway).map_err(|error| error.to_string())?;
-    let rate_limits = gateway
-        .knowledge
-        .iter()
-        .map(|api| (api.name.as_str(), api.policies.rate_limits.as_slice()));
-    Runtime::new(platform, &gateway, "knowledge", rate_limits, |_| catalogue)
+    let limits = gateway.knowledge.iter().map(ApiLimits::of_knowledge);
+    Runtime::new(platform, &gateway, "knowledge", limits, |_| catalogue)
 }
 
 /// Answers a request.
@@ -132,9 +130,10 @@ async fn admit<P: Platform>(
         query: head.query(),
         client: record.client,
         consumer: record.consumer.as_deref(),
+        host: Some(&head.authority),
         ..RequestFacts::of(&head.headers)
     };
-    let admitted = limits.admit(&api.name, &facts, Due::All, Passage::default());
+    let admitted = limits.admit(&api.name, &facts, None, Due::All, Passage::default());
     let passage = admitted.await.map_err(RetrievalReply::rate_limited)?;
     exchange.quota = passage.headers;
     exchange.settlement.permits = passage.permits;

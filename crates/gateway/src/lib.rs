@@ -3,6 +3,7 @@
 //! they say is theirs.
 
 pub mod agent;
+mod call_usage;
 pub mod console;
 mod copying;
 mod digest_secret;
@@ -20,8 +21,9 @@ mod runtime;
 mod settings;
 mod settlement;
 mod state_access;
+mod usage_profiles;
 
-pub use limits::{Limits, Passage};
+pub use limits::{Demand, Limits, Passage};
 pub use log::Log;
 pub use meter::Meter;
 pub use permit::Permit;

@@ -1,22 +1,29 @@
-//! Request limits: the rules of all APIs, and the store that counts for them.
+//! Limits of requests and of tokens: the rules of all APIs, and the store that counts for them.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use spillway_config::{Gateway, RateLimit};
-use spillway_limit::{Applicable, DifyApp, DigestKey, Due, InBody, RequestFacts, Rules};
+use spillway_config::Gateway;
+use spillway_limit::{
+    Applicable, DifyApp, DigestKey, Due, InBody, RequestFacts, Rules, TokenDemand,
+};
 use spillway_platform::{
-    Admitted, Charge, Headers, LeaseName, Platform, SETTLEMENT_TRIED_MS, Settled, State,
+    Admitted, Headers, LeaseName, Platform, SETTLEMENT_TRIED_MS, Settled, State,
 };
 use spillway_surface::LocalReply;
 
+pub(crate) use self::api_limits::ApiLimits;
+use self::asking::Unverdicted;
 use crate::digest_secret::digest_secret;
+use crate::permit::{Keeping, Kept};
 use crate::retry::retry;
 use crate::runtime::Ground;
 use crate::state_access::StateAccess;
+use crate::usage_profiles::UsageProfiles;
 use crate::{Log, Meter, Permit};
 
+mod api_limits;
 mod asking;
 mod judging;
 
@@ -31,7 +38,7 @@ const SMALL_BODY_BYTES: u64 = 64 * 1024;
 pub struct Passage {
     /// Header fields for its answer.
     pub headers: Vec<(&'static str, String)>,
-    /// Its permits among those that are in flight, to be kept until its answer has ended.
+    /// What it holds: its places among those that are in flight, and reserved tokens, to be kept until its answer has ended.
     pub permits: Vec<Permit>,
     /// Where it was counted by its key, and by what came with that: for [`Limits::forget`].
     pub forgettable: Vec<Settled>,
@@ -53,6 +60,15 @@ impl Passage {
     }
 }
 
+/// What is known of a call's tokens before it is made.
+#[derive(Debug, Clone)]
+pub struct Demand {
+    /// What its rules reserve by.
+    pub tokens: TokenDemand,
+    /// What calls of its kind are known by, where rules go by what those have used.
+    kind: Option<String>,
+}
+
 /// The rules of every API, by the API's name.
 pub struct Limits<P: Platform> {
     by_api: BTreeMap<String, Rules>,
@@ -62,6 +78,9 @@ pub struct Limits<P: Platform> {
     meter: Arc<Meter<P>>,
     log: Log<P>,
     access: StateAccess,
+    profiles: Arc<UsageProfiles<P>>,
+    /// Whether its clients read OpenAI's own header fields.
+    is_openai: bool,
     /// When an answer was last logged as late.
     late_logged: Mutex<Option<Duration>>,
 }
@@ -74,23 +93,21 @@ impl<P: Platform> Limits<P> {
     pub(crate) fn new<'g>(
         gateway: &Gateway,
         kind: &str,
-        apis: impl IntoIterator<Item = (&'g str, &'g [RateLimit])>,
+        apis: impl IntoIterator<Item = ApiLimits<'g>>,
         ground: &Ground<P>,
     ) -> Result<Self, String> {
         let digest = DigestKey::new(digest_secret(gateway).as_bytes());
         let mut by_api = BTreeMap::new();
-        for (name, rate_limits) in apis {
-            let rules = Rules::new(
-                rate_limits,
-                &format!("{kind}/{name}"),
-                &gateway.state,
-                &digest,
-            )
-            .map_err(|error| format!("{kind} API `{name}`: {error}"))?;
+        for limits in apis {
+            let name = limits.name;
+            let rules = limits
+                .rules(&format!("{kind}/{name}"), &gateway.state, &digest)
+                .map_err(|error| format!("{kind} API `{name}`: {error}"))?;
             if !rules.is_empty() {
                 by_api.insert(name.to_owned(), rules);
             }
         }
+        let profiles = UsageProfiles::new(ground.platform.clone(), Arc::clone(&ground.state));
         Ok(Self {
             by_api,
             digest,
@@ -99,6 +116,8 @@ impl<P: Platform> Limits<P> {
             meter: Arc::clone(&ground.meter),
             log: ground.log.clone(),
             access: StateAccess::default(),
+            profiles: Arc::new(profiles),
+            is_openai: kind == "model",
             late_logged: Mutex::default(),
         })
     }
@@ -111,6 +130,37 @@ impl<P: Platform> Limits<P> {
     /// Whether an API has rules by end user, so that bodies have to be read.
     pub fn counts_by_end_user(&self, api: &str) -> bool {
         self.by_api.get(api).is_some_and(Rules::count_by_end_user)
+    }
+
+    /// Whether an API has rules that count tokens, so that a call's are to be estimated.
+    pub fn counts_tokens(&self, api: &str) -> bool {
+        self.by_api.get(api).is_some_and(Rules::count_tokens)
+    }
+
+    /// What is known of the tokens of a call of this kind, where the API's rules want to know. `kind` are names, of which
+    /// there are so many as the configuration has.
+    pub async fn demand(
+        &self,
+        api: &str,
+        kind: &[&str],
+        input: u64,
+        output_cap: Option<u64>,
+    ) -> Option<Demand> {
+        let rules = self.by_api.get(api).filter(|rules| rules.count_tokens())?;
+        let kind = rules.expect_usage().then(|| {
+            let kind = [&[api], kind].concat();
+            self.digest.usage_name(&kind)
+        });
+        let profile = match &kind {
+            Some(kind) => self.profiles.of(kind).await,
+            None => None,
+        };
+        let tokens = TokenDemand {
+            input,
+            output_cap,
+            profile,
+        };
+        Some(Demand { tokens, kind })
     }
 
     /// The Dify app whose key a request carries.
@@ -135,10 +185,16 @@ impl<P: Platform> Limits<P> {
         &self,
         api: &str,
         facts: &RequestFacts<'_>,
+        demand: Option<&Demand>,
         due: Due,
         earlier: Passage,
     ) -> Result<Passage, LocalReply> {
-        match self.admit_due(api, facts, due).await {
+        let facts = RequestFacts {
+            demand: demand.map(|demand| &demand.tokens),
+            ..*facts
+        };
+        let kind = demand.and_then(|demand| demand.kind.clone());
+        match self.admit_due(api, &facts, kind, due).await {
             Ok(passage) => Ok(passage.and(earlier)),
             Err(reply) => {
                 self.forget(earlier.counted);
@@ -151,6 +207,7 @@ impl<P: Platform> Limits<P> {
         &self,
         api: &str,
         facts: &RequestFacts<'_>,
+        kind: Option<String>,
         due: Due,
     ) -> Result<Passage, LocalReply> {
         let Some(rules) = self.by_api.get(api) else {
@@ -160,20 +217,18 @@ impl<P: Platform> Limits<P> {
         if applicable.is_empty() {
             return Ok(Passage::default());
         }
-        // A name is only needed where something is in flight.
-        let name = match applicable.in_flight().next() {
-            None => LeaseName(String::new()),
-            Some(_) => self.lease_name(),
+        // A name is only needed where something is held.
+        let name = if applicable.holds_nothing() {
+            LeaseName(String::new())
+        } else {
+            self.lease_name()
         };
         match self.charge(&applicable, &name).await {
-            Some(admitted) if admitted.too_many_new => Err(self.too_many_new_values()),
-            Some(admitted) => {
-                let permit = self.permit(&applicable, &admitted, name);
-                if permit.is_some() {
-                    // What renews it begins in this request's next turn, and where another of its tasks stands there
-                    // may be none before the upstream answers.
-                    self.platform.yield_now().await;
-                }
+            Ok(admitted) if admitted.too_many_new => return Err(self.too_many_new_values()),
+            Ok(admitted) => {
+                let kept = kept(&applicable, &admitted, kind, name);
+                let permit = self.permit(kept).await;
+                self.count_tokens_of(&applicable, &admitted);
                 let mut passage = self.judged(&applicable.verdict(&admitted), permit)?;
                 passage.forgettable = applicable.forgettable(&admitted);
                 if due != Due::All {
@@ -181,7 +236,42 @@ impl<P: Platform> Limits<P> {
                 }
                 Ok(passage)
             }
-            None => self.without_state(&applicable),
+            Err(why) => {
+                let passage = self.without_state(&applicable);
+                if why == Unverdicted::NotAnswered {
+                    // What it reserves may be done yet, and what it uses counts in any case.
+                    let kept = Kept {
+                        in_flight: Vec::new(),
+                        reserved: applicable.reserved(None),
+                        kind,
+                        name,
+                    };
+                    self.kept_unanswered(kept, passage).await
+                } else {
+                    passage
+                }
+            }
+        }
+    }
+
+    /// What of a call that the store has not answered is kept: what it has used is charged when it ends; one that is refused
+    /// gives it back.
+    async fn kept_unanswered(
+        &self,
+        kept: Kept,
+        passage: Result<Passage, LocalReply>,
+    ) -> Result<Passage, LocalReply> {
+        match passage {
+            Ok(mut passage) => {
+                passage.permits.extend(self.permit(kept).await);
+                Ok(passage)
+            }
+            Err(refusal) => {
+                if !kept.is_empty() {
+                    Permit::give_back(&self.keeping(), kept);
+                }
+                Err(refusal)
+            }
         }
     }
 
@@ -219,26 +309,43 @@ impl<P: Platform> Limits<P> {
         LeaseName(self.platform.unique_name())
     }
 
-    /// Keeps what was charged for being in flight, if there is some.
-    fn permit(
-        &self,
-        applicable: &Applicable<'_>,
-        admitted: &Admitted,
-        name: LeaseName,
-    ) -> Option<Permit> {
-        let charges = applicable.charges().iter().zip(&admitted.charges);
-        let held: Vec<Charge> = charges
-            .filter(|(charge, charged)| admitted.passes && charge.is_in_flight() && !charged.full)
-            .map(|(charge, _)| charge.clone())
-            .collect();
-        (!held.is_empty()).then(|| {
-            Permit::keep(
-                &self.platform,
-                self.log.clone(),
-                Arc::clone(&self.state),
-                held,
-                name,
-            )
-        })
+    fn keeping(&self) -> Keeping<P> {
+        Keeping {
+            platform: self.platform.clone(),
+            log: self.log.clone(),
+            state: Arc::clone(&self.state),
+            meter: Arc::clone(&self.meter),
+        }
+    }
+
+    /// Keeps what a request holds, if that is something.
+    async fn permit(&self, kept: Kept) -> Option<Permit> {
+        if kept.is_empty() {
+            return None;
+        }
+        let permit = Permit::keep(&self.keeping(), kept);
+        // What renews it begins in this request's next turn, and where another of its tasks stands there may be none before
+        // the upstream answers.
+        self.platform.yield_now().await;
+        Some(permit)
+    }
+}
+
+/// What a request holds that passed.
+fn kept(
+    applicable: &Applicable<'_>,
+    admitted: &Admitted,
+    kind: Option<String>,
+    name: LeaseName,
+) -> Kept {
+    let charges = applicable.charges().iter().zip(&admitted.charges);
+    let in_flight = charges
+        .filter(|(charge, charged)| admitted.passes && charge.is_in_flight() && !charged.full)
+        .map(|(charge, _)| charge.clone());
+    Kept {
+        in_flight: in_flight.collect(),
+        reserved: applicable.reserved(Some(admitted)),
+        kind,
+        name,
     }
 }

@@ -24,12 +24,13 @@ use spillway_surface::{LocalReply, Surface};
 use spillway_telemetry::ApiKind;
 use spillway_upstream::{Budget, Pool, PoolWatch, Transition};
 
-use self::admit::{admit_body, admit_head, fit_window};
+use self::admit::{admit_body, admit_head, estimate, fit_window};
 use self::exchange::{CallEntry, ModelExchange};
 use self::identify::identify;
 use self::read::{CallBody, read};
 pub(crate) use self::record::CallRecord;
 use self::routing::route;
+use crate::limits::ApiLimits;
 use crate::pools::PoolStates;
 use crate::runtime::configuration;
 use crate::{Runtime, Settlement, misconfigured};
@@ -111,7 +112,7 @@ fn call_of<'a, P: Platform>(
         arrived: exchange.settlement.arrived,
         number: exchange.number.unwrap_or_else(|| runtime.next_call()),
         skips_first: exchange.skips_first,
-        input_tokens: exchange.input_tokens,
+        input: exchange.input,
         in_hand: Arc::clone(&runtime.answers_in_hand),
         progress,
     }
@@ -126,11 +127,8 @@ pub async fn start<P: Platform>(platform: P) -> Result<ModelRuntime<P>, String> 
     let catalogue = ModelCatalogue::new(&gateway).map_err(|error| error.to_string())?;
     // Not all instances begin with a provider's first key.
     let calls = AtomicU32::new(platform.random_number());
-    let rate_limits = gateway
-        .models
-        .iter()
-        .map(|api| (api.name.as_str(), api.policies.rate_limits.as_slice()));
-    Runtime::new(platform, &gateway, "model", rate_limits, |ground| Models {
+    let limits = gateway.models.iter().map(ApiLimits::of_models);
+    Runtime::new(platform, &gateway, "model", limits, |ground| Models {
         catalogue,
         consumers: Directory::new(&gateway.consumers),
         pools: Arc::new(PoolStates::new(ground)),
@@ -158,7 +156,7 @@ pub async fn handle<P: Platform>(
         quota: Vec::new(),
         skips_first: false,
         number: None,
-        input_tokens: None,
+        input: None,
     };
     let Ready {
         entry,
@@ -200,12 +198,13 @@ async fn prepare<P: Platform>(
     let passage = admit_head(exchange, &entry).await?;
     let mut outgoing = read(exchange, &entry, request).await?;
     let route = route(exchange, &entry, &outgoing)?;
-    let passage = fit_window(exchange, &entry, passage, &route, &outgoing).await?;
-    admit_body(exchange, &entry, passage, &route, outgoing.model()).await?;
-    exchange.runtime.refresh(&route).await;
     if let CallBody::Read(request) = &mut outgoing {
         request.apply(&route.parameters, entry.operation);
     }
+    estimate(exchange, &entry, &route, &outgoing).await;
+    let passage = fit_window(exchange, &entry, passage, &route, &outgoing)?;
+    admit_body(exchange, &entry, passage, &route, &outgoing).await?;
+    exchange.runtime.refresh(&route).await;
     Ok(Ready {
         entry,
         route,

@@ -1,14 +1,19 @@
-//! The places of a request that is in flight, kept until it ends.
+//! What a request holds in the store until it ends: its places among those in flight, and the tokens that it has reserved.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_channel::oneshot;
 use futures_util::future::{Either, select};
-use spillway_platform::{Charge, LEASE_MS, LeaseName, Platform, State, StateError};
+use spillway_limit::Reserved;
+use spillway_platform::{
+    Charge, LEASE_MS, LeaseName, Platform, SETTLEMENT_TRIED_MS, Settled, State, StateError,
+};
+use spillway_telemetry::Family;
 
-use crate::Log;
+use crate::call_usage::CallUsage;
 use crate::retry::retry;
+use crate::{Log, Meter};
 
 /// After this places are free in any case.
 const LEASE: Duration = Duration::from_millis(LEASE_MS);
@@ -16,135 +21,257 @@ const LEASE: Duration = Duration::from_millis(LEASE_MS);
 /// A third of a lease, so that one renewal may fail.
 const RENEW_AFTER: Duration = Duration::from_millis(LEASE_MS / 3);
 
+/// For how long what a call has used is tried to be settled.
+const SETTLEMENT_TRIED: Duration = Duration::from_millis(SETTLEMENT_TRIED_MS);
+
 /// What a request may have taken that was not answered in time is given back so much later: it is seldom later itself.
 const IS_SELDOM_LATER: Duration = Duration::from_millis(500);
 
 /// And once more after this: what was sent on a connection that was let go may be done as late.
 const MAY_BE_LATER: Duration = Duration::from_secs(3);
 
-/// Places in the store, renewed as long as this lives and given back when it is dropped. If the whole instance dies
-/// they are free when the lease ends.
+/// Renewed as long as this lives, and given up when it is settled or dropped. If the whole instance dies all is free when
+/// the lease ends.
 #[derive(Debug)]
 pub struct Permit {
     /// Dropped with the permit, which ends the task that keeps it.
     _end: oneshot::Sender<()>,
+    usage: UsageSlot,
 }
 
-/// The places themselves. The runtime may give up the task that keeps them, with its request and wherever it stands: they
-/// are given back then by a task of whichever request has the instance's next turn.
-struct Places<P: Platform> {
-    platform: P,
-    log: Log<P>,
-    state: Arc<P::State>,
-    in_flight: Vec<Charge>,
-    name: LeaseName,
-    /// Something was not answered that takes them, and may be done yet.
+/// What the request has used, once that is known; nothing, until then. The runtime may give up whoever keeps the permit
+/// before the request that tells.
+type UsageSlot = Arc<Mutex<Option<CallUsage>>>;
+
+/// What is to be kept for a request.
+#[derive(Debug, Clone)]
+pub(crate) struct Kept {
+    /// Its places among those in flight.
+    pub in_flight: Vec<Charge>,
+    /// What it has reserved.
+    pub reserved: Vec<Reserved>,
+    /// The kind of call that its use tells of, where somebody wants to know.
+    pub kind: Option<String>,
+    pub name: LeaseName,
+}
+
+impl Kept {
+    pub fn is_empty(&self) -> bool {
+        self.in_flight.is_empty() && self.reserved.is_empty()
+    }
+
+    /// What ends if it is not renewed.
+    fn leased(&self) -> Vec<Charge> {
+        let reserved = self.reserved.iter().map(|reserved| &reserved.charge);
+        let reserved = reserved.filter(|charge| charge.cost > 0);
+        self.in_flight.iter().chain(reserved).cloned().collect()
+    }
+
+    fn settled(&self, usage: Option<CallUsage>) -> Vec<Settled> {
+        let settled = self.reserved.iter().map(|reserved| {
+            let actual = usage.map_or(0, |usage| actual(reserved, usage));
+            Settled {
+                charge: reserved.charge.clone(),
+                sub_window: reserved.sub_window,
+                actual,
+            }
+        });
+        settled.collect()
+    }
+}
+
+fn actual(reserved: &Reserved, usage: CallUsage) -> u64 {
+    let used = reserved.counting.actual(usage.tokens);
+    if usage.may_be_more {
+        used.max(reserved.charge.cost)
+    } else {
+        used
+    }
+}
+
+/// Who keeps it. The runtime may give up the task that does, with its request and wherever it stands: it is given up then by
+/// a task of whichever request has the instance's next turn.
+struct Keeper<P: Platform> {
+    ground: Keeping<P>,
+    kept: Kept,
+    usage: UsageSlot,
+    /// Something was not answered that takes places, and may be done yet.
     may_be_taken_again: bool,
     is_held: bool,
 }
 
+/// What keeping needs.
+pub(crate) struct Keeping<P: Platform> {
+    pub platform: P,
+    pub log: Log<P>,
+    pub state: Arc<P::State>,
+    pub meter: Arc<Meter<P>>,
+}
+
+impl<P: Platform> Clone for Keeping<P> {
+    fn clone(&self) -> Self {
+        Self {
+            platform: self.platform.clone(),
+            log: self.log.clone(),
+            state: Arc::clone(&self.state),
+            meter: Arc::clone(&self.meter),
+        }
+    }
+}
+
 impl Permit {
-    /// Keeps places that have been taken.
-    pub(crate) fn keep<P: Platform>(
-        platform: &P,
-        log: Log<P>,
-        state: Arc<P::State>,
-        in_flight: Vec<Charge>,
-        name: LeaseName,
-    ) -> Self {
+    /// Keeps what has been taken.
+    pub(crate) fn keep<P: Platform>(ground: &Keeping<P>, kept: Kept) -> Self {
         let (end, mut ended) = oneshot::channel();
-        let mut places = Places {
-            platform: platform.clone(),
-            log,
-            state,
-            in_flight,
-            name,
-            may_be_taken_again: false,
-            is_held: true,
-        };
-        platform.spawn(async move {
-            loop {
-                let renewal = std::pin::pin!(places.platform.sleep(RENEW_AFTER));
-                match select(&mut ended, renewal).await {
-                    Either::Left(_) => break,
-                    Either::Right(_) => places.renew().await,
+        let leased = kept.leased();
+        let mut keeper = Keeper::new(ground, kept);
+        let usage = Arc::clone(&keeper.usage);
+        ground.platform.spawn(async move {
+            if leased.is_empty() {
+                // Dropped, or gone with its request.
+                let _ = (&mut ended).await;
+            } else {
+                loop {
+                    let renewal = std::pin::pin!(keeper.ground.platform.sleep(RENEW_AFTER));
+                    match select(&mut ended, renewal).await {
+                        Either::Left(_) => break,
+                        Either::Right(_) => keeper.renew(&leased).await,
+                    }
                 }
             }
-            places.release().await;
+            keeper.release().await;
         });
-        Self { _end: end }
+        Self { _end: end, usage }
+    }
+
+    /// Ends it: the request has used this.
+    pub(crate) fn settle(self, usage: CallUsage) {
+        if let Ok(mut slot) = self.usage.lock() {
+            *slot = Some(usage);
+        }
     }
 
     /// Gives back what a call may have taken that the store did not answer in time: one that was only held up runs it
     /// all the same when it goes on.
-    pub(crate) fn give_back<P: Platform>(
-        platform: &P,
-        log: Log<P>,
-        state: Arc<P::State>,
-        in_flight: Vec<Charge>,
-        name: LeaseName,
-    ) {
-        let places = Places {
-            platform: platform.clone(),
-            log,
-            state,
-            in_flight,
-            name,
-            may_be_taken_again: true,
-            is_held: true,
-        };
-        platform.spawn(async move {
-            places.platform.sleep(IS_SELDOM_LATER).await;
-            places.release().await;
+    pub(crate) fn give_back<P: Platform>(ground: &Keeping<P>, kept: Kept) {
+        let mut keeper = Keeper::new(ground, kept);
+        keeper.may_be_taken_again = true;
+        ground.platform.spawn(async move {
+            keeper.ground.platform.sleep(IS_SELDOM_LATER).await;
+            keeper.release().await;
         });
     }
 }
 
-impl<P: Platform> Places<P> {
-    async fn renew(&mut self) {
-        let renewed = self.state.renew(&self.in_flight, &self.name).await;
+impl<P: Platform> Keeper<P> {
+    fn new(ground: &Keeping<P>, kept: Kept) -> Self {
+        Self {
+            ground: ground.clone(),
+            kept,
+            usage: UsageSlot::default(),
+            may_be_taken_again: false,
+            is_held: true,
+        }
+    }
+
+    async fn renew(&mut self, leased: &[Charge]) {
+        let renewed = self.ground.state.renew(leased, &self.kept.name).await;
         self.may_be_taken_again |= renewed.is_err();
-        log_failure(&self.log, renewed);
+        self.log_failure(renewed);
     }
 
     async fn release(mut self) {
         // A store that is away for a moment would keep them for as long as a lease.
-        log_failure(&self.log, self.release_now().await);
+        self.log_failure(self.release_now().await);
         if self.may_be_taken_again {
-            self.platform.sleep(MAY_BE_LATER).await;
-            log_failure(&self.log, self.release_now().await);
+            self.ground.platform.sleep(MAY_BE_LATER).await;
+            self.log_failure(self.release_now().await);
         }
         self.is_held = false;
     }
 
     async fn release_now(&self) -> Result<(), StateError> {
-        let release = async || self.state.release(&self.in_flight, &self.name).await;
-        retry(&self.platform, LEASE, release).await
+        let Keeping {
+            platform, state, ..
+        } = &self.ground;
+        let Kept {
+            in_flight, name, ..
+        } = &self.kept;
+        let settled = self.settle().await;
+        if in_flight.is_empty() {
+            return settled;
+        }
+        let release = async || state.release(in_flight, name).await;
+        retry(platform, LEASE, release).await.and(settled)
     }
-}
 
-impl<P: Platform> Drop for Places<P> {
-    fn drop(&mut self) {
-        if std::mem::replace(&mut self.is_held, false) {
-            let places = Self {
-                platform: self.platform.clone(),
-                log: self.log.clone(),
-                state: Arc::clone(&self.state),
-                in_flight: std::mem::take(&mut self.in_flight),
-                name: LeaseName(std::mem::take(&mut self.name.0)),
-                may_be_taken_again: self.may_be_taken_again,
-                is_held: true,
-            };
-            self.platform.spawn(places.release());
+    /// Has what was reserved come to what was used, and tells of it.
+    async fn settle(&self) -> Result<(), StateError> {
+        let Keeping {
+            platform, state, ..
+        } = &self.ground;
+        let usage = self.usage();
+        let settled = self.kept.settled(usage);
+        if settled.is_empty() {
+            return Ok(());
+        }
+        let settle = async || state.settle(&settled, &self.kept.name).await;
+        // A store of one machine does not tell a settlement that it has done in part from another.
+        if state.is_shared() {
+            retry(platform, SETTLEMENT_TRIED, settle).await?;
+        } else {
+            settle().await?;
+        }
+        let observed = usage.and_then(|usage| usage.observed);
+        if let (Some(kind), Some(observed)) = (&self.kept.kind, observed) {
+            state.observe_usage(kind, observed).await?;
+        }
+        Ok(())
+    }
+
+    fn log_failure(&self, result: Result<(), StateError>) {
+        if let Err(error) = result {
+            // The lease ends by itself.
+            self.ground.log.warn(&format!(
+                "limits: what is in flight could not be kept up to date: {error}"
+            ));
         }
     }
+
+    fn usage(&self) -> Option<CallUsage> {
+        self.usage.lock().ok().and_then(|usage| *usage)
+    }
+
+    /// Once, however often it is settled.
+    fn count(&self) {
+        let Some(usage) = self.usage() else {
+            return;
+        };
+        self.ground.meter.count(|counters| {
+            for reserved in &self.kept.reserved {
+                let used = actual(reserved, usage);
+                let mut add = |kind: &'static str| {
+                    let labels = [reserved.rule.clone().into(), kind.into()];
+                    counters.add(Family::TokenLimits, labels, used);
+                };
+                add("settled");
+                if usage.is_estimated {
+                    add("estimated");
+                }
+            }
+        });
+    }
 }
 
-fn log_failure<P: Platform>(log: &Log<P>, result: Result<(), StateError>) {
-    if let Err(error) = result {
-        // The lease ends by itself.
-        log.warn(&format!(
-            "limits: what is in flight could not be kept up to date: {error}"
-        ));
+impl<P: Platform> Drop for Keeper<P> {
+    fn drop(&mut self) {
+        if std::mem::replace(&mut self.is_held, false) {
+            let mut keeper = Self::new(&self.ground, self.kept.clone());
+            keeper.usage = Arc::clone(&self.usage);
+            keeper.may_be_taken_again = self.may_be_taken_again;
+            self.ground.platform.spawn(keeper.release());
+        } else {
+            self.count();
+        }
     }
 }

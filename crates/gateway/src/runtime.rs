@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use spillway_config::{Gateway, RateLimit};
+use spillway_config::Gateway;
 use spillway_forward::PeerTrust;
 use spillway_platform::{
     BytesInHand, MAX_ANSWERS_IN_HAND, MAX_REQUESTS_IN_HAND, Platform, StateLocation,
 };
 
+use crate::limits::ApiLimits;
 use crate::settings::read_settings;
 use crate::{Limits, Log, Meter};
 
@@ -44,12 +45,12 @@ pub(crate) struct Ground<P: Platform> {
 }
 
 impl<P: Platform, A> Runtime<P, A> {
-    /// Prepares the limits `rate_limits` of all APIs of a `kind`, and what goes with them.
+    /// Prepares the limits of all APIs of a `kind`, and what goes with them.
     pub(crate) fn new<'g>(
         platform: P,
         gateway: &Gateway,
         kind: &str,
-        rate_limits: impl IntoIterator<Item = (&'g str, &'g [RateLimit])>,
+        api_limits: impl IntoIterator<Item = ApiLimits<'g>>,
         apis: impl FnOnce(&Ground<P>) -> A,
     ) -> Result<Self, String> {
         let state = Arc::new(platform.open_state(StateLocation {
@@ -65,7 +66,7 @@ impl<P: Platform, A> Runtime<P, A> {
             meter,
             log,
         };
-        let limits = Limits::new(gateway, kind, rate_limits, &ground)?;
+        let limits = Limits::new(gateway, kind, api_limits, &ground)?;
         Ok(Self {
             limits,
             trust: PeerTrust::new(&gateway.trusted_proxies),

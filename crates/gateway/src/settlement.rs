@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use http::StatusCode;
 use spillway_forward::{ForwardedHeaders, request_id};
-use spillway_llm::CallProgress;
+use spillway_llm::{CallProgress, InputTokens};
 use spillway_platform::{Platform, RequestHead};
 use spillway_telemetry::{AccessRecord, ApiKind, Detail, Reason};
 
 use crate::agent::RunRecord;
+use crate::call_usage::CallUsage;
 use crate::model::CallRecord;
 use crate::{Log, Meter, Permit, Runtime};
 
@@ -22,7 +23,7 @@ pub struct Settlement<P: Platform> {
     pub record: AccessRecord,
     /// When the request came.
     pub arrived: Duration,
-    /// Its places among those that are in flight.
+    /// What it holds in the store.
     pub permits: Vec<Permit>,
     /// The model call that it makes.
     call: Option<CallRecord>,
@@ -65,32 +66,50 @@ impl<P: Platform> Settlement<P> {
 
     /// Says that the request makes a call of this model, or of none that it names. What the call tells of itself is
     /// settled however it ends.
-    pub(crate) fn begin_call(&mut self, model: &str, is_stream: bool) -> Arc<CallProgress> {
+    pub(crate) fn begin_call(
+        &mut self,
+        model: &str,
+        is_stream: bool,
+        input: Option<InputTokens>,
+    ) -> Arc<CallProgress> {
         let progress = Arc::<CallProgress>::default();
         self.call = Some(CallRecord {
             model: model.to_owned(),
             is_stream,
+            input,
             progress: Arc::clone(&progress),
         });
         progress
     }
 }
 
+impl<P: Platform> Settlement<P> {
+    fn settle(&mut self, usage: CallUsage) {
+        for permit in self.permits.drain(..) {
+            permit.settle(usage);
+        }
+    }
+}
+
 impl<P: Platform> Drop for Settlement<P> {
     fn drop(&mut self) {
-        self.permits.clear();
         let now = self.platform.now();
         self.record.took = now.saturating_sub(self.arrived);
         if let Some(call) = self.call.take() {
             if self.record.reason == Reason::ClientLeft && call.progress.has_head() {
                 self.record.status = StatusCode::OK.as_u16();
             }
-            let detail = call.detail(self.record.reason, now);
+            let (detail, usage) = call.detail(self.record.reason, now);
             self.record.detail = Detail::Call(Box::new(detail));
+            self.settle(usage);
         }
         if let Some(run) = self.run.take() {
-            self.record.detail = run.detail();
+            let (detail, usage) = run.detail();
+            self.record.detail = detail;
+            self.settle(usage);
         }
+        // Of what has not begun nothing was used.
+        self.permits.clear();
         let record = &self.record;
         self.meter.count(|counters| record.count(counters));
         self.log.record(record);

@@ -46,6 +46,16 @@ impl DigestKey {
         DifyApp(mac.finalize().into_bytes().into())
     }
 
+    /// A name for what calls of a kind have used, whose parts are all names.
+    pub fn usage_name(&self, kind: &[&str]) -> String {
+        let mut mac = self.0.clone();
+        update(&mut mac, b"usage");
+        for part in kind {
+            update(&mut mac, part.as_bytes());
+        }
+        hexadecimal(&mac.finalize().into_bytes())
+    }
+
     /// Names for counts that have all this in common.
     pub(crate) fn count_names(&self, common: &[&str]) -> CountNames {
         let mut mac = self.0.clone();
@@ -84,17 +94,22 @@ pub(crate) struct CountNames(Hmac<Sha256>);
 impl CountNames {
     /// The name of what `value` tells apart from others; the window comes after it.
     pub fn name(&self, value: &[u8]) -> String {
-        /// Half of the digest: no two of however many values meet.
-        const BYTES: usize = 16;
         let mut mac = self.0.clone();
         update(&mut mac, value);
-        let mut name = LIMIT_KEY_PREFIX.to_owned();
-        for byte in mac.finalize().into_bytes().iter().take(BYTES) {
-            // Writing to a string cannot fail.
-            let _ = write!(name, "{byte:02x}");
-        }
-        name
+        let name = hexadecimal(&mac.finalize().into_bytes());
+        format!("{LIMIT_KEY_PREFIX}{name}")
     }
+}
+
+/// Half of a digest: no two of however many values meet.
+fn hexadecimal(digest: &[u8]) -> String {
+    const BYTES: usize = 16;
+    let mut name = String::with_capacity(BYTES.saturating_mul(2));
+    for byte in digest.iter().take(BYTES) {
+        // Writing to a string cannot fail.
+        let _ = write!(name, "{byte:02x}");
+    }
+    name
 }
 
 /// With its length, so that parts cannot be shifted into one another.

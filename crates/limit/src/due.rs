@@ -23,22 +23,26 @@ pub enum Due {
 }
 
 impl Due {
-    /// Whether what counts by this is asked now.
-    pub(crate) fn asks(self, by: &LimitBy) -> bool {
+    /// Whether what counts by this, or `None`: all requests together, is asked now. `needs_body`: the rule is one of which
+    /// only the body tells whether and how it holds.
+    pub(crate) fn asks(self, by: Option<&LimitBy>, needs_body: bool) -> bool {
+        let is_hidden = |hidden: InBody| {
+            (needs_body && hidden.tells_of_calls()) || by.is_some_and(|by| hidden.hides(by))
+        };
         match self {
             Self::All => true,
-            Self::Head(hidden) => !hidden.hides(by),
-            Self::Body(hidden) => hidden.hides(by),
+            Self::Head(hidden) => !is_hidden(hidden),
+            Self::Body(hidden) => is_hidden(hidden),
         }
-    }
-
-    /// Whether what counts all requests together is asked now.
-    pub(crate) const fn asks_global(self) -> bool {
-        !matches!(self, Self::Body(_))
     }
 }
 
 impl InBody {
+    /// Whether it tells the route of a call, and how many tokens that may use.
+    const fn tells_of_calls(self) -> bool {
+        matches!(self, Self::ModelAndRoute)
+    }
+
     fn hides(self, by: &LimitBy) -> bool {
         match self {
             Self::EndUser => by.source() == Source::EndUser,

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use spillway_config::{AddressSource, Argument, LimitBy, Source};
 use spillway_platform::Headers;
 
-use crate::DifyApp;
+use crate::{DifyApp, TokenDemand};
 
 /// Headers that tell the client's address and that anybody can write. What a trusted proxy wrote into them is in
 /// [`RequestFacts::client`] already.
@@ -35,6 +35,10 @@ pub struct RequestFacts<'a> {
     pub end_user: Option<&'a str>,
     /// The route's name.
     pub route: Option<&'a str>,
+    /// The host that it is sent to.
+    pub host: Option<&'a str>,
+    /// What is known of its tokens; `None`: it uses none, and no token limit holds.
+    pub demand: Option<&'a TokenDemand>,
     /// The service that gets the request.
     pub service: Option<&'a str>,
 }
@@ -59,6 +63,8 @@ impl<'a> RequestFacts<'a> {
             dify_app: None,
             end_user: None,
             route: None,
+            host: None,
+            demand: None,
             service: None,
         }
     }

@@ -1,6 +1,6 @@
 //! An item of a rule, ready to be asked.
 
-use spillway_config::{KeyPattern, LimitBy, LimitKey, QuotaWindow, RequestQuota, RuleItem, Source};
+use spillway_config::{KeyPattern, LimitBy, LimitKey, Quota, QuotaWindow, RuleItem, Source};
 use spillway_pattern::{Pattern, PatternError};
 use spillway_platform::MAX_MATCHED_BYTES;
 use spillway_platform::{Charge, Mode};
@@ -8,9 +8,9 @@ use spillway_platform::{Charge, Mode};
 use crate::digest::CountNames;
 use crate::facts::Value;
 use crate::invention::{Invention, cost_when_new};
-use crate::{DifyApp, DigestKey, Due, Error, RequestFacts};
+use crate::{DifyApp, DigestKey, Error, RequestFacts, TokenCounting, TokenDemand};
 
-/// How many requests may pass in which time, and what they are counted under.
+/// How much may pass in which time, and what it is counted under.
 #[derive(Debug)]
 pub(crate) struct Item {
     by: LimitBy,
@@ -23,7 +23,7 @@ pub(crate) struct Item {
 #[derive(Debug)]
 struct Key {
     matcher: Matcher,
-    quota: Quota,
+    limits: KeyLimits,
     /// What all values of this key are counted under together.
     shared: String,
 }
@@ -40,9 +40,44 @@ enum Matcher {
 
 /// The limits of several windows, and of what is in flight.
 #[derive(Debug)]
-pub(crate) struct Quota {
-    windows: Vec<(QuotaWindow, u32)>,
+pub(crate) struct KeyLimits {
+    windows: Vec<(QuotaWindow, u64)>,
     in_flight: Option<u32>,
+}
+
+/// What a rule counts of a request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Counted<'d> {
+    /// Tokens, of which that is known; `None`: requests.
+    pub tokens: Option<(TokenCounting, &'d TokenDemand)>,
+    pub dry_run: bool,
+}
+
+impl Counted<'_> {
+    /// What one window charges.
+    fn charge(self, limit: u64, window: QuotaWindow, invention: Invention) -> (u64, Mode) {
+        let window_ms = u64::from(window.seconds()).saturating_mul(1000);
+        let cost_when_new = match invention {
+            Invention::None => 0,
+            Invention::Choice | Invention::Word => cost_when_new(window),
+        };
+        match self.tokens {
+            None => {
+                let mode = Mode::Count {
+                    window_ms,
+                    cost_when_new,
+                };
+                (1, mode)
+            }
+            Some((counting, demand)) => {
+                let mode = Mode::Reserve {
+                    window_ms,
+                    cost_when_new,
+                };
+                (counting.cost(demand, limit), mode)
+            }
+        }
+    }
 }
 
 /// What a request is charged by one rule.
@@ -53,33 +88,33 @@ pub(crate) struct Wanted {
     pub forgettable: Vec<bool>,
 }
 
-impl Quota {
-    pub fn new(quota: RequestQuota) -> Self {
+impl KeyLimits {
+    pub fn new(quota: impl Quota) -> Self {
         Self {
             windows: quota.windows().collect(),
-            in_flight: quota.concurrency,
+            in_flight: quota.in_flight(),
         }
     }
 
     /// One charge for each window, and one where what is in flight is limited.
-    pub fn want(&self, name: &str, dry_run: bool, invention: Invention, wanted: &mut Wanted) {
-        let windows = self.windows.iter().map(|(window, limit)| Charge {
-            key: format!("{name}:{}", window.seconds()),
-            cost: 1,
-            limit: u64::from(*limit),
-            mode: Mode::Count {
-                window_ms: u64::from(window.seconds()).saturating_mul(1000),
-                cost_when_new: if invention == Invention::None {
-                    0
-                } else {
-                    cost_when_new(*window)
-                },
-            },
-            dry_run,
-        });
-        wanted.charges.extend(windows);
-        let forgettable = self.windows.iter().map(|_| invention == Invention::Word);
-        wanted.forgettable.extend(forgettable);
+    pub fn want(
+        &self,
+        name: &str,
+        counted: Counted<'_>,
+        invention: Invention,
+        wanted: &mut Wanted,
+    ) {
+        for (window, limit) in &self.windows {
+            let (cost, mode) = counted.charge(*limit, *window, invention);
+            wanted.charges.push(Charge {
+                key: format!("{name}:{}", window.seconds()),
+                cost,
+                limit: *limit,
+                mode,
+                dry_run: counted.dry_run,
+            });
+            wanted.forgettable.push(invention == Invention::Word);
+        }
         if let Some(limit) = self.in_flight {
             wanted.charges.push(Charge {
                 // As earlier releases named it: they may share the store.
@@ -87,7 +122,7 @@ impl Quota {
                 cost: 1,
                 limit: u64::from(limit),
                 mode: Mode::InFlight,
-                dry_run,
+                dry_run: counted.dry_run,
             });
             wanted.forgettable.push(false);
         }
@@ -96,8 +131,8 @@ impl Quota {
 
 impl Item {
     /// `common` is what the names of its counts have in common; `twin` how many items before it count by the same.
-    pub fn new(
-        config: &RuleItem,
+    pub fn new<Q: Quota>(
+        config: &RuleItem<Q>,
         twin: usize,
         rule: &str,
         common: &[&str],
@@ -139,16 +174,16 @@ impl Item {
         self.by.source() == Source::EndUser
     }
 
-    /// Whether it is asked now.
-    pub fn is_due(&self, due: Due) -> bool {
-        due.asks(&self.by)
+    /// By what it counts.
+    pub fn by(&self) -> &LimitBy {
+        &self.by
     }
 
     /// What a request has to take.
     ///
     /// Where values share the quota of their key, each value that the request has counts, once a key: sending a
     /// header twice gets around nothing. Where each value has its own, the first that a key matches counts.
-    pub fn want(&self, facts: &RequestFacts<'_>, dry_run: bool, wanted: &mut Wanted) {
+    pub fn want(&self, facts: &RequestFacts<'_>, counted: Counted<'_>, wanted: &mut Wanted) {
         let mut matched: Vec<usize> = Vec::new();
         for value in facts.values(&self.by) {
             let mut keys = self.keys.iter().enumerate();
@@ -159,14 +194,14 @@ impl Item {
                 Some(names) => {
                     let name = value.count_name(names);
                     let invention = key.matcher.invention(&self.by, &value);
-                    key.quota.want(&name, dry_run, invention, wanted);
+                    key.limits.want(&name, counted, invention, wanted);
                     break;
                 }
                 None if matched.contains(&index) => {}
                 None => {
                     matched.push(index);
-                    key.quota
-                        .want(&key.shared, dry_run, Invention::None, wanted);
+                    key.limits
+                        .want(&key.shared, counted, Invention::None, wanted);
                 }
             }
         }
@@ -174,9 +209,9 @@ impl Item {
 }
 
 impl Key {
-    fn new(
-        item: &RuleItem,
-        key: &LimitKey,
+    fn new<Q: Quota>(
+        item: &RuleItem<Q>,
+        key: &LimitKey<Q>,
         pattern: KeyPattern<'_>,
         names: &CountNames,
         digest_key: &DigestKey,
@@ -193,7 +228,7 @@ impl Key {
         };
         Ok(Self {
             matcher,
-            quota: Quota::new(key.quota),
+            limits: KeyLimits::new(key.quota),
             shared: names.name(key.key.as_bytes()),
         })
     }

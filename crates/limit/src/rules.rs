@@ -1,13 +1,14 @@
 //! All rules of an API, and those of them that hold for a request.
 
-use spillway_config::{OnError, RateLimit, RuleItem, StateConfig};
-use spillway_platform::{Admitted, Charge, NewValues, Settled};
+use spillway_config::{
+    LimitRule, LimitScope, OnError, RateLimit, ReserveMode, RuleItem, StateConfig, TokenLimit,
+};
+use spillway_platform::NewValues;
 
 use crate::digest::CountNames;
 use crate::invention::{Invention, allowance, client};
-use crate::item::{Item, Quota, Wanted};
-use crate::verdict::Standpoint;
-use crate::{DigestKey, Due, Error, RequestFacts, Verdict};
+use crate::item::{Counted, Item, KeyLimits, Wanted};
+use crate::{Applicable, DigestKey, Due, Error, RequestFacts, TokenCounting};
 
 /// A rule, as far as answers and reports are concerned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,9 +25,11 @@ pub struct Rule {
     pub on_error: OnError,
     /// Whether it only counts.
     pub dry_run: bool,
+    /// How it counts tokens; `None`: it counts requests.
+    pub tokens: Option<TokenCounting>,
 }
 
-/// The request limits of one API, ready to be asked.
+/// The limits of one API, ready to be asked.
 #[derive(Debug)]
 pub struct Rules {
     rules: Vec<RuleLimits>,
@@ -38,9 +41,101 @@ pub struct Rules {
 #[derive(Debug)]
 struct RuleLimits {
     rule: Rule,
+    /// The requests that it is for, and those that it is not for.
+    applies_to: Option<LimitScope>,
+    except: Vec<LimitScope>,
     /// A quota for all requests together, and what they are counted under.
-    global: Option<(Quota, String)>,
+    global: Option<(KeyLimits, String)>,
     items: Vec<Item>,
+}
+
+impl RuleLimits {
+    fn new<L: LimitRule>(
+        config: &L,
+        tokens: Option<TokenCounting>,
+        api: &str,
+        state: &StateConfig,
+        digest_key: &DigestKey,
+    ) -> Result<Self, Error> {
+        let name = config.name();
+        // The counts of requests are named as they were before there were any of tokens.
+        let common: &[&str] = match tokens {
+            None => &[api, name],
+            Some(_) => &[api, name, "tokens"],
+        };
+        let global = config.global_threshold().map(|quota| {
+            let names = digest_key.count_names(&[common, &["global_threshold"]].concat());
+            (KeyLimits::new(quota), names.name(b""))
+        });
+        let all = config.rule_items();
+        let items = all.iter().enumerate().map(|(place, item)| {
+            let is_twin = |other: &&RuleItem<L::Quota>| {
+                other.by == item.by && other.per_value == item.per_value
+            };
+            let twins = all.iter().take(place).filter(is_twin).count();
+            Item::new(item, twins, name, common, digest_key)
+        });
+        let (rejected_code, rejected_msg) = config.rejection();
+        Ok(Self {
+            rule: Rule {
+                name: name.to_owned(),
+                shows_quota: config.shows_quota(),
+                rejected_code,
+                rejected_msg: rejected_msg.map(str::to_owned),
+                on_error: config.on_error().unwrap_or(state.on_error),
+                dry_run: config.dry_run(),
+                tokens,
+            },
+            applies_to: config.applies_to().cloned(),
+            except: config.except().to_vec(),
+            global,
+            items: items.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Whether only a call's body tells whether and how it holds.
+    fn needs_body(&self) -> bool {
+        let mut scopes = self.applies_to.iter().chain(&self.except);
+        self.rule.tokens.is_some() || scopes.any(LimitScope::needs_route)
+    }
+
+    fn asks_global(&self, due: Due) -> bool {
+        self.global.is_some() && due.asks(None, self.needs_body())
+    }
+
+    fn items_due(&self, due: Due) -> impl Iterator<Item = &Item> {
+        let needs_body = self.needs_body();
+        let items = self.items.iter();
+        items.filter(move |item| due.asks(Some(item.by()), needs_body))
+    }
+
+    /// What it charges a request.
+    fn wanted(&self, facts: &RequestFacts<'_>, due: Due) -> Wanted {
+        let mut wanted = Wanted::default();
+        let has = |scope: &LimitScope| scope.has(facts.route, facts.host);
+        let holds = self.applies_to.as_ref().is_none_or(has) && !self.except.iter().any(has);
+        let tokens = match (self.rule.tokens, facts.demand) {
+            (Some(_), None) => return wanted,
+            (Some(counting), Some(demand)) => Some((counting, demand)),
+            (None, _) => None,
+        };
+        if !holds {
+            return wanted;
+        }
+        let counted = Counted {
+            tokens,
+            dry_run: self.rule.dry_run,
+        };
+        if let Some((limits, name)) = &self.global
+            && self.asks_global(due)
+        {
+            limits.want(name, counted, Invention::None, &mut wanted);
+        }
+        for item in self.items_due(due) {
+            item.want(facts, counted, &mut wanted);
+        }
+        wanted
+    }
 }
 
 impl Rules {
@@ -52,39 +147,24 @@ impl Rules {
     /// # Errors
     /// [`Error`].
     pub fn new(
-        limits: &[RateLimit],
+        requests: &[RateLimit],
+        tokens: &[TokenLimit],
         api: &str,
         state: &StateConfig,
         digest_key: &DigestKey,
     ) -> Result<Self, Error> {
-        let rules = limits.iter().map(|config| {
-            let common = [api, config.rule_name.as_str()];
-            let global = config.global_threshold.map(|quota| {
-                let names = digest_key.count_names(&[&common[..], &["global_threshold"]].concat());
-                (Quota::new(quota), names.name(b""))
-            });
-            let all = &config.rule_items;
-            let items = all.iter().enumerate().map(|(place, item)| {
-                let is_twin =
-                    |other: &&RuleItem| other.by == item.by && other.per_value == item.per_value;
-                let twins = all.iter().take(place).filter(is_twin).count();
-                Item::new(item, twins, &config.rule_name, &common, digest_key)
-            });
-            Ok(RuleLimits {
-                rule: Rule {
-                    name: config.rule_name.clone(),
-                    shows_quota: config.show_limit_quota_header,
-                    rejected_code: config.rejected_code,
-                    rejected_msg: config.rejected_msg.clone(),
-                    on_error: config.on_error.unwrap_or(state.on_error),
-                    dry_run: config.dry_run,
-                },
-                global,
-                items: items.collect::<Result<_, _>>()?,
-            })
+        let requests = requests
+            .iter()
+            .map(|config| RuleLimits::new(config, None, api, state, digest_key));
+        let tokens = tokens.iter().map(|config| {
+            let counting = TokenCounting {
+                kind: config.token_kind,
+                reserve: config.reserve,
+            };
+            RuleLimits::new(config, Some(counting), api, state, digest_key)
         });
         Ok(Self {
-            rules: rules.collect::<Result<_, _>>()?,
+            rules: requests.chain(tokens).collect::<Result<_, _>>()?,
             clients: digest_key.count_names(&["new_values"]),
             new_values_per_second: state.new_values_per_second,
         })
@@ -93,6 +173,17 @@ impl Rules {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
+    }
+
+    /// Whether some rule counts tokens.
+    pub fn count_tokens(&self) -> bool {
+        self.rules.iter().any(|limits| limits.rule.tokens.is_some())
+    }
+
+    /// Whether some rule reserves what calls are expected to use.
+    pub fn expect_usage(&self) -> bool {
+        let mut tokens = self.rules.iter().filter_map(|limits| limits.rule.tokens);
+        tokens.any(|counting| counting.reserve == ReserveMode::Expected)
     }
 
     /// Whether a rule counts by the end user.
@@ -110,10 +201,9 @@ impl Rules {
 
     /// Whether some rule is asked then.
     pub fn has_due(&self, due: Due) -> bool {
-        self.rules.iter().any(|limits| {
-            (due.asks_global() && limits.global.is_some())
-                || limits.items.iter().any(|item| item.is_due(due))
-        })
+        self.rules
+            .iter()
+            .any(|limits| limits.asks_global(due) || limits.items_due(due).next().is_some())
     }
 
     /// What a request is charged by the rules that are due, in the order of the file: of every rule all items that it matches, of every item
@@ -121,16 +211,7 @@ impl Rules {
     pub fn applicable(&self, facts: &RequestFacts<'_>, due: Due) -> Applicable<'_> {
         let mut applicable = Applicable::default();
         for limits in &self.rules {
-            let dry_run = limits.rule.dry_run;
-            let mut wanted = Wanted::default();
-            if let Some((quota, name)) = &limits.global
-                && due.asks_global()
-            {
-                quota.want(name, dry_run, Invention::None, &mut wanted);
-            }
-            for item in limits.items.iter().filter(|item| item.is_due(due)) {
-                item.want(facts, dry_run, &mut wanted);
-            }
+            let wanted = limits.wanted(facts, due);
             let rule = &limits.rule;
             applicable.rules.extend(wanted.charges.iter().map(|_| rule));
             applicable.charges.extend(wanted.charges);
@@ -151,90 +232,7 @@ impl Rules {
 }
 
 impl Rule {
-    fn denies_on_error(&self) -> bool {
+    pub(crate) fn denies_on_error(&self) -> bool {
         self.on_error == OnError::Deny && !self.dry_run
-    }
-}
-
-/// What one request is charged, and by which rules.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Applicable<'r> {
-    /// Of each charge, its rule.
-    rules: Vec<&'r Rule>,
-    charges: Vec<Charge>,
-    /// Of each charge, whether it is to be taken back where the upstream does not know the client's key.
-    forgettable: Vec<bool>,
-    new_values: Option<NewValues>,
-}
-
-impl<'r> Applicable<'r> {
-    /// Whether no rule holds for the request, so that nothing needs to be asked.
-    pub fn is_empty(&self) -> bool {
-        self.charges.is_empty()
-    }
-
-    /// For the store, all in one call.
-    pub fn charges(&self) -> &[Charge] {
-        &self.charges
-    }
-
-    /// Those of them that are kept while the request is in flight.
-    pub fn in_flight(&self) -> impl Iterator<Item = &Charge> {
-        self.charges.iter().filter(|charge| charge.is_in_flight())
-    }
-
-    /// For the store, in the same call: the bound on what the client invents, where it did so.
-    pub fn new_values(&self) -> Option<&NewValues> {
-        self.new_values.as_ref()
-    }
-
-    /// What the request was counted by: to be taken back if a later phase refuses it.
-    pub fn counted(&self, admitted: &Admitted) -> Vec<Settled> {
-        self.undo_where(|_| true, admitted)
-    }
-
-    /// What it was counted by that comes with its key: to be taken back if the upstream does not know that.
-    pub fn forgettable(&self, admitted: &Admitted) -> Vec<Settled> {
-        let is_one = |place: usize| self.forgettable.get(place).copied().unwrap_or_default();
-        self.undo_where(is_one, admitted)
-    }
-
-    fn undo_where(&self, wanted: impl Fn(usize) -> bool, admitted: &Admitted) -> Vec<Settled> {
-        if !admitted.passes {
-            return Vec::new();
-        }
-        let charges = self.charges.iter().zip(&admitted.charges).enumerate();
-        charges
-            .filter(|(place, (charge, charged))| {
-                let was_charged = !charged.full && charged.used > 0;
-                was_charged && !charge.is_in_flight() && wanted(*place)
-            })
-            .map(|(_, (charge, charged))| Settled {
-                charge: charge.clone(),
-                sub_window: charged.sub_window,
-                actual: 0,
-            })
-            .collect()
-    }
-
-    /// What happens to the request if the store gives no answer: it is refused if a rule that is no dry run says so.
-    pub fn when_state_fails(&self) -> OnError {
-        if self.rules.iter().any(|rule| rule.denies_on_error()) {
-            OnError::Deny
-        } else {
-            OnError::Allow
-        }
-    }
-
-    /// What the store's answer to [`Applicable::charges`] means.
-    pub fn verdict(&self, admitted: &Admitted) -> Verdict<'r> {
-        let all = self.charges.iter().zip(&admitted.charges);
-        let all = self.rules.iter().zip(all);
-        // Of equals a window tells more than what is in flight, of which nobody knows when it ends.
-        let (in_flight, in_windows): (Vec<_>, Vec<_>) =
-            all.partition(|(_, (charge, _))| charge.is_in_flight());
-        let all = in_windows.into_iter().chain(in_flight);
-        let all = all.map(|(rule, (charge, charged))| Standpoint::new(rule, charge, charged));
-        Verdict::new(admitted.passes, all)
     }
 }

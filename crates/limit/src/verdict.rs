@@ -13,9 +13,15 @@ pub struct Verdict<'r> {
     /// Of a refused request the one that refuses it for longest. Of one that passes only rules that show their quota
     /// are looked at; `None` if there are none. Never a dry run.
     pub standing: Option<Standing<'r>>,
+    /// The same of rules that count requests, and of those that count tokens, each for itself.
+    pub requests: Option<Standing<'r>>,
+    /// See [`Verdict::requests`].
+    pub tokens: Option<Standing<'r>>,
     /// For metrics, of each rule once: what it meant for the request. A rule that would have let a refused request
     /// pass is left out, as it did not count it.
     pub outcomes: Vec<(&'r str, RuleOutcome)>,
+    /// Rules, each once, of which four fifths are used up, or reserved, by requests that passed.
+    pub near_limit: Vec<&'r str>,
 }
 
 /// What a rule meant for a request.
@@ -53,6 +59,10 @@ pub struct Standing<'r> {
     pub remaining: u64,
     /// Seconds until more may, rounded up; at least 1. When one of those in flight ends nobody knows: 1 then.
     pub reset_s: u64,
+    /// What the request costs: 1, or as many tokens as it reserves.
+    pub cost: u64,
+    /// Whether it is known when more may.
+    pub is_known: bool,
 }
 
 /// One charge of a request, and how its rule stands.
@@ -64,6 +74,8 @@ pub(crate) struct Standpoint<'r> {
     remaining: u64,
     reset_ms: u64,
     full: bool,
+    cost: u64,
+    is_near: bool,
 }
 
 impl<'r> Standpoint<'r> {
@@ -75,14 +87,35 @@ impl<'r> Standpoint<'r> {
             remaining: charged.remaining,
             reset_ms: charged.reset_ms,
             full: charged.full,
+            cost: charge.cost,
+            is_near: charged.used.saturating_mul(5) >= charge.limit.saturating_mul(4),
         }
+    }
+
+    fn standing(self) -> Standing<'r> {
+        Standing {
+            rule: self.rule,
+            limit: self.limit,
+            window_s: self.window_ms.map(|window| window.div_ceil(1000)),
+            remaining: self.remaining,
+            reset_s: self.reset_ms.div_ceil(1000).max(1),
+            cost: self.cost,
+            is_known: self.window_ms.is_some() && self.reset_ms > 0,
+        }
+    }
+
+    /// Whether it tells more of the request's limits than another one.
+    fn is_tighter(&self, other: Option<&Self>) -> bool {
+        other
+            .is_none_or(|other| (self.remaining, other.reset_ms) < (other.remaining, self.reset_ms))
     }
 }
 
 impl<'r> Verdict<'r> {
     pub(crate) fn new(passes: bool, places: impl Iterator<Item = Standpoint<'r>>) -> Self {
-        let mut tightest: Option<Standpoint<'r>> = None;
+        let [mut tightest, mut requests, mut tokens]: [Option<Standpoint<'r>>; 3] = [None; 3];
         let mut outcomes: Vec<(&'r str, RuleOutcome)> = Vec::new();
+        let mut near_limit: Vec<&'r str> = Vec::new();
         for place in places {
             let rule = place.rule;
             let outcome = match (place.full, rule.dry_run) {
@@ -96,49 +129,28 @@ impl<'r> Verdict<'r> {
                     None => outcomes.push((&rule.name, outcome)),
                 }
             }
+            if passes && place.is_near && !near_limit.contains(&rule.name.as_str()) {
+                near_limit.push(rule.name.as_str());
+            }
             let is_told = !rule.dry_run && if passes { rule.shows_quota } else { place.full };
-            let is_tighter = tightest.is_none_or(|other| {
-                (place.remaining, other.reset_ms) < (other.remaining, place.reset_ms)
-            });
-            if is_told && is_tighter {
-                tightest = Some(place);
+            let of_unit = if rule.tokens.is_some() {
+                &mut tokens
+            } else {
+                &mut requests
+            };
+            for slot in [&mut tightest, of_unit] {
+                if is_told && place.is_tighter(slot.as_ref()) {
+                    *slot = Some(place);
+                }
             }
         }
         Self {
             passes,
-            standing: tightest.map(|place| Standing {
-                rule: place.rule,
-                limit: place.limit,
-                window_s: place.window_ms.map(|window| window.div_ceil(1000)),
-                remaining: place.remaining,
-                reset_s: place.reset_ms.div_ceil(1000).max(1),
-            }),
+            standing: tightest.map(Standpoint::standing),
+            requests: requests.map(Standpoint::standing),
+            tokens: tokens.map(Standpoint::standing),
             outcomes,
-        }
-    }
-}
-
-impl Standing<'_> {
-    /// For the client of a refused request, where the rule has no words of its own: when to come again.
-    pub fn message(&self) -> String {
-        let Self {
-            limit,
-            window_s,
-            reset_s,
-            ..
-        } = self;
-        match window_s {
-            // Counted in sixths of the window, so that the wait may be longer than it.
-            Some(window_s) if reset_s > window_s => format!(
-                "Too many requests: at most {limit} in any {window_s} s, counted in steps of {} s. Try again in {reset_s} s.",
-                window_s.div_ceil(6)
-            ),
-            Some(window_s) => format!(
-                "Too many requests: at most {limit} in any {window_s} s. Try again in {reset_s} s."
-            ),
-            None => format!(
-                "Too many requests at once: {limit} may be in flight. Try again when one has ended."
-            ),
+            near_limit,
         }
     }
 }

@@ -20,7 +20,7 @@ fn rules(json: &str, on_error: OnError) -> Rules {
         on_error,
         ..StateConfig::default()
     };
-    Rules::new(&limits(json), "model/m", &state, &DigestKey::new(b"")).unwrap()
+    Rules::new(&limits(json), &[], "model/m", &state, &DigestKey::new(b"")).unwrap()
 }
 
 fn app(name: &str) -> Headers {
@@ -62,7 +62,7 @@ fn the_guides_second_call_within_a_minute_is_refused_and_others_are_free() {
     let start = 1_700_000_000_000;
     let first = ask(&mut store, &rules, start, "9a34");
     assert!(first.passes);
-    let headers = first.headers();
+    let headers = first.headers(0);
     assert_eq!(
         headers,
         [
@@ -87,11 +87,11 @@ fn the_guides_second_call_within_a_minute_is_refused_and_others_are_free() {
         standing.message(),
         "Too many requests: at most 1 in any 60 s. Try again in 11 s."
     );
-    let headers = second.headers();
+    let headers = second.headers(0);
     assert_eq!(header(&headers, "retry-after"), "11");
     assert_eq!(header(&headers, "x-ratelimit-remaining"), "0");
     let other = ask(&mut store, &rules, start, "other");
-    assert!(other.passes && other.headers().is_empty() && other.outcomes.is_empty());
+    assert!(other.passes && other.headers(0).is_empty() && other.outcomes.is_empty());
     // Exactly when the refused client was told to come again.
     assert!(ask(&mut store, &rules, start + 59_999 + 11_000, "9a34").passes);
 }
@@ -142,7 +142,7 @@ fn the_tightest_rule_is_told() {
         ]
     );
     assert_eq!(
-        header(&third.headers(), "ratelimit-policy"),
+        header(&third.headers(0), "ratelimit-policy"),
         "\"silent\";q=2;w=60"
     );
 }
@@ -154,7 +154,7 @@ fn of_several_that_refuse_the_longest_wait_is_told() {
         OnError::Allow,
     );
     let mut store = MemoryStore::default();
-    assert!(ask(&mut store, &rules, 0, "a").headers().is_empty());
+    assert!(ask(&mut store, &rules, 0, "a").headers(0).is_empty());
     let refused = ask(&mut store, &rules, 0, "a");
     let standing = refused.standing.unwrap();
     assert_eq!(
@@ -217,7 +217,7 @@ proptest! {
         for (step, app) in steps {
             now = now.saturating_add(step);
             let verdict = ask(&mut store, &rules, now, &app.to_string());
-            prop_assert_eq!(verdict.passes, !verdict.headers().iter().any(|(name, _)| *name == "retry-after"));
+            prop_assert_eq!(verdict.passes, !verdict.headers(0).iter().any(|(name, _)| *name == "retry-after"));
             if verdict.passes {
                 passed.push((now, app));
             }
@@ -254,7 +254,7 @@ fn what_is_in_flight_is_limited_until_it_ends() {
         standing.message(),
         "Too many requests at once: 1 may be in flight. Try again when one has ended."
     );
-    let headers = refused.headers();
+    let headers = refused.headers(0);
     assert_eq!(header(&headers, "retry-after"), "1");
     assert_eq!(
         header(&headers, "ratelimit-policy"),

@@ -17,9 +17,13 @@ use spillway_upstream::{Attempts, Budget, GaveUp, PoolWatch, Target};
 
 use crate::answer::not_sent;
 use crate::attempt_failure::{AttemptFailure, FailureReply, of_send, unsupported};
+use crate::estimate::estimate_answer;
 use crate::target::PlacedAttempt;
 use crate::unpacking::Unpacking;
-use crate::{CallProgress, ModelRequest, Operation, Route, Served, StreamOptionsSent, TargetPlace};
+use crate::{
+    CallProgress, InputTokens, ModelRequest, Operation, Route, Served, StreamOptionsSent,
+    TargetPlace, Usage,
+};
 
 /// Until a connection to a provider stands: 10 s, as Dify's own clients allow.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -62,8 +66,8 @@ pub struct Call<'a, S, C, W> {
     pub number: u32,
     /// The gateway's own limits refused the first target.
     pub skips_first: bool,
-    /// How many tokens its input comes to, where that matters.
-    pub input_tokens: Option<u64>,
+    /// How many tokens its input comes to, where that matters: to context windows, or to limits of tokens.
+    pub input: Option<InputTokens>,
     /// What the instance holds of answers.
     pub in_hand: Arc<BytesInHand>,
     /// Where the call tells how it goes.
@@ -187,7 +191,7 @@ impl<'a, S: Sender, C: Clock, W: PoolWatch> Call<'a, S, C, W> {
 
     /// Whether this target can answer the call.
     pub(crate) fn may_answer(&self, place: &TargetPlace) -> bool {
-        self.route.may_answer(place, self.operation, self.model) && place.takes(self.input_tokens)
+        self.route.may_answer(place, self.operation, self.model) && place.takes(self.input)
     }
 
     /// Why the call is served as it is: by its first choice at once, or not.
@@ -220,6 +224,15 @@ impl<'a, S: Sender, C: Clock, W: PoolWatch> Call<'a, S, C, W> {
             left_out: left_out.into_iter().map(str::to_owned).collect(),
             ..self.served(place)
         }
+    }
+
+    /// Notes the tokens of an answer in one piece, which are estimated where a limit needs them and nobody tells.
+    pub(crate) fn set_usage(&self, usage: Option<Usage>, body: &[u8]) {
+        let estimated_output = match (usage, self.input) {
+            (None, Some(_)) => estimate_answer(body),
+            _ => 0,
+        };
+        self.progress.set_usage(usage, estimated_output);
     }
 
     pub(crate) fn elapsed(&self) -> Duration {

@@ -17,6 +17,7 @@ pub struct CallProgress {
 #[derive(Debug, Clone, Copy, Default)]
 struct CallState {
     usage: Option<Usage>,
+    estimated_output: u64,
     first_content: Option<Duration>,
     stop: Option<Stop>,
     has_head: bool,
@@ -29,6 +30,9 @@ pub struct CallReport {
     pub attempts: Vec<AttemptRecord>,
     /// Tokens, as far as reported.
     pub usage: Option<Usage>,
+    /// How many tokens what has come of the answer seems to be, by its texts: of one in one piece, where nothing was
+    /// reported.
+    pub estimated_output: u64,
     /// From the call's arrival to its stream's first content.
     pub first_content: Option<Duration>,
     /// Why nothing more was tried, where nobody served.
@@ -45,6 +49,7 @@ impl CallProgress {
         CallReport {
             attempts: self.attempts.records(now),
             usage: state.usage,
+            estimated_output: state.estimated_output,
             first_content: state.first_content,
             stop: state.stop,
         }
@@ -65,8 +70,12 @@ impl CallProgress {
         self.update(|state| state.has_head = true);
     }
 
-    pub(crate) fn set_usage(&self, usage: Option<Usage>) {
-        self.update(|state| state.usage = usage);
+    /// What the last attempt has come to so far.
+    pub fn set_usage(&self, usage: Option<Usage>, estimated_output: u64) {
+        self.update(|state| {
+            state.usage = usage;
+            state.estimated_output = estimated_output;
+        });
     }
 
     /// The first time counts.

@@ -4,6 +4,8 @@ use serde_json::value::RawValue;
 
 use spillway_json::{Members, index, is_filled, text};
 
+use spillway_tokens::weigh_said;
+
 /// Ends that mean that the provider failed, in lower case, and who says them: OpenRouter, vLLM and Cohere; Zhipu;
 /// DeepSeek; vLLM and SGLang; proxies.
 const FAILED: [&str; 10] = [
@@ -118,6 +120,18 @@ impl<'a> Choice<'a> {
                 .any(|(name, value)| !matches!(name, "role" | "name" | "error") && is_said(value))
         };
         self.members.get("text").is_some_and(is_said) || self.pieces().any(says)
+    }
+
+    /// What it says weighs so much, in hundredths of a token.
+    pub(crate) fn weight(&self) -> u64 {
+        let said = |(name, value): (&str, &'a RawValue)| match name {
+            "role" | "name" | "error" | "annotations" => 0,
+            _ => weigh_said(value.get().as_bytes()),
+        };
+        let text = self.members.get("text");
+        let text = text.map_or(0, |text| weigh_said(text.get().as_bytes()));
+        let pieces = self.pieces().flat_map(Members::iter).map(said);
+        pieces.sum::<u64>().saturating_add(text)
     }
 
     fn pieces(&self) -> impl Iterator<Item = &Members<'a>> {

@@ -60,8 +60,8 @@ impl<'a, S: Sender, C: Clock, W: PoolWatch> Dispatcher for Completing<'_, 'a, S,
             Either::Right((Err(failure), _)) => Ended::Failed(failure),
             Either::Right((Ok((headers, body, usage)), _)) => {
                 let reason = call.served_reason(attempt);
+                call.set_usage(usage, &body);
                 let answer = served(reason, &headers, body, &place.pool);
-                call.progress.set_usage(usage);
                 Ended::Served(answer)
             }
         }

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use spillway_config::OnExceeded;
 use spillway_upstream::target_order;
 
-use crate::estimate::TokenEstimate;
 use crate::{ModelRequest, Operation, Route, TargetPlace};
+use spillway_tokens::TokenEstimate;
 
 /// So much is read in one go, in bytes: some milliseconds at most.
 const STEP_BYTES: usize = 256 * 1024;
@@ -23,6 +23,24 @@ const NO_INPUT: [&str; 8] = [
     "prompt_cache_key",
 ];
 
+/// How many tokens a request's input comes to, as far as that was estimated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InputTokens {
+    /// All together.
+    pub total: u64,
+    /// What has to fit into a context window: of several texts that are to be embedded, or completed, each has to by
+    /// itself, and the largest counts.
+    pub largest: u64,
+}
+
+impl InputTokens {
+    /// However many.
+    pub const ANY: Self = Self {
+        total: u64::MAX,
+        largest: u64::MAX,
+    };
+}
+
 /// The tokens of a request's input, [estimated](crate::estimate_tokens) in steps: between two of them others have their
 /// turn.
 #[derive(Debug)]
@@ -30,16 +48,15 @@ pub struct InputEstimate<'r> {
     members: std::slice::Iter<'r, (String, Bytes)>,
     estimate: TokenEstimate<'r>,
     /// Of the members that have been read.
-    before: u64,
-    max: u64,
+    before: InputTokens,
+    max: InputTokens,
     /// The member whose texts are each an input of their own.
     list: &'static str,
 }
 
 impl<'r> InputEstimate<'r> {
-    /// Of a request; above `max` it is not looked at further. Of several texts that are to be embedded, or completed, each
-    /// has to fit by itself: the largest counts.
-    pub fn new(request: &'r ModelRequest, operation: Operation, max: u64) -> Self {
+    /// Of a request; above one of `max` it is not looked at further.
+    pub fn new(request: &'r ModelRequest, operation: Operation, max: InputTokens) -> Self {
         Self {
             list: match operation {
                 Operation::Embeddings => "input",
@@ -48,17 +65,24 @@ impl<'r> InputEstimate<'r> {
             },
             members: request.members().iter(),
             estimate: TokenEstimate::new(&[]),
-            before: 0,
+            before: InputTokens {
+                total: 0,
+                largest: 0,
+            },
             max,
         }
     }
 
     /// Reads on; `None` where there is more.
-    pub fn step(&mut self) -> Option<u64> {
+    pub fn step(&mut self) -> Option<InputTokens> {
         let mut read = 0_usize;
         while read < STEP_BYTES {
-            let tokens = self.before.saturating_add(self.estimate.tokens());
-            if tokens > self.max {
+            let InputTokens { total, largest } = self.before;
+            let tokens = InputTokens {
+                total: total.saturating_add(self.estimate.tokens()),
+                largest: largest.saturating_add(self.estimate.largest()),
+            };
+            if tokens.total > self.max.total || tokens.largest > self.max.largest {
                 return Some(tokens);
             }
             let left = self.estimate.left();
@@ -97,7 +121,7 @@ impl Route {
         operation: Operation,
         model: &str,
         number: u32,
-        input_tokens: u64,
+        input: InputTokens,
         is_bound: bool,
     ) -> Option<u64> {
         let mut places = self
@@ -105,7 +129,7 @@ impl Route {
             .filter(|place| self.may_answer(place, operation, model));
         let too_small = |place: &TargetPlace| {
             let window = place.window?;
-            (!place.takes(Some(input_tokens))).then_some(window)
+            (!place.takes(Some(input))).then_some(window)
         };
         let first = places.next().and_then(too_small)?;
         let mut largest = first.max_input_tokens;

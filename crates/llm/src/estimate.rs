@@ -1,264 +1,80 @@
-//! How many tokens a request's input comes to, without a tokenizer.
-//!
-//! A tokenizer's table takes a quarter of a second to build in WebAssembly, and each vendor has its own. So the JSON
-//! is read once, byte by byte, and what stands in it is weighed by kind: words by their length, digits in threes,
-//! characters of other scripts each for itself, pictures and sounds as a whole. Nothing is copied or parsed.
-//!
-//! **Bound**, held by the tests against `o200k_base` and `cl100k_base`: prose and code of any of the scripts there come to no
-//! less than 0.95 and no more than 1.6 of what OpenAI's newest tokenizer makes of them. An image counts 1,000 tokens (100 in
-//! low detail), whatever a model takes for it; sounds and files by their length.
+//! How many tokens a model's answer comes to, where its provider does not say.
 
-mod media;
-mod weights;
+use serde_json::value::RawValue;
 
-use media::Media;
-use weights::{CharacterClass, class_of};
+use spillway_tokens::weigh_said;
 
-/// In hundredths of a token.
-type Hundredths = u64;
+use crate::said::Said;
 
-const IMAGE_TOKENS: u64 = 1_000;
-const LOW_DETAIL_TOKENS: u64 = 100;
+/// So much of an answer in one piece is read, in bytes; what is longer is taken to go on as it began.
+const MAX_READ_BYTES: usize = 1024 * 1024;
 
-/// What frames a message, beside its role.
-const STRING_FRAME: Hundredths = 20;
-
-/// A space before a number.
-const SPACE_BEFORE_DIGITS: Hundredths = 85;
-
-/// A member, a list, a mapping: what is written for it between texts.
-const FRAME: Hundredths = 40;
-
-/// `true`, `false`, `null`.
-const WORD: Hundredths = 80;
-
-/// How much of a text is weighed in one go, in bytes: some 100 µs.
-const PIECE_BYTES: usize = 16 * 1024;
-
-/// An estimate of the tokens in this JSON value, a member of a request: messages, tools, a prompt. Once it is above `max` it
-/// is of no more interest, and what is left is not read.
-pub fn estimate_tokens(json: &[u8], max: u64) -> u64 {
-    let mut estimate = TokenEstimate::new(json);
-    while estimate.tokens() <= max && estimate.step() {}
-    estimate.tokens()
+/// The tokens of an answer in one piece, as far as it says anything.
+pub fn estimate_answer(body: &[u8]) -> u64 {
+    if body.len() > MAX_READ_BYTES {
+        let length = u64::try_from(body.len()).unwrap_or(u64::MAX);
+        let beginning = body.get(..MAX_READ_BYTES).unwrap_or_default();
+        let weight = weigh_said(beginning).saturating_mul(length);
+        let read = u64::try_from(MAX_READ_BYTES).unwrap_or(u64::MAX);
+        return weight.div_ceil(read).div_ceil(100);
+    }
+    let document = serde_json::from_slice::<&RawValue>(body.trim_ascii()).ok();
+    let said = document.and_then(Said::of);
+    let choices = said.into_iter().flat_map(|said| said.choices);
+    choices
+        .map(|choice| choice.weight())
+        .sum::<u64>()
+        .div_ceil(100)
 }
 
-/// An estimate on its way.
-#[derive(Debug)]
-pub(crate) struct TokenEstimate<'a> {
-    rest: &'a [u8],
-    /// Of the text that is being weighed.
-    text: &'a [u8],
-    sum: Hundredths,
-    images: u64,
-    in_low_detail: u64,
-    key: Key,
-    /// A picture's key has come, and no picture yet.
-    expects_image: bool,
-    /// The object of a picture is not over.
-    may_be_low: bool,
-    /// How many lists and mappings are open.
-    depth: u64,
-    /// What came last, so that after a comma another one comes.
-    is_text_or_list: bool,
-    /// Whether each text of a list is an input of its own: then the largest counts.
-    of_each: bool,
-    largest: u64,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Dialect, StreamPipeline};
 
-/// The key whose value comes next, where it says something of that.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Key {
-    Detail,
-    /// What may be base64, or a `data:` URL.
-    Media,
-    /// Where a picture is: `"image_url": "https://…"`, or below that key `"url"`.
-    Image,
-    Other,
-}
-
-impl<'a> TokenEstimate<'a> {
-    pub fn new(json: &'a [u8]) -> Self {
-        Self {
-            rest: json,
-            text: &[],
-            sum: 0,
-            images: 0,
-            in_low_detail: 0,
-            key: Key::Other,
-            expects_image: false,
-            may_be_low: false,
-            depth: 0,
-            is_text_or_list: false,
-            of_each: false,
-            largest: 0,
-        }
+    #[test]
+    fn what_a_model_said_weighs_and_nothing_else() {
+        let said = |body: &str| estimate_answer(body.as_bytes());
+        let text = r#"{"id":"chatcmpl-1234567890","choices":[{"index":0,"message":{"role":"assistant","content":"one two three"},"finish_reason":"stop","logprobs":{"content":[{"token":"one"}]}}]}"#;
+        assert_eq!(said(text), 4);
+        let call = r#"{"choices":[{"message":{"role":"assistant","content":null,"tool_calls":[{"id":"call_abcdefgh","type":"function","function":{"name":"weather","arguments":"{\"city\":\"Rome\"}"}}]}}]}"#;
+        assert!((5..=12).contains(&said(call)), "{}", said(call));
+        assert_eq!(said(r#"{"choices":[{"text":"one two"}]}"#), 3);
+        assert_eq!(said(r#"{"data":[{"embedding":"AAAAAAAA"}]}"#), 0);
+        assert_eq!(said("no JSON"), 0);
     }
 
-    /// Of a list whose texts are inputs of their own, each of which has to fit.
-    pub fn of_each(json: &'a [u8]) -> Self {
-        Self {
-            of_each: true,
-            ..Self::new(json)
-        }
-    }
-
-    /// The tokens of what has been read.
-    pub fn tokens(&self) -> u64 {
-        self.largest.max(self.current())
-    }
-
-    fn current(&self) -> u64 {
-        let in_low_detail = self.in_low_detail.min(self.images);
-        let in_high = self.images.saturating_sub(in_low_detail);
-        self.sum
-            .div_ceil(100)
-            .saturating_add(in_high.saturating_mul(IMAGE_TOKENS))
-            .saturating_add(in_low_detail.saturating_mul(LOW_DETAIL_TOKENS))
-    }
-
-    /// How much is still to be read, in bytes.
-    pub fn left(&self) -> usize {
-        self.rest.len().saturating_add(self.text.len())
-    }
-
-    /// Reads on: a piece of a text, or what stands between texts. False where there is no more.
-    pub fn step(&mut self) -> bool {
-        if !self.text.is_empty() {
-            let length = self.text.len().min(PIECE_BYTES);
-            let (piece, rest) = self
-                .text
-                .split_at_checked(length)
-                .unwrap_or((self.text, &[]));
-            self.text = rest;
-            self.add(weigh(piece));
-            return true;
-        }
-        let Some((first, rest)) = self.rest.split_first() else {
-            return false;
+    #[test]
+    fn a_stream_says_what_its_chunks_say_in_whatever_form() {
+        let mut stream = StreamPipeline::new(Dialect::OpenAi, false, 0);
+        let mut said = |delta: &str| {
+            let chunk = format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{delta}}}]}}\n\n");
+            let before = stream.estimated_output();
+            stream.push(chunk.as_bytes());
+            stream.estimated_output() - before
         };
-        self.rest = rest;
-        match first {
-            b'"' => self.string(),
-            b'{' | b'[' => {
-                self.depth = self.depth.saturating_add(1);
-                self.add(FRAME);
-            }
-            b'}' | b']' => {
-                self.depth = self.depth.saturating_sub(1);
-                self.may_be_low = false;
-                self.is_text_or_list = true;
-            }
-            b',' if self.depth == 1 && self.is_text_or_list => self.next_element(),
-            // A number: a token of an embedding's input, if there are many.
-            b'0'..=b'9' => self.skip_while(u8::is_ascii_digit, 100),
-            b'a'..=b'z' => self.skip_while(u8::is_ascii_lowercase, WORD),
-            _ => {}
-        }
-        true
-    }
-
-    fn skip_while(&mut self, is_more: impl Fn(&u8) -> bool, weight: Hundredths) {
-        let more = self.rest.iter().take_while(|byte| is_more(byte)).count();
-        self.rest = self.rest.get(more..).unwrap_or_default();
-        self.is_text_or_list = false;
-        self.add(weight);
-    }
-
-    /// A list's next text, which is an input of its own where each is.
-    fn next_element(&mut self) {
-        if self.of_each {
-            self.largest = self.largest.max(self.current());
-            (self.sum, self.images, self.in_low_detail) = (0, 0, 0);
+        for (delta, tokens) in [
+            (r#"{"role":"assistant","content":""}"#, 0..=0),
+            (r#"{"content":"one two three"}"#, 3..=4),
+            (r#"{"content":"four five six"}"#, 3..=4),
+            (r#"{"content":"a\u0020b\nc"}"#, 3..=5),
+            (r#"{"reasoning_content":"one two"}"#, 2..=3),
+            (r#"{"refusal":"one two"}"#, 2..=3),
+            (
+                r#"{"tool_calls":[{"index":0,"id":"call_0123456789abcdef","type":"function","function":{"name":"get weather","arguments":""}}]}"#,
+                2..=3,
+            ),
+        ] {
+            let found = said(delta);
+            assert!(tokens.contains(&found), "{delta}: {found}");
         }
     }
 
-    fn string(&mut self) {
-        let text = self.rest;
-        let length = end_of_string(text);
-        let (text, rest) = text.split_at_checked(length).unwrap_or((text, &[]));
-        self.rest = rest.get(1..).unwrap_or_default();
-        self.is_text_or_list = true;
-        let is_key = self.rest.trim_ascii_start().first() == Some(&b':');
-        if is_key {
-            let is_image = text == b"image_url";
-            self.expects_image |= is_image;
-            self.may_be_low |= is_image;
-            self.key = match text {
-                b"image_url" => Key::Image,
-                b"url" if self.expects_image => Key::Image,
-                b"url" | b"data" | b"file_data" | b"file_url" | b"video_url" => Key::Media,
-                b"detail" if self.may_be_low => Key::Detail,
-                _ => Key::Other,
-            };
-            self.text = text;
-            return;
-        }
-        let key = std::mem::replace(&mut self.key, Key::Other);
-        if key == Key::Detail && text == b"low" {
-            self.in_low_detail = self.in_low_detail.saturating_add(1);
-            self.may_be_low = false;
-        } else if key == Key::Image && is_web_address(text) {
-            self.image();
-        } else if let (Key::Image | Key::Media, Some(media)) = (key, Media::of(text)) {
-            match media.tokens(text.len()) {
-                Some(tokens) => self.add(tokens.saturating_mul(100)),
-                None => self.image(),
-            }
-        } else {
-            // A message's own text is read to its end, whatever it begins with.
-            self.text = text;
-            self.add(STRING_FRAME);
-        }
+    #[test]
+    fn a_long_answer_is_taken_to_go_on_as_it_began() {
+        let text = "one two three four five six seven ".repeat(100_000);
+        let body = format!(r#"{{"choices":[{{"message":{{"content":"{text}"}}}}]}}"#);
+        let tokens = estimate_answer(body.as_bytes());
+        assert!((690_000..780_000).contains(&tokens), "{tokens}");
     }
-
-    fn image(&mut self) {
-        self.images = self.images.saturating_add(1);
-        self.expects_image = false;
-    }
-
-    fn add(&mut self, weight: Hundredths) {
-        self.sum = self.sum.saturating_add(weight);
-    }
-}
-
-/// Where a picture is, as clients write that.
-fn is_web_address(text: &[u8]) -> bool {
-    const MAX_BYTES: usize = 8 * 1024;
-    let is_one = text.starts_with(b"https:") || text.starts_with(b"http:");
-    is_one && text.len() <= MAX_BYTES
-}
-
-/// How long a string is whose beginning has been taken, without its quotation mark.
-fn end_of_string(text: &[u8]) -> usize {
-    let mut from = 0_usize;
-    loop {
-        let rest = text.get(from..).unwrap_or_default();
-        match memchr::memchr2(b'"', b'\\', rest) {
-            None => return text.len(),
-            Some(at) if rest.get(at) == Some(&b'"') => return from.saturating_add(at),
-            Some(at) => from = from.saturating_add(at).saturating_add(2),
-        }
-    }
-}
-
-/// What a text weighs, as it stands between quotation marks.
-fn weigh(text: &[u8]) -> Hundredths {
-    let (mut sum, mut run, mut length): (Hundredths, CharacterClass, u64) =
-        (0, CharacterClass::Space, 0);
-    let mut rest = text;
-    while let Some((class, count, after)) = class_of(rest) {
-        rest = after;
-        if class == run && class.is_in_runs() {
-            length = length.saturating_add(count);
-            continue;
-        }
-        sum = sum.saturating_add(run.weight(length));
-        if (run, length, class) == (CharacterClass::Space, 1, CharacterClass::Digit) {
-            // A space goes with the word after it, but with no number.
-            sum = sum.saturating_add(SPACE_BEFORE_DIGITS);
-        }
-        (run, length) = (class, count);
-    }
-    sum.saturating_add(run.weight(length))
 }

@@ -28,6 +28,7 @@ use crate::dialect::Dialect;
 use crate::events::Data;
 use crate::said::{ProviderError, Said, error_of};
 use crate::usage_chunk::ChunkIdentity;
+use spillway_tokens::Hundredths;
 
 pub(crate) use decoder::{StreamDecoder, openai_events};
 use encoder::StreamEncoder;
@@ -56,6 +57,8 @@ pub struct StreamPipeline {
     ended_choices: BTreeSet<i64>,
     done: bool,
     usage: Option<Usage>,
+    /// What it has said, in hundredths of a token.
+    weight: Hundredths,
     /// Usage has come by itself, as it does last.
     has_last_usage: bool,
     /// The usage chunk as it will be sent: kept back, as it must come last.
@@ -90,6 +93,7 @@ impl StreamPipeline {
             ended_choices: BTreeSet::new(),
             done: false,
             usage: None,
+            weight: 0,
             has_last_usage: false,
             usage_chunk: None,
             identity: ChunkIdentity::default(),
@@ -171,6 +175,11 @@ impl StreamPipeline {
     /// Tokens, as far as the provider told.
     pub fn usage(&self) -> Option<Usage> {
         self.usage
+    }
+
+    /// How many tokens what has come seems to be, by its texts.
+    pub fn estimated_output(&self) -> u64 {
+        self.weight.div_ceil(100)
     }
 
     /// Whether every choice that has begun has ended, and one has. It may still go on: some providers name an end with
@@ -286,6 +295,7 @@ impl StreamPipeline {
         self.has_answer |= said.choices.iter().any(Choice::answers);
         for choice in &said.choices {
             self.note(choice);
+            self.weight = self.weight.saturating_add(choice.weight());
         }
         self.pass_on(data, said)
     }

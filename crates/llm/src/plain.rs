@@ -14,6 +14,8 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
+use spillway_tokens::{Hundredths, weigh, weigh_text};
+
 pub(crate) use answer::plain_answer;
 pub(crate) use chunk::PlainChunk;
 pub(crate) use template::ChunkTemplate;
@@ -25,8 +27,19 @@ pub(super) enum Says<'d> {
     Nothing,
     /// As it stands in the document.
     Text(&'d str),
-    /// Written with escapes.
-    Escaped,
+    /// Written with escapes; it weighs so much.
+    Escaped(Hundredths),
+}
+
+impl Says<'_> {
+    /// In hundredths of a token.
+    fn weight(&self) -> Hundredths {
+        match self {
+            Self::Nothing => 0,
+            Self::Text(text) => weigh(text.as_bytes()),
+            Self::Escaped(weight) => *weight,
+        }
+    }
 }
 
 impl<'de: 'd, 'd> Deserialize<'de> for Says<'d> {
@@ -51,7 +64,7 @@ impl<'de: 'd, 'd> Deserialize<'de> for Says<'d> {
                 Ok(if text.is_empty() {
                     Says::Nothing
                 } else {
-                    Says::Escaped
+                    Says::Escaped(weigh_text(text))
                 })
             }
 

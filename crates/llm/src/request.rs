@@ -2,6 +2,7 @@
 
 mod body;
 mod others;
+mod output_cap;
 
 pub use body::{ModelThere, StreamOptionsSent};
 

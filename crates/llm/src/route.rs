@@ -7,7 +7,7 @@ use spillway_forward::Conditions;
 use spillway_pattern::Pattern;
 use spillway_platform::{MAX_MATCHED_BYTES, RequestHead};
 
-use crate::{Error, ModelPattern, Operation, TargetPlace};
+use crate::{Error, InputTokens, ModelPattern, Operation, TargetPlace};
 
 /// One route of a model API.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub struct Route {
     pub fallback: Fallback,
     /// What the gateway sees to in a request's parameters.
     pub parameters: Parameters,
+    /// How many tokens its models answer with at most, where that is known.
+    pub max_output_tokens: Option<u64>,
     pub(crate) patterns: Vec<ModelPattern>,
     path: Option<PathPattern>,
     conditions: Conditions,
@@ -78,6 +80,7 @@ impl Route {
             targets,
             fallback: config.fallback.clone(),
             parameters: config.parameters.clone(),
+            max_output_tokens: config.max_output_tokens,
             patterns: model
                 .iter()
                 .map(|pattern| ModelPattern::parse(pattern).map_err(Error::Regexp))
@@ -132,12 +135,11 @@ impl Route {
         &self,
         operation: Operation,
         model: Option<&str>,
-        input_tokens: Option<u64>,
+        input: Option<InputTokens>,
     ) -> bool {
         let mut others = self.targets.iter().skip(1);
         let fits = |place: &TargetPlace| {
-            self.may_answer(place, operation, model.unwrap_or_default())
-                && place.takes(input_tokens)
+            self.may_answer(place, operation, model.unwrap_or_default()) && place.takes(input)
         };
         others.any(fits)
             && self

@@ -191,6 +191,7 @@ impl<O: StreamOutput, S: Sender, C: Clock, W: PoolWatch> Streaming<'_, '_, '_, O
         stream_options: StreamOptionsSent,
     ) -> AttemptEnd {
         let (call, place) = (self.call, attempt.target);
+        call.progress.set_usage(None, 0);
         let limit = place.limit(attempt, true);
         let deadline = call.clock.now().saturating_add(limit);
         let timeouts = Timeouts {
@@ -269,7 +270,8 @@ impl<O: StreamOutput, S: Sender, C: Clock, W: PoolWatch> Streaming<'_, '_, '_, O
                 }),
                 Err(interrupt) => return interrupt.into_end(),
             };
-            call.progress.set_usage(chunks.usage());
+            call.progress
+                .set_usage(chunks.usage(), chunks.estimated_output());
             if chunks.has_content() {
                 call.progress.set_first_content(|| call.elapsed());
                 let output = chunks.take_output();
@@ -337,7 +339,7 @@ impl<O: StreamOutput, S: Sender, C: Clock, W: PoolWatch> Streaming<'_, '_, '_, O
                 AttemptFailure::bare(Failure::Reset)
             });
         };
-        call.progress.set_usage(usage);
+        call.set_usage(usage, &body);
         call.progress.set_first_content(|| call.elapsed());
         match self.waiter.write(stream).await {
             Ok(()) => AttemptEnd::Complete(call.served_reason(attempt)),

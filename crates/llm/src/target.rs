@@ -8,7 +8,7 @@ use spillway_platform::Headers;
 use spillway_upstream::{Attempt, Pool};
 
 use crate::provider::ProviderSettings;
-use crate::{Dialect, Error, ModelPattern, ModelThere};
+use crate::{Dialect, Error, InputTokens, ModelPattern, ModelThere};
 
 /// A target with its provider looked up.
 #[derive(Debug)]
@@ -121,9 +121,9 @@ impl TargetPlace {
     }
 
     /// Whether an input of so many tokens is not too large; one that is not known never is.
-    pub(crate) fn takes(&self, input_tokens: Option<u64>) -> bool {
+    pub(crate) fn takes(&self, input: Option<InputTokens>) -> bool {
         let is_within = |window: ContextWindow| {
-            input_tokens.is_none_or(|tokens| tokens <= window.max_input_tokens)
+            input.is_none_or(|tokens| tokens.largest <= window.max_input_tokens)
         };
         self.window.is_none_or(is_within)
     }

@@ -6,7 +6,8 @@
 )]
 
 use serde_json::json;
-use spillway_llm::{InputEstimate, ModelRequest, Operation, estimate_tokens};
+use spillway_llm::{InputEstimate, InputTokens, ModelRequest, Operation};
+use spillway_tokens::estimate_tokens;
 
 /// Name, and a text of its kind.
 fn texts() -> Vec<(&'static str, String)> {
@@ -173,8 +174,9 @@ fn of_a_request_all_that_a_model_may_read_counts() {
         let body = format!(r#"{{"model":"m",{members}}}"#);
         let body = bytes::Bytes::from(body);
         let request = ModelRequest::parse(&body, Operation::ChatCompletions).unwrap();
-        let mut estimate = InputEstimate::new(&request, Operation::ChatCompletions, u64::MAX);
-        (0..1_000).find_map(|_| estimate.step()).unwrap()
+        let mut estimate =
+            InputEstimate::new(&request, Operation::ChatCompletions, InputTokens::ANY);
+        (0..1_000).find_map(|_| estimate.step()).unwrap().total
     };
     for members in [
         format!(r#""messages":[{{"role":"user","content":"{long}"}}]"#),
@@ -215,15 +217,18 @@ fn of_texts_that_are_embedded_each_has_to_fit() {
     let of = |operation, body: serde_json::Value| {
         let body = bytes::Bytes::from(serde_json::to_vec(&body).unwrap());
         let request = ModelRequest::parse(&body, operation).unwrap();
-        let mut estimate = InputEstimate::new(&request, operation, u64::MAX);
+        let mut estimate = InputEstimate::new(&request, operation, InputTokens::ANY);
         (0..1_000).find_map(|_| estimate.step()).unwrap()
     };
-    let embeds = |input: serde_json::Value| {
+    let embedded = |input: serde_json::Value| {
         of(
             Operation::Embeddings,
             json!({ "model": "m", "input": input }),
         )
     };
+    let embeds = |input: serde_json::Value| embedded(input).largest;
+    let all = embedded(json!([text, text, text])).total;
+    assert!((600..900).contains(&all), "{all}");
     let one = embeds(json!(text));
     assert!((200..300).contains(&one), "{one}");
     for input in [
@@ -238,7 +243,9 @@ fn of_texts_that_are_embedded_each_has_to_fit() {
     assert!(embeds(json!(ids)).abs_diff(100) < 3);
     assert!(embeds(json!([ids, ids])).abs_diff(100) < 5);
     let prompts = json!({ "model": "m", "prompt": [text, text] });
-    assert!(of(Operation::Completions, prompts).abs_diff(one) < 5);
+    let prompts = of(Operation::Completions, prompts);
+    assert!(prompts.largest.abs_diff(one) < 5);
     let messages = json!({ "model": "m", "messages": [text, text] });
-    assert!(of(Operation::ChatCompletions, messages) > one + one / 2);
+    let messages = of(Operation::ChatCompletions, messages);
+    assert!(messages.largest > one + one / 2);
 }

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use spillway_config::Gateway;
-use spillway_llm::{CallFacts, ModelApi, ModelCatalogue, NoRoute, Operation};
+use spillway_llm::{CallFacts, InputTokens, ModelApi, ModelCatalogue, NoRoute, Operation};
 use spillway_platform::{Headers, RequestHead};
 
 const PROVIDERS: &str = r#""providers":[{"name":"p","base_url":"http://p"}]"#;
@@ -245,9 +245,13 @@ fn what_is_too_long_for_a_target_goes_to_the_next_or_is_refused() {
         ),
     ] {
         let route = models(&format!(r#""targets":[{targets}]{route}"#));
-        let found = route.exceeded_window(Operation::ChatCompletions, "m", 0, tokens, false);
+        let input = InputTokens {
+            total: tokens,
+            largest: tokens,
+        };
+        let found = route.exceeded_window(Operation::ChatCompletions, "m", 0, input, false);
         assert_eq!(found, exceeded, "{targets} {tokens}");
-        let bound = route.exceeded_window(Operation::ChatCompletions, "m", 0, tokens, true);
+        let bound = route.exceeded_window(Operation::ChatCompletions, "m", 0, input, true);
         assert!(
             bound.is_some() || exceeded.is_none() && !targets.contains("next") || tokens <= 100
         );

@@ -33,5 +33,5 @@ pub use round_trips::RoundTrips;
 pub use state::{
     Admission, Admitted, Charge, Charged, LEASE_MS, LIMIT_KEY_PREFIX, LeaseName, MAX_COST, Mode,
     NewValues, PoolEntry, SETTLEMENT_MS, SETTLEMENT_TRIED_MS, Settled, State, StateError,
-    StateLocation, Waiting,
+    StateLocation, USAGE_KEY_PREFIX, UsageProfile, Waiting,
 };

@@ -8,12 +8,14 @@ use std::time::Duration;
 
 mod admission;
 mod pool;
+mod usage;
 
 pub use admission::{
     Admission, Admitted, Charge, Charged, LEASE_MS, LIMIT_KEY_PREFIX, LeaseName, MAX_COST, Mode,
     NewValues, SETTLEMENT_MS, SETTLEMENT_TRIED_MS, Settled,
 };
 pub use pool::PoolEntry;
+pub use usage::{USAGE_KEY_PREFIX, UsageProfile};
 
 /// Why the store gave no result that can be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -167,6 +169,25 @@ pub trait State: 'static {
     /// [`StateError`].
     fn totals(&self, version: &str)
     -> impl Future<Output = Result<Vec<(String, u64)>, StateError>>;
+
+    /// Adds what a call came to, to what is known of its kind. Asked twice, it counts twice.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    fn observe_usage(
+        &self,
+        name: &str,
+        amount: u64,
+    ) -> impl Future<Output = Result<(), StateError>>;
+
+    /// What is known of calls of this kind; `None`: nothing.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    fn usage_profile(
+        &self,
+        name: &str,
+    ) -> impl Future<Output = Result<Option<UsageProfile>, StateError>>;
 
     /// Does what a request does, over a connection of its own, and tells how far away the store is: what no longer
     /// can be written, or run, shows here.

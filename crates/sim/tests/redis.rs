@@ -18,9 +18,10 @@ use spillway_platform_sim::{StoreAnswer, StoreEvent, StoreOperation};
 use spillway_sim::plan::Strike;
 use spillway_state::{
     LEASE_RELEASE_V1, LEASE_RENEW_V2, LIMIT_CHARGE_V5, LIMIT_SETTLE_V2, METRICS_ADD_V2,
-    POOL_READ_V3, POOL_WRITE_V3, lease_release_arguments, lease_renew_arguments,
+    POOL_READ_V3, POOL_WRITE_V3, USAGE_OBSERVE_V1, lease_release_arguments, lease_renew_arguments,
     limit_charge_arguments, limit_settle_arguments, metrics_add_arguments, nonce_claim_arguments,
-    pool_read_arguments, pool_write_arguments, read_limit_charge, read_pools,
+    pool_read_arguments, pool_write_arguments, read_limit_charge, read_pools, read_usage_profile,
+    usage_observe_arguments, usage_profile_arguments,
 };
 
 /// The first of so many seeds.
@@ -153,6 +154,16 @@ fn ask(connection: &mut Connection, event: &StoreEvent) -> Option<StoreAnswer> {
                 metrics_add_arguments(version, amounts),
             );
             StoreAnswer::Done
+        }
+        StoreOperation::ObserveUsage(name, amount) => {
+            change(USAGE_OBSERVE_V1, usage_observe_arguments(name, *amount))
+        }
+        StoreOperation::UsageProfile(name) => {
+            let (calls, bucket): (Option<String>, Option<String>) = redis::cmd("HMGET")
+                .arg(usage_profile_arguments(name))
+                .query(connection)
+                .unwrap();
+            StoreAnswer::Usage(read_usage_profile(calls.as_deref(), bucket.as_deref()))
         }
         StoreOperation::ClaimProbe(..) | StoreOperation::Totals(_) | StoreOperation::Probe => {
             return None;

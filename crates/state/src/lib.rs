@@ -26,6 +26,7 @@ mod store;
 mod sub_windows;
 mod totals;
 mod transport;
+mod usage;
 
 pub use breaker::{StoreBreaker, StoreTransition};
 pub use charge::{LIMIT_CHARGE_V5, limit_charge_arguments, read_limit_charge};
@@ -53,3 +54,6 @@ pub use script::script_sha1;
 pub use settle::{LIMIT_SETTLE_V2, limit_settle_arguments};
 pub use store::Store;
 pub use transport::Transport;
+pub use usage::{
+    USAGE_OBSERVE_V1, read_usage_profile, usage_observe_arguments, usage_profile_arguments,
+};

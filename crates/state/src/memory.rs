@@ -215,6 +215,21 @@ impl MemoryStore {
             .collect()
     }
 
+    /// What is reserved, by key: those of holders that died among it, until somebody asks there.
+    pub fn reserved(&self) -> Vec<(String, u64)> {
+        let keys = self.reserved.keys();
+        let reserved = keys.map(|key| (key.clone(), self.reserved_of(key)));
+        reserved.filter(|(_, amount)| *amount > 0).collect()
+    }
+
+    /// What is charged, by key, in all of its sub-windows.
+    pub fn charged(&self) -> Vec<(String, u64)> {
+        let counts = self.counts.iter();
+        counts
+            .map(|(key, counts)| (key.clone(), counts.values().sum()))
+            .collect()
+    }
+
     /// A request whose lease is there is one that was sent again: it has passed, and is charged nothing more.
     fn has_entry(&self, now_ms: u64, charge: &Charge, lease: &LeaseName) -> bool {
         let key = &charge.key;

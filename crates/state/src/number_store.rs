@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use spillway_platform::{
     Admission, Admitted, Charge, Clock, LIMIT_KEY_PREFIX, LeaseName, Mode, PoolEntry, Settled,
-    State, StateError, Waiting,
+    State, StateError, UsageProfile, Waiting,
 };
 
 use crate::key_value::{half_minute, move_reservation, settle_reservation};
 use crate::metrics::metrics_key;
 use crate::nonce::nonce_number_key;
 use crate::totals::Totals;
+use crate::usage::{UsageHistogram, usage_key};
 use crate::{Increment, charge_in_numbers, number_expires_ms, settle_in_numbers};
 
 /// How often a change of the totals is tried while other instances change them too.
@@ -190,6 +191,24 @@ impl<K: KeyValue, C: Clock + 'static> State for NumberStore<K, C> {
         let key = nonce_number_key(nonce, milliseconds(until));
         let count = self.store.increment(&key, 1).map_err(in_words)?;
         Ok(count == 1)
+    }
+
+    async fn observe_usage(&self, name: &str, amount: u64) -> Result<(), StateError> {
+        // Where another instance changes it at the same time, what one of them saw is as good as what both did.
+        let change = |current: Option<Vec<u8>>| {
+            let mut usage = current
+                .map(|bytes| UsageHistogram::read(&bytes))
+                .unwrap_or_default();
+            usage.observe(amount);
+            usage.write()
+        };
+        let changed = self.store.change(&usage_key(name), change);
+        changed.map(|_| ()).map_err(in_words)
+    }
+
+    async fn usage_profile(&self, name: &str) -> Result<Option<UsageProfile>, StateError> {
+        let usage = self.store.value(&usage_key(name)).await.map_err(in_words)?;
+        Ok(usage.and_then(|bytes| UsageHistogram::read(&bytes).profile()))
     }
 
     async fn add_totals(&self, version: &str, amounts: &[(String, u64)]) -> Result<(), StateError> {

@@ -5,9 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use spillway_platform::{
-    Admission, Admitted, Charge, Clock, LeaseName, PoolEntry, Settled, State, StateError, Waiting,
+    Admission, Admitted, Charge, Clock, LeaseName, PoolEntry, Settled, State, StateError,
+    UsageProfile, Waiting,
 };
 
+use crate::usage::UsageHistogram;
 use crate::{MemoryStore, PROBE_CLAIM_MS};
 
 /// State in memory that behaves as Redis does. A copy is the same state; another process knows nothing of it.
@@ -25,6 +27,7 @@ struct Memory {
     /// What is claimed.
     claims: BTreeMap<String, Claim>,
     totals: BTreeMap<String, u64>,
+    usage: BTreeMap<String, UsageHistogram>,
     is_gone: bool,
     operations: Vec<&'static str>,
 }
@@ -60,12 +63,25 @@ impl<C: Clock> Oracle<C> {
         memory.pools.clear();
         memory.claims.clear();
         memory.totals.clear();
+        memory.usage.clear();
     }
 
     /// What is in flight, by key, leases that have ended by themselves among it.
     pub fn leases(&self) -> Vec<(String, usize)> {
         let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         memory.limits.leases()
+    }
+
+    /// What is reserved, by key.
+    pub fn reserved(&self) -> Vec<(String, u64)> {
+        let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.limits.reserved()
+    }
+
+    /// What is charged, by key.
+    pub fn charged(&self) -> Vec<(String, u64)> {
+        let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.limits.charged()
     }
 
     /// The operations that were asked for so far, in their order: round trips, were this a store elsewhere.
@@ -211,6 +227,22 @@ impl<C: Clock + 'static> State for Oracle<C> {
         let until = u64::try_from(until.as_millis()).unwrap_or(u64::MAX);
         let name = format!("nonce {nonce}");
         self.claim("claim_nonce", name, |_| until, claimant)
+    }
+
+    async fn observe_usage(&self, name: &str, amount: u64) -> Result<(), StateError> {
+        self.with("observe_usage", |memory, _| {
+            memory
+                .usage
+                .entry(name.to_owned())
+                .or_default()
+                .observe(amount);
+        })
+    }
+
+    async fn usage_profile(&self, name: &str) -> Result<Option<UsageProfile>, StateError> {
+        self.with("usage_profile", |memory, _| {
+            memory.usage.get(name).and_then(UsageHistogram::profile)
+        })
     }
 
     async fn add_totals(&self, _: &str, amounts: &[(String, u64)]) -> Result<(), StateError> {

@@ -8,17 +8,18 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use spillway_platform::{
     Admission, Admitted, Charge, Clock, LIMIT_KEY_PREFIX, LeaseName, Mode, PoolEntry, Settled,
-    State, StateError, Waiting,
+    State, StateError, UsageProfile, Waiting,
 };
 
 use crate::metrics::metrics_key;
 use crate::script::Script;
 use crate::{
     LEASE_RELEASE_V1, LEASE_RENEW_V2, LIMIT_CHARGE_V5, LIMIT_SETTLE_V2, METRICS_ADD_V2,
-    POOL_READ_V3, POOL_WRITE_V3, Patience, RedisConnection, RedisError, Reply,
+    POOL_READ_V3, POOL_WRITE_V3, Patience, RedisConnection, RedisError, Reply, USAGE_OBSERVE_V1,
     lease_release_arguments, lease_renew_arguments, limit_charge_arguments, limit_settle_arguments,
     metrics_add_arguments, nonce_claim_arguments, pool_read_arguments, pool_write_arguments,
-    probe_claim_arguments, read_limit_charge, read_pools,
+    probe_claim_arguments, read_limit_charge, read_pools, read_usage_profile,
+    usage_observe_arguments, usage_profile_arguments,
 };
 
 /// No request waits for totals, so this may be longer than for verdicts.
@@ -51,6 +52,7 @@ struct Scripts {
     pool_read: Script,
     pool_write: Script,
     metrics_add: Script,
+    usage_observe: Script,
 }
 
 impl<R: RedisConnection, C: Clock> RedisStore<R, C> {
@@ -68,6 +70,7 @@ impl<R: RedisConnection, C: Clock> RedisStore<R, C> {
                 pool_read: Script::new(POOL_READ_V3),
                 pool_write: Script::new(POOL_WRITE_V3),
                 metrics_add: Script::new(METRICS_ADD_V2),
+                usage_observe: Script::new(USAGE_OBSERVE_V1),
             },
         }
     }
@@ -195,6 +198,21 @@ impl<R: RedisConnection, C: Clock + 'static> State for RedisStore<R, C> {
         let by = self.verdicts.execute("GET", key, Patience::Request).await?;
         let by = by.into_iter().next().and_then(Reply::into_text);
         Ok(by.as_deref() == Some(claimant))
+    }
+
+    async fn observe_usage(&self, name: &str, amount: u64) -> Result<(), StateError> {
+        let arguments = usage_observe_arguments(name, amount);
+        self.change(&self.scripts.usage_observe, arguments).await
+    }
+
+    async fn usage_profile(&self, name: &str) -> Result<Option<UsageProfile>, StateError> {
+        let arguments = usage_profile_arguments(name);
+        let read = self
+            .verdicts
+            .execute("HMGET", &arguments, Patience::Request);
+        let mut texts = read.await?.into_iter().map(Reply::into_text);
+        let (calls, bucket) = (texts.next().flatten(), texts.next().flatten());
+        Ok(read_usage_profile(calls.as_deref(), bucket.as_deref()))
     }
 
     async fn add_totals(&self, version: &str, amounts: &[(String, u64)]) -> Result<(), StateError> {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use spillway_platform::{
-    Admission, Admitted, Charge, Clock, LeaseName, PoolEntry, Settled, State, StateError, Waiting,
+    Admission, Admitted, Charge, Clock, LeaseName, PoolEntry, Settled, State, StateError,
+    UsageProfile, Waiting,
 };
 
 use crate::{KeyValue, NumberStore, RedisConnection, RedisStore};
@@ -53,6 +54,14 @@ impl<R: RedisConnection, K: KeyValue, C: Clock + 'static> State for Store<R, K, 
         waiting: Waiting,
     ) -> Result<Vec<Vec<PoolEntry>>, StateError> {
         either!(self, store => store.pool_read(providers, waiting).await)
+    }
+
+    async fn observe_usage(&self, name: &str, amount: u64) -> Result<(), StateError> {
+        either!(self, store => store.observe_usage(name, amount).await)
+    }
+
+    async fn usage_profile(&self, name: &str) -> Result<Option<UsageProfile>, StateError> {
+        either!(self, store => store.usage_profile(name).await)
     }
 
     async fn pool_write(

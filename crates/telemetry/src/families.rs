@@ -3,7 +3,7 @@
 use crate::{Definition, Family, FamilyKind};
 
 /// All families, by name. In the order of [`Family`].
-pub const FAMILIES: [Definition; 13] = [
+pub const FAMILIES: [Definition; 14] = [
     Definition {
         family: Family::AgentRuns,
         name: "spillway_agent_runs_total",
@@ -51,7 +51,7 @@ pub const FAMILIES: [Definition; 13] = [
         name: "spillway_model_tokens_total",
         labels: &["name", "provider", "model", "consumer", "kind"],
         kind: FamilyKind::Counter,
-        help: "Tokens as providers reported them.",
+        help: "Tokens as providers reported them; those that none did, estimated, are of a kind of their own.",
     },
     Definition {
         family: Family::ProviderTransitions,
@@ -94,5 +94,12 @@ pub const FAMILIES: [Definition; 13] = [
         labels: &["to"],
         kind: FamilyKind::Counter,
         help: "How often instances left the store alone, and took it back into use.",
+    },
+    Definition {
+        family: Family::TokenLimits,
+        name: "spillway_token_limit_tokens_total",
+        labels: &["rule", "kind"],
+        kind: FamilyKind::Counter,
+        help: "Tokens under a token limit: reserved, settled to what was used, of these estimated; and refused.",
     },
 ];

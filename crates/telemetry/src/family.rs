@@ -38,6 +38,8 @@ pub enum Family {
     StateLate,
     /// The store, left alone or taken back.
     StateTransitions,
+    /// Tokens under token limits.
+    TokenLimits,
 }
 
 /// What a family's values are.

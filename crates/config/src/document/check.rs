@@ -7,13 +7,14 @@ mod cors;
 mod digests;
 mod forward_headers;
 mod knowledge;
+mod limits;
 mod model_routes;
 mod models;
 mod names;
 mod paths;
 mod providers;
-mod rate_limits;
 mod reach;
+mod token_limits;
 pub(in crate::document) mod urls;
 
 use super::node::{Content, Node, Path};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{AgentApiConfig, AgentRoute, Gateway, KnowledgeBackend, ModelRoute, ValueMatch};
+use crate::{AgentApiConfig, AgentRoute, Gateway, KnowledgeBackend, ValueMatch};
 
 /// Names nameless routes, writes domains and header names in lower case, and ends no URL with a slash. Leaves out
 /// what was read for its writer's sake alone.
@@ -12,27 +12,12 @@ pub(super) fn normalise(mut gateway: Gateway) -> Gateway {
     }
     for route in gateway.models.iter_mut().flat_map(|api| &mut api.routes) {
         if route.name.is_empty() {
-            route.name = route_name(route);
+            route.name = route.name_or_default().to_owned();
         }
         let headers = std::mem::take(&mut route.conditions.headers);
         route.conditions.headers = in_lower_case(headers);
     }
-    let of_agents = gateway
-        .agents
-        .iter_mut()
-        .map(|api| &mut api.policies.rate_limits);
-    let of_models = gateway
-        .models
-        .iter_mut()
-        .map(|api| &mut api.policies.rate_limits);
-    let of_knowledge = gateway
-        .knowledge
-        .iter_mut()
-        .map(|api| &mut api.policies.rate_limits);
-    for limit in of_agents.chain(of_models).chain(of_knowledge).flatten() {
-        // It may hold a password, which no component needs to see.
-        limit.redis = None;
-    }
+    forget_redis(&mut gateway);
     for provider in &mut gateway.providers {
         if provider.base_url.is_none() && provider.endpoints.is_empty() {
             provider.base_url = provider.provider_type.base_url().map(str::to_owned);
@@ -52,14 +37,27 @@ pub(super) fn normalise(mut gateway: Gateway) -> Gateway {
     gateway
 }
 
-/// The name of a model route without one: its first model pattern, or `default`.
-pub(super) fn route_name(route: &ModelRoute) -> String {
-    route
-        .conditions
-        .model
-        .first()
-        .cloned()
-        .unwrap_or_else(|| "default".to_owned())
+/// It may hold a password, which no component needs to see.
+fn forget_redis(gateway: &mut Gateway) {
+    let of_agents = gateway.agents.iter_mut();
+    let of_agents = of_agents.map(|api| {
+        let policies = &mut api.policies;
+        (&mut policies.rate_limits, &mut policies.token_limits)
+    });
+    let of_models = gateway.models.iter_mut();
+    let of_models = of_models.map(|api| {
+        let policies = &mut api.policies;
+        (&mut policies.rate_limits, &mut policies.token_limits)
+    });
+    let of_knowledge = gateway.knowledge.iter_mut();
+    let of_knowledge = of_knowledge.map(|api| {
+        let policies = &mut api.policies;
+        (&mut policies.rate_limits, &mut policies.token_limits)
+    });
+    for (requests, tokens) in of_agents.chain(of_models).chain(of_knowledge) {
+        requests.iter_mut().for_each(|limit| limit.redis = None);
+        tokens.iter_mut().for_each(|limit| limit.redis = None);
+    }
 }
 
 fn normalise_agent(api: &mut AgentApiConfig) {

@@ -1,17 +1,19 @@
-//! Rate-limit documents as Higress and the Alibaba Cloud guide write them, brought into the one form that is read:
+//! Limits' documents as Higress and the Alibaba Cloud guide write them, brought into the one form that is read:
 //!
 //! - keys may begin with a capital letter (the guide shows `Limit_by_header`);
 //! - a document, an item or a key that stands alone is a list of one;
 //! - keys and passwords that are digits are text, as `key: 771203` is;
-//! - nothing after a name in the `redis` block (`username:`) is as good as no name.
+//! - nothing after a name in the `redis` block (`username:`) is as good as no name;
+//! - what stands in `_rules_` is a document each ([`super::higress_rules`]).
 
 use std::collections::BTreeMap;
 
+use super::higress_rules;
 use super::node::{Content, Node, NodeEntry, Path};
 use super::report::Report;
 use crate::error::shortened;
 
-/// Writes the first letter of every key below a `rate_limits` small.
+/// Writes the first letter of every key below a `rate_limits` or `token_limits` small.
 pub(super) fn lower(root: &mut Node, report: &mut Report) {
     visit(root, "", false, report);
 }
@@ -30,12 +32,16 @@ fn visit(node: &mut Node, within: &str, inside: bool, report: &mut Report) {
                 entries.iter_mut().for_each(normalise);
             }
             for entry in entries.iter_mut() {
-                let is_limits = entry.key == "rate_limits";
+                let is_limits = matches!(entry.key.as_str(), "rate_limits" | "token_limits");
                 // Elsewhere a header may have this name.
-                if is_limits && within == "policies" {
+                let is_list = is_limits && within == "policies";
+                if is_list {
                     make_list(&mut entry.value);
                 }
                 visit(&mut entry.value, &entry.key, inside || is_limits, report);
+                if is_list {
+                    higress_rules::unfold(&mut entry.value, report);
+                }
             }
         }
         Content::Null
@@ -50,7 +56,7 @@ fn visit(node: &mut Node, within: &str, inside: bool, report: &mut Report) {
 
 fn normalise(entry: &mut NodeEntry) {
     match entry.key.as_str() {
-        "rule_items" | "limit_keys" => make_list(&mut entry.value),
+        "rule_items" | "limit_keys" | "_rules_" => make_list(&mut entry.value),
         "key" => make_text(&mut entry.value),
         "redis" => {
             if let Content::Map(entries) = &mut entry.value.content {

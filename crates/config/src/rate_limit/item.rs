@@ -1,24 +1,25 @@
 //! An item of a rate limit: by which property of a request it counts, and the quotas by that property's values.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::dimension::{Argument, ArgumentKind, DIMENSIONS, Dimension};
-use super::{KeyPattern, LimitBy, LimitKey, Source};
+use super::{KeyPattern, LimitBy, LimitKey, Quota, RequestQuota, Source};
 use crate::Error;
 
 /// Quotas by one property of the request.
 #[derive(Debug, Clone, PartialEq)]
-pub struct RuleItem {
+pub struct RuleItem<Q = RequestQuota> {
     /// The property.
     pub by: LimitBy,
     /// The `per_` forms: every value of the property has a quota of its own. Otherwise all values that one key
     /// matches share that key's quota.
     pub per_value: bool,
     /// Of those that match a value, the one that says it most exactly counts.
-    pub limit_keys: Vec<LimitKey>,
+    pub limit_keys: Vec<LimitKey<Q>>,
 }
 
 /// The list of values and their quotas.
@@ -47,7 +48,7 @@ const fn keys() -> [&'static str; KEY_COUNT] {
     keys
 }
 
-impl RuleItem {
+impl<Q> RuleItem<Q> {
     /// The key that says by which property, such as `limit_by_per_header`.
     pub const fn key(&self) -> &'static str {
         let [shared, per_value] = self.by.dimension.keys;
@@ -58,7 +59,7 @@ impl RuleItem {
     ///
     /// # Errors
     /// [`Error::Network`] and [`Error::DifyAppPattern`].
-    pub fn pattern<'a>(&self, key: &'a LimitKey) -> Result<KeyPattern<'a>, Error> {
+    pub fn pattern<'a>(&self, key: &'a LimitKey<Q>) -> Result<KeyPattern<'a>, Error> {
         match self.by.source() {
             Source::Address => KeyPattern::of_addresses(&key.key),
             Source::DifyApp => match KeyPattern::of_text(&key.key) {
@@ -70,7 +71,7 @@ impl RuleItem {
     }
 }
 
-impl Serialize for RuleItem {
+impl<Q: Quota> Serialize for RuleItem<Q> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(2))?;
         map.serialize_entry(self.key(), &self.by.argument.to_string())?;
@@ -79,9 +80,9 @@ impl Serialize for RuleItem {
     }
 }
 
-impl<'de> Deserialize<'de> for RuleItem {
+impl<'de, Q: Quota> Deserialize<'de> for RuleItem<Q> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_struct("RuleItem", &KEYS, ItemVisitor)
+        deserializer.deserialize_struct(Q::ITEM, &KEYS, ItemVisitor(PhantomData))
     }
 }
 
@@ -120,16 +121,16 @@ impl de::Visitor<'_> for KeyVisitor {
     }
 }
 
-struct ItemVisitor;
+struct ItemVisitor<Q>(PhantomData<Q>);
 
-impl<'de> de::Visitor<'de> for ItemVisitor {
-    type Value = RuleItem;
+impl<'de, Q: Quota> de::Visitor<'de> for ItemVisitor<Q> {
+    type Value = RuleItem<Q>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("one of the `limit_by_…` keys, and `limit_keys`")
     }
 
-    fn visit_map<M: de::MapAccess<'de>>(self, mut map: M) -> Result<RuleItem, M::Error> {
+    fn visit_map<M: de::MapAccess<'de>>(self, mut map: M) -> Result<RuleItem<Q>, M::Error> {
         let mut given: Vec<(&'static str, LimitBy, bool)> = Vec::new();
         let mut limit_keys = None;
         while let Some(key) = map.next_key()? {
@@ -185,9 +186,9 @@ impl<'de> de::Visitor<'de> for ItemVisitor {
 }
 
 #[cfg(feature = "document")]
-impl schemars::JsonSchema for RuleItem {
+impl<Q: Quota> schemars::JsonSchema for RuleItem<Q> {
     fn schema_name() -> std::borrow::Cow<'static, str> {
-        "RuleItem".into()
+        Q::ITEM.into()
     }
 
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
@@ -198,7 +199,7 @@ impl schemars::JsonSchema for RuleItem {
                 properties.insert((*key).to_owned(), property);
             }
         }
-        let keys = generator.subschema_for::<Vec<LimitKey>>();
+        let keys = generator.subschema_for::<Vec<LimitKey<Q>>>();
         let mut keys = serde_json::to_value(keys).unwrap_or_default();
         if let Some(keys) = keys.as_object_mut() {
             keys.insert("description".to_owned(), "Values and their quotas.".into());

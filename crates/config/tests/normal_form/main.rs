@@ -1,17 +1,18 @@
 //! The normal form says the same as what it was made of, whoever reads it.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+mod limits;
 mod models;
 mod spellings;
 
+use limits::{rate_limits, token_limits};
 use models::{consumers, models, providers};
 use proptest::prelude::*;
 use spillway_config::{
-    AddressSource, AgentApiConfig, AgentPolicies, AgentProtocol, AgentRoute, AgentTimeouts,
-    Argument, ByteSize, CorsConfig, DifyCompatibleBackend, DifyService, DifyServices, Gateway,
-    HigressRedis, KnowledgeApiConfig, KnowledgeBackend, KnowledgePolicies, LimitBy, LimitKey,
-    LogConfig, LogFormat, LogLevel, OnError, PathMatch, RagflowBackend, RateLimit, RequestMatch,
-    RequestQuota, RuleItem, Source, StateConfig, Telemetry, TimeSpan, ValueMatch, normal_form,
+    AgentApiConfig, AgentPolicies, AgentProtocol, AgentRoute, AgentTimeouts, ByteSize, CorsConfig,
+    DifyCompatibleBackend, DifyService, DifyServices, Gateway, KnowledgeApiConfig,
+    KnowledgeBackend, KnowledgePolicies, LogConfig, LogFormat, LogLevel, OnError, PathMatch,
+    RagflowBackend, RequestMatch, StateConfig, Telemetry, TimeSpan, ValueMatch, normal_form,
     parse_normal_form, read,
 };
 
@@ -80,82 +81,6 @@ fn agent_routes() -> impl Strategy<Value = AgentRoute> {
     )
 }
 
-fn rate_limits() -> impl Strategy<Value = RateLimit> {
-    let quotas = || {
-        any::<[Option<u32>; 5]>().prop_map(|[second, minute, hour, day, under_way]| RequestQuota {
-            query_per_second: second,
-            query_per_minute: minute,
-            query_per_hour: hour,
-            query_per_day: day,
-            concurrency: under_way,
-        })
-    };
-    let by = prop_oneof![
-        "[a-z-]{0,8}".prop_map(|name| (Source::Header, Argument::Name(name))),
-        any::<String>().prop_map(|name| (Source::Param, Argument::Name(name))),
-        any::<String>().prop_map(|name| (Source::Cookie, Argument::Name(name))),
-        "[a-z-]{1,8}".prop_map(|name| {
-            let source = AddressSource::Header(name);
-            (Source::Address, Argument::Address(source))
-        }),
-        Just((
-            Source::Address,
-            Argument::Address(AddressSource::RemoteAddress)
-        )),
-        prop::sample::select(vec![
-            Source::Consumer,
-            Source::Model,
-            Source::DifyApp,
-            Source::EndUser,
-            Source::Route,
-            Source::Service,
-        ])
-        .prop_map(|source| (source, Argument::Nothing)),
-    ]
-    .prop_map(|(source, argument)| LimitBy::of(source, argument).unwrap());
-    let key = (any::<String>(), quotas()).prop_map(|(key, quota)| LimitKey { key, quota });
-    let item = (by, any::<bool>(), prop::collection::vec(key, 0..3)).prop_map(
-        |(by, per_value, limit_keys)| RuleItem {
-            by,
-            per_value,
-            limit_keys,
-        },
-    );
-    (
-        any::<String>(),
-        prop::option::of(quotas()),
-        prop::collection::vec(item, 0..3),
-        any::<[bool; 2]>(),
-        any::<u16>(),
-        prop::option::of(any::<String>()),
-        prop::option::of(prop::sample::select(vec![OnError::Allow, OnError::Deny])),
-        any::<Option<(Option<String>, Option<u16>, Option<u32>)>>(),
-    )
-        .prop_map(
-            |(rule_name, global_threshold, rule_items, flags, code, message, on_error, redis)| {
-                let [show_limit_quota_header, dry_run] = flags;
-                RateLimit {
-                    rule_name,
-                    global_threshold,
-                    rule_items,
-                    show_limit_quota_header,
-                    rejected_code: code,
-                    rejected_msg: message,
-                    on_error,
-                    dry_run,
-                    redis: redis.map(|(text, service_port, number)| HigressRedis {
-                        service_name: text.clone(),
-                        service_port,
-                        username: text.clone(),
-                        password: text,
-                        timeout: number,
-                        database: number,
-                    }),
-                }
-            },
-        )
-}
-
 fn cross_origin_rules() -> impl Strategy<Value = CorsConfig> {
     let texts = || prop::collection::vec(any::<String>(), 0..3);
     (
@@ -211,9 +136,14 @@ fn agents() -> impl Strategy<Value = AgentApiConfig> {
     );
     let policies = (
         prop::collection::vec(rate_limits(), 0..2),
+        prop::collection::vec(token_limits(), 0..2),
         prop::option::of(cross_origin_rules()),
     )
-        .prop_map(|(rate_limits, cors)| AgentPolicies { rate_limits, cors });
+        .prop_map(|(rate_limits, token_limits, cors)| AgentPolicies {
+            rate_limits,
+            token_limits,
+            cors,
+        });
     let protocols = prop::sample::select(vec![AgentProtocol::Dify, AgentProtocol::Http]);
     let place = (
         prop::collection::vec(any::<String>(), 0..3),

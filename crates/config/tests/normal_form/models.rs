@@ -8,7 +8,7 @@ use spillway_config::{
     TargetConfig,
 };
 
-use crate::{path_matches, rate_limits, time_spans, value_matches};
+use crate::{path_matches, rate_limits, time_spans, token_limits, value_matches};
 
 fn texts() -> impl Strategy<Value = Vec<String>> {
     prop::collection::vec(any::<String>(), 0..3)
@@ -126,11 +126,12 @@ pub fn models() -> impl Strategy<Value = ModelApiConfig> {
         targets,
         parameters,
         fallbacks(),
-        windows(),
+        (windows(), any::<Option<u64>>()),
     )
         .prop_map(
-            |(name, conditions, auth, targets, parameters, fallback, context_window)| ModelRoute {
-                context_window,
+            |(name, conditions, auth, targets, parameters, fallback, sizes)| ModelRoute {
+                context_window: sizes.0,
+                max_output_tokens: sizes.1,
                 name,
                 conditions,
                 auth,
@@ -149,12 +150,16 @@ pub fn models() -> impl Strategy<Value = ModelApiConfig> {
             prop::option::of(texts()),
             prop::option::of(any::<String>()),
             prop::collection::vec(rate_limits(), 0..2),
+            prop::collection::vec(token_limits(), 0..2),
         )
-            .prop_map(|(auth, api_key_query, rate_limits)| ModelPolicies {
-                auth,
-                api_key_query,
-                rate_limits,
-            }),
+            .prop_map(
+                |(auth, api_key_query, rate_limits, token_limits)| ModelPolicies {
+                    auth,
+                    api_key_query,
+                    rate_limits,
+                    token_limits,
+                },
+            ),
         routes,
     )
         .prop_map(

@@ -3,8 +3,8 @@
 //! What needs nothing of the body is asked before it is read; where it is read for the end user, and small, all is
 //! asked at once after that.
 
-use spillway_forward::{Destination, UserPlace};
-use spillway_limit::{Due, InBody, RequestFacts};
+use spillway_forward::{Class, Destination, UserPlace};
+use spillway_limit::{DifyApp, Due, InBody, RequestFacts};
 use spillway_platform::Platform;
 use spillway_surface::LocalReply;
 
@@ -66,6 +66,13 @@ pub(super) async fn admit<P: Platform>(
         Some(UserPlace::Body) => end_user.map(ToOwned::to_owned),
         None => None,
     };
+    // Runs use tokens, how many only their end tells.
+    let demand = if destination.class == Class::Run {
+        let app = dify_app.as_ref().map(DifyApp::label).unwrap_or_default();
+        limits.demand(&destination.api, &[&app], 0, None).await
+    } else {
+        None
+    };
     let facts = RequestFacts {
         query: head.query(),
         client: exchange.claims.client,
@@ -73,9 +80,12 @@ pub(super) async fn admit<P: Platform>(
         end_user: destination.counted_user(named.as_deref()),
         route: Some(&destination.route),
         service: Some(destination.service.as_str()),
+        host: Some(&exchange.claims.host),
         ..RequestFacts::of(&head.headers)
     };
-    limits.admit(&destination.api, &facts, due, earlier).await
+    let demand = demand.as_ref();
+    let api = &destination.api;
+    limits.admit(api, &facts, demand, due, earlier).await
 }
 
 fn user_of_query(query: &str) -> Option<String> {

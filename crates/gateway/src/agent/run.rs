@@ -1,11 +1,12 @@
 //! What there is to tell of a run.
 
 use http::StatusCode;
-use spillway_dify::{AnswerReader, Form, ResponseMode, RunOutcome, Tokens};
+use spillway_dify::{AnswerReader, Form, ResponseMode, Run, RunOutcome, Tokens};
 use spillway_platform::Platform;
 use spillway_telemetry::{Detail, RunDetail, RunTokens};
 
 use super::exchange::AgentExchange;
+use crate::call_usage::CallUsage;
 use crate::copying::CopyEnd;
 
 /// A run whose answer is on the way. Its settlement tells of it, however that ends.
@@ -42,15 +43,17 @@ impl RunRecord {
         }
     }
 
-    /// What there is to tell, as far as the answer was read.
-    pub fn detail(mut self) -> Detail {
-        match self.reader.take().map(AnswerReader::finish) {
-            Some(seen) => {
+    /// What there is to tell, and what was used, as far as the answer was read.
+    pub fn detail(mut self) -> (Detail, CallUsage) {
+        let usage = match self.reader.take().map(AnswerReader::finish) {
+            Some(mut seen) => {
                 let outcome = match self.end {
                     CopyEnd::Complete => seen.outcome,
                     CopyEnd::Broken => RunOutcome::Broken,
                     CopyEnd::ClientLeft => RunOutcome::ClientLeft,
                 };
+                seen.outcome = outcome;
+                let usage = CallUsage::of_run(&seen);
                 self.run.outcome = outcome.as_str();
                 self.run.events = seen.events;
                 self.run.tokens = seen.tokens.map(|tokens| match tokens {
@@ -59,11 +62,22 @@ impl RunRecord {
                 });
                 self.run.conversation = seen.conversation;
                 self.run.workflow_run = seen.workflow_run;
+                usage
             }
             // Passed on unread, or copied for its permit alone.
-            None if self.status.is_success() => self.run.outcome = RunOutcome::Unread.as_str(),
-            None => self.run.outcome = RunOutcome::Refused.as_str(),
-        }
-        Detail::Run(Box::new(self.run))
+            None => {
+                let outcome = if self.status.is_success() {
+                    RunOutcome::Unread
+                } else {
+                    RunOutcome::Refused
+                };
+                self.run.outcome = outcome.as_str();
+                CallUsage::of_run(&Run {
+                    outcome,
+                    ..Run::default()
+                })
+            }
+        };
+        (Detail::Run(Box::new(self.run)), usage)
     }
 }

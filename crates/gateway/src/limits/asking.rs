@@ -1,6 +1,5 @@
 //! Asking the store, and telling the operator how it is.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use spillway_limit::Applicable;
@@ -10,10 +9,20 @@ use spillway_telemetry::Family;
 
 use super::Limits;
 use crate::Permit;
+use crate::permit::Kept;
 use crate::state_access::StoreResult;
 
 /// A late answer is logged no more often.
 const LATE_LOGGED_EVERY: Duration = Duration::from_secs(10);
+
+/// Why there is no verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unverdicted {
+    /// The store is being left alone.
+    NotAsked,
+    /// It did not answer, or not in time: it may do what it was asked yet.
+    NotAnswered,
+}
 
 /// Places that a request may have taken without knowing: the store has not answered, or the runtime has given the request
 /// up meanwhile.
@@ -22,6 +31,8 @@ struct Unanswered<'l, P: Platform> {
     applicable: &'l Applicable<'l>,
     lease: &'l LeaseName,
     is_answered: bool,
+    /// Whether the request itself goes on, which sees to what it has reserved.
+    goes_on: bool,
 }
 
 impl<P: Platform> Drop for Unanswered<'_, P> {
@@ -29,27 +40,28 @@ impl<P: Platform> Drop for Unanswered<'_, P> {
         if self.is_answered {
             return;
         }
-        let in_flight: Vec<_> = self.applicable.in_flight().cloned().collect();
-        if !in_flight.is_empty() {
-            let Limits {
-                platform,
-                log,
-                state,
-                ..
-            } = self.limits;
-            let (log, state) = (log.clone(), Arc::clone(state));
-            Permit::give_back(platform, log, state, in_flight, self.lease.clone());
+        let kept = Kept {
+            in_flight: self.applicable.in_flight().cloned().collect(),
+            reserved: if self.goes_on {
+                Vec::new()
+            } else {
+                self.applicable.reserved(None)
+            },
+            kind: None,
+            name: self.lease.clone(),
+        };
+        if !kept.is_empty() {
+            Permit::give_back(&self.limits.keeping(), kept);
         }
     }
 }
 
 impl<P: Platform> Limits<P> {
-    /// `None`: the store did not answer, or is being left alone.
     pub(super) async fn charge(
         &self,
         applicable: &Applicable<'_>,
         lease: &LeaseName,
-    ) -> Option<Admitted> {
+    ) -> Result<Admitted, Unverdicted> {
         let asked = Admission {
             charges: applicable.charges(),
             lease,
@@ -61,14 +73,17 @@ impl<P: Platform> Limits<P> {
                 applicable,
                 lease,
                 is_answered: false,
+                goes_on: false,
             };
             let result = self.state.admit(asked).await;
             unanswered.is_answered = result.is_ok();
+            unanswered.goes_on = true;
             result
         };
-        let asked = self.access.ask(&self.platform, admit).await?;
+        let asked = self.access.ask(&self.platform, admit).await;
+        let asked = asked.ok_or(Unverdicted::NotAsked)?;
         self.tell(&asked);
-        asked.result.ok()
+        asked.result.map_err(|_| Unverdicted::NotAnswered)
     }
 
     /// What the operator should know of the store.

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use spillway_config::OnError;
 use spillway_limit::{Applicable, Standing, Verdict};
-use spillway_platform::Platform;
+use spillway_platform::{Admitted, Platform};
 use spillway_surface::LocalReply;
 use spillway_telemetry::{Counters, Family, Reason};
 
@@ -17,6 +17,9 @@ impl<P: Platform> Limits<P> {
         permit: Option<Permit>,
     ) -> Result<Passage, LocalReply> {
         self.meter.count(|counters| {
+            for rule in &verdict.near_limit {
+                rate_limit(counters, (*rule).to_owned(), "near_limit");
+            }
             for (rule, outcome) in &verdict.outcomes {
                 rate_limit(counters, (*rule).to_owned(), outcome.as_str());
             }
@@ -28,7 +31,10 @@ impl<P: Platform> Limits<P> {
                 .collect();
             format!("limits: {}", outcomes.join(", "))
         });
-        let headers = verdict.headers();
+        let mut headers = verdict.headers(self.platform.random_number());
+        if self.is_openai {
+            headers.extend(verdict.openai_headers());
+        }
         match &verdict.standing {
             Some(standing) if !verdict.passes => Err(refusal(standing, headers)),
             _ => Ok(Passage {
@@ -37,6 +43,25 @@ impl<P: Platform> Limits<P> {
                 ..Passage::default()
             }),
         }
+    }
+
+    /// What of tokens is reserved, or refused.
+    pub(super) fn count_tokens_of(&self, applicable: &Applicable<'_>, admitted: &Admitted) {
+        if !applicable.counts_tokens() {
+            return;
+        }
+        self.meter.count(|counters| {
+            let mut add = |rule: &str, kind: &'static str, amount: u64| {
+                let labels = [rule.to_owned().into(), kind.into()];
+                counters.add(Family::TokenLimits, labels, amount);
+            };
+            for reserved in applicable.reserved(Some(admitted)) {
+                add(&reserved.rule, "reserved", reserved.charge.cost);
+            }
+            for (rule, amount) in applicable.refused_tokens(admitted) {
+                add(rule, "refused", amount);
+            }
+        });
     }
 
     /// One client invents values faster than it may.

@@ -1,7 +1,7 @@
 //! Phases *admit, head* and *admit, body*: the API's limits, and the context window.
 
 use spillway_limit::{Due, InBody, RequestFacts};
-use spillway_llm::{Binding, InputEstimate, Operation, Route};
+use spillway_llm::{Binding, InputEstimate, InputTokens, Operation, Route};
 use spillway_platform::Platform;
 use spillway_surface::LocalReply;
 use spillway_telemetry::Reason;
@@ -9,7 +9,7 @@ use spillway_telemetry::Reason;
 use super::exchange::{CallEntry, ModelExchange};
 use super::read::{CallBody, reads};
 use super::replies;
-use crate::Passage;
+use crate::{Demand, Passage};
 
 /// What only the body of a call tells.
 const IN_BODY: InBody = InBody::ModelAndRoute;
@@ -29,7 +29,7 @@ pub(super) async fn admit_head<P: Platform>(
     }
     let (due, earlier) = (Due::Head(IN_BODY), Passage::default());
     let facts = facts(exchange);
-    let admitted = limits.admit(&api.name, &facts, due, earlier).await;
+    let admitted = limits.admit(&api.name, &facts, None, due, earlier).await;
     admitted.map(Some)
 }
 
@@ -40,9 +40,9 @@ pub(super) async fn admit_body<P: Platform>(
     entry: &CallEntry,
     earlier: Option<Passage>,
     route: &Route,
-    model: Option<&str>,
+    outgoing: &CallBody<P::Request>,
 ) -> Result<(), LocalReply> {
-    let name = &entry.api.name;
+    let (name, model) = (&entry.api.name, outgoing.model());
     let limits = &exchange.runtime.limits;
     if !limits.has_rules(name) {
         return Ok(());
@@ -51,12 +51,14 @@ pub(super) async fn admit_body<P: Platform>(
         Some(earlier) => (Due::Body(IN_BODY), earlier),
         None => (Due::All, Passage::default()),
     };
+    let demand = demand(exchange, entry, route, outgoing).await;
     let facts = RequestFacts {
         model,
         route: Some(&route.name),
         ..facts(exchange)
     };
-    match limits.admit(name, &facts, due, earlier).await {
+    let admitted = limits.admit(name, &facts, demand.as_ref(), due, earlier);
+    match admitted.await {
         Ok(passage) => {
             exchange.quota = passage.headers;
             exchange.settlement.permits = passage.permits;
@@ -64,7 +66,7 @@ pub(super) async fn admit_body<P: Platform>(
         }
         Err(refusal) => {
             let has_another = entry.operation != Operation::Stateful
-                && route.serves_refused(entry.operation, model, exchange.input_tokens);
+                && route.serves_refused(entry.operation, model, exchange.input);
             if has_another && refusal.reason == Reason::RateLimited {
                 exchange.skips_first = true;
                 return Ok(());
@@ -74,32 +76,71 @@ pub(super) async fn admit_body<P: Platform>(
     }
 }
 
+/// What is known of a call's tokens, where some limit counts them. What the gateway does not read uses none here: files, and
+/// batches, which are worked off hours later.
+async fn demand<P: Platform>(
+    exchange: &ModelExchange<P>,
+    entry: &CallEntry,
+    route: &Route,
+    outgoing: &CallBody<P::Request>,
+) -> Option<Demand> {
+    let (request, input) = outgoing.request().zip(exchange.input)?;
+    let cap = request.output_cap(entry.operation, route.max_output_tokens);
+    let consumer = exchange.consumer().unwrap_or_default();
+    let kind = [route.name.as_str(), &request.model, consumer];
+    let limits = &exchange.runtime.limits;
+    limits
+        .demand(&entry.api.name, &kind, input.total, cap)
+        .await
+}
+
+/// Estimates the tokens of a call's input, where a limit or a context window wants to know.
+pub(super) async fn estimate<P: Platform>(
+    exchange: &mut ModelExchange<P>,
+    entry: &CallEntry,
+    route: &Route,
+    outgoing: &CallBody<P::Request>,
+) {
+    let counts_tokens = exchange.runtime.limits.counts_tokens(&entry.api.name);
+    let max = match (counts_tokens, route.largest_window()) {
+        (true, _) => InputTokens::ANY,
+        (false, Some(largest)) => InputTokens {
+            largest,
+            ..InputTokens::ANY
+        },
+        (false, None) => return,
+    };
+    let Some(request) = outgoing.request() else {
+        return;
+    };
+    let mut estimate = InputEstimate::new(request, entry.operation, max);
+    exchange.input = loop {
+        match estimate.step() {
+            Some(tokens) => break Some(tokens),
+            None => exchange.runtime.platform.yield_now().await,
+        }
+    };
+}
+
 /// Refuses a call whose input is larger than its target takes, before anybody is asked. `earlier` is what the call was
 /// counted in: it is taken back then.
-pub(super) async fn fit_window<P: Platform>(
+pub(super) fn fit_window<P: Platform>(
     exchange: &mut ModelExchange<P>,
     entry: &CallEntry,
     earlier: Option<Passage>,
     route: &Route,
     outgoing: &CallBody<P::Request>,
 ) -> Result<Option<Passage>, LocalReply> {
-    let (Some(request), Some(largest)) = (outgoing.request(), route.largest_window()) else {
+    let (Some(request), Some(input), Some(_)) =
+        (outgoing.request(), exchange.input, route.largest_window())
+    else {
         return Ok(earlier);
     };
-    let operation = entry.operation;
-    let mut estimate = InputEstimate::new(request, operation, largest);
-    let tokens = loop {
-        match estimate.step() {
-            Some(tokens) => break tokens,
-            None => exchange.runtime.platform.yield_now().await,
-        }
-    };
-    exchange.input_tokens = Some(tokens);
     let is_bound = outgoing.binding() != Binding::Free;
     // Which target the call begins with follows from its number.
     let number = exchange.runtime.next_call();
     exchange.number = Some(number);
-    match route.exceeded_window(operation, &request.model, number, tokens, is_bound) {
+    match route.exceeded_window(entry.operation, &request.model, number, input, is_bound) {
         Some(window) => {
             exchange.runtime.limits.give_back(earlier);
             Err(replies::context_length_exceeded(window))
@@ -114,6 +155,7 @@ fn facts<P: Platform>(exchange: &ModelExchange<P>) -> RequestFacts<'_> {
         query: head.query(),
         client: exchange.settlement.record.client,
         consumer: exchange.consumer(),
+        host: Some(&head.authority),
         ..RequestFacts::of(&head.headers)
     }
 }

@@ -13,7 +13,9 @@ pub(super) async fn serve<P: Platform>(
     request: &ModelRequest,
 ) -> Result<P::Response, P::Error> {
     let reporter = Reporter(exchange.runtime.clone());
-    let progress = exchange.settlement.begin_call(&request.model, false);
+    let progress = exchange
+        .settlement
+        .begin_call(&request.model, false, exchange.input);
     let call = call_of(
         &exchange,
         entry,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use spillway_forward::REQUEST_ID;
-use spillway_llm::{ModelApi, Operation, Served};
+use spillway_llm::{InputTokens, ModelApi, Operation, Served};
 use spillway_platform::{Headers, Platform, RequestHead};
 use spillway_surface::{LocalReply, Rendered, Surface};
 
@@ -26,7 +26,7 @@ pub(super) struct ModelExchange<P: Platform> {
     /// The call's number, where it had to be known before the call: the next call's is one higher.
     pub number: Option<u32>,
     /// How many tokens its input comes to, where that matters.
-    pub input_tokens: Option<u64>,
+    pub input: Option<InputTokens>,
 }
 
 /// What a request asks for, as far as its head tells, of a caller who may ask.

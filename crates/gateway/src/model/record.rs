@@ -4,9 +4,11 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use spillway_llm::CallProgress;
+use spillway_llm::{CallProgress, InputTokens};
 use spillway_telemetry::{AttemptDetail, CallDetail, CallTokens, Reason};
 use spillway_upstream::{AttemptRecord, Stop};
+
+use crate::call_usage::CallUsage;
 
 /// A call that has begun. Its settlement tells of it, however the call ends.
 pub(crate) struct CallRecord {
@@ -14,26 +16,37 @@ pub(crate) struct CallRecord {
     pub model: String,
     /// Whether its answer is to be streamed.
     pub is_stream: bool,
+    /// What was estimated of its prompt, where that matters.
+    pub input: Option<InputTokens>,
     /// How it goes.
     pub progress: Arc<CallProgress>,
 }
 
 impl CallRecord {
-    /// What there is to tell at this time, of a call that ended so.
-    pub fn detail(self, reason: Reason, now: Duration) -> CallDetail {
+    /// What there is to tell at this time, of a call that ended so, and what it has used.
+    pub fn detail(self, reason: Reason, now: Duration) -> (CallDetail, CallUsage) {
         let report = self.progress.report(now);
+        let usage = CallUsage::of_call(&report, reason, self.input);
+        // Without an estimate of the prompt only what a provider reported is told.
+        let reported = report.usage.map(|usage| CallTokens {
+            input: usage.input,
+            output: usage.output,
+            is_estimated: false,
+        });
+        let tokens = match self.input {
+            Some(_) => usage.for_record(),
+            None => reported,
+        };
         let attempts = report.attempts.into_iter();
-        CallDetail {
+        let detail = CallDetail {
             model: self.model,
             is_stream: self.is_stream,
-            usage: report.usage.map(|usage| CallTokens {
-                input: usage.input,
-                output: usage.output,
-            }),
+            usage: tokens,
             first_content: report.first_content,
             attempts: attempts.map(|it| attempt_detail(it, reason)).collect(),
             stopped_by: report.stop.and_then(stopped_by),
-        }
+        };
+        (detail, usage)
     }
 }
 

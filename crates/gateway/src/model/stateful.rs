@@ -10,7 +10,9 @@ mod heads;
 use std::sync::Arc;
 
 use http::{Method, StatusCode};
-use spillway_llm::{PassFailure, Passed, Passing, Route, StreamOptionsSent};
+use spillway_llm::{
+    CallProgress, PassFailure, Passed, PassedUsage, Passing, Route, StreamOptionsSent,
+};
 use spillway_platform::{
     ForwardError, ForwardRequest, ForwardedBody, ForwardedResponse, Headers, Platform, SendError,
 };
@@ -43,7 +45,9 @@ pub(super) async fn serve<P: Platform>(
     let reporter = Reporter(exchange.runtime.clone());
     let binding = outgoing.binding();
     let model = outgoing.model().unwrap_or_default().to_owned();
-    let progress = exchange.settlement.begin_call(&model, false);
+    let progress = exchange
+        .settlement
+        .begin_call(&model, false, exchange.input);
     let call = call_of(&exchange, entry, &reporter, route, &model, &progress);
     let passed = call
         .pass(binding, async |passing| {
@@ -70,7 +74,7 @@ pub(super) async fn serve<P: Platform>(
             let (upstream_headers, pool) = (&answered.headers, pool.as_deref());
             let headers =
                 answer_headers(&exchange, upstream_headers, pool, served, attempts, reason);
-            answer(exchange, status, reason, headers, answered.body).await
+            answer(exchange, status, reason, headers, answered.body, progress).await
         }
         Err(answer) => exchange.answer(answer, served, attempts).await,
     }
@@ -83,6 +87,7 @@ async fn answer<P: Platform>(
     reason: Reason,
     headers: Headers,
     body: P::Unread,
+    progress: Arc<CallProgress>,
 ) -> Result<P::Response, P::Error> {
     let platform = exchange.runtime.platform.clone();
     let has_body = exchange.head.method != Method::HEAD
@@ -97,7 +102,15 @@ async fn answer<P: Platform>(
     // Should the runtime give it up on its way.
     exchange.settlement.set(status, Reason::ClientLeft);
     platform.spawn(async move {
-        let reason = match copy::<P>(first, body, writer).await {
+        let mut passed = PassedUsage::default();
+        let counts_tokens = exchange.input.is_some();
+        let see = |piece: &[u8]| {
+            if counts_tokens {
+                passed.push(piece);
+                progress.set_usage(passed.usage(), passed.estimated_output());
+            }
+        };
+        let reason = match copy::<P>(first, body, writer, see).await {
             CopyEnd::Complete => reason,
             CopyEnd::Broken => Reason::StreamBroken,
             CopyEnd::ClientLeft => Reason::ClientLeft,

@@ -64,7 +64,9 @@ pub(super) async fn serve<P: Platform>(
     let request_id = exchange.id().to_owned();
     let (writer, reader) = platform.response_stream();
     let (sender, receiver) = oneshot::channel();
-    let progress = exchange.settlement.begin_call(&request.model, true);
+    let progress = exchange
+        .settlement
+        .begin_call(&request.model, true, exchange.input);
     let out = ClientStream {
         writer,
         progress,

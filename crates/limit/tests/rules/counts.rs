@@ -38,6 +38,7 @@ fn counts_belong_to_an_api_a_rule_and_an_installation_and_outlive_an_edit() {
     let under = |json: &str, api: &str, secret: &[u8]| {
         let rules = Rules::new(
             &limits(json),
+            &[],
             api,
             &StateConfig::default(),
             &DigestKey::new(secret),
@@ -99,6 +100,7 @@ fn what_variables_broke_is_told_of() {
         ));
         let error = Rules::new(
             &limits,
+            &[],
             "agent/a",
             &StateConfig::default(),
             &DigestKey::new(b""),

@@ -70,7 +70,7 @@ fn new_values_are_a_clients_of_all_apis_together() {
             new_values_per_second: 7,
             ..StateConfig::default()
         };
-        let rules = Rules::new(&limits(json), api, &state, &key).unwrap();
+        let rules = Rules::new(&limits(json), &[], api, &state, &key).unwrap();
         let headers = Headers::from_list(vec![(header.to_owned(), b"a".to_vec())]);
         let facts = RequestFacts {
             client: client.map(|client| client.parse().unwrap()),

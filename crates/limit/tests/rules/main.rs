@@ -25,7 +25,7 @@ fn limits(json: &str) -> Vec<RateLimit> {
 
 fn rules(json: &str) -> Rules {
     let key = DigestKey::new(b"secret");
-    Rules::new(&limits(json), "agent/a", &StateConfig::default(), &key).unwrap()
+    Rules::new(&limits(json), &[], "agent/a", &StateConfig::default(), &key).unwrap()
 }
 
 /// One rule with one item.

@@ -44,6 +44,7 @@ impl StreamPipeline {
         self.has_last_usage = false;
         self.has_content = true;
         self.has_answer |= chunk.answers;
+        self.weight = self.weight.saturating_add(chunk.weight);
         self.ended_choices.remove(&chunk.index);
         self.open_choices.insert(chunk.index);
     }

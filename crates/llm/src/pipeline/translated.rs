@@ -4,6 +4,7 @@ use spillway_upstream::Failure;
 
 use super::{Progress, StreamEvent, StreamPipeline};
 use crate::said::ProviderError;
+use spillway_tokens::weigh_text;
 
 impl StreamPipeline {
     pub(super) fn read_translated(&mut self, event: &StreamEvent<'_>) -> Progress {
@@ -26,10 +27,10 @@ impl StreamPipeline {
                 self.ended_choices.insert(0);
             }
             StreamEvent::Text(text) | StreamEvent::Arguments { json: text, .. } => {
-                self.says(!text.is_empty(), !text.is_empty());
+                self.says(text, !text.is_empty(), !text.is_empty());
             }
-            StreamEvent::Thinking(text) => self.says(!text.is_empty(), false),
-            StreamEvent::ToolCall { .. } => self.says(true, true),
+            StreamEvent::Thinking(text) => self.says(text, !text.is_empty(), false),
+            StreamEvent::ToolCall { name, .. } => self.says(name, true, true),
             _ => {}
         }
         match self.encoder.encode(event) {
@@ -39,7 +40,8 @@ impl StreamPipeline {
     }
 
     /// What a translated answer, which has one choice, says.
-    fn says(&mut self, is_content: bool, is_answer: bool) {
+    fn says(&mut self, text: &str, is_content: bool, is_answer: bool) {
+        self.weight = self.weight.saturating_add(weigh_text(text));
         if is_content {
             self.has_content = true;
             self.has_answer |= is_answer;

@@ -10,6 +10,7 @@ use std::ops::Range;
 use serde::Deserialize;
 
 use super::{Object, Says};
+use spillway_tokens::Hundredths;
 
 /// What the gateway needs to know of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub(crate) struct PlainChunk {
     pub index: i64,
     /// Whether it has something of the answer itself, not thoughts alone.
     pub answers: bool,
+    /// What it says, in hundredths of a token.
+    pub weight: Hundredths,
 }
 
 impl PlainChunk {
@@ -36,6 +39,7 @@ impl PlainChunk {
         let chunk = Self {
             index: i64::from(index),
             answers: !matches!(content, Says::Nothing),
+            weight: content.weight().saturating_add(thoughts.weight()),
         };
         Some((chunk, text.and_then(|text| place_of(text, document))))
     }

@@ -6,6 +6,7 @@
 //! change something else with each chunk, a second comparison and a copy besides reading it whole.
 
 use super::PlainChunk;
+use spillway_tokens::weigh;
 
 /// What stood around the text of a stream's last plain chunk.
 #[derive(Debug, Default)]
@@ -19,9 +20,10 @@ impl ChunkTemplate {
     /// `data` as a plain chunk, if it is one.
     pub(crate) fn read(&mut self, data: &[u8]) -> Option<PlainChunk> {
         if let Some(chunk) = self.chunk
-            && self.fits(data)
+            && let Some(text) = self.fitting(data)
         {
-            return Some(chunk);
+            let weight = weigh(text);
+            return Some(PlainChunk { weight, ..chunk });
         }
         let (chunk, text) = PlainChunk::read(data)?;
         let around = text.and_then(|text| Some((data.get(..text.start)?, data.get(text.end..)?)));
@@ -35,10 +37,11 @@ impl ChunkTemplate {
         Some(chunk)
     }
 
-    fn fits(&self, data: &[u8]) -> bool {
+    /// The text of a chunk that is as the last one but for this.
+    fn fitting<'d>(&self, data: &'d [u8]) -> Option<&'d [u8]> {
         data.strip_prefix(self.before.as_slice())
             .and_then(|rest| rest.strip_suffix(self.after.as_slice()))
-            .is_some_and(|text| !text.is_empty() && is_inside_of_string(text))
+            .filter(|text| !text.is_empty() && is_inside_of_string(text))
     }
 }
 

@@ -139,7 +139,7 @@ fn with_call_by<T>(
         arrived: sender.clock.now(),
         number: 0,
         skips_first: false,
-        input_tokens: None,
+        input: None,
         in_hand: Arc::new(BytesInHand::new(MAX_ANSWERS_IN_HAND)),
         progress: &progress,
     };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use spillway_platform::{
     Admission, Admitted, Charge, LeaseName, NewValues, PoolEntry, Settled, State, StateError,
-    Waiting,
+    UsageProfile, Waiting,
 };
 use spillway_state::Patience;
 
@@ -32,6 +32,8 @@ pub enum StoreOperation {
         until: Duration,
         claimant: String,
     },
+    ObserveUsage(String, u64),
+    UsageProfile(String),
     AddTotals(String, Vec<(String, u64)>),
     Totals(String),
     Probe,
@@ -48,6 +50,8 @@ pub enum StoreAnswer {
     Pools(Vec<Vec<PoolEntry>>),
     /// Whether something is claimed.
     Claimed(bool),
+    /// What calls of a kind have used.
+    Usage(Option<UsageProfile>),
     /// The totals.
     Totals(Vec<(String, u64)>),
     /// How far away it is.
@@ -66,6 +70,8 @@ impl StoreOperation {
             Self::PoolWrite { .. } => "pool_write",
             Self::ClaimProbe(..) => "claim_probe",
             Self::ClaimNonce { .. } => "claim_nonce",
+            Self::ObserveUsage(..) => "observe_usage",
+            Self::UsageProfile(_) => "usage_profile",
             Self::AddTotals(..) => "add_totals",
             Self::Totals(_) => "totals",
             Self::Probe => "probe",
@@ -78,6 +84,7 @@ impl StoreOperation {
             Self::Settle(..)
             | Self::Renew(..)
             | Self::Release(..)
+            | Self::ObserveUsage(..)
             | Self::PoolWrite { .. }
             | Self::PoolRead(_, Waiting::Nobody) => Patience::Nobody,
             _ => Patience::Request,
@@ -127,6 +134,8 @@ impl StoreOperation {
                 let claimed = store.claim_nonce(nonce, *until, claimant).await;
                 claimed.map(StoreAnswer::Claimed)
             }
+            Self::ObserveUsage(name, amount) => store.observe_usage(name, *amount).await.map(done),
+            Self::UsageProfile(name) => store.usage_profile(name).await.map(StoreAnswer::Usage),
             Self::AddTotals(version, amounts) => store.add_totals(version, amounts).await.map(done),
             Self::Totals(version) => store.totals(version).await.map(StoreAnswer::Totals),
             Self::Probe => store.probe().await.map(StoreAnswer::Distance),

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use spillway_platform::{
-    Admission, Admitted, Charge, LeaseName, PoolEntry, Settled, State, StateError, Waiting,
+    Admission, Admitted, Charge, LeaseName, PoolEntry, Settled, State, StateError, UsageProfile,
+    Waiting,
 };
 
 use super::{SimStore, StoreAnswer, StoreOperation};
@@ -111,6 +112,20 @@ impl State for SimStore {
             claimant: claimant.to_owned(),
         };
         self.ask_for(operation, claimed).await
+    }
+
+    async fn observe_usage(&self, name: &str, amount: u64) -> Result<(), StateError> {
+        self.tell(StoreOperation::ObserveUsage(name.to_owned(), amount))
+            .await
+    }
+
+    async fn usage_profile(&self, name: &str) -> Result<Option<UsageProfile>, StateError> {
+        let read = |answer| match answer {
+            StoreAnswer::Usage(profile) => Some(profile),
+            _ => None,
+        };
+        self.ask_for(StoreOperation::UsageProfile(name.to_owned()), read)
+            .await
     }
 
     async fn add_totals(&self, version: &str, amounts: &[(String, u64)]) -> Result<(), StateError> {

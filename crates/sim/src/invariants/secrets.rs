@@ -73,6 +73,7 @@ fn stored(operation: &StoreOperation) -> Option<String> {
         StoreOperation::PoolWrite { name, .. } => vec![name],
         StoreOperation::ClaimProbe(provider, key) => vec![provider, key],
         StoreOperation::ClaimNonce { nonce, .. } => vec![nonce],
+        StoreOperation::ObserveUsage(name, _) => vec![name],
         StoreOperation::AddTotals(_, amounts) => {
             amounts.iter().map(|(series, _)| series.as_str()).collect()
         }

@@ -51,6 +51,18 @@ pub fn in_words(event: &StoreEvent) -> String {
                 claimed(answer)
             )
         }
+        StoreOperation::ObserveUsage(name, amount) => {
+            format!("notes {amount} tokens for {}", short(name))
+        }
+        StoreOperation::UsageProfile(name) => match answer {
+            StoreAnswer::Usage(Some(profile)) => format!(
+                "tells of {}: {} calls, 95 % of at most {} tokens",
+                short(name),
+                profile.calls,
+                profile.p95
+            ),
+            other => format!("tells of {}: {other:?}", short(name)),
+        },
         StoreOperation::AddTotals(_, amounts) => format!("adds to {} totals", amounts.len()),
         StoreOperation::Totals(_) => match answer {
             StoreAnswer::Totals(totals) => format!("tells {} totals", totals.len()),

@@ -15,7 +15,7 @@ pub struct CallDetail {
     pub model: String,
     /// Whether its answer was streamed.
     pub is_stream: bool,
-    /// Tokens as the provider reported them.
+    /// Tokens as the provider reported them, or as they were estimated.
     pub usage: Option<CallTokens>,
     /// From the call's arrival to its stream's first content.
     pub first_content: Option<Duration>,
@@ -32,6 +32,8 @@ pub struct CallTokens {
     pub input: u64,
     /// Of the completion.
     pub output: u64,
+    /// Whether nobody told.
+    pub is_estimated: bool,
 }
 
 /// One attempt and how it ended.
@@ -67,9 +69,14 @@ impl CallDetail {
         }
         if let Some(last) = self.attempts.last() {
             let labels = || [name.clone(), last.provider.clone(), last.model.clone()];
-            if let Some(CallTokens { input, output }) = self.usage {
+            if let Some(usage) = self.usage {
                 let consumer = consumer.map_or(Label::NONE, |name| Arc::clone(name).into());
-                for (kind, amount) in [("input", input), ("output", output)] {
+                let kinds = if usage.is_estimated {
+                    ["input_estimated", "output_estimated"]
+                } else {
+                    ["input", "output"]
+                };
+                for (kind, amount) in kinds.into_iter().zip([usage.input, usage.output]) {
                     let [name, provider, model] = labels();
                     let labels = [name, provider, model, consumer.clone(), kind.into()];
                     counters.add(Family::ModelTokens, labels, amount);
@@ -89,9 +96,12 @@ impl CallDetail {
         if !self.model.is_empty() {
             fields.text("model", beginning_of(&self.model));
         }
-        if let Some(CallTokens { input, output }) = self.usage {
-            fields.number("input_tokens", input);
-            fields.number("output_tokens", output);
+        if let Some(usage) = self.usage {
+            fields.number("input_tokens", usage.input);
+            fields.number("output_tokens", usage.output);
+            if usage.is_estimated {
+                fields.truth("estimated", true);
+            }
         }
         if let Some(first_content) = self.first_content {
             fields.number("first_token_ms", first_content.as_millis());

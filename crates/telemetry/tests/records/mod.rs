@@ -59,6 +59,7 @@ pub fn all() -> Vec<AccessRecord> {
             usage: Some(CallTokens {
                 input: 12,
                 output: 30,
+                is_estimated: false,
             }),
             first_content: Some(Duration::from_millis(300)),
             attempts: vec![attempt("openai", "429", 31), attempt("own", "ok", 900)],

@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 
 use super::digests::has_secret;
+use super::limits::{self, LimitContext};
 use super::urls::{self, Rest};
-use super::{conditions, cors, duration, names, paths, rate_limits};
+use super::{conditions, cors, duration, names, paths, token_limits};
 use crate::document::node::Path;
 use crate::document::report::Findings;
 use crate::error::shortened;
 use crate::rate_limit::Traffic;
 use crate::rate_limit::is_token;
-use crate::{AgentApiConfig, AgentProtocol, AgentRoute, DifyService, Gateway, PathMatch};
+use crate::{
+    AgentApiConfig, AgentPolicies, AgentProtocol, AgentRoute, DifyService, Gateway, PathMatch,
+};
 use crate::{AgentTimeouts, TimeSpan, template};
 
 pub(super) fn check(gateway: &Gateway, path: &Path, findings: &mut Findings<'_>) {
@@ -43,22 +46,43 @@ pub(super) fn check(gateway: &Gateway, path: &Path, findings: &mut Findings<'_>)
         if let Some(cors) = &api.policies.cors {
             cors::check(cors, &at.key("policies").key("cors"), findings);
         }
-        rate_limits::check(
-            gateway,
-            Traffic::Agent,
-            &api.policies.rate_limits,
-            &at.key("policies").key("rate_limits"),
-            findings,
-        );
+        check_limits(gateway, api, &at.key("policies"), findings);
         check_timeouts(&api.timeouts, &at.key("timeouts"), findings);
-        check_digests(
-            gateway,
-            api,
-            &at.key("policies").key("rate_limits"),
-            findings,
-        );
+        check_digests(gateway, api, &at.key("policies"), findings);
     }
     check_places(apis(), findings);
+}
+
+fn check_limits(
+    gateway: &Gateway,
+    api: &AgentApiConfig,
+    policies: &Path,
+    findings: &mut Findings<'_>,
+) {
+    let context = LimitContext {
+        gateway,
+        traffic: Traffic::Agent,
+        // Prefixes of Dify's table have names, too.
+        routes: None,
+    };
+    let AgentPolicies {
+        rate_limits,
+        token_limits,
+        ..
+    } = &api.policies;
+    limits::check(
+        &context,
+        rate_limits,
+        &policies.key("rate_limits"),
+        findings,
+    );
+    token_limits::check(&context, token_limits, rate_limits, policies, findings);
+    if api.protocol == AgentProtocol::Http && !token_limits.is_empty() {
+        findings.error(
+            &policies.key("token_limits"),
+            "only runs of Dify tell of their tokens, and `protocol: http` is anybody's: limit requests by `rate_limits`",
+        );
+    }
 }
 
 fn check_base_path(api: &AgentApiConfig, path: &Path, findings: &mut Findings<'_>) {
@@ -120,19 +144,26 @@ fn check_timeouts(timeouts: &AgentTimeouts, path: &Path, findings: &mut Findings
 fn check_digests(
     gateway: &Gateway,
     api: &AgentApiConfig,
-    path: &Path,
+    policies: &Path,
     findings: &mut Findings<'_>,
 ) {
-    let mut items = api
-        .policies
-        .rate_limits
-        .iter()
-        .flat_map(|rule| &rule.rule_items);
-    if has_secret(gateway) || !items.any(|item| item.by.dimension.is_personal) {
+    let requests = api.policies.rate_limits.iter();
+    let requests = requests.flat_map(|rule| &rule.rule_items);
+    let tokens = api.policies.token_limits.iter();
+    let tokens = tokens.flat_map(|rule| &rule.rule_items);
+    let by_requests = requests.map(|item| item.by.dimension);
+    let by_tokens = tokens.map(|item| item.by.dimension);
+    let counts_requests = by_requests.clone().any(|by| by.is_personal);
+    let counts_tokens = by_tokens.clone().any(|by| by.is_personal);
+    if has_secret(gateway) || !(counts_requests || counts_tokens) {
         return;
     }
     findings.warning(
-        path,
+        &policies.key(if counts_requests {
+            "rate_limits"
+        } else {
+            "token_limits"
+        }),
         "users, addresses or header values are counted under hashes, and their key is made of this file's secrets, of \
          which there are none: whoever can read the counts could find out by trying whose they are. To prevent that, \
          write digest_key: \"{{ digest_key }}\" below `state`, and set that variable to a random text",

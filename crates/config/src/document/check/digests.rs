@@ -27,25 +27,30 @@ pub(super) fn check_absence(gateway: &Gateway, root: &Path, findings: &mut Findi
 }
 
 fn first_limits(gateway: &Gateway, root: &Path) -> Option<Path> {
-    let agents = gateway.agents.iter().map(|api| &api.policies.rate_limits);
-    let models = gateway.models.iter().map(|api| &api.policies.rate_limits);
-    let knowledge = gateway
-        .knowledge
-        .iter()
-        .map(|api| &api.policies.rate_limits);
+    let agents = gateway.agents.iter().map(|api| {
+        let policies = &api.policies;
+        (policies.rate_limits.len(), policies.token_limits.len())
+    });
+    let models = gateway.models.iter().map(|api| {
+        let policies = &api.policies;
+        (policies.rate_limits.len(), policies.token_limits.len())
+    });
+    let knowledge = gateway.knowledge.iter();
+    let knowledge = knowledge.map(|api| (api.policies.rate_limits.len(), 0));
     let of = |kind: &'static str| move |(index, limits)| (kind, index, limits);
-    agents
+    let mut apis = agents
         .enumerate()
         .map(of("agents"))
         .chain(models.enumerate().map(of("models")))
-        .chain(knowledge.enumerate().map(of("knowledge")))
-        .find(|(_, _, limits): &(_, _, &Vec<_>)| !limits.is_empty())
-        .map(|(kind, index, _)| {
-            root.key(kind)
-                .index(index)
-                .key("policies")
-                .key("rate_limits")
-        })
+        .chain(knowledge.enumerate().map(of("knowledge")));
+    apis.find_map(|(kind, index, limits): (_, _, (usize, usize))| {
+        let key = match limits {
+            (0, 0) => return None,
+            (0, _) => "token_limits",
+            _ => "rate_limits",
+        };
+        Some(root.key(kind).index(index).key("policies").key(key))
+    })
 }
 
 /// Whether something that nobody else knows keeps digests from being looked up.

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::limits::{self, LimitContext};
 use super::urls::{self, Rest};
-use super::{duration, names, rate_limits, secret};
+use super::{duration, names, secret, token_limits};
 use crate::document::node::Path;
 use crate::document::report::Findings;
 use crate::rate_limit::Traffic;
@@ -43,13 +44,20 @@ pub(super) fn check(gateway: &Gateway, path: &Path, findings: &mut Findings<'_>)
                 "Dify gives up after 5s and asks again, up to three times: write less, such as `4500ms`",
             );
         }
-        rate_limits::check(
+        let context = LimitContext {
             gateway,
-            Traffic::Knowledge,
-            &api.policies.rate_limits,
-            &at.key("policies").key("rate_limits"),
+            traffic: Traffic::Knowledge,
+            routes: None,
+        };
+        let policies = at.key("policies");
+        let rate_limits = &api.policies.rate_limits;
+        limits::check(
+            &context,
+            rate_limits,
+            &policies.key("rate_limits"),
             findings,
         );
+        token_limits::refuse(&api.policies.token_limits, &policies, findings);
         check_backend(&api.backend, &at.key("backend"), findings);
     }
 }

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::conditions;
 use super::{duration, names, reach};
 use crate::document::node::Path;
-use crate::document::normalise::route_name;
 use crate::document::report::Findings;
 use crate::error::shortened;
 use crate::{
@@ -53,10 +52,10 @@ pub(super) fn check(
         all().map(|(route, at)| (route.name.as_str(), at.key("name"))),
         findings,
     );
-    let mut nameless: BTreeMap<String, usize> = BTreeMap::new();
+    let mut nameless: BTreeMap<&str, usize> = BTreeMap::new();
     for (route, at) in all().filter(|(route, _)| route.name.is_empty()) {
-        let (name, line) = (route_name(route), findings.line(&at));
-        match nameless.get(&name) {
+        let (name, line) = (route.default_name(), findings.line(&at));
+        match nameless.get(name) {
             None => {
                 nameless.insert(name, line);
             }
@@ -64,14 +63,14 @@ pub(super) fn check(
                 &at,
                 format!(
                     "in metrics and limits this route is called `{}`, as the one in line {first}: give it a `name`",
-                    shortened(&name)
+                    shortened(name)
                 ),
             ),
         }
     }
     for (route, at) in all() {
         // A normal form has the names of nameless routes written out, which may be any model pattern.
-        if !route.name.is_empty() && route.name != route_name(route) {
+        if !route.name.is_empty() && route.name != route.default_name() {
             names::name(&route.name, &at.key("name"), findings);
         }
         check_conditions(known, route, &at, findings);
@@ -184,6 +183,12 @@ fn check_targets(
         );
     }
     check_window(route.context_window, route.targets.len() > 1, at, findings);
+    if route.max_output_tokens == Some(0) {
+        findings.error(
+            &at.key("max_output_tokens"),
+            "a model that answers nothing: write how many tokens its answers may have",
+        );
+    }
     for (index, target) in route.targets.iter().enumerate() {
         let at = targets.index(index);
         let has_next = index.saturating_add(1) < route.targets.len() || target.weight.is_some();

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::limits::{self, LimitContext};
 use super::model_routes::{self, Names};
-use super::{names, paths, rate_limits};
+use super::{names, paths, token_limits};
 use crate::document::node::Path;
 use crate::document::report::Findings;
 use crate::error::shortened;
 use crate::rate_limit::Traffic;
-use crate::{Gateway, ModelApiConfig};
+use crate::{Gateway, ModelApiConfig, ModelPolicies, ModelRoute};
 
 /// A component holds a request's body whole, in a memory of 4 GiB that it shares with other requests.
 const MAX_BODY_BYTES: u64 = 256 * 1024 * 1024;
@@ -54,16 +55,36 @@ pub(super) fn check(gateway: &Gateway, path: &Path, findings: &mut Findings<'_>)
                 "an empty parameter name: leave the key out to take keys from headers alone",
             );
         }
-        rate_limits::check(
-            gateway,
-            Traffic::Model,
-            &api.policies.rate_limits,
-            &at.key("policies").key("rate_limits"),
-            findings,
-        );
+        check_limits(gateway, api, &at.key("policies"), findings);
         model_routes::check(&names, api, &at.key("routes"), findings);
     }
     check_places(apis(), findings);
+}
+
+fn check_limits(
+    gateway: &Gateway,
+    api: &ModelApiConfig,
+    policies: &Path,
+    findings: &mut Findings<'_>,
+) {
+    let routes = api.routes.iter();
+    let context = LimitContext {
+        gateway,
+        traffic: Traffic::Model,
+        routes: Some(routes.map(ModelRoute::name_or_default).collect()),
+    };
+    let ModelPolicies {
+        rate_limits,
+        token_limits,
+        ..
+    } = &api.policies;
+    limits::check(
+        &context,
+        rate_limits,
+        &policies.key("rate_limits"),
+        findings,
+    );
+    token_limits::check(&context, token_limits, rate_limits, policies, findings);
 }
 
 fn check_base_path(api: &ModelApiConfig, path: &Path, findings: &mut Findings<'_>) {

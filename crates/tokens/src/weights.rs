@@ -81,9 +81,9 @@ impl CharacterClass {
     }
 }
 
-/// The kind of the next character of a JSON string, or of the next letters, how many these are, and what follows. An escape
+/// The kind of the next character, or of the next letters, how many these are, and what follows. In a JSON string an escape
 /// is what it stands for.
-pub(super) fn class_of(text: &[u8]) -> Option<(CharacterClass, u64, &[u8])> {
+pub(super) fn class_of(text: &[u8], has_escapes: bool) -> Option<(CharacterClass, u64, &[u8])> {
     let (first, rest) = text.split_first()?;
     if first.is_ascii_alphabetic() {
         let letters = text.iter().take_while(|byte| byte.is_ascii_alphabetic());
@@ -95,12 +95,12 @@ pub(super) fn class_of(text: &[u8]) -> Option<(CharacterClass, u64, &[u8])> {
             rest,
         ));
     }
-    let (class, rest) = class_of_one(*first, rest)?;
+    let (class, rest) = class_of_one(*first, rest, has_escapes)?;
     Some((class, 1, rest))
 }
 
-fn class_of_one(first: u8, rest: &[u8]) -> Option<(CharacterClass, &[u8])> {
-    if first == b'\\' {
+fn class_of_one(first: u8, rest: &[u8], has_escapes: bool) -> Option<(CharacterClass, &[u8])> {
+    if first == b'\\' && has_escapes {
         let (escape, rest) = rest.split_first()?;
         return Some(match escape {
             b'u' => {

@@ -1,4 +1,4 @@
-//! Request limits.
+//! Limits, of requests and of tokens.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,59 +8,79 @@ use crate::document::report::Findings;
 use crate::error::shortened;
 use crate::rate_limit::{ArgumentKind, Traffic, is_token};
 use crate::{
-    Argument, Gateway, KeyPattern, LimitKey, RateLimit, RequestQuota, RuleItem, Source, template,
+    Argument, Gateway, KeyPattern, LimitKey, LimitRule, LimitScope, Quota, RuleItem, Source,
+    template,
 };
 
-/// Checks the limits of one API.
-pub(super) fn check(
-    gateway: &Gateway,
-    traffic: Traffic,
-    limits: &[RateLimit],
+/// The store counts no further: a million times a million.
+const MAX_LIMIT: u64 = 1_000_000_000_000;
+
+/// What the limits of an API are checked against.
+pub(super) struct LimitContext<'a> {
+    /// The whole configuration.
+    pub gateway: &'a Gateway,
+    /// What passes the API.
+    pub traffic: Traffic,
+    /// Names of its routes, where the configuration gives them all.
+    pub routes: Option<Vec<&'a str>>,
+}
+
+/// Checks limits of one API.
+pub(super) fn check<L: LimitRule>(
+    context: &LimitContext<'_>,
+    limits: &[L],
     path: &Path,
     findings: &mut Findings<'_>,
 ) {
+    let gateway = context.gateway;
     let all = || {
         limits
             .iter()
             .enumerate()
             .map(|(index, limit)| (limit, path.index(index)))
     };
+    // What Higress writes for several routes may have one name, and counts together then.
+    let alone =
+        all().filter(|(limit, _)| limit.applies_to().is_none() && limit.except().is_empty());
     names::unique(
-        "rate limit",
-        all().map(|(limit, at)| (limit.rule_name.as_str(), at.key("rule_name"))),
+        L::WHAT,
+        alone.map(|(limit, at)| (limit.name(), at.key("rule_name"))),
         findings,
     );
     for (limit, at) in all() {
-        names::in_any_script(&limit.rule_name, &at.key("rule_name"), findings);
+        names::in_any_script(limit.name(), &at.key("rule_name"), findings);
         check_rejection(limit, &at, findings);
-        if limit.redis.is_some() {
-            let message = if gateway.state.redis.is_empty() {
-                "this block is not used: `state.redis` says where requests are counted. It is empty, so they are \
-                 counted on this machine alone"
-            } else {
-                "this block is not used: requests are counted in the Redis of `state.redis`"
-            };
-            findings.warning(&at.key("redis"), message);
+        if limit.redis().is_some() {
+            check_redis(gateway, limit, &at, findings);
+        }
+        if let Some(scope) = limit.applies_to() {
+            check_scope(context, scope, &at.key("applies_to"), findings);
         }
         check_concurrency(gateway, limit, &at, findings);
-        match (&limit.global_threshold, limit.rule_items.as_slice()) {
+        match (limit.global_threshold(), limit.rule_items()) {
             (None, []) => findings.error(
                 &at,
                 "nothing is limited here: add `rule_items` or `global_threshold`",
             ),
             (global, items) => {
                 if let Some(quota) = global {
-                    check_quota(*quota, &at.key("global_threshold"), findings);
+                    check_quota(quota, &at.key("global_threshold"), findings);
                 }
-                check_items(gateway, traffic, items, &at.key("rule_items"), findings);
+                check_items(
+                    gateway,
+                    context.traffic,
+                    items,
+                    &at.key("rule_items"),
+                    findings,
+                );
             }
         }
     }
 }
 
-fn check_rejection(limit: &RateLimit, at: &Path, findings: &mut Findings<'_>) {
+fn check_rejection(limit: &impl LimitRule, at: &Path, findings: &mut Findings<'_>) {
     // 1xx is no end of a request, and the others named have no body.
-    let code = limit.rejected_code;
+    let (code, _) = limit.rejection();
     if !(200..=599).contains(&code) || matches!(code, 204 | 205 | 304) {
         findings.error(
             &at.key("rejected_code"),
@@ -69,10 +89,60 @@ fn check_rejection(limit: &RateLimit, at: &Path, findings: &mut Findings<'_>) {
     }
 }
 
+/// Of a document of Higress', what is otherwise here.
+fn check_redis(gateway: &Gateway, limit: &impl LimitRule, at: &Path, findings: &mut Findings<'_>) {
+    let message = if gateway.state.redis.is_empty() {
+        "this block is not used: `state.redis` says where requests are counted. It is empty, so they are \
+         counted on this machine alone"
+    } else {
+        "this block is not used: requests are counted in the Redis of `state.redis`"
+    };
+    findings.warning(&at.key("redis"), message);
+    let quotas = limit.rule_items().len();
+    if quotas > 1 {
+        findings.warning(
+            &at.key("rule_items"),
+            "all items that match a request hold for it. Higress before 2.2.4 takes the first alone: if that is meant, see that no request matches two",
+        );
+    }
+}
+
+fn check_scope(
+    context: &LimitContext<'_>,
+    scope: &LimitScope,
+    at: &Path,
+    findings: &mut Findings<'_>,
+) {
+    if scope == &LimitScope::default() {
+        findings.error(
+            at,
+            "for no route and no domain: write `_match_route_` or `_match_domain_`",
+        );
+    }
+    let Some(routes) = &context.routes else {
+        return;
+    };
+    let unknown = scope.routes.iter().enumerate();
+    for (index, name) in unknown.filter(|(_, name)| !routes.contains(&name.as_str())) {
+        findings.warning(
+            &at.key("routes").index(index),
+            format!(
+                "this API has no route `{}`, so this holds for none of its requests: give a route that `name`",
+                shortened(name)
+            ),
+        );
+    }
+}
+
 /// A place is held while a request is in flight, and given up if its holder dies: only Redis can do both.
-fn check_concurrency(gateway: &Gateway, limit: &RateLimit, at: &Path, findings: &mut Findings<'_>) {
+fn check_concurrency(
+    gateway: &Gateway,
+    limit: &impl LimitRule,
+    at: &Path,
+    findings: &mut Findings<'_>,
+) {
     let in_keys = limit
-        .rule_items
+        .rule_items()
         .iter()
         .enumerate()
         .flat_map(|(index, item)| {
@@ -80,12 +150,12 @@ fn check_concurrency(gateway: &Gateway, limit: &RateLimit, at: &Path, findings: 
             let quotas = item.limit_keys.iter().enumerate();
             quotas.map(move |(index, key)| (key.quota, keys.index(index)))
         });
-    let global = limit.global_threshold;
-    let all = global
+    let all = limit
+        .global_threshold()
         .map(|quota| (quota, at.key("global_threshold")))
         .into_iter()
         .chain(in_keys);
-    for (_, path) in all.filter(|(quota, _)| quota.concurrency.is_some()) {
+    for (_, path) in all.filter(|(quota, _)| quota.in_flight().is_some()) {
         if gateway.state.redis.is_empty() {
             findings.error(
                 &path.key("concurrency"),
@@ -95,33 +165,37 @@ fn check_concurrency(gateway: &Gateway, limit: &RateLimit, at: &Path, findings: 
     }
 }
 
-fn check_quota(quota: RequestQuota, path: &Path, findings: &mut Findings<'_>) {
-    if quota.windows().next().is_none() && quota.concurrency.is_none() {
-        findings.error(
-            path,
-            "no quota: add `query_per_second`, `query_per_minute`, `query_per_hour`, `query_per_day` or `concurrency`",
-        );
+fn check_quota<Q: Quota>(quota: Q, path: &Path, findings: &mut Findings<'_>) {
+    if quota.windows().next().is_none() && quota.in_flight().is_none() {
+        findings.error(path, format!("no quota: add {}", Q::KEYS));
     }
-    if quota.concurrency == Some(0) {
+    if quota.in_flight() == Some(0) {
         findings.error(
             &path.key("concurrency"),
             "a quota of zero would let nothing through: write a larger one",
         );
     }
     for (window, limit) in quota.windows() {
+        let at = path.key(Q::key(window));
         if limit == 0 {
             findings.error(
-                &path.key(window.key()),
+                &at,
                 "a quota of zero would let nothing through: write a larger one",
+            );
+        }
+        if limit > MAX_LIMIT {
+            findings.error(
+                &at,
+                "more than a million times a million: write a smaller one",
             );
         }
     }
 }
 
-fn check_items(
+fn check_items<Q: Quota>(
     gateway: &Gateway,
     traffic: Traffic,
-    items: &[RuleItem],
+    items: &[RuleItem<Q>],
     path: &Path,
     findings: &mut Findings<'_>,
 ) {
@@ -132,7 +206,12 @@ fn check_items(
     }
 }
 
-fn check_dimension(traffic: Traffic, item: &RuleItem, at: &Path, findings: &mut Findings<'_>) {
+fn check_dimension<Q>(
+    traffic: Traffic,
+    item: &RuleItem<Q>,
+    at: &Path,
+    findings: &mut Findings<'_>,
+) {
     let path = at.key(item.key());
     let dimension = item.by.dimension;
     match (dimension.argument, &item.by.argument) {
@@ -156,7 +235,12 @@ fn check_dimension(traffic: Traffic, item: &RuleItem, at: &Path, findings: &mut 
     }
 }
 
-fn check_keys(gateway: &Gateway, item: &RuleItem, keys: &Path, findings: &mut Findings<'_>) {
+fn check_keys<Q: Quota>(
+    gateway: &Gateway,
+    item: &RuleItem<Q>,
+    keys: &Path,
+    findings: &mut Findings<'_>,
+) {
     if item.limit_keys.is_empty() {
         findings.error(
             keys,
@@ -186,9 +270,9 @@ fn check_keys(gateway: &Gateway, item: &RuleItem, keys: &Path, findings: &mut Fi
     }
 }
 
-fn check_key(
-    item: &RuleItem,
-    key: &LimitKey,
+fn check_key<Q>(
+    item: &RuleItem<Q>,
+    key: &LimitKey<Q>,
     consumers: &BTreeSet<&str>,
     path: &Path,
     findings: &mut Findings<'_>,
