@@ -180,7 +180,7 @@ fn credentials(input: &[u8]) {
 }
 
 fn body(input: &[u8]) {
-    let _ = spillway_llm::estimate_tokens(input, u64::MAX);
+    let _ = spillway_tokens::estimate_tokens(input, u64::MAX);
     spillway_dify::end_user(input);
     let _ = inspect(input);
     let _ = spillway_llm::as_document(input);

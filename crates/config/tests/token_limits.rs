@@ -1,5 +1,10 @@
 //! Token limits as Higress' users write them.
-#![expect(clippy::panic, clippy::unwrap_used, reason = "a test")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test"
+)]
 
 use spillway_config::{
     Gateway, LimitScope, Quota, QuotaWindow, ReserveMode, TokenKind, TokenLimit, normal_form,

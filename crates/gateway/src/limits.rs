@@ -224,7 +224,7 @@ impl<P: Platform> Limits<P> {
             self.lease_name()
         };
         match self.charge(&applicable, &name).await {
-            Ok(admitted) if admitted.too_many_new => return Err(self.too_many_new_values()),
+            Ok(admitted) if admitted.too_many_new => Err(self.too_many_new_values()),
             Ok(admitted) => {
                 let kept = kept(&applicable, &admitted, kind, name);
                 let permit = self.permit(kept).await;

@@ -1,5 +1,9 @@
 //! Limits of tokens: what is charged, what a client is told, and the guide's example.
-#![expect(clippy::unwrap_used, reason = "a test")]
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    reason = "a test"
+)]
 
 use spillway_config::{StateConfig, parse_normal_form};
 use spillway_limit::{DigestKey, Due, InBody, RequestFacts, Rules, TokenDemand, TokenUse, Verdict};

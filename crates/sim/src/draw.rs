@@ -8,7 +8,7 @@ use crate::plan::{
     Api, Behaviour, BodyPlan, Fault, Leave, Outage, Persona, Place, Plan, RequestPlan, StorePlan,
     Strike, When,
 };
-use crate::settings::Settings;
+use crate::settings::{Settings, TokenSettings};
 
 mod behaviours;
 mod kinds;
@@ -104,6 +104,10 @@ fn settings(rng: &mut Rng) -> Settings {
         calls_a_minute: rng.u32(2..20),
         calls_a_second: *choose(rng, &[None, None, Some(1), Some(3)]),
         calls_at_once: *choose(rng, &[1_000, 1_000, 1, 2, 4]),
+        tokens: one_in(rng, 2).then(|| TokenSettings {
+            a_minute: *choose(rng, &[20, 60, 200, 1_000]),
+            reserve: choose::<&'static str>(rng, &["expected", "max", "none"]),
+        }),
         by_key: rng.bool(),
         dry_run: one_in(rng, 10),
         requests_a_minute: rng.u32(2..20),

@@ -34,6 +34,8 @@ pub struct History {
     pub totals: Vec<(String, u64)>,
     /// Keys that are still in flight at the end, and how often.
     pub leases: Vec<(String, usize)>,
+    /// What is reserved in the end, by key.
+    pub reserved: Vec<(String, u64)>,
     /// What no runtime would have done, and panics.
     pub faults: Vec<String>,
 }

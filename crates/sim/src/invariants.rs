@@ -18,6 +18,7 @@ mod served;
 mod sharing;
 mod store_used;
 mod streams;
+mod tokens;
 
 /// What does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +33,7 @@ pub struct Violation {
 type Check = fn(&History) -> Vec<String>;
 
 /// All of them.
-const INVARIANTS: [(&str, Check); 17] = [
+const INVARIANTS: [(&str, Check); 18] = [
     (
         "nothing happens that no runtime would do, and nothing panics",
         |history| history.faults.clone(),
@@ -45,6 +46,10 @@ const INVARIANTS: [(&str, Check); 17] = [
         streams::check,
     ),
     ("no window has more than its limit", limits::check),
+    (
+        "no window has more tokens than its limit and what exceeded reservations",
+        tokens::check,
+    ),
     (
         "nobody is refused who has not used up a limit",
         refusals::check,

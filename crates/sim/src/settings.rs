@@ -17,6 +17,8 @@ pub struct Settings {
     pub calls_a_second: Option<u32>,
     /// Calls of a consumer at once.
     pub calls_at_once: u32,
+    /// The limit of tokens, of calls by consumer and of runs altogether, where written.
+    pub tokens: Option<TokenSettings>,
     /// Whether apps are told apart by their keys, not by a header.
     pub by_key: bool,
     /// Whether requests to Dify are counted, and none is refused.
@@ -53,6 +55,15 @@ pub struct Settings {
     pub breaker_failures: Option<u32>,
     /// How long an agent API's upstream may take to its head.
     pub first_byte: Duration,
+}
+
+/// A limit of tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenSettings {
+    /// Tokens of a minute.
+    pub a_minute: u32,
+    /// `reserve`.
+    pub reserve: &'static str,
 }
 
 /// Every key of a provider begins so, and nothing else does.
@@ -98,6 +109,8 @@ impl Settings {
             { "limit_by_per_consumer": "", "limit_keys": [calls] },
             { "limit_by_per_model": "", "limit_keys": [{ "key": "*", "query_per_minute": minutely(self.calls_a_minute) }] },
         ]}]);
+        let of_calls = self.token_limits(times, "limit_by_per_consumer");
+        let of_runs = self.token_limits(times, "limit_by_per_service");
         json!({
             "consumers": [
                 { "name": "ada", "credentials": [{ "api_key": "sk-caller-ada" }] },
@@ -107,9 +120,9 @@ impl Settings {
             "agents": [{ "name": "dify", "services": { "api": "http://api:5001", "web": "http://web:3000" },
                 "timeouts": { "first_byte": milliseconds(self.first_byte), "run_first_byte": milliseconds(self.first_byte),
                               "idle": "30000ms", "stream_idle": "30000ms", "ceiling": "120000ms" },
-                "policies": { "rate_limits": agent_rules } }],
+                "policies": { "rate_limits": agent_rules, "token_limits": of_runs } }],
             "models": [{ "name": "llm",
-                "policies": { "auth": ["ada", "bob", "signer"], "rate_limits": model_rules },
+                "policies": { "auth": ["ada", "bob", "signer"], "rate_limits": model_rules, "token_limits": of_calls },
                 "routes": [{ "name": "all", "targets": self.targets(), "fallback": self.fallback() }] }],
             "providers": self.providers(),
             "knowledge": [
@@ -122,6 +135,15 @@ impl Settings {
             "state": { "redis": "redis://simulated", "digest_key": "a-key-of-digests", "timeout": milliseconds(STORE_TIMEOUT) },
         })
         .to_string()
+    }
+
+    fn token_limits(&self, times: u32, dimension: &str) -> Value {
+        let Some(TokenSettings { a_minute, reserve }) = self.tokens else {
+            return json!([]);
+        };
+        json!([{ "rule_name": "tokens", "on_error": self.on_error(), "reserve": reserve, "rule_items": [
+            { dimension: "", "limit_keys": [{ "key": "*", "token_per_minute": a_minute.saturating_mul(times) }] },
+        ]}])
     }
 
     const fn on_error(&self) -> &'static str {

@@ -67,6 +67,7 @@ pub fn run(plan: &Plan) -> History {
             Vec::new()
         },
         leases: sim.oracle().leases(),
+        reserved: sim.oracle().reserved(),
         faults,
     };
     if has_panicked {

@@ -25,6 +25,7 @@ fn well() -> History {
     drawn.settings.calls_a_minute = 1_000;
     drawn.settings.calls_a_second = None;
     drawn.settings.calls_at_once = 1_000;
+    drawn.settings.tokens = None;
     drawn.settings.requests_a_minute = 1_000;
     drawn.settings.at_once = 1_000;
     drawn.settings.dry_run = false;

@@ -61,11 +61,13 @@ fn a_real_redis_answers_as_the_simulated_store_did() {
         "add_totals",
         "admit",
         "claim_nonce",
+        "observe_usage",
         "pool_read",
         "pool_write",
         "release",
         "renew",
         "settle",
+        "usage_profile",
     ];
     assert_eq!(kinds.into_iter().collect::<Vec<_>>(), expected);
     assert!(compared > 5_000, "{compared}");

@@ -131,6 +131,7 @@ impl UsageHistogram {
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "a test")]
 mod tests {
     use proptest::prelude::*;
 

@@ -283,3 +283,23 @@ fn without_the_store_calls_are_as_on_error_says_and_what_they_use_counts_when_it
         assert_eq!(charged(&sim), charge, "{on_error}");
     }
 }
+
+#[test]
+fn a_streams_reservation_is_renewed_until_its_end() {
+    let sim = world("max", 10_000);
+    sim.set_upstream("first:1", |_| {
+        let mut steps = vec![PeerStep::head(200, "text/event-stream")];
+        for _ in 0..50 {
+            steps.push(chunk("one two"));
+            steps.push(PeerStep::Wait(Duration::from_secs(1)));
+        }
+        steps
+    });
+    ask(&sim, chat("m", r#","stream":true"#), Client::Leaves(40));
+    charged(&sim);
+    let events = sim.store_events();
+    let renewed = events
+        .iter()
+        .filter(|event| event.operation.name() == "renew");
+    assert!(renewed.count() >= 3);
+}

@@ -17,6 +17,7 @@ fn calm(plan: &mut Plan) {
     plan.settings.probes = Behaviour::Well;
     plan.settings.calls_a_second = None;
     plan.settings.calls_at_once = 1_000;
+    plan.settings.tokens = None;
     plan.settings.dry_run = false;
     plan.store = StorePlan {
         latency_us: plan.store.latency_us,

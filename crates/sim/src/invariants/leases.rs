@@ -8,7 +8,10 @@ pub(super) fn check(history: &History) -> Vec<String> {
         return Vec::new();
     }
     let leases = history.leases.iter();
-    leases
-        .map(|(key, count)| format!("{count} places under {key} were never given back"))
-        .collect()
+    let leases =
+        leases.map(|(key, count)| format!("{count} places under {key} were never given back"));
+    let reserved = history.reserved.iter();
+    let reserved =
+        reserved.map(|(key, amount)| format!("{amount} tokens under {key} are reserved for ever"));
+    leases.chain(reserved).collect()
 }

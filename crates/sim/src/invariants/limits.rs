@@ -89,7 +89,7 @@ fn by_the_store(history: &History) -> Vec<String> {
 }
 
 /// A clock that steps back by more than a window has forgotten what was counted in it: `docs/limits.md`.
-fn shortest_window_ms(history: &History) -> u64 {
+pub(super) fn shortest_window_ms(history: &History) -> u64 {
     let steps = history
         .strikes
         .iter()

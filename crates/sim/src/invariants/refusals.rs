@@ -33,6 +33,10 @@ pub(super) fn check(history: &History) -> Vec<String> {
             continue;
         };
         if is_refused_by_a_limit(history, request.number) && !answer.text().contains("at once") {
+            if answer.text().contains("Too many tokens") {
+                wrong.extend(for_tokens(history, request, outcome));
+                continue;
+            }
             if is_for_a_second(history, request, outcome) {
                 continue;
             }
@@ -46,6 +50,25 @@ pub(super) fn check(history: &History) -> Vec<String> {
         }
     }
     wrong
+}
+
+/// What no other call has used, or may use, none is refused: a call reserves no more than the limit.
+fn for_tokens(history: &History, request: &RequestPlan, outcome: &Outcome) -> Option<String> {
+    // What a client does not read to its end is used up to then, and settled when that is noticed.
+    let from = outcome.sent.time.saturating_sub(WINDOW);
+    let mut others = history.outcomes.iter().filter(|other| {
+        let plan = history.request(other.number);
+        let is_alike = plan.is_some_and(|plan| plan.api.kind() == request.api.kind());
+        let is_over = !matches!(other.ending, Ending::Left(_)) && other.ended.time < from;
+        other.number != request.number && is_alike && !is_over
+    });
+    let is_first = others.all(|other| other.sent.time > outcome.ended.time);
+    is_first.then(|| {
+        format!(
+            "request {} was refused for tokens, and no other was there to use any",
+            request.number
+        )
+    })
 }
 
 /// By its record.

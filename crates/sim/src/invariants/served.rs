@@ -93,6 +93,10 @@ fn fails_once(history: &History, plan: &RequestPlan) -> bool {
 
 fn may_be_limited(history: &History, plan: &RequestPlan) -> bool {
     let settings = &history.plan.settings;
+    // How many tokens a call reserves the gateway alone knows.
+    if settings.tokens.is_some() && plan.api.kind() != Kind::Knowledge {
+        return true;
+    }
     if settings.dry_run && plan.api.kind() == Kind::Agent {
         return false;
     }

@@ -66,6 +66,15 @@ pub fn settings(settings: &Settings) -> Vec<String> {
             settings.keys, settings.endpoints, settings.probes
         ),
         format!("where the store does not answer the gateway {store}"),
+        settings.tokens.map_or_else(
+            || "no limit of tokens".to_owned(),
+            |tokens| {
+                format!(
+                    "{} tokens a minute of a consumer, and of all runs; reserved: {}",
+                    tokens.a_minute, tokens.reserve
+                )
+            },
+        ),
     ]
 }
 

@@ -4,14 +4,14 @@ use serde_json::{Value, json};
 
 use super::Answer;
 use super::openai::json_answer;
-use crate::content::{content, pieces};
+use crate::content::{content, pieces, tokens};
 
 /// A message, whole.
 pub fn message(number: u32) -> Answer {
     json_answer(&json!({
         "id": "msg_1", "type": "message", "role": "assistant", "model": "spare",
         "content": [{ "type": "text", "text": content(number) }],
-        "stop_reason": "end_turn", "usage": { "input_tokens": 3, "output_tokens": 5 },
+        "stop_reason": "end_turn", "usage": { "input_tokens": 3, "output_tokens": tokens(number) },
     }))
 }
 
@@ -31,7 +31,7 @@ pub fn message_stream(number: u32, key: &str) -> Answer {
     }));
     blocks.push(event(&json!({ "type": "content_block_stop", "index": 0 })));
     blocks.push(event(&json!({
-        "type": "message_delta", "delta": { "stop_reason": "end_turn" }, "usage": { "output_tokens": 5 } })));
+        "type": "message_delta", "delta": { "stop_reason": "end_turn" }, "usage": { "output_tokens": tokens(number) } })));
     Answer {
         content_type: "text/event-stream",
         blocks,

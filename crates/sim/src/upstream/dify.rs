@@ -4,13 +4,13 @@ use serde_json::json;
 
 use super::Answer;
 use super::openai::json_answer;
-use crate::content::{content, mark, pieces};
+use crate::content::{content, mark, pieces, tokens};
 
 /// A run, whole.
 pub fn run(number: u32) -> Answer {
     json_answer(&json!({
         "event": "message", "task_id": "t", "mode": "chat", "answer": content(number),
-        "metadata": { "usage": { "prompt_tokens": 3, "completion_tokens": 5 } },
+        "metadata": { "usage": { "prompt_tokens": 3, "completion_tokens": tokens(number) } },
     }))
 }
 
@@ -25,7 +25,7 @@ pub fn run_stream(number: u32) -> Answer {
         blocks: blocks.collect(),
         terminator: Some(event(json!({
             "event": "message_end", "task_id": "t",
-            "metadata": { "usage": { "prompt_tokens": 3, "completion_tokens": 5 } } }))),
+            "metadata": { "usage": { "prompt_tokens": 3, "completion_tokens": tokens(number) } } }))),
         error_event: Some(event(
             json!({ "event": "error", "status": 500, "code": "scripted", "message": "as the script has it" }),
         )),

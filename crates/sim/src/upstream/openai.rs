@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Answer;
-use crate::content::{content, mark, pieces};
+use crate::content::{content, mark, pieces, tokens};
 
 /// A chat, whole.
 pub fn chat(number: u32) -> Answer {
@@ -11,7 +11,7 @@ pub fn chat(number: u32) -> Answer {
     json_answer(&json!({
         "id": "1", "object": "chat.completion", "model": "m",
         "choices": [{ "index": 0, "message": message, "finish_reason": "stop" }],
-        "usage": { "prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8 },
+        "usage": { "prompt_tokens": 3, "completion_tokens": tokens(number) },
     }))
 }
 
@@ -30,7 +30,7 @@ pub fn chat_stream(number: u32, with_usage: bool, key: &str) -> Answer {
     if with_usage {
         blocks.push(event(&json!({
             "id": "1", "object": "chat.completion.chunk", "model": "m", "choices": [],
-            "usage": { "prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8 },
+            "usage": { "prompt_tokens": 3, "completion_tokens": tokens(number) },
         })));
     }
     Answer {
@@ -56,7 +56,7 @@ pub fn completion(number: u32) -> Answer {
     json_answer(&json!({
         "id": "1", "object": "text_completion", "model": "m",
         "choices": [{ "index": 0, "text": content(number), "finish_reason": "stop" }],
-        "usage": { "prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8 },
+        "usage": { "prompt_tokens": 3, "completion_tokens": tokens(number) },
     }))
 }
 

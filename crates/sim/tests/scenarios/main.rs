@@ -28,6 +28,7 @@ fn calm() -> Plan {
             calls_a_minute: 100,
             calls_a_second: None,
             calls_at_once: 100,
+            tokens: None,
             by_key: false,
             dry_run: false,
             requests_a_minute: 100,
