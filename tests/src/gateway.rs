@@ -241,6 +241,14 @@ impl Gateway {
         self.process.terminate()
     }
 
+    /// Ends it at once (SIGKILL).
+    ///
+    /// # Errors
+    /// When it has ended already.
+    pub fn kill(&self) -> Result<()> {
+        self.process.kill()
+    }
+
     /// Waits until its process has ended, and gives the exit code.
     ///
     /// # Errors

@@ -44,7 +44,7 @@ pub use redis::Redis;
 pub use repository::{
     Host, embedded_only, mannerly_only, python, repository_root, spillway_binary, unless_harsh,
 };
-pub use runtime::{run, until};
+pub use runtime::{run, until, until_within};
 pub use shared::{Shared, mark};
 pub use spillway_standin as standin;
 pub use spillway_standin::client;

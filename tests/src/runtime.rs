@@ -88,7 +88,19 @@ fn say(line: &str) {
 ///
 /// # Errors
 /// After 30 s, naming what was waited for; or the question's own error.
-pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
+pub async fn until<T>(what: &str, ask: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
+    until_within(Duration::from_secs(30), what, ask).await
+}
+
+/// The same of what takes longer.
+///
+/// # Errors
+/// After `time`.
+pub async fn until_within<T>(
+    time: Duration,
+    what: &str,
+    mut ask: impl AsyncFnMut() -> Result<Option<T>>,
+) -> Result<T> {
     let asking = async {
         loop {
             if let Some(answer) = ask().await? {
@@ -97,8 +109,8 @@ pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<Option<T>
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
     };
-    match tokio::time::timeout(Duration::from_secs(30), asking).await {
+    match tokio::time::timeout(time, asking).await {
         Ok(outcome) => outcome,
-        Err(_) => bail!("waited 30 s for {what}"),
+        Err(_) => bail!("waited {} s for {what}", time.as_secs()),
     }
 }

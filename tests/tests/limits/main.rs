@@ -20,6 +20,7 @@ mod phases;
 mod state;
 mod streams;
 mod tls;
+mod tokens;
 
 /// The guide's document, as it is.
 const GUIDE: &str = r#"
