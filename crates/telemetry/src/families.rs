@@ -3,7 +3,7 @@
 use crate::{Definition, Family, FamilyKind};
 
 /// All families, by name. In the order of [`Family`].
-pub const FAMILIES: [Definition; 14] = [
+pub const FAMILIES: [Definition; 15] = [
     Definition {
         family: Family::AgentRuns,
         name: "spillway_agent_runs_total",
@@ -24,6 +24,13 @@ pub const FAMILIES: [Definition; 14] = [
         labels: &["name", "backend", "outcome"],
         kind: FamilyKind::Counter,
         help: "Requests to knowledge APIs, by how they ended.",
+    },
+    Definition {
+        family: Family::LimitsNear,
+        name: "spillway_limits_near_total",
+        labels: &["rule"],
+        kind: FamilyKind::Counter,
+        help: "Requests that passed and after which four fifths of a limit were used up or reserved.",
     },
     Definition {
         family: Family::ModelAttempts,

@@ -18,6 +18,8 @@ pub enum Family {
     AgentTokens,
     /// Requests to knowledge APIs.
     KnowledgeRequests,
+    /// Requests after which a limit was nearly used up.
+    LimitsNear,
     /// Attempts at targets.
     ModelAttempts,
     /// Until a stream's first content.

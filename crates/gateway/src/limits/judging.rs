@@ -18,7 +18,7 @@ impl<P: Platform> Limits<P> {
     ) -> Result<Passage, LocalReply> {
         self.meter.count(|counters| {
             for rule in &verdict.near_limit {
-                rate_limit(counters, (*rule).to_owned(), "near_limit");
+                counters.add(Family::LimitsNear, [(*rule).to_owned().into()], 1);
             }
             for (rule, outcome) in &verdict.outcomes {
                 rate_limit(counters, (*rule).to_owned(), outcome.as_str());
