@@ -16,7 +16,11 @@ fn sample() -> Counters {
     }
     counters.add(Family::RateLimits, ["per-app".into(), "refused".into()], 1);
     counters.add(Family::LimitsNear, ["per-app".into()], 3);
-    counters.add(Family::TokenLimits, ["tokens".into(), "settled".into()], 120);
+    counters.add(
+        Family::TokenLimits,
+        ["tokens".into(), "settled".into()],
+        120,
+    );
     counters.add(Family::StateTransitions, ["opened".into()], 1);
     counters.add(Family::StateLate, [], 2);
     counters
