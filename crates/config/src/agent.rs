@@ -50,6 +50,7 @@ pub struct AgentApiConfig {
 /// Rules of an agent API.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "document", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "document", schemars(transform = crate::schema::with_single_limits))]
 #[serde(deny_unknown_fields, default)]
 pub struct AgentPolicies {
     /// How many requests may pass in which time, and be in flight at once.

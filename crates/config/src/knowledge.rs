@@ -33,6 +33,7 @@ pub struct KnowledgeApiConfig {
 /// Rules of a knowledge API.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "document", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "document", schemars(transform = crate::schema::with_single_limits))]
 #[serde(deny_unknown_fields, default)]
 pub struct KnowledgePolicies {
     /// How many requests pass. A key of `api_keys` counts as a consumer of its own here.

@@ -30,6 +30,7 @@ pub struct ModelApiConfig {
 /// Rules of a model API.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "document", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "document", schemars(transform = crate::schema::with_single_limits))]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelPolicies {
     /// Names of the consumers who may call. Left out: anyone who can reach the gateway.

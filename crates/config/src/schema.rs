@@ -79,6 +79,23 @@ pub(crate) fn with_capital_keys(schema: &mut Schema) {
     );
 }
 
+/// For policies whose limits may be one document alone, as Higress writes it.
+pub(crate) fn with_single_limits(schema: &mut Schema) {
+    let Some(Value::Object(properties)) = schema.get_mut("properties") else {
+        return;
+    };
+    for key in ["rate_limits", "token_limits"] {
+        let Some(Value::Object(list)) = properties.get_mut(key) else {
+            continue;
+        };
+        if let (Some(items), Some(kind)) = (list.get("items").cloned(), list.remove("type")) {
+            let own = list.remove("items");
+            let lists = serde_json::json!({ "type": kind, "items": own });
+            list.insert("anyOf".to_owned(), serde_json::json!([lists, items]));
+        }
+    }
+}
+
 /// For a limit's document, which may be one of Higress' with `_rules_`, each of which is one.
 pub(crate) fn with_higress_rules(schema: &mut Schema) {
     with_capital_keys(schema);

@@ -213,3 +213,21 @@ fn check_says_what_max_means_for_small_limits_and_for_runs() {
         "{warnings:?}"
     );
 }
+
+#[test]
+fn rules_of_one_name_count_together_only_where_one_of_them_holds() {
+    let rule = |route: &str| {
+        format!(
+            "- {{ _match_route_: [{route}], rule_name: a, global_threshold: {{ token_per_day: 1 }} }}\n"
+        )
+    };
+    let together = format!("_rules_:\n{}{}", rule("fast"), rule("slow"));
+    assert_eq!(of(&together).0.len(), 2);
+    let apart = format!(
+        "- {{ rule_name: a, global_threshold: {{ token_per_day: 1 }} }}\n- _rules_:\n  {}",
+        rule("fast")
+    );
+    assert!(mistakes("models", &apart).contains("`a`"));
+    let unnamed = "_rules_:\n- { rule_name: a, global_threshold: { token_per_day: 1 } }\n";
+    assert!(mistakes("models", unnamed).contains("names no route and no domain"));
+}

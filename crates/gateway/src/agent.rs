@@ -15,15 +15,16 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use spillway_forward::{Destination, Router};
-use spillway_platform::{ForwardedResponse, JoinKey, Platform};
+use spillway_platform::{ForwardError, ForwardedResponse, JoinKey, Platform, SendError};
 use spillway_surface::{LocalReply, Surface};
 use spillway_telemetry::ApiKind;
 
-use self::admit::{Steps, admit};
+use self::admit::{Steps, admit, begins_run};
 use self::exchange::AgentExchange;
 use self::read::{read, reads_end_user};
 use self::routing::{check_head, route};
 pub(crate) use self::run::RunRecord;
+use crate::call_usage::CallUsage;
 use crate::limits::ApiLimits;
 use crate::runtime::configuration;
 use crate::{Passage, Runtime, Settlement, misconfigured};
@@ -110,9 +111,15 @@ async fn serve<P: Platform>(
     )
     .await?;
     exchange.settlement.permits = passage.permits;
+    if begins_run(exchange, destination) {
+        exchange.settlement.unheard = Some(CallUsage::UNHEARD);
+    }
     let answered = match forwarding::send(exchange, destination, &mut body).await {
         Ok(answered) => answered,
         Err(error) => {
+            if !may_have_arrived(&error) {
+                exchange.settlement.unheard = None;
+            }
             let origin = destination.upstream.origin();
             exchange.settlement.record.error = Some(format!("{origin}: {error}"));
             return Err(replies::not_forwarded(&error, destination));
@@ -127,6 +134,20 @@ async fn serve<P: Platform>(
         quota: passage.headers,
         end_user,
     })
+}
+
+/// Whether Dify may have begun what it was asked for.
+const fn may_have_arrived(error: &ForwardError) -> bool {
+    match error {
+        ForwardError::Send(error) => !matches!(
+            error,
+            SendError::Connect(_)
+                | SendError::ConnectTimeout
+                | SendError::ConnectionLimit
+                | SendError::HostNotAllowed
+        ),
+        ForwardError::BodyTooLarge { .. } | ForwardError::ClientBrokeOff => false,
+    }
 }
 
 /// Answers while nothing can be served, for this reason.

@@ -2,7 +2,7 @@
 
 use spillway_dify::{Run, RunOutcome, Tokens};
 use spillway_limit::TokenUse;
-use spillway_llm::{CallReport, InputTokens};
+use spillway_llm::{CallReport, InputTokens, Usage};
 use spillway_telemetry::{CallTokens, Reason};
 
 /// What a request has used of tokens.
@@ -17,13 +17,38 @@ pub(crate) struct CallUsage {
     pub observed: Option<u64>,
 }
 
+/// No call uses a billion tokens: more is a fault, and would spoil every sum.
+const MAX_TOKENS: u64 = 1_000_000_000;
+
+const fn sound(tokens: u64) -> u64 {
+    if tokens > MAX_TOKENS { 0 } else { tokens }
+}
+
 impl CallUsage {
-    /// Of a model call that ended so; `input` is what was estimated of its prompt.
-    pub fn of_call(report: &CallReport, reason: Reason, input: Option<InputTokens>) -> Self {
-        let is_complete = matches!(reason, Reason::Ok | Reason::Fallback);
-        let reported = report
-            .usage
-            .filter(|usage| usage.input > 0 || usage.output > 0);
+    /// Of a run that Dify was asked for and of whose end nothing has been heard.
+    pub const UNHEARD: Self = Self {
+        tokens: TokenUse::Split {
+            input: 0,
+            output: 0,
+        },
+        is_estimated: true,
+        may_be_more: true,
+        observed: None,
+    };
+
+    /// Of a model call that ended so; `input` is what was estimated of its prompt. `is_background`: its answer is made later.
+    pub fn of_call(
+        report: &CallReport,
+        reason: Reason,
+        input: Option<InputTokens>,
+        is_background: bool,
+    ) -> Self {
+        let is_complete = matches!(reason, Reason::Ok | Reason::Fallback) && !is_background;
+        let reported = report.usage.map(|usage| Usage {
+            input: sound(usage.input),
+            output: sound(usage.output),
+        });
+        let reported = reported.filter(|usage| usage.input > 0 || usage.output > 0);
         let tokens = |input, output| TokenUse::Split { input, output };
         let told = reported.filter(|_| is_complete);
         if let Some(usage) = told {
@@ -47,7 +72,7 @@ impl CallUsage {
         Self {
             tokens: tokens(input, output),
             is_estimated: true,
-            may_be_more: false,
+            may_be_more: is_background && was_read,
             observed: is_complete.then_some(output),
         }
     }
@@ -58,11 +83,12 @@ impl CallUsage {
         match run.tokens {
             Some(tokens) => {
                 let (tokens, sum) = match tokens {
-                    Tokens::Split { input, output } => (
-                        TokenUse::Split { input, output },
-                        input.saturating_add(output),
-                    ),
-                    Tokens::Total(sum) => (TokenUse::Unsplit(sum), sum),
+                    Tokens::Split { input, output } => {
+                        let (input, output) = (sound(input), sound(output));
+                        let sum = input.saturating_add(output);
+                        (TokenUse::Split { input, output }, sum)
+                    }
+                    Tokens::Total(sum) => (TokenUse::Unsplit(sound(sum)), sound(sum)),
                 };
                 Self {
                     tokens,
@@ -77,12 +103,17 @@ impl CallUsage {
                     output: run.estimated_output,
                 },
                 is_estimated: true,
-                // What went wrong in Dify, or was refused, has used nothing; of what nobody heard to its end nobody knows.
-                may_be_more: !matches!(
+                // Dify tells web apps of no tokens: of a run that came to its end its text is all that is known. What went
+                // wrong in Dify, or was refused, has used nothing; of what nobody heard to its end nobody knows.
+                may_be_more: matches!(
                     run.outcome,
-                    RunOutcome::Refused | RunOutcome::Error | RunOutcome::Failed
+                    RunOutcome::Broken
+                        | RunOutcome::ClientLeft
+                        | RunOutcome::Unfinished
+                        | RunOutcome::Paused
+                        | RunOutcome::Unread
                 ),
-                observed: None,
+                observed: is_complete.then_some(run.estimated_output),
             },
         }
     }

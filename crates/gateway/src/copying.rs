@@ -29,7 +29,7 @@ pub(crate) async fn first_piece<P: Platform>(platform: &P, body: &mut P::Body) -
     }
 }
 
-/// Passes an answer on as it is, and shows each piece that has gone out. One that breaks is cut, so that it does not look
+/// Passes an answer on as it is, and shows each piece. One that breaks is cut, so that it does not look
 /// complete.
 pub(crate) async fn copy<P: Platform>(
     mut next: Option<Piece>,
@@ -46,10 +46,12 @@ pub(crate) async fn copy<P: Platform>(
             Ok(Some(piece)) => {
                 let (piece, ahead) = gather(&mut body, piece).await;
                 next = ahead;
-                if writer.write(piece.to_vec()).await.is_err() {
+                let written = writer.write(piece.to_vec()).await;
+                // Also where nobody takes it: it may tell what was used.
+                see(&piece);
+                if written.is_err() {
                     return CopyEnd::ClientLeft;
                 }
-                see(&piece);
             }
             Ok(None) => {
                 writer.finish(body.take_trailers()).await;

@@ -143,7 +143,7 @@ impl<P: Platform> Limits<P> {
         &self,
         api: &str,
         kind: &[&str],
-        input: u64,
+        input: Option<u64>,
         output_cap: Option<u64>,
     ) -> Option<Demand> {
         let rules = self.by_api.get(api).filter(|rules| rules.count_tokens())?;
@@ -193,7 +193,10 @@ impl<P: Platform> Limits<P> {
             demand: demand.map(|demand| &demand.tokens),
             ..*facts
         };
-        let kind = demand.and_then(|demand| demand.kind.clone());
+        // What an earlier step has reserved tells of the call's kind already.
+        let is_told = !earlier.permits.is_empty();
+        let kind = demand.filter(|_| !is_told);
+        let kind = kind.and_then(|demand| demand.kind.clone());
         match self.admit_due(api, &facts, kind, due).await {
             Ok(passage) => Ok(passage.and(earlier)),
             Err(reply) => {
@@ -245,6 +248,7 @@ impl<P: Platform> Limits<P> {
                         reserved: applicable.reserved(None),
                         kind,
                         name,
+                        may_be_taken_again: true,
                     };
                     self.kept_unanswered(kept, passage).await
                 } else {
@@ -347,5 +351,6 @@ fn kept(
         reserved: applicable.reserved(Some(admitted)),
         kind,
         name,
+        may_be_taken_again: false,
     }
 }

@@ -1,5 +1,6 @@
 //! What a request holds in the store until it ends: its places among those in flight, and the tokens that it has reserved.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -53,6 +54,8 @@ pub(crate) struct Kept {
     /// The kind of call that its use tells of, where somebody wants to know.
     pub kind: Option<String>,
     pub name: LeaseName,
+    /// Something was not answered that takes it, and may be done yet.
+    pub may_be_taken_again: bool,
 }
 
 impl Kept {
@@ -154,8 +157,7 @@ impl Permit {
     /// Gives back what a call may have taken that the store did not answer in time: one that was only held up runs it
     /// all the same when it goes on.
     pub(crate) fn give_back<P: Platform>(ground: &Keeping<P>, kept: Kept) {
-        let mut keeper = Keeper::new(ground, kept);
-        keeper.may_be_taken_again = true;
+        let keeper = Keeper::new(ground, kept);
         ground.platform.spawn(async move {
             keeper.ground.platform.sleep(IS_SELDOM_LATER).await;
             keeper.release().await;
@@ -167,9 +169,9 @@ impl<P: Platform> Keeper<P> {
     fn new(ground: &Keeping<P>, kept: Kept) -> Self {
         Self {
             ground: ground.clone(),
+            may_be_taken_again: kept.may_be_taken_again,
             kept,
             usage: UsageSlot::default(),
-            may_be_taken_again: false,
             is_held: true,
         }
     }
@@ -182,39 +184,41 @@ impl<P: Platform> Keeper<P> {
 
     async fn release(mut self) {
         // A store that is away for a moment would keep them for as long as a lease.
-        self.log_failure(self.release_now().await);
+        let released = self.release_now().await;
+        self.log_failure(released);
         if self.may_be_taken_again {
             self.ground.platform.sleep(MAY_BE_LATER).await;
-            self.log_failure(self.release_now().await);
+            let released = self.release_now().await;
+            self.log_failure(released);
         }
         self.is_held = false;
     }
 
-    async fn release_now(&self) -> Result<(), StateError> {
-        let Keeping {
-            platform, state, ..
-        } = &self.ground;
+    async fn release_now(&mut self) -> Result<(), StateError> {
+        let settled = self.settle().await;
         let Kept {
             in_flight, name, ..
         } = &self.kept;
-        let settled = self.settle().await;
         if in_flight.is_empty() {
             return settled;
         }
+        let Keeping {
+            platform, state, ..
+        } = &self.ground;
         let release = async || state.release(in_flight, name).await;
         retry(platform, LEASE, release).await.and(settled)
     }
 
     /// Has what was reserved come to what was used, and tells of it.
-    async fn settle(&self) -> Result<(), StateError> {
-        let Keeping {
-            platform, state, ..
-        } = &self.ground;
+    async fn settle(&mut self) -> Result<(), StateError> {
         let usage = self.usage();
         let settled = self.kept.settled(usage);
         if settled.is_empty() {
             return Ok(());
         }
+        let Keeping {
+            platform, state, ..
+        } = &self.ground;
         let settle = async || state.settle(&settled, &self.kept.name).await;
         // A store of one machine does not tell a settlement that it has done in part from another.
         if state.is_shared() {
@@ -223,8 +227,8 @@ impl<P: Platform> Keeper<P> {
             settle().await?;
         }
         let observed = usage.and_then(|usage| usage.observed);
-        if let (Some(kind), Some(observed)) = (&self.kept.kind, observed) {
-            state.observe_usage(kind, observed).await?;
+        if let (Some(kind), Some(observed)) = (self.kept.kind.take(), observed) {
+            state.observe_usage(&kind, observed).await?;
         }
         Ok(())
     }
@@ -248,10 +252,15 @@ impl<P: Platform> Keeper<P> {
             return;
         };
         self.ground.meter.count(|counters| {
+            // A rule of several windows tells it once.
+            let mut by_rule: BTreeMap<&str, u64> = BTreeMap::new();
             for reserved in &self.kept.reserved {
-                let used = actual(reserved, usage);
+                let used = by_rule.entry(&reserved.rule).or_default();
+                *used = actual(reserved, usage).max(*used);
+            }
+            for (rule, used) in by_rule {
                 let mut add = |kind: &'static str| {
-                    let labels = [reserved.rule.clone().into(), kind.into()];
+                    let labels = [rule.to_owned().into(), kind.into()];
                     counters.add(Family::TokenLimits, labels, used);
                 };
                 add("settled");

@@ -29,6 +29,8 @@ pub struct Settlement<P: Platform> {
     call: Option<CallRecord>,
     /// The run of a Dify app whose answer is on its way.
     pub(crate) run: Option<RunRecord>,
+    /// What it has used if nothing more is heard of it.
+    pub(crate) unheard: Option<CallUsage>,
     platform: P,
     meter: Arc<Meter<P>>,
     log: Log<P>,
@@ -51,6 +53,7 @@ impl<P: Platform> Settlement<P> {
             permits: Vec::new(),
             call: None,
             run: None,
+            unheard: None,
             platform: platform.clone(),
             meter: Arc::clone(&runtime.meter),
             log: runtime.log.clone(),
@@ -71,12 +74,14 @@ impl<P: Platform> Settlement<P> {
         model: &str,
         is_stream: bool,
         input: Option<InputTokens>,
+        is_background: bool,
     ) -> Arc<CallProgress> {
         let progress = Arc::<CallProgress>::default();
         self.call = Some(CallRecord {
             model: model.to_owned(),
             is_stream,
             input,
+            is_background,
             progress: Arc::clone(&progress),
         });
         progress
@@ -106,6 +111,9 @@ impl<P: Platform> Drop for Settlement<P> {
         if let Some(run) = self.run.take() {
             let (detail, usage) = run.detail();
             self.record.detail = detail;
+            self.settle(usage);
+        }
+        if let Some(usage) = self.unheard.take() {
             self.settle(usage);
         }
         // Of what has not begun nothing was used.

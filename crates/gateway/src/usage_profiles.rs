@@ -16,7 +16,7 @@ const FRESH_FOR: Duration = Duration::from_secs(1);
 /// How long a request waits for what is not known.
 const PATIENCE: Duration = Duration::from_millis(30);
 
-/// So many kinds are known at once; beyond, all begin anew.
+/// So many kinds are known at once; beyond, those go that nobody has asked for lately.
 const MAX_KINDS: usize = 1_000;
 
 /// What calls of each kind have used lately.
@@ -54,14 +54,16 @@ impl<P: Platform> UsageProfiles<P> {
                 return known?.profile;
             }
             if all.len() >= MAX_KINDS {
-                all.clear();
+                all.retain(|_, known| now.saturating_sub(known.read_at) < FRESH_FOR);
             }
             let profile = known.and_then(|it| it.profile);
             let read = Known {
                 read_at: now,
                 profile,
             };
-            all.insert(kind.to_owned(), read);
+            if all.len() < MAX_KINDS {
+                all.insert(kind.to_owned(), read);
+            }
             known
         };
         let reading = Arc::clone(self).read(kind.to_owned());

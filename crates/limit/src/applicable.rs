@@ -93,7 +93,7 @@ impl<'r> Applicable<'r> {
         let charges = self.rules.iter().zip(&self.charges).enumerate();
         let reserved = charges.filter_map(|(place, (rule, charge))| {
             let charged = admitted.and_then(|admitted| admitted.charges.get(place));
-            let is_full = charged.is_some_and(|charged| charged.full);
+            let is_full = charged.is_some_and(|charged| charged.full || charged.passed_over);
             let counting = rule.tokens.filter(|_| passes && !is_full)?;
             Some(Reserved {
                 rule: rule.name.clone(),

@@ -53,6 +53,22 @@ pub(crate) struct Counted<'d> {
     pub dry_run: bool,
 }
 
+impl Wanted {
+    /// Leaves out what is reserved under a key that has reserved already.
+    pub fn without(&mut self, charged: &[Charge]) {
+        let mut place = 0_usize;
+        while let Some(charge) = self.charges.get(place) {
+            let mut before = self.charges.iter().take(place).chain(charged);
+            if charge.is_reserved() && before.any(|other| other.key == charge.key) {
+                self.charges.remove(place);
+                self.forgettable.remove(place);
+            } else {
+                place = place.saturating_add(1);
+            }
+        }
+    }
+}
+
 impl Counted<'_> {
     /// What one window charges.
     fn charge(self, limit: u64, window: QuotaWindow, invention: Invention) -> (u64, Mode) {

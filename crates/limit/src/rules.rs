@@ -211,7 +211,9 @@ impl Rules {
     pub fn applicable(&self, facts: &RequestFacts<'_>, due: Due) -> Applicable<'_> {
         let mut applicable = Applicable::default();
         for limits in &self.rules {
-            let wanted = limits.wanted(facts, due);
+            let mut wanted = limits.wanted(facts, due);
+            // A key reserves once.
+            wanted.without(&applicable.charges);
             let rule = &limits.rule;
             applicable.rules.extend(wanted.charges.iter().map(|_| rule));
             applicable.charges.extend(wanted.charges);

@@ -20,8 +20,8 @@ const UNKNOWN_SHARE: u64 = 4;
 /// What is known of a call's tokens before it is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TokenDemand {
-    /// Of its prompt.
-    pub input: u64,
+    /// Of its prompt; `None`: nobody knows, and it is among what its answer may have.
+    pub input: Option<u64>,
     /// The most that its answer can have; `None`: nobody knows.
     pub output_cap: Option<u64>,
     /// What answers to such calls have had lately.
@@ -59,8 +59,8 @@ impl TokenCounting {
         }
         let output = self.output(demand, limit);
         let cost = match self.kind {
-            TokenKind::Total => demand.input.saturating_add(output),
-            TokenKind::Input => demand.input,
+            TokenKind::Total => demand.input.unwrap_or_default().saturating_add(output),
+            TokenKind::Input => demand.input.unwrap_or(output),
             TokenKind::Output => output,
         };
         cost.min(limit)
@@ -101,7 +101,7 @@ mod tests {
         use TokenKind::{Input, Output, Total};
         let known = |calls| Some(UsageProfile { calls, p95: 90 });
         let demand = |cap, profile| TokenDemand {
-            input: 100,
+            input: Some(100),
             output_cap: cap,
             profile,
         };
@@ -124,6 +124,23 @@ mod tests {
             assert_eq!(
                 found, expected,
                 "{kind:?} {reserve:?} {cap:?} {profile:?} of {limit}"
+            );
+        }
+        // Of a run nobody knows its input.
+        let run = TokenDemand {
+            input: None,
+            ..demand(None, known(20))
+        };
+        for (kind, reserve, expected) in [
+            (Input, Max, 500),
+            (Total, Max, 500),
+            (Input, Expected, 90),
+            (Total, Expected, 90),
+        ] {
+            assert_eq!(
+                cost(kind, reserve, run, 500),
+                expected,
+                "{kind:?} {reserve:?}"
             );
         }
     }

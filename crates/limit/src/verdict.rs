@@ -9,9 +9,9 @@ use crate::Rule;
 pub struct Verdict<'r> {
     /// Whether it passes.
     pub passes: bool,
-    /// The tightest rule: the one with the fewest requests left, of several the one that takes longest to have more.
-    /// Of a refused request the one that refuses it for longest. Of one that passes only rules that show their quota
-    /// are looked at; `None` if there are none. Never a dry run.
+    /// The tightest rule: the one that has the least part of its limit left, of several the one that takes longest to have
+    /// more. Of a refused request the one that refuses it for longest, as far as that is known. Of one that passes only
+    /// rules that show their quota are looked at; `None` if there are none. Never a dry run.
     pub standing: Option<Standing<'r>>,
     /// The same of rules that count requests, and of those that count tokens, each for itself.
     pub requests: Option<Standing<'r>>,
@@ -105,9 +105,19 @@ impl<'r> Standpoint<'r> {
     }
 
     /// Whether it tells more of the request's limits than another one.
-    fn is_tighter(&self, other: Option<&Self>) -> bool {
-        other
-            .is_none_or(|other| (self.remaining, other.reset_ms) < (other.remaining, self.reset_ms))
+    fn is_tighter(&self, other: Option<&Self>, passes: bool) -> bool {
+        let Some(other) = other else {
+            return true;
+        };
+        if !passes {
+            // Whoever comes back earlier is refused again. Of what is in flight, or reserved, nobody knows the wait.
+            return (self.reset_ms, other.remaining) > (other.reset_ms, self.remaining);
+        }
+        // Of the limit, as one may be of requests and the other of tokens.
+        let share =
+            |of: &Self, limit: u64| u128::from(of.remaining).saturating_mul(u128::from(limit));
+        let (own, others) = (share(self, other.limit), share(other, self.limit));
+        (own, other.reset_ms) < (others, self.reset_ms)
     }
 }
 
@@ -139,7 +149,7 @@ impl<'r> Verdict<'r> {
                 &mut requests
             };
             for slot in [&mut tightest, of_unit] {
-                if is_told && place.is_tighter(slot.as_ref()) {
+                if is_told && place.is_tighter(slot.as_ref(), passes) {
                     *slot = Some(place);
                 }
             }

@@ -25,7 +25,7 @@ fn rules(tokens: &str) -> Rules {
 
 fn demand(input: u64, cap: Option<u64>) -> TokenDemand {
     TokenDemand {
-        input,
+        input: Some(input),
         output_cap: cap,
         profile: None,
     }

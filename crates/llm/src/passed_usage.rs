@@ -1,62 +1,104 @@
 //! What an answer that is passed on unread tells of its tokens: a response, in one piece or as events.
+//!
+//! Read are the members `usage` of the response itself alone: what else has that name (a tool of the client's, which the
+//! response repeats) is the client's word.
+
+use std::borrow::Cow;
 
 use memchr::memmem;
 use serde::Deserialize;
-use spillway_tokens::{Hundredths, weigh};
+use spillway_sse::Reader;
+use spillway_tokens::{Hundredths, weigh_text};
 
 use crate::Usage;
+use crate::usage::count;
 
-/// No `usage` is longer, nor a name before it.
-const MAX_USAGE_BYTES: usize = 8 * 1024;
+/// A larger answer in one piece, or event, is not read.
+const MAX_BYTES: usize = 4 * 1024 * 1024;
 
-/// The member that tells.
-const USAGE: &[u8] = b"\"usage\"";
-
-/// The member that a piece of an answer's text stands in.
-const DELTA: &[u8] = b"\"delta\"";
-
-/// Looks for `usage` in an answer that goes by, however it is cut; the last one that tells of any counts.
+/// Reads an answer that goes by, however it is cut.
 #[derive(Debug, Default)]
 pub struct PassedUsage {
-    /// What may be the beginning of something.
-    rest: Vec<u8>,
+    body: Body,
     usage: Option<Usage>,
     weight: Hundredths,
 }
 
+#[derive(Debug, Default)]
+enum Body {
+    /// Nothing has come but white space.
+    #[default]
+    Unknown,
+    Events(Box<Reader>),
+    Document(Vec<u8>),
+    /// Too large, or neither.
+    Unread,
+}
+
+/// A response, or an event of one.
+#[derive(Debug, Deserialize)]
+struct Document<'d> {
+    #[serde(default)]
+    usage: Option<ResponseUsage>,
+    #[serde(default)]
+    response: Option<Response>,
+    #[serde(borrow, default)]
+    delta: Option<Cow<'d, str>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Response {
+    #[serde(default)]
+    usage: Option<ResponseUsage>,
+}
+
 /// As the Responses API writes it.
-#[derive(Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize)]
 struct ResponseUsage {
+    #[serde(default, deserialize_with = "count")]
     input_tokens: u64,
+    #[serde(default, deserialize_with = "count")]
     output_tokens: u64,
 }
 
 impl PassedUsage {
     /// The next piece.
     pub fn push(&mut self, piece: &[u8]) {
-        self.rest.extend_from_slice(piece);
-        let bytes = std::mem::take(&mut self.rest);
-        let mut from = 0_usize;
-        while let Some(at) = next_member(bytes.get(from..).unwrap_or_default()) {
-            let member = bytes.get(from.saturating_add(at)..).unwrap_or_default();
-            let read = if member.starts_with(USAGE) {
-                self.read_usage(member)
-            } else {
-                self.read_delta(member)
+        if matches!(self.body, Body::Unknown) {
+            self.body = match piece.trim_ascii_start().first() {
+                None => return,
+                Some(b'{') => Body::Document(Vec::new()),
+                Some(_) => Body::Events(Box::new(Reader::with_limit(MAX_BYTES))),
             };
-            let Some(length) = read else {
-                // Not all of it is here yet.
-                from = from.saturating_add(at);
-                self.rest = bytes.get(from..).unwrap_or_default().to_vec();
-                if self.rest.len() > MAX_USAGE_BYTES {
-                    self.rest.clear();
-                }
-                return;
-            };
-            from = from.saturating_add(at).saturating_add(length);
         }
-        let kept = bytes.len().saturating_sub(USAGE.len()).max(from);
-        self.rest = bytes.get(kept..).unwrap_or_default().to_vec();
+        match &mut self.body {
+            Body::Document(document) => {
+                if document.len().saturating_add(piece.len()) > MAX_BYTES {
+                    self.body = Body::Unread;
+                } else {
+                    document.extend_from_slice(piece);
+                }
+            }
+            Body::Events(reader) => {
+                let mut said = Vec::new();
+                let fits = reader.push(piece).is_ok();
+                while let Some(event) = reader.next_event() {
+                    said.push(event.data);
+                }
+                if !fits {
+                    self.body = Body::Unread;
+                }
+                said.iter().for_each(|data| self.read(data));
+            }
+            Body::Unknown | Body::Unread => {}
+        }
+    }
+
+    /// Says that the answer has ended, or broke off.
+    pub fn finish(&mut self) {
+        if let Body::Document(document) = std::mem::take(&mut self.body) {
+            self.read(&document);
+        }
     }
 
     /// What was told.
@@ -69,72 +111,24 @@ impl PassedUsage {
         self.weight.div_ceil(100)
     }
 
-    /// How long the member is, if all of it is there.
-    fn read_usage(&mut self, member: &[u8]) -> Option<usize> {
-        let Some(begin) = value_at(member, USAGE.len())? else {
-            return Some(USAGE.len());
+    fn read(&mut self, data: &[u8]) {
+        let has = |name: &[u8]| memmem::find(data, name).is_some();
+        if !has(b"\"usage\"") && !has(b"\"delta\"") {
+            return;
+        }
+        let Ok(said) = serde_json::from_slice::<Document<'_>>(data) else {
+            return;
         };
-        if member.get(begin) != Some(&b'{') {
-            return Some(USAGE.len());
+        if let Some(delta) = said.delta {
+            self.weight = self.weight.saturating_add(weigh_text(&delta));
         }
-        let mut values = serde_json::Deserializer::from_slice(member.get(begin..)?).into_iter();
-        match values.next() {
-            Some(Ok(ResponseUsage {
-                input_tokens,
-                output_tokens,
-            })) => {
-                self.usage = Some(Usage {
-                    input: input_tokens,
-                    output: output_tokens,
-                });
-            }
-            Some(Err(error)) if error.is_eof() => return None,
-            _ => {}
+        let within = said.response.and_then(|response| response.usage);
+        if let Some(usage) = said.usage.or(within) {
+            self.usage = Some(Usage {
+                input: usage.input_tokens,
+                output: usage.output_tokens,
+            });
         }
-        Some(USAGE.len())
-    }
-
-    fn read_delta(&mut self, member: &[u8]) -> Option<usize> {
-        let Some(begin) = value_at(member, DELTA.len())? else {
-            return Some(DELTA.len());
-        };
-        let Some(text) = member.get(begin..)?.strip_prefix(b"\"") else {
-            return Some(DELTA.len());
-        };
-        let mut end = 0_usize;
-        loop {
-            end = end.saturating_add(memchr::memchr2(b'"', b'\\', text.get(end..)?)?);
-            if text.get(end) == Some(&b'"') {
-                break;
-            }
-            end = end.saturating_add(2);
-        }
-        self.weight = self.weight.saturating_add(weigh(text.get(..end)?));
-        Some(begin.saturating_add(end))
-    }
-}
-
-fn next_member(bytes: &[u8]) -> Option<usize> {
-    let usage = memmem::find(bytes, USAGE);
-    let delta = memmem::find(bytes, DELTA);
-    match (usage, delta) {
-        (Some(usage), Some(delta)) => Some(usage.min(delta)),
-        (one, other) => one.or(other),
-    }
-}
-
-/// Where the value of a member begins; `None`: not here yet; `Some(None)`: it is no member.
-#[expect(clippy::option_option, reason = "not yet is not never")]
-fn value_at(member: &[u8], key: usize) -> Option<Option<usize>> {
-    let mut at = key;
-    let mut has_colon = false;
-    loop {
-        match member.get(at)? {
-            b' ' | b'\n' | b'\r' | b'\t' => {}
-            b':' if !has_colon => has_colon = true,
-            _ => return Some(has_colon.then_some(at)),
-        }
-        at = at.saturating_add(1);
     }
 }
 
@@ -145,7 +139,7 @@ mod tests {
     use super::*;
 
     const STREAM: &str = concat!(
-        "event: response.created\ndata: {\"response\":{\"usage\":null}}\n\n",
+        "event: response.created\ndata: {\"response\":{\"usage\":null,\"tools\":[{\"parameters\":{\"usage\":{\"input_tokens\":1,\"output_tokens\":1}}}]}}\n\n",
         "event: response.output_text.delta\ndata: {\"type\":\"x\",\"delta\":\"one two\"}\n\n",
         "event: response.output_text.delta\ndata: {\"delta\" : \" say \\\"usage\\\":{\"}\n\n",
         "event: response.completed\ndata: {\"response\":{\"usage\": {\"input_tokens\":7,\"input_tokens_details\":{\"cached_tokens\":0},\"output_tokens\":5,\"total_tokens\":12}}}\n\n",
@@ -162,14 +156,45 @@ mod tests {
                 passed.push(&STREAM.as_bytes()[from..cut]);
                 from = cut;
             }
+            passed.finish();
             prop_assert_eq!(passed.usage(), Some(Usage { input: 7, output: 5 }));
             prop_assert!((4..=12).contains(&passed.estimated_output()), "{}", passed.estimated_output());
         }
 
         #[test]
-        fn anything_may_go_by(pieces in prop::collection::vec("[\"usagedelt:{}\\\\ 0-9]{0,40}", 0..9)) {
+        fn anything_may_go_by(pieces in prop::collection::vec("[\"usagedelt:{}\\\\ 0-9\n]{0,40}", 0..9)) {
             let mut passed = PassedUsage::default();
             pieces.iter().for_each(|piece| passed.push(piece.as_bytes()));
+            passed.finish();
         }
+    }
+
+    #[test]
+    fn what_a_client_has_written_is_no_usage() {
+        let usage = |text: &str| {
+            let mut passed = PassedUsage::default();
+            passed.push(text.as_bytes());
+            passed.finish();
+            passed.usage()
+        };
+        let tool = r#""tools":[{"parameters":{"usage":{"input_tokens":1,"output_tokens":1}}}]"#;
+        assert_eq!(usage(&format!("{{{tool}}}")), None);
+        assert_eq!(
+            usage(&format!(
+                r#"{{{tool},"usage":{{"input_tokens":9,"output_tokens":2}}}}"#
+            )),
+            Some(Usage {
+                input: 9,
+                output: 2
+            })
+        );
+        // More than any call can have used.
+        assert_eq!(
+            usage(r#"{"usage":{"input_tokens":1000000000000,"output_tokens":2.0}}"#),
+            Some(Usage {
+                input: 0,
+                output: 2
+            })
+        );
     }
 }

@@ -53,6 +53,11 @@ impl ModelPattern {
         matches!(self.kind, Kind::Name).then_some(self.text.as_str())
     }
 
+    /// As it is written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
     /// Names before patterns, longer patterns before shorter.
     pub(crate) fn rank(&self) -> (u8, usize) {
         match self.kind {

@@ -208,12 +208,13 @@ impl ModelRequest {
                 .iter()
                 .any(|sign| memchr::memmem::find(value, sign).is_some())
         };
-        REFERENCES.iter().any(is_set)
-            || refers("input")
-            || refers("tools")
-            || self
-                .member("background")
-                .is_some_and(|value| value.as_ref() == b"true")
+        REFERENCES.iter().any(is_set) || refers("input") || refers("tools") || self.is_background()
+    }
+
+    /// Whether its answer is made later, and fetched by another call.
+    pub fn is_background(&self) -> bool {
+        self.member("background")
+            .is_some_and(|value| value.as_ref() == b"true")
     }
 
     /// Puts in what a route wants of the parameters. A length of the output is one of chats and text completions alone.

@@ -130,6 +130,13 @@ impl Route {
             .is_none_or(|names| consumer.is_some_and(|name| names.iter().any(|own| own == name)))
     }
 
+    /// What the configuration calls the model that is asked for: its pattern here, of which there are so many as are
+    /// written down.
+    pub fn known_name(&self, model: &str) -> &str {
+        let pattern = self.patterns.iter().find(|pattern| pattern.matches(model));
+        pattern.map_or("", ModelPattern::as_str)
+    }
+
     /// Whether a call that the gateway's own limits refused goes to its second target.
     pub fn serves_refused(
         &self,

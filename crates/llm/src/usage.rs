@@ -21,7 +21,7 @@ pub struct Usage {
 }
 
 /// Providers have been seen to send null and floats here; neither may cost the answer.
-fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+pub(crate) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     let count = deserializer.deserialize_any(Count)?;
     // More than any call can have used is a fault, and would spoil every sum that it is added to.
     Ok(if count > MAX_TOKENS { 0 } else { count })

@@ -110,6 +110,7 @@ pub fn read_limit_charge(answer: &[i64], charges: &[Charge]) -> Result<Admitted,
             reset_ms: natural(*reset_ms)?,
             full: *full == 1,
             sub_window: natural(*sub_window)?,
+            passed_over: *full == 2,
         })
     });
     Ok(Admitted {

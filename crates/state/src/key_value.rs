@@ -270,6 +270,7 @@ impl<'a, S: Increment> Attempt<'a, S> {
             let Rule { charge, full, .. } = *rule;
             let windows = &rule.windows;
             let mut charged = windows.charged(self.now_ms, charge, rule.reserved, full);
+            charged.passed_over = passes && rule.passed_over && !full;
             if charge.is_reserved() {
                 charged.sub_window = rule.half_minute;
             }

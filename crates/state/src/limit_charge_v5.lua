@@ -16,7 +16,8 @@
 --
 -- Answers flat integers: 1 if the request passes, 0 if a rule refuses it, -1 if the bound on new values does; then of
 -- each window rule: what is charged in the window and reserved, how much more may be, milliseconds until more may (of one
--- that had no room: until it has), 1 if it had no room for this one, the number of the current sub-window, what of the
+-- that had no room: until it has; 0 where nobody knows, as reservations are in its way), 1 if it had no room for this one,
+-- 2 if it only counts and was passed over as a new value too many, the number of the current sub-window, what of the
 -- first is reserved; then of each rule on what is in flight: how many are, 1 if it had no room for this one.
 
 local SUB_WINDOWS = 6
@@ -146,7 +147,8 @@ for i = 1, window_rules do
   local rule = rules[i]
   local limit, counts, used, reserved = rule.limit, rule.counts, rule.used, rule.reserved
   -- What only counts refuses nobody, but writes nothing new either.
-  if passes == 1 and not has_passed and not rule.full and not (too_many_new and rule.is_new) then
+  local is_passed_over = too_many_new and rule.is_new and passes == 1
+  if passes == 1 and not has_passed and not rule.full and not is_passed_over then
     if rule.outdated then call('HDEL', KEYS[i], unpack(rule.outdated)) end
     local reservation = reservations[i]
     if not reservation then
@@ -164,9 +166,10 @@ for i = 1, window_rules do
     end
   end
   local reset = 0
-  if used > 0 then
-    local wanted = math.min(used + reserved, limit) - 1
-    if rule.full then wanted = limit - math.max(rule.charge, 1) end
+  local wanted = math.min(used + reserved, limit) - 1
+  if rule.full then wanted = limit - math.max(rule.charge, 1) end
+  -- Of what is reserved nobody knows when it ends.
+  if used > 0 and not (rule.full and math.max(wanted, 0) < reserved) then
     local left = used
     wanted = math.max(wanted - reserved, 0)
     for age = SUB_WINDOWS, 0, -1 do
@@ -180,7 +183,7 @@ for i = 1, window_rules do
   answer[6 * i - 4] = used + reserved
   answer[6 * i - 3] = math.max(limit - used - reserved, 0)
   answer[6 * i - 2] = reset
-  answer[6 * i - 1] = rule.full and 1 or 0
+  answer[6 * i - 1] = rule.full and 1 or is_passed_over and 2 or 0
   answer[6 * i] = rule.current
   answer[6 * i + 1] = reserved
 end

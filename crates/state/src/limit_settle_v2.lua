@@ -9,16 +9,25 @@
 -- ARGV[2i + 3], [2i + 4]  of each that has counted: the number of the sub-window that was charged, and by how much it changes
 -- then           of each that has reserved: its window in milliseconds, what was reserved, and what it came to
 --
--- Answers 1, or 0 where it had been done. What was reserved comes to its amount now, also where its lease has ended.
+-- Answers 1, or 0 where it had been done: then what was reserved under this lease since is given back. What was reserved comes to its amount now, also where its lease has ended.
 
 local SUB_WINDOWS = 6
 local SLACK = 1000
 local call, floor, ceil = redis.call, math.floor, math.ceil
 
+local counting, lease = tonumber(ARGV[3]), ARGV[4]
 if not call('SET', KEYS[1], '1', 'NX', 'PX', ARGV[2]) then
+  -- What was reserved since, by an admission that came late, is given back.
+  local at = 2 * counting + 5
+  for k = counting + 2, #KEYS, 2 do
+    local reserved = ARGV[at + 1]
+    at = at + 3
+    if call('ZREM', KEYS[k + 1], reserved .. ':' .. lease) == 1 then
+      call('ZINCRBY', KEYS[k + 1], reserved, 'r')
+    end
+  end
   return 0
 end
-local counting, lease = tonumber(ARGV[3]), ARGV[4]
 for i = 1, counting do
   local sub_window, change = ARGV[2 * i + 3], ARGV[2 * i + 4]
   -- What is over is not begun anew.

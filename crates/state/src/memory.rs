@@ -66,8 +66,9 @@ impl MemoryStore {
         passes &= !too_many_new;
         let charges_now = passes && !has_passed;
         let charged = charges.iter().zip(read).map(|(charge, read)| {
-            let is_new = charge.cost_when_new() > 0 && read.used == 0;
-            let is_charged = charges_now && !read.full && !(too_many && is_new);
+            let is_new = charge.cost_when_new() > 0 && read.used == 0 && !has_passed;
+            let passed_over = too_many && is_new && passes && !read.full;
+            let is_charged = charges_now && !read.full && !passed_over;
             let Some(mut windows) = read.windows else {
                 if is_charged {
                     self.lease(now_ms, &charge.key, lease);
@@ -89,7 +90,10 @@ impl MemoryStore {
                 windows.set_current(count);
                 self.write(charge, windows.current(), count);
             }
-            windows.charged(now_ms, charge, reserved, read.full)
+            Charged {
+                passed_over,
+                ..windows.charged(now_ms, charge, reserved, read.full)
+            }
         });
         Admitted {
             passes,
@@ -161,6 +165,17 @@ impl MemoryStore {
         self.settled.retain(|_, until| *until > now_ms);
         let until = now_ms.saturating_add(SETTLEMENT_MS);
         if self.settled.contains_key(&name.0) {
+            // What was reserved since, by an admission that came late, is given back.
+            let reserved = settled.iter().filter(|it| it.charge.is_reserved());
+            for Settled { charge, .. } in reserved {
+                if let Some(of_key) = self.reserved.get_mut(&charge.key)
+                    && of_key
+                        .get(&name.0)
+                        .is_some_and(|(amount, _)| *amount == charge.cost)
+                {
+                    of_key.remove(&name.0);
+                }
+            }
             return;
         }
         self.settled.insert(name.0.clone(), until);

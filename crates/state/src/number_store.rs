@@ -87,7 +87,7 @@ impl<K: KeyValue, C: Clock> NumberStore<K, C> {
             && let Ok(mut reserved) = self.reserved.lock()
         {
             for (charge, charged) in asked.charges.iter().zip(&admitted.charges) {
-                if charge.is_reserved() && !charged.full {
+                if charge.is_reserved() && !charged.full && !charged.passed_over {
                     reserved.insert(name_of(asked.lease, charge), charged.sub_window);
                 }
             }

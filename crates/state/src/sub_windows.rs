@@ -93,21 +93,23 @@ impl SubWindows {
             reset_ms: self.reset_ms(now_ms, charge, reserved, full),
             full,
             sub_window: self.current,
+            passed_over: false,
         }
     }
 
     /// Until more may pass than now, or, where it had no room, until this charge has. 0 where nothing has passed.
     fn reset_ms(&self, now_ms: u64, charge: &Charge, reserved: u64, full: bool) -> u64 {
         let used = self.used();
-        if used == 0 {
-            return 0;
-        }
         let wanted = if full {
             charge.limit.saturating_sub(charge.cost.max(1))
         } else {
             let with_reserved = used.saturating_add(reserved);
             with_reserved.min(charge.limit).saturating_sub(1)
         };
+        // Of what is reserved nobody knows when it ends.
+        if used == 0 || (full && wanted < reserved) {
+            return 0;
+        }
         let wanted = wanted.saturating_sub(reserved);
         let mut left = used;
         for (index, count) in indexes(self.current).zip(self.counts) {

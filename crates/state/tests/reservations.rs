@@ -112,6 +112,31 @@ impl Both {
 }
 
 #[test]
+fn what_is_reserved_after_its_settlement_is_given_back_when_that_is_asked_again() {
+    let redis = RedisServer::start();
+    let mut both = Both {
+        connection: redis.connect(),
+        model: MemoryStore::default(),
+    };
+    let charge = reserve("late", 400, 500);
+    // The admission was held up, and is done when it has been given back.
+    both.settle(NOW, &[settled(&charge, 0)], &name(1));
+    assert!(
+        both.admit(NOW, std::slice::from_ref(&charge), &name(1))
+            .passes
+    );
+    assert!(
+        !both
+            .admit(NOW, std::slice::from_ref(&charge), &name(2))
+            .passes
+    );
+    both.settle(NOW, &[settled(&charge, 300)], &name(1));
+    let next = both.admit(NOW, std::slice::from_ref(&charge), &name(2));
+    assert!(next.passes);
+    assert_eq!((next.charges[0].used, next.charges[0].reserved), (400, 400));
+}
+
+#[test]
 fn what_is_reserved_counts_until_it_is_settled_by_what_it_came_to() {
     let server = RedisServer::start();
     let mut both = Both::new(&server);

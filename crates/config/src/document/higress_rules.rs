@@ -24,6 +24,10 @@ pub(super) fn unfold(documents: &mut Node, report: &mut Report) {
         let mut earlier = Vec::new();
         for mut rule in rules.map(into_list).unwrap_or_default() {
             let scope = take_scope(&mut rule, report);
+            if scope.is_none() {
+                let message = "this names no route and no domain, so that it would hold for all: add `_match_route_` or `_match_domain_`, or write it beside `_rules_`";
+                report.error_at(rule.position, &Path::default(), message.to_owned());
+            }
             add(&mut rule, "except", earlier.clone());
             if let Some(scope) = scope {
                 earlier.push(scope.value.clone());

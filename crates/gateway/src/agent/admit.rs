@@ -3,6 +3,7 @@
 //! What needs nothing of the body is asked before it is read; where it is read for the end user, and small, all is
 //! asked at once after that.
 
+use http::Method;
 use spillway_forward::{Class, Destination, UserPlace};
 use spillway_limit::{DifyApp, Due, InBody, RequestFacts};
 use spillway_platform::Platform;
@@ -66,10 +67,9 @@ pub(super) async fn admit<P: Platform>(
         Some(UserPlace::Body) => end_user.map(ToOwned::to_owned),
         None => None,
     };
-    // Runs use tokens, how many only their end tells.
-    let demand = if destination.class == Class::Run {
+    let demand = if begins_run(exchange, destination) {
         let app = dify_app.as_ref().map(DifyApp::label).unwrap_or_default();
-        limits.demand(&destination.api, &[&app], 0, None).await
+        limits.demand(&destination.api, &[&app], None, None).await
     } else {
         None
     };
@@ -86,6 +86,15 @@ pub(super) async fn admit<P: Platform>(
     let demand = demand.as_ref();
     let api = &destination.api;
     limits.admit(api, &facts, demand, due, earlier).await
+}
+
+/// Whether a request begins a run, which uses tokens: how many only its end tells. Who follows one that another request has
+/// begun uses none.
+pub(super) fn begins_run<P: Platform>(
+    exchange: &AgentExchange<P>,
+    destination: &Destination,
+) -> bool {
+    destination.class == Class::Run && exchange.head.method == Method::POST
 }
 
 fn user_of_query(query: &str) -> Option<String> {

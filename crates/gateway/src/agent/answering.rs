@@ -71,6 +71,7 @@ pub(super) async fn answer<P: Platform>(
     if destination.class == Class::Run {
         let mut run = RunRecord::new(&exchange, status, form, end_user);
         run.reader = run.reader.filter(|_| has_body);
+        exchange.settlement.unheard = None;
         exchange.settlement.run = Some(run);
     }
     if !has_body || (form.is_none() && exchange.settlement.permits.is_empty()) {
@@ -169,13 +170,14 @@ impl<P: Platform> Reading<P> {
                     // Written before it is read, so that reading delays nothing.
                     self.watch.stirred();
                     let written = self.write(&mut writer, &piece).await;
+                    // Also where nobody takes it: it may tell what the run has used.
+                    if let Some(reader) = &mut reader {
+                        reader.push(&piece);
+                    }
                     if written == Written::Left {
                         break CopyEnd::ClientLeft;
                     }
                     self.watch.stirred();
-                    if let Some(reader) = &mut reader {
-                        reader.push(&piece);
-                    }
                     if written == Written::TakenLast {
                         break self
                             .break_off(writer, &Cut::Ceiling, reader.as_deref())

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::Method;
 use spillway_config::DifyService;
 use spillway_forward::{
-    Destination, REQUEST_ID, Service, drop_internal_headers, drop_unforwardable_headers,
+    Class, Destination, REQUEST_ID, Service, drop_internal_headers, drop_unforwardable_headers,
 };
 use spillway_platform::{
     ForwardError, ForwardRequest, ForwardedResponse, Headers, Platform, SendError,
@@ -71,6 +71,11 @@ fn headers<P: Platform>(exchange: &AgentExchange<P>, destination: &Destination) 
     drop_internal_headers(&mut headers);
     exchange.claims.apply(&mut headers);
     headers.set(REQUEST_ID, exchange.id());
+    let limits = &exchange.runtime.limits;
+    if destination.class == Class::Run && limits.counts_tokens(&destination.api) {
+        // What is packed tells of no tokens.
+        headers.set("accept-encoding", "identity");
+    }
     if destination.service == Service::Dify(DifyService::PluginDaemon) {
         // As Dify's nginx writes it; plugins learn their own address by it.
         let hook_url = format!(

@@ -49,6 +49,7 @@ impl<P: Platform> Drop for Unanswered<'_, P> {
             },
             kind: None,
             name: self.lease.clone(),
+            may_be_taken_again: true,
         };
         if !kept.is_empty() {
             Permit::give_back(&self.limits.keeping(), kept);

@@ -1,5 +1,7 @@
 //! What the store's answer means for a request.
 
+use std::collections::BTreeMap;
+
 use http::StatusCode;
 use spillway_config::OnError;
 use spillway_limit::{Applicable, Standing, Verdict};
@@ -51,15 +53,20 @@ impl<P: Platform> Limits<P> {
             return;
         }
         self.meter.count(|counters| {
+            // A rule of several windows tells it once.
+            let mut by_rule: BTreeMap<(String, &'static str), u64> = BTreeMap::new();
             let mut add = |rule: &str, kind: &'static str, amount: u64| {
-                let labels = [rule.to_owned().into(), kind.into()];
-                counters.add(Family::TokenLimits, labels, amount);
+                let sum = by_rule.entry((rule.to_owned(), kind)).or_default();
+                *sum = amount.max(*sum);
             };
             for reserved in applicable.reserved(Some(admitted)) {
                 add(&reserved.rule, "reserved", reserved.charge.cost);
             }
             for (rule, amount) in applicable.refused_tokens(admitted) {
                 add(rule, "refused", amount);
+            }
+            for ((rule, kind), amount) in by_rule {
+                counters.add(Family::TokenLimits, [rule.into(), kind.into()], amount);
             }
         });
     }

@@ -85,13 +85,20 @@ async fn demand<P: Platform>(
     outgoing: &CallBody<P::Request>,
 ) -> Option<Demand> {
     let (request, input) = outgoing.request().zip(exchange.input)?;
+    // It is counted there, and uses none.
+    if entry.path.trim_end_matches('/').ends_with("/input_tokens") {
+        return None;
+    }
     let cap = request.output_cap(entry.operation, route.max_output_tokens);
     let consumer = exchange.consumer().unwrap_or_default();
-    let kind = [route.name.as_str(), &request.model, consumer];
+    let kind = [
+        route.name.as_str(),
+        route.known_name(&request.model),
+        consumer,
+    ];
+    let input = Some(input.total);
     let limits = &exchange.runtime.limits;
-    limits
-        .demand(&entry.api.name, &kind, input.total, cap)
-        .await
+    limits.demand(&entry.api.name, &kind, input, cap).await
 }
 
 /// Estimates the tokens of a call's input, where a limit or a context window wants to know.

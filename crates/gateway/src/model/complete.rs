@@ -15,7 +15,7 @@ pub(super) async fn serve<P: Platform>(
     let reporter = Reporter(exchange.runtime.clone());
     let progress = exchange
         .settlement
-        .begin_call(&request.model, false, exchange.input);
+        .begin_call(&request.model, false, exchange.input, false);
     let call = call_of(
         &exchange,
         entry,

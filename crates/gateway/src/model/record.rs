@@ -18,6 +18,8 @@ pub(crate) struct CallRecord {
     pub is_stream: bool,
     /// What was estimated of its prompt, where that matters.
     pub input: Option<InputTokens>,
+    /// Whether its answer is made later, and fetched by another call.
+    pub is_background: bool,
     /// How it goes.
     pub progress: Arc<CallProgress>,
 }
@@ -26,7 +28,7 @@ impl CallRecord {
     /// What there is to tell at this time, of a call that ended so, and what it has used.
     pub fn detail(self, reason: Reason, now: Duration) -> (CallDetail, CallUsage) {
         let report = self.progress.report(now);
-        let usage = CallUsage::of_call(&report, reason, self.input);
+        let usage = CallUsage::of_call(&report, reason, self.input, self.is_background);
         // Without an estimate of the prompt only what a provider reported is told.
         let reported = report.usage.map(|usage| CallTokens {
             input: usage.input,

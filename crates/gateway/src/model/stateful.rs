@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use http::{Method, StatusCode};
 use spillway_llm::{
-    CallProgress, PassFailure, Passed, PassedUsage, Passing, Route, StreamOptionsSent,
+    CallProgress, ModelRequest, PassFailure, Passed, PassedUsage, Passing, Route, StreamOptionsSent,
 };
 use spillway_platform::{
     ForwardError, ForwardRequest, ForwardedBody, ForwardedResponse, Headers, Platform, SendError,
@@ -45,9 +45,10 @@ pub(super) async fn serve<P: Platform>(
     let reporter = Reporter(exchange.runtime.clone());
     let binding = outgoing.binding();
     let model = outgoing.model().unwrap_or_default().to_owned();
+    let is_background = outgoing.request().is_some_and(ModelRequest::is_background);
     let progress = exchange
         .settlement
-        .begin_call(&model, false, exchange.input);
+        .begin_call(&model, false, exchange.input, is_background);
     let call = call_of(&exchange, entry, &reporter, route, &model, &progress);
     let passed = call
         .pass(binding, async |passing| {
@@ -115,6 +116,10 @@ async fn answer<P: Platform>(
             CopyEnd::Broken => Reason::StreamBroken,
             CopyEnd::ClientLeft => Reason::ClientLeft,
         };
+        passed.finish();
+        if counts_tokens {
+            progress.set_usage(passed.usage(), passed.estimated_output());
+        }
         exchange.settlement.set(status, reason);
     });
     platform.respond_with_stream(status, &headers, reader).await

@@ -66,7 +66,7 @@ pub(super) async fn serve<P: Platform>(
     let (sender, receiver) = oneshot::channel();
     let progress = exchange
         .settlement
-        .begin_call(&request.model, true, exchange.input);
+        .begin_call(&request.model, true, exchange.input, false);
     let out = ClientStream {
         writer,
         progress,

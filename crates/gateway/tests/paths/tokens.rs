@@ -177,10 +177,11 @@ fn a_response_that_is_passed_on_is_counted_and_a_file_is_not() {
     assert_eq!(charged(&sim), 16);
 }
 
-fn run(sim: &Sim, events: &'static [&'static str], client: Client) -> u16 {
+fn run(sim: &Sim, events: &[&'static str], client: Client) -> u16 {
+    let events = events.to_vec();
     sim.set_upstream("api:5001", move |_| {
         let mut steps = vec![PeerStep::head(200, "text/event-stream")];
-        for event in events {
+        for event in &events {
             steps.push(PeerStep::piece(&format!("data: {event}\n\n")));
             steps.push(PeerStep::Wait(Duration::from_secs(1)));
         }
@@ -210,8 +211,7 @@ fn runs_of_dify_tell_of_their_tokens_and_are_limited() {
         (&[text][..], 125),
     ] {
         let sim = world("expected", 500);
-        let leaked: &'static [&'static str] = Box::leak(events.to_vec().into_boxed_slice());
-        assert_eq!(run(&sim, leaked, Client::Reads), 200);
+        assert_eq!(run(&sim, events, Client::Reads), 200);
         assert_eq!(charged(&sim), charge, "{events:?}");
     }
     let sim = world("expected", 500);
@@ -241,6 +241,76 @@ fn runs_of_dify_tell_of_their_tokens_and_are_limited() {
         serve(&sim, Kind::Agent, vec![(other, Client::Reads)])[0].status,
         200
     );
+}
+
+#[test]
+fn what_dify_may_have_begun_counts_though_nobody_hears_of_it() {
+    let body = r#"{"inputs":{},"query":"q","user":"ann","response_mode":"blocking"}"#;
+    let post =
+        || SimRequest::json("/v1/chat-messages", body).header("authorization", "Bearer app-1");
+    for (error, charge) in [
+        (SendError::Reset("cut".to_owned()), 125),
+        (SendError::FirstByteTimeout, 125),
+        (SendError::Connect("refused".to_owned()), 0),
+    ] {
+        let sim = world("expected", 500);
+        let fails = error.clone();
+        sim.set_upstream("api:5001", move |_| vec![PeerStep::Fail(fails.clone())]);
+        serve(&sim, Kind::Agent, vec![(post(), Client::Reads)]);
+        assert_eq!(charged(&sim), charge, "{error}");
+    }
+    // Who follows a run that another request has begun uses none.
+    let sim = world("expected", 500);
+    let end =
+        r#"data: {"event":"workflow_finished","data":{"status":"succeeded","total_tokens":400}}"#;
+    sim.set_upstream("api:5001", move |_| {
+        vec![
+            PeerStep::head(200, "text/event-stream"),
+            PeerStep::piece(&format!("{end}\n\n")),
+        ]
+    });
+    let follow = SimRequest::get("/v1/workflow/1/events").header("authorization", "Bearer app-1");
+    serve(&sim, Kind::Agent, vec![(follow, Client::Reads)]);
+    assert_eq!(charged(&sim), 0);
+}
+
+#[test]
+fn a_web_apps_run_of_which_dify_tells_no_tokens_counts_by_its_text() {
+    let sim = world("expected", 500);
+    let events: &[&str] = &[
+        r#"{"event":"message","answer":"one two three four"}"#,
+        r#"{"event":"message_end","metadata":{}}"#,
+    ];
+    assert_eq!(run(&sim, events, Client::Reads), 200);
+    assert!((4..8).contains(&charged(&sim)));
+}
+
+#[test]
+fn what_is_answered_in_the_background_counts_as_much_as_it_may_have() {
+    let sim = world("max", 10_000);
+    sim.set_upstream("first:1", |_| {
+        vec![
+            PeerStep::head(200, "application/json"),
+            PeerStep::piece(r#"{"id":"resp_1","status":"queued","output":[],"usage":null}"#),
+        ]
+    });
+    let body = r#"{"model":"m","input":"hi","background":true,"max_output_tokens":300}"#;
+    ask(
+        &sim,
+        SimRequest::json("/llm/v1/responses", body),
+        Client::Reads,
+    );
+    assert!((300..330).contains(&charged(&sim)));
+}
+
+#[test]
+fn a_rule_of_two_windows_tells_its_tokens_once() {
+    let limit = r#"{ "rule_name": "guide", "global_threshold": { "token_per_minute": 500, "token_per_day": 5000 } }"#;
+    let sim = world_of(&configuration(limit));
+    sim.set_upstream("first:1", |_| answer(&format!(",{}", used(7, 3))));
+    assert_eq!(ask(&sim, chat("m", ""), Client::Reads).status, 200);
+    assert_eq!(total(&sim, "kind=\"settled\""), 10);
+    assert_eq!(charged(&sim), 20);
 }
 
 #[test]

@@ -8,7 +8,7 @@ pub const LIMIT_KEY_PREFIX: &str = "spillway:{limit}:v1:";
 pub const LEASE_MS: u64 = 30_000;
 
 /// For how long a settlement is sent again where the store does not answer, in milliseconds. What is not settled by then
-/// stays charged: too few may pass, never too many.
+/// stays as it is: a count is charged, so that too few may pass; a reservation ends with its lease, and its use is not counted.
 pub const SETTLEMENT_TRIED_MS: u64 = 4_000;
 
 /// For how long the store tells it from others: the last time may take eight seconds more, on two connections that fall
@@ -158,6 +158,8 @@ pub struct Charged {
     pub full: bool,
     /// The number of the sub-window that is counted in now; 0 for what is in flight.
     pub sub_window: u64,
+    /// Whether the request passed without being charged here: the rule only counts, and its value was one too many new ones.
+    pub passed_over: bool,
 }
 
 /// What a charge comes to in the end.

@@ -20,6 +20,8 @@ pub(super) fn check(history: &History) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut reserved = Reservations::new();
     let mut used: BTreeMap<String, Vec<(u128, u64)>> = BTreeMap::new();
+    // Of two versions of the configuration the wider one's.
+    let mut limits: BTreeMap<String, u64> = BTreeMap::new();
     let mut settled_names = BTreeSet::new();
     let losses: BTreeSet<usize> = history
         .strikes
@@ -47,6 +49,8 @@ pub(super) fn check(history: &History) -> Vec<String> {
                 for (charge, _) in
                     charges.filter(|(charge, charged)| charge.is_reserved() && !charged.full)
                 {
+                    let limit = limits.entry(charge.key.clone()).or_default();
+                    *limit = charge.limit.max(*limit);
                     let name = (charge.key.clone(), lease.0.clone());
                     reserved.entry(name).or_insert((charge.cost, until));
                 }
@@ -75,10 +79,11 @@ pub(super) fn check(history: &History) -> Vec<String> {
                     let since = now.saturating_sub(window);
                     let within = of_key.iter().filter(|(at, _)| *at > since);
                     let sum: u64 = within.map(|(_, amount)| *amount).sum();
-                    if sum > charge.limit && !charge.dry_run {
+                    let limit = limits.get(&charge.key).copied().unwrap_or_default();
+                    if sum > limit && !charge.dry_run {
                         wrong.push(format!(
                             "{sum} tokens that were reserved were used within the {window} ms until {now} under {}, where {} may be",
-                            charge.key, charge.limit
+                            charge.key, limit
                         ));
                     }
                 }

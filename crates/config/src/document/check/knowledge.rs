@@ -47,7 +47,8 @@ pub(super) fn check(gateway: &Gateway, path: &Path, findings: &mut Findings<'_>)
         let context = LimitContext {
             gateway,
             traffic: Traffic::Knowledge,
-            routes: None,
+            // It has none.
+            routes: Some(Vec::new()),
         };
         let policies = at.key("policies");
         let rate_limits = &api.policies.rate_limits;

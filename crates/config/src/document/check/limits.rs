@@ -39,12 +39,23 @@ pub(super) fn check<L: LimitRule>(
             .enumerate()
             .map(|(index, limit)| (limit, path.index(index)))
     };
-    // What Higress writes for several routes may have one name, and counts together then.
-    let alone =
-        all().filter(|(limit, _)| limit.applies_to().is_none() && limit.except().is_empty());
+    // Of one document's `_rules_` one at most holds for a request, so that they may have one name, and count together.
+    let shares_its_name = |place: usize, limit: &L| {
+        let mut earlier = limits
+            .iter()
+            .take(place)
+            .filter(|it| it.name() == limit.name());
+        let excludes = |it: &L| {
+            it.applies_to()
+                .is_some_and(|scope| limit.except().contains(scope))
+        };
+        earlier.clone().next().is_some() && earlier.all(excludes)
+    };
+    let alone = all().enumerate();
+    let alone = alone.filter(|(place, (limit, _))| !shares_its_name(*place, limit));
     names::unique(
         L::WHAT,
-        alone.map(|(limit, at)| (limit.name(), at.key("rule_name"))),
+        alone.map(|(_, (limit, at))| (limit.name(), at.key("rule_name"))),
         findings,
     );
     for (limit, at) in all() {

@@ -4,7 +4,9 @@ use super::limits::{self, LimitContext};
 use crate::document::node::Path;
 use crate::document::report::Findings;
 use crate::rate_limit::Traffic;
-use crate::{LimitRule, Quota, QuotaWindow, RateLimit, ReserveMode, TokenLimit, TokenQuota};
+use crate::{
+    LimitRule, Quota, QuotaWindow, RateLimit, ReserveMode, TokenKind, TokenLimit, TokenQuota,
+};
 
 /// Answers of so many tokens are common.
 const COMMON_ANSWER_TOKENS: u64 = 4_096;
@@ -30,7 +32,9 @@ pub(super) fn check(
                 "a rule of `rate_limits` has this name, and metrics could not tell them apart: give one of them another",
             );
         }
-        if limit.reserve == ReserveMode::Max {
+        let needs_answer =
+            limit.token_kind != TokenKind::Input || context.traffic == Traffic::Agent;
+        if limit.reserve == ReserveMode::Max && needs_answer {
             check_max(context, limit, &at, findings);
         }
     }
@@ -65,7 +69,7 @@ fn check_max(
         findings.warning(
             &at,
             format!(
-                "a call whose cap on its answer (`max_tokens`, `max_completion_tokens`) is {least} or more, or that names none, reserves all {least} of `{}`, so that one passes a window: write `expected`, or have clients send smaller caps",
+                "a call whose cap on its answer (`max_tokens`, `max_completion_tokens`) is {least} or more, or that names none where its route has no `max_output_tokens`, reserves all {least} of `{}`, so that one passes a window: write `expected`, or have clients send smaller caps",
                 TokenQuota::key(window)
             ),
         );
