@@ -24,7 +24,8 @@ for i = 2, #KEYS do
   if i <= flights + 1 then
     call('ZADD', key, now + lasts, lease)
     call('PEXPIRE', key, lasts + SLACK)
-  elseif not is_settled then
+  -- What costs nothing before has no entry.
+  elseif not is_settled and amount ~= '0' then
     if call('ZADD', key, now + lasts, amount .. ':' .. lease) == 1 then
       call('ZINCRBY', key, -amount, 'r')
     end

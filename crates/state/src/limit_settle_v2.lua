@@ -59,6 +59,15 @@ for k = counting + 2, #KEYS, 2 do
       local index = tonumber(fields[f])
       if index > current and index <= clock + SUB_WINDOWS then current = index end
     end
+    local outdated
+    for f = 1, #fields do
+      local age = current - fields[f]
+      if age < 0 or age > SUB_WINDOWS then
+        outdated = outdated or {}
+        outdated[#outdated + 1] = fields[f]
+      end
+    end
+    if outdated then call('HDEL', hash, unpack(outdated)) end
     local field = string.format('%.0f', current)
     if call('HINCRBY', hash, field, actual) == actual then
       local counted_for = ceil((current + SUB_WINDOWS + 1) * window / SUB_WINDOWS) - now

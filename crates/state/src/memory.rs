@@ -83,6 +83,7 @@ impl MemoryStore {
             };
             let mut reserved = read.reserved;
             if is_charged && charge.is_reserved() {
+                self.forget_outdated(charge, windows.current());
                 self.reserve(now_ms, charge, lease);
                 reserved = reserved.saturating_add(charge.cost);
             } else if is_charged {
@@ -338,9 +339,15 @@ impl MemoryStore {
     }
 
     fn write(&mut self, charge: &Charge, current: u64, count: u64) {
+        self.forget_outdated(charge, current);
         let counts = self.counts.entry(charge.key.clone()).or_default();
-        let oldest = current.saturating_sub(SUB_WINDOWS);
-        counts.retain(|index, _| (oldest..=current).contains(index));
         counts.insert(current, count);
+    }
+
+    fn forget_outdated(&mut self, charge: &Charge, current: u64) {
+        if let Some(counts) = self.counts.get_mut(&charge.key) {
+            let oldest = current.saturating_sub(SUB_WINDOWS);
+            counts.retain(|index, _| (oldest..=current).contains(index));
+        }
     }
 }

@@ -137,6 +137,24 @@ fn what_is_reserved_after_its_settlement_is_given_back_when_that_is_asked_again(
 }
 
 #[test]
+fn renewing_what_costs_nothing_before_reserves_nothing() {
+    let redis = RedisServer::start();
+    let mut both = Both {
+        connection: redis.connect(),
+        model: MemoryStore::default(),
+    };
+    let (free, dear) = (reserve("free", 0, 50), reserve("free", 50, 50));
+    let one = std::slice::from_ref(&free);
+    assert!(both.admit(NOW, one, &name(1)).passes);
+    both.renew(NOW, one, &name(1));
+    assert!(
+        both.admit(NOW, std::slice::from_ref(&dear), &name(2))
+            .passes
+    );
+    assert!(!both.admit(NOW, one, &name(1)).passes);
+}
+
+#[test]
 fn what_is_reserved_counts_until_it_is_settled_by_what_it_came_to() {
     let server = RedisServer::start();
     let mut both = Both::new(&server);
