@@ -43,9 +43,9 @@ fn hundred(more: &Value) -> Value {
     request
 }
 
-/// How many reservations there are, with the entry of their sum.
+/// How many reservations there are whose lease has not ended.
 fn reservations(redis: &Redis) -> Result<usize> {
-    let count = "EVAL \"local n = 0 for _, k in ipairs(redis.call('KEYS', '*:reserved')) do n = n + redis.call('ZCOUNT', k, '(0', '+inf') end return n\" 0";
+    let count = "EVAL \"local t = redis.call('TIME') local now = t[1] * 1000 + math.floor(t[2] / 1000) local n = 0 for _, k in ipairs(redis.call('KEYS', '*:reserved')) do n = n + redis.call('ZCOUNT', k, now, '+inf') end return n\" 0";
     let answers = redis.tell(&[count])?;
     let answer = answers.first().context("no answer")?;
     Ok(answer.trim_start_matches(':').parse()?)
