@@ -45,8 +45,8 @@ pub struct StateConfig {
     /// What happens to requests that a policy cannot judge while the state cannot be reached. A policy may say
     /// otherwise for itself. `allow`.
     pub on_error: OnError,
-    /// How much longer a request waits for an answer of Redis than the way there and back takes; never more than
-    /// twice as long in all. From 20ms to 1s. 100ms.
+    /// How long a request waits for Redis in all, whatever it asks and though a connection has to be opened first; then
+    /// `on_error` decides. From 20ms to 1s. 150ms.
     pub timeout: TimeSpan,
     /// Keys the digests by which limits count what clients send, and by which metrics name Dify's apps: a random text of
     /// your own, the same on all replicas. Left out, all secrets of this file together do, so that changing any of them
@@ -62,7 +62,7 @@ impl Default for StateConfig {
         Self {
             redis: Secret::default(),
             on_error: OnError::default(),
-            timeout: TimeSpan::from_millis(100),
+            timeout: TimeSpan::from_millis(150),
             digest_key: Secret::default(),
             new_values_per_second: 50,
         }

@@ -52,7 +52,6 @@ impl<P: Platform> Console<P> {
         Ok(Self {
             state: Arc::new(platform.open_state(StateLocation {
                 redis: gateway.state.redis.to_string(),
-                timeout: gateway.state.timeout.duration(),
             })),
             log: Log::new(platform.clone(), &gateway.telemetry.log),
             in_force: InForce::new(&platform, version),

@@ -133,7 +133,15 @@ async fn admit<P: Platform>(
         host: Some(&head.authority),
         ..RequestFacts::of(&head.headers)
     };
-    let admitted = limits.admit(&api.name, &facts, None, Due::All, Passage::default());
+    let budget = &exchange.settlement.state_budget;
+    let admitted = limits.admit(
+        budget,
+        &api.name,
+        &facts,
+        None,
+        Due::All,
+        Passage::default(),
+    );
     let passage = admitted.await.map_err(RetrievalReply::rate_limited)?;
     exchange.quota = passage.headers;
     exchange.settlement.permits = passage.permits;

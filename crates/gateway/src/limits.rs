@@ -1,7 +1,7 @@
 //! Limits of requests and of tokens: the rules of all APIs, and the store that counts for them.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use spillway_config::Gateway;
@@ -14,12 +14,11 @@ use spillway_platform::{
 use spillway_surface::LocalReply;
 
 pub(crate) use self::api_limits::ApiLimits;
-use self::asking::Unverdicted;
 use crate::digest_secret::digest_secret;
 use crate::permit::{Keeping, Kept};
 use crate::retry::retry;
 use crate::runtime::Ground;
-use crate::state_access::StateAccess;
+use crate::state_access::{StateAccess, StateBudget};
 use crate::usage_profiles::UsageProfiles;
 use crate::{Log, Meter, Permit};
 
@@ -77,12 +76,10 @@ pub struct Limits<P: Platform> {
     state: Arc<P::State>,
     meter: Arc<Meter<P>>,
     log: Log<P>,
-    access: StateAccess,
+    access: Arc<StateAccess<P>>,
     profiles: Arc<UsageProfiles<P>>,
     /// Whether its clients read OpenAI's own header fields.
     is_openai: bool,
-    /// When an answer was last logged as late.
-    late_logged: Mutex<Option<Duration>>,
 }
 
 impl<P: Platform> Limits<P> {
@@ -107,7 +104,6 @@ impl<P: Platform> Limits<P> {
                 by_api.insert(name.to_owned(), rules);
             }
         }
-        let profiles = UsageProfiles::new(ground.platform.clone(), Arc::clone(&ground.state));
         Ok(Self {
             by_api,
             digest,
@@ -115,10 +111,9 @@ impl<P: Platform> Limits<P> {
             state: Arc::clone(&ground.state),
             meter: Arc::clone(&ground.meter),
             log: ground.log.clone(),
-            access: StateAccess::default(),
-            profiles: Arc::new(profiles),
+            access: Arc::clone(&ground.access),
+            profiles: Arc::new(UsageProfiles::new(ground)),
             is_openai: kind == "model",
-            late_logged: Mutex::default(),
         })
     }
 
@@ -139,8 +134,9 @@ impl<P: Platform> Limits<P> {
 
     /// What is known of the tokens of a call of this kind, where the API's rules want to know. `kind` are names, of which
     /// there are so many as the configuration has.
-    pub async fn demand(
+    pub(crate) async fn demand(
         &self,
+        budget: &StateBudget,
         api: &str,
         kind: &[&str],
         input: Option<u64>,
@@ -152,7 +148,7 @@ impl<P: Platform> Limits<P> {
             self.digest.usage_name(&kind)
         });
         let profile = match &kind {
-            Some(kind) => self.profiles.of(kind).await,
+            Some(kind) => self.profiles.of(kind, budget).await,
             None => None,
         };
         let tokens = TokenDemand {
@@ -181,8 +177,9 @@ impl<P: Platform> Limits<P> {
     ///
     /// # Errors
     /// The refusal.
-    pub async fn admit(
+    pub(crate) async fn admit(
         &self,
+        budget: &StateBudget,
         api: &str,
         facts: &RequestFacts<'_>,
         demand: Option<&Demand>,
@@ -197,7 +194,7 @@ impl<P: Platform> Limits<P> {
         let is_told = !earlier.permits.is_empty();
         let kind = demand.filter(|_| !is_told);
         let kind = kind.and_then(|demand| demand.kind.clone());
-        match self.admit_due(api, &facts, kind, due).await {
+        match self.admit_due(budget, api, &facts, kind, due).await {
             Ok(passage) => Ok(passage.and(earlier)),
             Err(reply) => {
                 self.forget(earlier.counted);
@@ -208,6 +205,7 @@ impl<P: Platform> Limits<P> {
 
     async fn admit_due(
         &self,
+        budget: &StateBudget,
         api: &str,
         facts: &RequestFacts<'_>,
         kind: Option<String>,
@@ -226,7 +224,7 @@ impl<P: Platform> Limits<P> {
         } else {
             self.lease_name()
         };
-        match self.charge(&applicable, &name).await {
+        match self.charge(budget, &applicable, &name).await {
             Ok(admitted) if admitted.too_many_new => Err(self.too_many_new_values()),
             Ok(admitted) => {
                 let kept = kept(&applicable, &admitted, kind, name);
@@ -241,7 +239,7 @@ impl<P: Platform> Limits<P> {
             }
             Err(why) => {
                 let passage = self.without_state(&applicable);
-                if why == Unverdicted::NotAnswered {
+                if why.may_be_done() {
                     // What it reserves may be done yet, and what it uses counts in any case.
                     let kept = Kept {
                         in_flight: Vec::new(),

@@ -33,6 +33,7 @@ use self::routing::route;
 use crate::limits::ApiLimits;
 use crate::pools::PoolStates;
 use crate::runtime::configuration;
+use crate::state_access::StateBudget;
 use crate::{Runtime, Settlement, misconfigured};
 
 /// What an instance knows that serves model APIs.
@@ -55,9 +56,9 @@ impl<P: Platform> ModelRuntime<P> {
     }
 
     /// Looks up what other instances know of the providers of a route, all at once.
-    async fn refresh(self: &Arc<Self>, route: &Route) {
+    async fn refresh(self: &Arc<Self>, budget: &StateBudget, route: &Route) {
         let pools = route.targets.iter().map(|target| &target.pool);
-        self.apis.pools.refresh(pools).await;
+        self.apis.pools.refresh(budget, pools).await;
         for target in &route.targets {
             self.probe(&target.pool);
         }
@@ -204,7 +205,8 @@ async fn prepare<P: Platform>(
     estimate(exchange, &entry, &route, &outgoing).await;
     let passage = fit_window(exchange, &entry, passage, &route, &outgoing)?;
     admit_body(exchange, &entry, passage, &route, &outgoing).await?;
-    exchange.runtime.refresh(&route).await;
+    let budget = &exchange.settlement.state_budget;
+    exchange.runtime.refresh(budget, &route).await;
     Ok(Ready {
         entry,
         route,

@@ -4,7 +4,8 @@ use spillway_config::OnError;
 use spillway_identity::Signed;
 use spillway_platform::{Platform, State};
 
-use crate::Log;
+use crate::Runtime;
+use crate::state_access::StateBudget;
 
 /// What is known of a signed request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,22 +20,23 @@ pub(crate) enum Nonce {
 
 impl Nonce {
     /// Whether a request comes for the first time; it is remembered for as long as its signature is good.
-    pub async fn claim<P: Platform>(
-        log: &Log<P>,
-        platform: &P,
-        state: &P::State,
+    pub async fn claim<P: Platform, A>(
+        runtime: &Runtime<P, A>,
+        budget: &StateBudget,
         on_error: OnError,
         signed: &Signed,
     ) -> Self {
-        let claimant = platform.unique_name();
-        let claimed = state.claim_nonce(&signed.once, signed.until, &claimant);
-        match (claimed.await, on_error) {
+        let claimant = runtime.platform.unique_name();
+        let claim = async |waiting| {
+            let (nonce, until) = (&signed.once, signed.until);
+            let state = &runtime.state;
+            state.claim_nonce(nonce, until, &claimant, waiting).await
+        };
+        match (runtime.access.ask(budget, claim).await, on_error) {
             (Ok(true), _) => Self::First,
             (Ok(false), _) => Self::Repeated,
-            (Err(error), on_error) => {
-                log.warn(&format!(
-                    "consumers: whether a signed request is repeated could not be told: {error}"
-                ));
+            (Err(why), on_error) => {
+                runtime.access.tell_late(why);
                 match on_error {
                     OnError::Allow => Self::First,
                     OnError::Deny => Self::Unknown,

@@ -4,17 +4,15 @@
 //! written when something changes, and no request waits for that. Without a Redis every instance finds out by itself.
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use spillway_platform::{Platform, PoolEntry, State, StateError, Waiting};
-use spillway_state::StoreTransition;
+use spillway_platform::{Platform, PoolEntry, State};
 use spillway_telemetry::Family;
 use spillway_upstream::{Pool, SharedEntry, SharedState, Subject, Transition};
 
 use crate::runtime::Ground;
-use crate::state_access::StateAccess;
+use crate::state_access::{StateAccess, StateBudget};
 use crate::{Log, Meter};
 
 /// How old what is known may be.
@@ -28,8 +26,7 @@ pub(crate) struct PoolStates<P: Platform> {
     log: Log<P>,
     /// When each provider's pool was last read, or began to be.
     read_at: Mutex<BTreeMap<String, Duration>>,
-    /// Leaves a store alone that does not answer.
-    access: StateAccess,
+    access: Arc<StateAccess<P>>,
 }
 
 impl<P: Platform> PoolStates<P> {
@@ -41,12 +38,16 @@ impl<P: Platform> PoolStates<P> {
             meter: Arc::clone(&ground.meter),
             log: ground.log.clone(),
             read_at: Mutex::default(),
-            access: StateAccess::default(),
+            access: Arc::clone(&ground.access),
         }
     }
 
     /// Sees to it that what is known of these pools is no older than a second, or will not be in a moment.
-    pub async fn refresh<'p>(self: &Arc<Self>, pools: impl Iterator<Item = &'p Arc<Pool>>) {
+    pub async fn refresh<'p>(
+        self: &Arc<Self>,
+        budget: &StateBudget,
+        pools: impl Iterator<Item = &'p Arc<Pool>>,
+    ) {
         if !self.state.is_shared() {
             return;
         }
@@ -54,10 +55,10 @@ impl<P: Platform> PoolStates<P> {
         if !old.is_empty() {
             let states = Arc::clone(self);
             self.platform
-                .spawn(async move { states.read(&old, Waiting::Nobody).await });
+                .spawn(async move { states.read(&old, None).await });
         }
         if !unknown.is_empty() {
-            self.read(&unknown, Waiting::Request).await;
+            self.read(&unknown, Some(budget)).await;
         }
     }
 
@@ -87,11 +88,16 @@ impl<P: Platform> PoolStates<P> {
         (unknown, old)
     }
 
-    async fn read(&self, pools: &[Arc<Pool>], waiting: Waiting) {
+    /// Reads them, for a request that has so much time for it, or for none.
+    async fn read(&self, pools: &[Arc<Pool>], budget: Option<&StateBudget>) {
         let began = self.platform.now();
         let providers: Vec<&str> = pools.iter().map(|pool| pool.provider()).collect();
-        let read = self.state.pool_read(&providers, waiting);
-        let Some(read) = self.ask(read).await else {
+        let read = async |waiting| self.state.pool_read(&providers, waiting).await;
+        let read = match budget {
+            Some(budget) => self.access.ask(budget, read).await,
+            None => self.access.ask_for_nobody(read).await,
+        };
+        let Ok(read) = read else {
             return;
         };
         for (pool, entries) in pools.iter().zip(read) {
@@ -151,8 +157,11 @@ impl<P: Platform> PoolStates<P> {
                 .to
                 .map(|(state, time)| (state.as_str(), milliseconds(time)));
             let field = transition.subject.field();
-            let write = states.state.pool_write(pool.provider(), &field, to);
-            if states.ask(write).await.is_some() {
+            let write = async |_| {
+                let state = &states.state;
+                state.pool_write(pool.provider(), &field, to).await
+            };
+            if states.access.ask_for_nobody(write).await.is_ok() {
                 pool.shared(states.platform.now(), &transition.subject);
             }
         });
@@ -160,20 +169,8 @@ impl<P: Platform> PoolStates<P> {
 
     /// Whether this instance is the one that probes a credential now.
     pub async fn claims_probe(&self, pool: &Pool, digest: &str) -> bool {
-        let claim = self.state.claim_probe(pool.provider(), digest).await;
-        claim.unwrap_or(false)
-    }
-
-    async fn ask<T>(&self, call: impl Future<Output = Result<T, StateError>>) -> Option<T> {
-        let asked = self.access.ask(&self.platform, call).await?;
-        match (&asked.result, asked.transition) {
-            (Err(error), Some(StoreTransition::Opened)) => self.log.warn(&format!(
-                "providers: their state cannot be shared, so every instance finds out by itself: {error}"
-            )),
-            (_, Some(_)) => self.log.info("providers: their state can be shared again"),
-            (_, None) => {}
-        }
-        asked.result.ok()
+        let claim = async |_| self.state.claim_probe(pool.provider(), digest).await;
+        self.access.ask_for_nobody(claim).await.unwrap_or(false)
     }
 }
 

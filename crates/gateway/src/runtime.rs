@@ -10,6 +10,7 @@ use spillway_platform::{
 
 use crate::limits::ApiLimits;
 use crate::settings::read_settings;
+use crate::state_access::StateAccess;
 use crate::{Limits, Log, Meter};
 
 /// What configuration makes, for one kind of API: `A` is what only that kind knows.
@@ -20,6 +21,8 @@ pub struct Runtime<P: Platform, A> {
     pub platform: P,
     /// State that instances share.
     pub state: Arc<P::State>,
+    /// How it is asked.
+    pub(crate) access: Arc<StateAccess<P>>,
     /// The log.
     pub log: Log<P>,
     /// The rules of all APIs of this kind.
@@ -40,6 +43,7 @@ pub struct Runtime<P: Platform, A> {
 pub(crate) struct Ground<P: Platform> {
     pub platform: P,
     pub state: Arc<P::State>,
+    pub access: Arc<StateAccess<P>>,
     pub meter: Arc<Meter<P>>,
     pub log: Log<P>,
 }
@@ -55,14 +59,16 @@ impl<P: Platform, A> Runtime<P, A> {
     ) -> Result<Self, String> {
         let state = Arc::new(platform.open_state(StateLocation {
             redis: gateway.state.redis.to_string(),
-            timeout: gateway.state.timeout.duration(),
         }));
         let log = Log::new(platform.clone(), &gateway.telemetry.log);
         let meter = Meter::new(platform.clone(), Arc::clone(&state), log.clone());
         let meter = Arc::new(meter);
+        let timeout = gateway.state.timeout.duration();
+        let access = StateAccess::new(platform.clone(), Arc::clone(&meter), log.clone(), timeout);
         let ground = Ground {
             platform,
             state,
+            access: Arc::new(access),
             meter,
             log,
         };
@@ -75,6 +81,7 @@ impl<P: Platform, A> Runtime<P, A> {
             apis: apis(&ground),
             platform: ground.platform,
             state: ground.state,
+            access: ground.access,
             meter: ground.meter,
             log: ground.log,
         })

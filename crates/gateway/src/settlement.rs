@@ -12,6 +12,7 @@ use spillway_telemetry::{AccessRecord, ApiKind, Detail, Reason};
 use crate::agent::RunRecord;
 use crate::call_usage::CallUsage;
 use crate::model::CallRecord;
+use crate::state_access::StateBudget;
 use crate::{Log, Meter, Permit, Runtime};
 
 /// A request that has not ended. It owns what the request holds, and the one record of it: dropped, on whatever path,
@@ -23,6 +24,8 @@ pub struct Settlement<P: Platform> {
     pub record: AccessRecord,
     /// When the request came.
     pub arrived: Duration,
+    /// How long it may still wait for the store.
+    pub(crate) state_budget: StateBudget,
     /// What it holds in the store.
     pub permits: Vec<Permit>,
     /// The model call that it makes.
@@ -50,6 +53,7 @@ impl<P: Platform> Settlement<P> {
         let settlement = Self {
             record,
             arrived: platform.now(),
+            state_budget: runtime.access.budget(),
             permits: Vec::new(),
             call: None,
             run: None,

@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
 use spillway_platform::{Platform, State, UsageProfile};
+
+use crate::runtime::Ground;
+use crate::state_access::{StateAccess, StateBudget};
 
 /// How old what is known may be.
 const FRESH_FOR: Duration = Duration::from_secs(1);
@@ -23,6 +25,7 @@ const MAX_KINDS: usize = 1_000;
 pub(crate) struct UsageProfiles<P: Platform> {
     platform: P,
     state: Arc<P::State>,
+    access: Arc<StateAccess<P>>,
     known: Mutex<BTreeMap<String, Known>>,
 }
 
@@ -35,16 +38,17 @@ struct Known {
 
 impl<P: Platform> UsageProfiles<P> {
     /// As this store knows it.
-    pub fn new(platform: P, state: Arc<P::State>) -> Self {
+    pub fn new(ground: &Ground<P>) -> Self {
         Self {
-            platform,
-            state,
+            platform: ground.platform.clone(),
+            state: Arc::clone(&ground.state),
+            access: Arc::clone(&ground.access),
             known: Mutex::default(),
         }
     }
 
     /// Of this kind, no older than a second, or two.
-    pub async fn of(self: &Arc<Self>, kind: &str) -> Option<UsageProfile> {
+    pub async fn of(self: &Arc<Self>, kind: &str, budget: &StateBudget) -> Option<UsageProfile> {
         let now = self.platform.now();
         let known = {
             let mut all = self.known.lock().ok()?;
@@ -66,25 +70,26 @@ impl<P: Platform> UsageProfiles<P> {
             }
             known
         };
-        let reading = Arc::clone(self).read(kind.to_owned());
-        if let Some(known) = known {
-            self.platform.spawn(async move {
-                reading.await;
-            });
-            return known.profile;
-        }
-        let reading = std::pin::pin!(reading);
-        match select(reading, std::pin::pin!(self.platform.sleep(PATIENCE))).await {
-            Either::Left((profile, _)) => profile,
-            Either::Right(_) => None,
-        }
+        let Some(known) = known else {
+            return self.read(kind, Some(budget)).await;
+        };
+        let (profiles, kind) = (Arc::clone(self), kind.to_owned());
+        self.platform.spawn(async move {
+            profiles.read(&kind, None).await;
+        });
+        known.profile
     }
 
-    async fn read(self: Arc<Self>, kind: String) -> Option<UsageProfile> {
-        // A store that does not answer is told of where it is asked for verdicts.
-        let profile = self.state.usage_profile(&kind).await.ok()?;
+    /// Reads it, for a request that has so much time for it, or for none.
+    async fn read(&self, kind: &str, budget: Option<&StateBudget>) -> Option<UsageProfile> {
+        let read = async |waiting| self.state.usage_profile(kind, waiting).await;
+        let read = match budget {
+            Some(budget) => self.access.ask_within(PATIENCE, budget, read).await,
+            None => self.access.ask_for_nobody(read).await,
+        };
+        let profile = read.ok()?;
         let mut all = self.known.lock().ok()?;
-        if let Some(known) = all.get_mut(&kind) {
+        if let Some(known) = all.get_mut(kind) {
             known.profile = profile;
         }
         profile

@@ -194,7 +194,7 @@ impl Platform for Sim {
         None
     }
 
-    fn open_state(&self, location: StateLocation) -> SimStore {
-        self.store(location.timeout)
+    fn open_state(&self, _: StateLocation) -> SimStore {
+        self.store()
     }
 }

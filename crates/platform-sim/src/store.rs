@@ -6,9 +6,8 @@
 use std::future::Future;
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
-use spillway_platform::{Clock, StateError};
-use spillway_state::{ConnectionManager, Oracle, Patience, RedisError};
+use spillway_platform::{Clock, StateError, Waiting};
+use spillway_state::{ConnectionManager, Oracle};
 
 mod delivery;
 mod operation;
@@ -25,8 +24,7 @@ use crate::{Sim, SimMoment};
 /// No request waits for totals.
 const BULK_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a probe waits for an answer, and may take in all.
-const PROBE_TIMEOUT: Duration = Duration::from_millis(400);
+/// How long a probe may take in all.
 const PROBE: Duration = Duration::from_millis(800);
 
 /// The store's clock, which may go wrong as the gateway's may.
@@ -92,36 +90,37 @@ impl Sim {
             .clone()
     }
 
-    /// Connections to it, whose requests wait for as long as this.
-    pub(crate) fn store(&self, timeout: Duration) -> SimStore {
-        let verdicts = ConnectionManager::new(self.clone(), timeout);
+    /// Connections to it.
+    pub(crate) fn store(&self) -> SimStore {
+        let verdicts = ConnectionManager::new(self.clone());
         SimStore {
             sim: self.clone(),
-            bulk: verdicts.another(BULK_TIMEOUT),
+            bulk: verdicts.another(),
             verdicts,
         }
     }
 }
 
 impl SimStore {
-    async fn ask(&self, operation: StoreOperation) -> Result<StoreAnswer, StateError> {
+    async fn ask(
+        &self,
+        operation: StoreOperation,
+        waiting: Waiting,
+    ) -> Result<StoreAnswer, StateError> {
         if self.sim.0.store_network.borrow().is_none() {
             return self.sim.do_in_store(&operation).await;
         }
         let make = || operation.clone();
         let answer = match &operation {
             StoreOperation::Probe => {
-                let probing = self.verdicts.another(PROBE_TIMEOUT);
-                let asking = std::pin::pin!(probing.execute(make, Patience::Request));
-                match select(asking, std::pin::pin!(self.sim.sleep(PROBE))).await {
-                    Either::Left((answer, _)) => answer,
-                    Either::Right(_) => Err(RedisError::Timeout),
-                }
+                let waiting = Waiting::Until(self.sim.now().saturating_add(PROBE));
+                self.verdicts.another().execute(make, waiting).await
             }
             StoreOperation::AddTotals(..) | StoreOperation::Totals(_) => {
-                self.bulk.execute(make, Patience::Request).await
+                let waiting = Waiting::Until(self.sim.now().saturating_add(BULK_TIMEOUT));
+                self.bulk.execute(make, waiting).await
             }
-            _ => self.verdicts.execute(make, operation.patience()).await,
+            _ => self.verdicts.execute(make, waiting).await,
         };
         Ok(answer?)
     }

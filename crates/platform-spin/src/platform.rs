@@ -183,7 +183,7 @@ impl Platform for Spin {
         if location.redis.is_empty() {
             Store::Numbers(NumberStore::new(SpinKeyValue, Spin))
         } else {
-            let verdicts = SpinRedis::new(&location.redis, location.timeout);
+            let verdicts = SpinRedis::new(&location.redis);
             Store::Redis(Box::new(RedisStore::new(verdicts, Spin)))
         }
     }

@@ -6,8 +6,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use spillway_platform::Clock;
-use spillway_state::{ConnectionManager, Patience, RedisConnection, RedisError, Reply, Transport};
+use spillway_platform::{Clock, Waiting};
+use spillway_state::{ConnectionManager, RedisConnection, RedisError, Reply, Transport};
 use spin_sdk::redis::{Connection, RedisParameter};
 use spin_sdk::wasip3::spawn;
 
@@ -26,10 +26,10 @@ struct SpinTransport {
 pub struct SpinRedis(ConnectionManager<SpinTransport>);
 
 impl SpinRedis {
-    /// To this address, with the time that a request has for an answer: see [`ConnectionManager::new`].
-    pub fn new(address: &str, timeout: Duration) -> Self {
+    /// To this address.
+    pub fn new(address: &str) -> Self {
         let address = Arc::from(address);
-        Self(ConnectionManager::new(SpinTransport { address }, timeout))
+        Self(ConnectionManager::new(SpinTransport { address }))
     }
 }
 
@@ -80,17 +80,17 @@ impl RedisConnection for SpinRedis {
         &self,
         command: &str,
         texts: &[String],
-        patience: Patience,
+        waiting: Waiting,
     ) -> Result<Vec<Reply>, RedisError> {
         let make = || (command.to_owned(), parameters(texts));
-        self.0.execute(make, patience).await
+        self.0.execute(make, waiting).await
     }
 
     fn distance(&self) -> Option<Duration> {
         self.0.distance()
     }
 
-    fn another(&self, timeout: Duration) -> Self {
-        Self(self.0.another(timeout))
+    fn another(&self) -> Self {
+        Self(self.0.another())
     }
 }

@@ -30,8 +30,9 @@ pub struct StateError {
 /// Who waits for an answer, and so for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Waiting {
-    /// A request: as long as `state.timeout` says.
-    Request,
+    /// Somebody, until then by [`Clock::now`](crate::Clock::now), whatever has to be opened or sent again for it. What was
+    /// sent goes on by itself after that.
+    Until(Duration),
     /// Nobody: an answer that comes late is taken, too.
     Nobody,
 }
@@ -41,8 +42,6 @@ pub enum Waiting {
 pub struct StateLocation {
     /// The Redis; empty where there is none. It may hold a password.
     pub redis: String,
-    /// How much longer than the way takes a request waits for an answer.
-    pub timeout: Duration,
 }
 
 // The address stays out.
@@ -58,11 +57,14 @@ impl std::fmt::Debug for StateLocation {
 /// there are no leases and no pools: `check` refuses what needs them.
 ///
 /// ```
-/// use spillway_platform::{State, Waiting};
+/// use std::time::Duration;
 ///
-/// /// What is known of a provider's endpoints and credentials, as far as the store says.
-/// async fn known(state: &impl State, provider: &str) -> Vec<String> {
-///     let pools = state.pool_read(&[provider], Waiting::Request).await.unwrap_or_default();
+/// use spillway_platform::{Clock, State, Waiting};
+///
+/// /// What is known of a provider's endpoints and credentials, as far as the store says it within 20 ms.
+/// async fn known(state: &impl State, clock: &impl Clock, provider: &str) -> Vec<String> {
+///     let waiting = Waiting::Until(clock.now() + Duration::from_millis(20));
+///     let pools = state.pool_read(&[provider], waiting).await.unwrap_or_default();
 ///     pools.into_iter().flatten().map(|entry| entry.name).collect()
 /// }
 /// ```
@@ -74,7 +76,11 @@ pub trait State: 'static {
     ///
     /// # Errors
     /// [`StateError`]; after it the request may have been charged all the same, or be charged yet.
-    fn admit(&self, asked: Admission<'_>) -> impl Future<Output = Result<Admitted, StateError>>;
+    fn admit(
+        &self,
+        asked: Admission<'_>,
+        waiting: Waiting,
+    ) -> impl Future<Output = Result<Admitted, StateError>>;
 
     /// Has charges come to what they are in truth, once for each `name`, however often it is asked. A window that is
     /// over stays as it is. What was reserved is charged now; `name` is the name under which it was.
@@ -150,6 +156,7 @@ pub trait State: 'static {
         nonce: &str,
         until: Duration,
         claimant: &str,
+        waiting: Waiting,
     ) -> impl Future<Output = Result<bool, StateError>>;
 
     /// Adds to the totals of all instances. `version` tells totals apart whose series mean different things; a series
@@ -187,6 +194,7 @@ pub trait State: 'static {
     fn usage_profile(
         &self,
         name: &str,
+        waiting: Waiting,
     ) -> impl Future<Output = Result<Option<UsageProfile>, StateError>>;
 
     /// Does what a request does, over a connection of its own, and tells how far away the store is: what no longer

@@ -75,8 +75,8 @@ pub const CONSUMER_SECRET: &str = "sk-caller-";
 /// How long a knowledge API may take.
 pub const KNOWLEDGE_DEADLINE: Duration = Duration::from_millis(4_500);
 
-/// How much longer a request waits for the store than it is away.
-pub const STORE_TIMEOUT: Duration = Duration::from_millis(100);
+/// How long a request waits for the store in all.
+pub const STORE_TIMEOUT: Duration = Duration::from_millis(150);
 
 /// What a signer signs with.
 pub const SIGNING_SECRET: &str = "sk-caller-signing";

@@ -129,7 +129,7 @@ fn ask(connection: &mut Connection, event: &StoreEvent) -> Option<StoreAnswer> {
                 pool_write_arguments(provider, name, to, Some(now)),
             )
         }
-        StoreOperation::PoolRead(providers, _) => {
+        StoreOperation::PoolRead(providers) => {
             let providers: Vec<&str> = providers.iter().map(String::as_str).collect();
             let arguments = pool_read_arguments(&providers, Some(now));
             let answer: Vec<Vec<u8>> = evaluate(connection, POOL_READ_V3, arguments);

@@ -1,10 +1,10 @@
 //! One connection of an instance, and how its answers are waited for. Opened when it is first needed, shared by all
 //! requests, and opened again after it broke.
 //!
-//! Rule: a request waits for an answer as long as the way to Redis and back takes (at most `timeout`), and `timeout`
-//! more. An answer that is not there by then is awaited in a task of its own, off the request's path, so that the
-//! connection survives: a late answer costs those their verdict who wait for it, and for what is answered behind it. A
-//! connection is let go when it breaks, or when nothing at all has been answered on it for two seconds.
+//! Rule: whoever waits says until when, and that holds for all that it takes: opening a connection, and sending again
+//! what went down with one. An answer that is not there by then is awaited in a task of its own, off the request's path,
+//! so that the connection survives: a late answer costs those their verdict who wait for it, and for what is answered
+//! behind it. A connection is let go when it breaks, or when nothing at all has been answered on it for two seconds.
 
 mod connector;
 mod open_connection;
@@ -14,18 +14,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
-use spillway_platform::Clock;
+use spillway_platform::{Clock, Waiting};
 
 use self::connector::Connector;
-use self::open_connection::OpenConnection;
-use crate::{Patience, RedisError, Transport};
+use crate::{RedisError, Transport};
 
 /// A Redis that has owed an answer for so long is taken for gone, an earlier one for slow or far away.
 const SILENCE: Duration = Duration::from_millis(500);
 
 /// One connection of this instance, opened when first needed.
 pub struct ConnectionManager<T: Transport> {
-    timeout: Duration,
     connector: Arc<Connector<T>>,
 }
 
@@ -36,12 +34,9 @@ impl<T: Transport> std::fmt::Debug for ConnectionManager<T> {
 }
 
 impl<T: Transport> ConnectionManager<T> {
-    /// Over this transport. No request waits longer for an answer than `timeout` and the distance together, nor than
-    /// twice `timeout`; where a connection has to be opened first, five times `timeout` more. What is sent once more,
-    /// because its connection broke, may take that again.
-    pub fn new(transport: T, timeout: Duration) -> Self {
+    /// Over this transport.
+    pub fn new(transport: T) -> Self {
         Self {
-            timeout,
             connector: Arc::new(Connector::new(transport)),
         }
     }
@@ -54,13 +49,13 @@ impl<T: Transport> ConnectionManager<T> {
     pub async fn execute(
         &self,
         make: impl Fn() -> T::Command,
-        patience: Patience,
+        waiting: Waiting,
     ) -> Result<T::Answer, RedisError> {
         let was_open = self.connector.current().is_some();
-        match self.run_once(make(), patience).await {
+        match self.run_once(make(), waiting).await {
             // As Redis was not asked over it before, a new connection tells how Redis is.
             Err(error) if was_open && error.is_broken_connection() => {
-                self.run_once(make(), patience).await
+                self.run_once(make(), waiting).await
             }
             result => result,
         }
@@ -73,25 +68,26 @@ impl<T: Transport> ConnectionManager<T> {
         (open.silent_for(now) < SILENCE).then(|| open.distance())
     }
 
-    /// Another connection to the same Redis, whose requests wait so long.
+    /// Another connection to the same Redis.
     #[must_use]
-    pub fn another(&self, timeout: Duration) -> Self {
-        Self::new(self.connector.transport().clone(), timeout)
+    pub fn another(&self) -> Self {
+        Self::new(self.connector.transport().clone())
     }
 
     async fn run_once(
         &self,
         command: T::Command,
-        patience: Patience,
+        waiting: Waiting,
     ) -> Result<T::Answer, RedisError> {
-        let open = self.connector.connect(self.timeout).await?;
+        let open = self.connector.connect(waiting).await?;
         let mut call = self.connector.call(&open, command);
         let connector = Arc::clone(&self.connector);
-        if patience != Patience::Request {
+        let Waiting::Until(until) = waiting else {
             return connector.see_through(open, call).await;
-        }
+        };
         let transport = self.connector.transport();
-        match within(transport, self.wait(&open), &mut call).await {
+        let left = until.saturating_sub(transport.now());
+        match within(transport, left, &mut call).await {
             Some(result) => result,
             None => {
                 let silent_for = open.silent_for(transport.now());
@@ -99,19 +95,18 @@ impl<T: Transport> ConnectionManager<T> {
                     // Whoever wanted to know has been told that it is late.
                     let _ = connector.see_through(open, call).await;
                 });
-                Err(if silent_for < SILENCE {
-                    RedisError::Late
-                } else {
-                    RedisError::Timeout
-                })
+                Err(too_late(silent_for, SILENCE))
             }
         }
     }
+}
 
-    /// How long a request waits for an answer on this connection.
-    fn wait(&self, open: &OpenConnection<T>) -> Duration {
-        self.timeout
-            .saturating_add(open.distance().min(self.timeout))
+/// What it means that there is nothing yet from a Redis that has said nothing for so long.
+fn too_late(silent_for: Duration, gone_after: Duration) -> RedisError {
+    if silent_for < gone_after {
+        RedisError::Late
+    } else {
+        RedisError::Timeout
     }
 }
 

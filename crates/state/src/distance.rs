@@ -2,31 +2,40 @@
 
 use std::time::Duration;
 
-/// What part of the time that a request waits a distance may take without a word.
-const NEAR: u32 = 2;
+/// From here on it is told, as each request that is limited waits for it.
+const FAR: Duration = Duration::from_millis(50);
+
+/// So many ways there and back the first requests of an instance wait for, where a connection has to be opened: that of
+/// TCP, the login, and the verdict's own.
+const TO_OPEN: u32 = 3;
 
 /// How far away Redis is, for an operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Distance {
     /// Near enough that nobody notices.
     Near,
-    /// Requests are counted, and wait for it.
+    /// Requests are counted, and wait for it; those for which a connection is opened perhaps are not.
     Far(String),
     /// Requests do not wait so long, so none is counted in time.
     TooFar(String),
 }
 
 impl Distance {
-    /// Of a Redis that takes this long to answer while requests wait `timeout` (`state.timeout`) longer than the way
-    /// takes, and twice `timeout` at most.
+    /// Of a Redis that takes this long to answer while requests wait `timeout` (`state.timeout`) for it at most.
     pub fn of(distance: Duration, timeout: Duration) -> Self {
-        let (away, max) = (distance.as_millis(), timeout.saturating_mul(2));
-        if distance >= max {
+        let (away, max) = (distance.as_millis(), timeout.as_millis());
+        let opening = distance.saturating_mul(TO_OPEN);
+        if distance >= timeout {
             Self::TooFar(format!(
-                "Redis is {away} ms away, and a request waits for it {} ms at most, so that none is counted in time. Move it nearer, or raise `state.timeout`",
-                max.as_millis()
+                "Redis is {away} ms away, and a request waits for it {max} ms at most, so that none is counted in time. Move it nearer, or raise `state.timeout` above {} ms",
+                opening.as_millis()
             ))
-        } else if distance.saturating_mul(NEAR) >= timeout {
+        } else if opening >= timeout {
+            Self::Far(format!(
+                "Redis is {away} ms away. Requests that come while an instance opens its connection wait {} ms for it, which is longer than `state.timeout` ({max} ms), so that `on_error` decides about them. Move Redis nearer, or raise `state.timeout` above that",
+                opening.as_millis()
+            ))
+        } else if distance >= FAR {
             Self::Far(format!(
                 "Redis is {away} ms away, and each request that is limited waits for it. Move it nearer"
             ))
@@ -42,17 +51,29 @@ mod tests {
 
     #[test]
     fn what_requests_wait_for_is_told_and_what_they_do_not_wait_for_too() {
-        let of =
-            |distance| Distance::of(Duration::from_millis(distance), Duration::from_millis(100));
-        assert_eq!([of(0), of(49)], [Distance::Near, Distance::Near]);
-        for distance in [50, 80, 199] {
+        let of = |distance, timeout| {
+            Distance::of(
+                Duration::from_millis(distance),
+                Duration::from_millis(timeout),
+            )
+        };
+        assert_eq!([of(0, 150), of(49, 150)], [Distance::Near, Distance::Near]);
+        for (distance, timeout, words) in [
+            (50, 150, "on_error"),
+            (149, 150, "wait 447 ms for it"),
+            (80, 1000, "80 ms away, and each request"),
+        ] {
+            let is = of(distance, timeout);
             assert!(
-                matches!(of(distance), Distance::Far(text) if text.contains(&format!("{distance} ms away"))),
+                matches!(&is, Distance::Far(text) if text.contains(words)),
+                "{is:?}"
             );
         }
-        for distance in [200, 5000] {
+        for distance in [150, 5000] {
+            let is = of(distance, 150);
             assert!(
-                matches!(of(distance), Distance::TooFar(text) if text.contains("200 ms at most")),
+                matches!(&is, Distance::TooFar(text) if text.contains("150 ms at most")),
+                "{is:?}"
             );
         }
     }

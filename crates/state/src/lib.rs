@@ -48,7 +48,7 @@ pub use pool::{
     POOL_READ_V3, POOL_WRITE_V3, PROBE_CLAIM_MS, pool_read_arguments, pool_write_arguments,
     probe_claim_arguments, read_pools,
 };
-pub use redis_connection::{Patience, RedisConnection, RedisError, Reply};
+pub use redis_connection::{RedisConnection, RedisError, Reply};
 pub use redis_store::RedisStore;
 pub use script::script_sha1;
 pub use settle::{LIMIT_SETTLE_V2, limit_settle_arguments};

@@ -122,7 +122,7 @@ impl<K: KeyValue, C: Clock + 'static> State for NumberStore<K, C> {
         false
     }
 
-    async fn admit(&self, asked: Admission<'_>) -> Result<Admitted, StateError> {
+    async fn admit(&self, asked: Admission<'_>, _: Waiting) -> Result<Admitted, StateError> {
         self.charge(asked)
     }
 
@@ -187,6 +187,7 @@ impl<K: KeyValue, C: Clock + 'static> State for NumberStore<K, C> {
         nonce: &str,
         until: Duration,
         _claimant: &str,
+        _: Waiting,
     ) -> Result<bool, StateError> {
         let key = nonce_number_key(nonce, milliseconds(until));
         let count = self.store.increment(&key, 1).map_err(in_words)?;
@@ -206,7 +207,11 @@ impl<K: KeyValue, C: Clock + 'static> State for NumberStore<K, C> {
         changed.map(|_| ()).map_err(in_words)
     }
 
-    async fn usage_profile(&self, name: &str) -> Result<Option<UsageProfile>, StateError> {
+    async fn usage_profile(
+        &self,
+        name: &str,
+        _: Waiting,
+    ) -> Result<Option<UsageProfile>, StateError> {
         let usage = self.store.value(&usage_key(name)).await.map_err(in_words)?;
         Ok(usage.and_then(|bytes| UsageHistogram::read(&bytes).profile()))
     }

@@ -143,7 +143,7 @@ impl<C: Clock + 'static> State for Oracle<C> {
         true
     }
 
-    async fn admit(&self, asked: Admission<'_>) -> Result<Admitted, StateError> {
+    async fn admit(&self, asked: Admission<'_>, _: Waiting) -> Result<Admitted, StateError> {
         self.with("admit", |memory, now| memory.limits.admit(now, asked))
     }
 
@@ -223,6 +223,7 @@ impl<C: Clock + 'static> State for Oracle<C> {
         nonce: &str,
         until: Duration,
         claimant: &str,
+        _: Waiting,
     ) -> Result<bool, StateError> {
         let until = u64::try_from(until.as_millis()).unwrap_or(u64::MAX);
         let name = format!("nonce {nonce}");
@@ -239,7 +240,11 @@ impl<C: Clock + 'static> State for Oracle<C> {
         })
     }
 
-    async fn usage_profile(&self, name: &str) -> Result<Option<UsageProfile>, StateError> {
+    async fn usage_profile(
+        &self,
+        name: &str,
+        _: Waiting,
+    ) -> Result<Option<UsageProfile>, StateError> {
         self.with("usage_profile", |memory, _| {
             memory.usage.get(name).and_then(UsageHistogram::profile)
         })

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use spillway_platform::StateError;
+use spillway_platform::{StateError, Waiting};
 
 use crate::explain_redis_error;
 
@@ -102,19 +102,10 @@ pub enum Reply {
     Bytes(Vec<u8>),
 }
 
-/// Who waits for a command, and whether it may be sent twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Patience {
-    /// A request waits. Where the connection turns out to be broken the command is sent once more: Redis may have done
-    /// it already then.
-    Request,
-    /// Nobody waits: an answer that comes late is taken, too.
-    Nobody,
-}
-
 /// Commands to one Redis, over one connection that is opened when it is first needed.
 pub trait RedisConnection: 'static {
-    /// Runs a command.
+    /// Runs a command. Where the connection turns out to be broken it is sent once more: Redis may have done it already
+    /// then.
     ///
     /// # Errors
     /// [`RedisError`]. After [`RedisError::Late`] and [`RedisError::Timeout`] Redis may have done the command, or do it
@@ -123,14 +114,14 @@ pub trait RedisConnection: 'static {
         &self,
         command: &str,
         parameters: &[String],
-        patience: Patience,
+        waiting: Waiting,
     ) -> impl Future<Output = Result<Vec<Reply>, RedisError>>;
 
     /// How long Redis takes to answer; `None` without a connection on which it does.
     fn distance(&self) -> Option<Duration>;
 
-    /// Another connection to the same Redis, whose requests wait so long.
-    fn another(&self, timeout: Duration) -> Self;
+    /// Another connection to the same Redis.
+    fn another(&self) -> Self;
 }
 
 impl Reply {

@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
 use spillway_platform::{
     Admission, Admitted, Charge, Clock, LIMIT_KEY_PREFIX, LeaseName, Mode, PoolEntry, Settled,
     State, StateError, UsageProfile, Waiting,
@@ -15,21 +14,18 @@ use crate::metrics::metrics_key;
 use crate::script::Script;
 use crate::{
     LEASE_RELEASE_V1, LEASE_RENEW_V2, LIMIT_CHARGE_V5, LIMIT_SETTLE_V2, METRICS_ADD_V2,
-    POOL_READ_V3, POOL_WRITE_V3, Patience, RedisConnection, RedisError, Reply, USAGE_OBSERVE_V1,
+    POOL_READ_V3, POOL_WRITE_V3, RedisConnection, RedisError, Reply, USAGE_OBSERVE_V1,
     lease_release_arguments, lease_renew_arguments, limit_charge_arguments, limit_settle_arguments,
     metrics_add_arguments, nonce_claim_arguments, pool_read_arguments, pool_write_arguments,
     probe_claim_arguments, read_limit_charge, read_pools, read_usage_profile,
     usage_observe_arguments, usage_profile_arguments,
 };
 
-/// No request waits for totals, so this may be longer than for verdicts.
+/// No request but that for metrics waits for totals, so this may be longer than for verdicts.
 const BULK_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a probe may take in all.
+/// How long a probe may take in all: longer than a request waits, so that a distance shows.
 const PROBE: Duration = Duration::from_millis(800);
-
-/// How long a probe waits for an answer: longer than a request, so that a distance shows.
-const PROBE_TIMEOUT: Duration = Duration::from_millis(400);
 
 /// How often a probe asks, so that one held-up answer does not pass for a distance.
 const PROBES: u32 = 3;
@@ -59,7 +55,7 @@ impl<R: RedisConnection, C: Clock> RedisStore<R, C> {
     /// In this Redis; `verdicts` is the connection on which requests wait.
     pub fn new(verdicts: R, clock: C) -> Self {
         Self {
-            bulk: verdicts.another(BULK_TIMEOUT),
+            bulk: verdicts.another(),
             verdicts,
             clock,
             scripts: Scripts {
@@ -75,10 +71,15 @@ impl<R: RedisConnection, C: Clock> RedisStore<R, C> {
         }
     }
 
-    async fn charge(&self, connection: &R, asked: Admission<'_>) -> Result<Admitted, StateError> {
+    async fn charge(
+        &self,
+        connection: &R,
+        asked: Admission<'_>,
+        waiting: Waiting,
+    ) -> Result<Admitted, StateError> {
         let arguments = limit_charge_arguments(asked, None);
         let script = &self.scripts.limit_charge;
-        let replies = evaluate(connection, script, arguments, Patience::Request).await?;
+        let replies = evaluate(connection, script, arguments, waiting).await?;
         let numbers: Vec<i64> = replies
             .iter()
             .filter_map(|reply| match reply {
@@ -92,15 +93,19 @@ impl<R: RedisConnection, C: Clock> RedisStore<R, C> {
         })
     }
 
+    fn bulk_waiting(&self) -> Waiting {
+        Waiting::Until(self.clock.now().saturating_add(BULK_TIMEOUT))
+    }
+
     /// Runs a script for nobody who waits.
     async fn change(&self, script: &Script, arguments: Vec<String>) -> Result<(), StateError> {
-        evaluate(&self.verdicts, script, arguments, Patience::Nobody).await?;
+        evaluate(&self.verdicts, script, arguments, Waiting::Nobody).await?;
         Ok(())
     }
 
     /// Whether `SET … NX` has set something.
-    async fn claim(&self, arguments: &[String]) -> Result<bool, StateError> {
-        let set = self.verdicts.execute("SET", arguments, Patience::Request);
+    async fn claim(&self, arguments: &[String], waiting: Waiting) -> Result<bool, StateError> {
+        let set = self.verdicts.execute("SET", arguments, waiting);
         Ok(matches!(set.await?.first(), Some(Reply::Status(_))))
     }
 }
@@ -110,18 +115,18 @@ async fn evaluate<R: RedisConnection>(
     connection: &R,
     script: &Script,
     arguments: Vec<String>,
-    patience: Patience,
+    waiting: Waiting,
 ) -> Result<Vec<Reply>, RedisError> {
     let mut parameters = Vec::with_capacity(arguments.len().saturating_add(1));
     parameters.push(script.sha1.clone());
     parameters.extend(arguments);
-    let answer = connection.execute("EVALSHA", &parameters, patience).await;
+    let answer = connection.execute("EVALSHA", &parameters, waiting).await;
     match answer {
         Err(error) if error.is_unknown_script() => {
             if let Some(first) = parameters.first_mut() {
                 script.text.clone_into(first);
             }
-            connection.execute("EVAL", &parameters, patience).await
+            connection.execute("EVAL", &parameters, waiting).await
         }
         other => other,
     }
@@ -132,8 +137,8 @@ impl<R: RedisConnection, C: Clock + 'static> State for RedisStore<R, C> {
         true
     }
 
-    async fn admit(&self, asked: Admission<'_>) -> Result<Admitted, StateError> {
-        self.charge(&self.verdicts, asked).await
+    async fn admit(&self, asked: Admission<'_>, waiting: Waiting) -> Result<Admitted, StateError> {
+        self.charge(&self.verdicts, asked, waiting).await
     }
 
     async fn settle(&self, settled: &[Settled], name: &LeaseName) -> Result<(), StateError> {
@@ -156,13 +161,9 @@ impl<R: RedisConnection, C: Clock + 'static> State for RedisStore<R, C> {
         providers: &[&str],
         waiting: Waiting,
     ) -> Result<Vec<Vec<PoolEntry>>, StateError> {
-        let patience = match waiting {
-            Waiting::Request => Patience::Request,
-            Waiting::Nobody => Patience::Nobody,
-        };
         let arguments = pool_read_arguments(providers, None);
         let script = &self.scripts.pool_read;
-        let replies = evaluate(&self.verdicts, script, arguments, patience).await?;
+        let replies = evaluate(&self.verdicts, script, arguments, waiting).await?;
         let texts: Vec<Vec<u8>> = replies.into_iter().map(Reply::into_bytes).collect();
         Ok(read_pools(&texts, providers.len()))
     }
@@ -178,7 +179,8 @@ impl<R: RedisConnection, C: Clock + 'static> State for RedisStore<R, C> {
     }
 
     async fn claim_probe(&self, provider: &str, digest: &str) -> Result<bool, StateError> {
-        self.claim(&probe_claim_arguments(provider, digest)).await
+        let arguments = probe_claim_arguments(provider, digest);
+        self.claim(&arguments, Waiting::Nobody).await
     }
 
     async fn claim_nonce(
@@ -186,16 +188,17 @@ impl<R: RedisConnection, C: Clock + 'static> State for RedisStore<R, C> {
         nonce: &str,
         until: Duration,
         claimant: &str,
+        waiting: Waiting,
     ) -> Result<bool, StateError> {
         let rest = until.saturating_sub(self.clock.since_1970());
         let rest_ms = u64::try_from(rest.as_millis()).unwrap_or(u64::MAX);
         let arguments = nonce_claim_arguments(nonce, rest_ms, claimant);
-        if self.claim(&arguments).await? {
+        if self.claim(&arguments, waiting).await? {
             return Ok(true);
         }
         // Refused, and perhaps by itself: a command is sent again where its connection broke.
         let key = arguments.get(..1).unwrap_or_default();
-        let by = self.verdicts.execute("GET", key, Patience::Request).await?;
+        let by = self.verdicts.execute("GET", key, waiting).await?;
         let by = by.into_iter().next().and_then(Reply::into_text);
         Ok(by.as_deref() == Some(claimant))
     }
@@ -205,11 +208,13 @@ impl<R: RedisConnection, C: Clock + 'static> State for RedisStore<R, C> {
         self.change(&self.scripts.usage_observe, arguments).await
     }
 
-    async fn usage_profile(&self, name: &str) -> Result<Option<UsageProfile>, StateError> {
+    async fn usage_profile(
+        &self,
+        name: &str,
+        waiting: Waiting,
+    ) -> Result<Option<UsageProfile>, StateError> {
         let arguments = usage_profile_arguments(name);
-        let read = self
-            .verdicts
-            .execute("HMGET", &arguments, Patience::Request);
+        let read = self.verdicts.execute("HMGET", &arguments, waiting);
         let mut texts = read.await?.into_iter().map(Reply::into_text);
         let (calls, bucket) = (texts.next().flatten(), texts.next().flatten());
         Ok(read_usage_profile(calls.as_deref(), bucket.as_deref()))
@@ -218,16 +223,14 @@ impl<R: RedisConnection, C: Clock + 'static> State for RedisStore<R, C> {
     async fn add_totals(&self, version: &str, amounts: &[(String, u64)]) -> Result<(), StateError> {
         let arguments = metrics_add_arguments(version, amounts);
         let script = &self.scripts.metrics_add;
-        evaluate(&self.bulk, script, arguments, Patience::Request).await?;
+        evaluate(&self.bulk, script, arguments, self.bulk_waiting()).await?;
         Ok(())
     }
 
     async fn totals(&self, version: &str) -> Result<Vec<(String, u64)>, StateError> {
         let key = [metrics_key(version)];
-        let replies = self
-            .bulk
-            .execute("HGETALL", &key, Patience::Request)
-            .await?;
+        let waiting = self.bulk_waiting();
+        let replies = self.bulk.execute("HGETALL", &key, waiting).await?;
         let mut texts = replies.into_iter().filter_map(Reply::into_text);
         let mut totals = Vec::new();
         while let (Some(series), Some(value)) = (texts.next(), texts.next()) {
@@ -240,7 +243,8 @@ impl<R: RedisConnection, C: Clock + 'static> State for RedisStore<R, C> {
     }
 
     async fn probe(&self) -> Result<Duration, StateError> {
-        let connection = self.verdicts.another(PROBE_TIMEOUT);
+        let connection = self.verdicts.another();
+        let waiting = Waiting::Until(self.clock.now().saturating_add(PROBE));
         let charge = Charge {
             key: format!("{LIMIT_KEY_PREFIX}probe"),
             cost: 1,
@@ -256,18 +260,14 @@ impl<R: RedisConnection, C: Clock + 'static> State for RedisStore<R, C> {
             lease: &LeaseName(String::new()),
             new_values: None,
         };
-        let asking = std::pin::pin!(async {
-            for _ in 0..PROBES {
-                self.charge(&connection, asked).await?;
+        for _ in 0..PROBES {
+            match self.charge(&connection, asked, waiting).await {
+                Ok(_) => {}
+                Err(error) if error.is_late => return connection.distance().ok_or(error),
+                Err(error) => return Err(error),
             }
-            Ok(connection.distance().unwrap_or_default())
-        });
-        match select(asking, std::pin::pin!(self.clock.sleep(PROBE))).await {
-            Either::Left((distance, _)) => distance,
-            Either::Right(_) => connection
-                .distance()
-                .ok_or_else(|| RedisError::Timeout.into()),
         }
+        Ok(connection.distance().unwrap_or_default())
     }
 
     async fn sweep(&self) -> Result<(), StateError> {

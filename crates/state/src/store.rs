@@ -32,8 +32,8 @@ impl<R: RedisConnection, K: KeyValue, C: Clock + 'static> State for Store<R, K, 
         either!(self, store => store.is_shared())
     }
 
-    async fn admit(&self, asked: Admission<'_>) -> Result<Admitted, StateError> {
-        either!(self, store => store.admit(asked).await)
+    async fn admit(&self, asked: Admission<'_>, waiting: Waiting) -> Result<Admitted, StateError> {
+        either!(self, store => store.admit(asked, waiting).await)
     }
 
     async fn settle(&self, settled: &[Settled], name: &LeaseName) -> Result<(), StateError> {
@@ -60,8 +60,12 @@ impl<R: RedisConnection, K: KeyValue, C: Clock + 'static> State for Store<R, K, 
         either!(self, store => store.observe_usage(name, amount).await)
     }
 
-    async fn usage_profile(&self, name: &str) -> Result<Option<UsageProfile>, StateError> {
-        either!(self, store => store.usage_profile(name).await)
+    async fn usage_profile(
+        &self,
+        name: &str,
+        waiting: Waiting,
+    ) -> Result<Option<UsageProfile>, StateError> {
+        either!(self, store => store.usage_profile(name, waiting).await)
     }
 
     async fn pool_write(
@@ -82,8 +86,9 @@ impl<R: RedisConnection, K: KeyValue, C: Clock + 'static> State for Store<R, K, 
         nonce: &str,
         until: Duration,
         claimant: &str,
+        waiting: Waiting,
     ) -> Result<bool, StateError> {
-        either!(self, store => store.claim_nonce(nonce, until, claimant).await)
+        either!(self, store => store.claim_nonce(nonce, until, claimant, waiting).await)
     }
 
     async fn add_totals(&self, version: &str, amounts: &[(String, u64)]) -> Result<(), StateError> {

@@ -16,7 +16,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use redis::Connection;
 use redis_server::RedisServer;
-use spillway_platform::{Clock, State, UsageProfile};
+use spillway_platform::{Clock, State, UsageProfile, Waiting};
 use spillway_state::{
     Oracle, USAGE_OBSERVE_V1, read_usage_profile, usage_observe_arguments, usage_profile_arguments,
 };
@@ -85,7 +85,7 @@ fn redis_and_the_oracle_know_the_same() {
                 }
             }
             for name in ["0", "1", "2"] {
-                let known = at_once(oracle.usage_profile(name)).unwrap();
+                let known = at_once(oracle.usage_profile(name, Waiting::Nobody)).unwrap();
                 prop_assert_eq!(profile(&mut connection, name), known);
             }
         }

@@ -14,7 +14,7 @@ use spillway_tests::{
 
 fn yaml(redis: &Redis, dify: &StandinDify, dimension: &str, more: &str) -> String {
     format!(
-        "state: {{ redis: \"{}\" }}\nagents:\n  - name: dify\n    services: {{ api: \"{}\" }}\n    policies:\n      rate_limits:\n        - rule_name: at_once\n          rule_items: [{{ {dimension}: '', limit_keys: [{{ key: '*', concurrency: 2 }}] }}]\n{more}",
+        "state: {{ timeout: 1s, redis: \"{}\" }}\nagents:\n  - name: dify\n    services: {{ api: \"{}\" }}\n    policies:\n      rate_limits:\n        - rule_name: at_once\n          rule_items: [{{ {dimension}: '', limit_keys: [{{ key: '*', concurrency: 2 }}] }}]\n{more}",
         redis.url(),
         dify.api.url()
     )

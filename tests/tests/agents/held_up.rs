@@ -15,7 +15,7 @@ const LARGE: usize = 32 * 1024 * 1024;
 fn yaml(redis: &Redis, dify: &StandinDify) -> String {
     format!(
         r#"
-state: {{ redis: "{}" }}
+state: {{ timeout: 1s, redis: "{}" }}
 agents:
   - name: dify
     services: {{ api: "{}" }}

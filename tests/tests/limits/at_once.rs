@@ -32,7 +32,7 @@ impl AtOnce {
         let one = "limit_keys: [{ key: '*', concurrency: 1 }]";
         let yaml = format!(
             r#"
-state: {{ redis: "{}" }}
+state: {{ timeout: 1s, redis: "{}" }}
 consumers:
   - {{ name: one, credentials: [{{ api_key: sk-one }}] }}
   - {{ name: two, credentials: [{{ api_key: sk-two }}] }}

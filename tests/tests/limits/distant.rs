@@ -29,6 +29,11 @@ const fn max_connections(calls: u32) -> u64 {
     calls as u64 / 2
 }
 
+/// With `state.timeout` as it is where nobody says it.
+fn impatient(redis: &str, dify: &StandinDify, rules: &str) -> String {
+    agent(redis, dify, rules).replace("timeout: 1s, ", "")
+}
+
 fn request() -> Request {
     Request::get("/v1/info").bearer("app-1")
 }
@@ -126,7 +131,7 @@ fn of_two_hundred_calls_the_quota_passes() -> Result<()> {
         for delay in [50, 80] {
             let (redis, dify) = (Redis::start().await?, StandinDify::start()?);
             let far = Distant::start(redis.address(), Duration::from_millis(delay))?;
-            let yaml = agent(&format!("redis://{}", far.address()), &dify, SEVENTY);
+            let yaml = impatient(&format!("redis://{}", far.address()), &dify, SEVENTY);
             let gateway = Gateway::start(&yaml, Options::default()).await?;
             seventy_pass(&far, &gateway).await?;
         }
@@ -145,7 +150,7 @@ fn over_tls_as_well() -> Result<()> {
         let dify = StandinDify::start()?;
         let server = redis.tls_address().unwrap_or(redis.address());
         let far = Distant::start(server, Duration::from_millis(80))?;
-        let yaml = agent(&format!("rediss://{}", far.address()), &dify, SEVENTY);
+        let yaml = impatient(&format!("rediss://{}", far.address()), &dify, SEVENTY);
         let trusting = Options::default()
             .environment("SSL_CERT_FILE", &certificates.authority().to_string_lossy());
         let gateway = Gateway::start(&yaml, trusting).await?;
@@ -165,7 +170,7 @@ fn a_redis_too_far_away_decides_nothing_and_is_told() -> Result<()> {
             let (redis, dify) = (Redis::start().await?, StandinDify::start()?);
             let far = Distant::start(redis.address(), Duration::from_millis(260))?;
             let rules = SEVENTY.replace("on_error: allow", &format!("on_error: {on_error}"));
-            let yaml = agent(&format!("redis://{}", far.address()), &dify, &rules);
+            let yaml = impatient(&format!("redis://{}", far.address()), &dify, &rules);
             let gateway = Arc::new(Gateway::start(&yaml, Options::default()).await?);
             assert_eq!(answered_so(&gateway, 100, passed).await?, 100);
             assert!(ejected(&gateway).await? < 0.5, "{}", gateway.log());
@@ -176,7 +181,7 @@ fn a_redis_too_far_away_decides_nothing_and_is_told() -> Result<()> {
             );
             let (code, told) = ready(&gateway).await?;
             assert!(
-                code == status && told.contains("ms away") && told.contains("200 ms at most"),
+                code == status && told.contains("ms away") && told.contains("150 ms at most"),
                 "{told}"
             );
         }
@@ -194,7 +199,6 @@ fn with_a_longer_timeout_it_counts_again() -> Result<()> {
         let (redis, dify) = (Redis::start().await?, StandinDify::start()?);
         let far = Distant::start(redis.address(), Duration::from_millis(350))?;
         let yaml = agent(&format!("redis://{}", far.address()), &dify, SEVENTY);
-        let yaml = yaml.replace("state: {", "state: { timeout: 1s,");
         let gateway = Gateway::start(&yaml, Options::default()).await?;
         let passed = answered_so(&gateway, 100, 200).await?;
         let (decided, undecided) = decided(&gateway, 100).await?;

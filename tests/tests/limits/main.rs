@@ -35,9 +35,10 @@ const GUIDE: &str = r#"
         show_limit_quota_header: true
 "#;
 
+/// With enough patience that a busy machine decides nothing.
 fn agent(redis: &str, dify: &StandinDify, rate_limits: &str) -> String {
     format!(
-        "state: {{ redis: \"{redis}\" }}\nagents:\n  - name: dify\n    services: {{ api: \"{}\" }}\n    policies:\n      rate_limits:{rate_limits}",
+        "state: {{ timeout: 1s, redis: \"{redis}\" }}\nagents:\n  - name: dify\n    services: {{ api: \"{}\" }}\n    policies:\n      rate_limits:{rate_limits}",
         dify.api.url()
     )
 }

@@ -35,7 +35,7 @@ fn from(address: &str, key: &str) -> Request {
 /// verdict, on a busy machine, cannot be taken back.
 async fn start(redis: &str, dify: &StandinDify, most: u32) -> Result<Arc<Gateway>> {
     let yaml = agent(redis, dify, FIVE_A_DAY).replace(
-        "state: {",
+        "state: { timeout: 1s,",
         &format!("state: {{ timeout: 1s, new_values_per_second: {most},"),
     );
     let yaml = format!("trusted_proxies: [127.0.0.0/8]\n{yaml}");

@@ -45,7 +45,7 @@ fn while_redis_is_frozen_the_streams_go_on_event_by_event() -> Result<()> {
         let limits = "policies: { rate_limits: [{ rule_name: many, global_threshold: { query_per_minute: 1000 } }] }";
         let yaml = format!(
             r#"
-state: {{ redis: "{}" }}
+state: {{ timeout: 1s, redis: "{}" }}
 agents:
   - {{ name: dify, services: {{ api: "{}" }}, {limits} }}
 models:

@@ -26,7 +26,7 @@ const GUIDE: &str = "
 
 fn yaml(limit: &str, redis: Option<&Redis>, vendor: &StandinModel) -> String {
     let state = redis.map_or_else(String::new, |redis| {
-        format!("state: {{ redis: \"{}\" }}\n", redis.url())
+        format!("state: {{ timeout: 1s, redis: \"{}\" }}\n", redis.url())
     });
     format!(
         "{state}models:\n  - name: llm\n    policies:\n      token_limits:{limit}\n    routes: [{{ targets: [{{ provider: vendor }}] }}]\nproviders:\n  - {{ name: vendor, base_url: \"{}\" }}\n",

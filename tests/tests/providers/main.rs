@@ -53,9 +53,12 @@ async fn start(yaml: &str, vendors: &[(&str, &StandinModel)]) -> Result<Gateway>
     Gateway::start(&filled, Options::default().lasting()).await
 }
 
-/// The same configuration with its state in this Redis.
+/// The same configuration with its state in this Redis, for which there is time on a busy machine, too.
 fn on_redis(redis: &Redis, yaml: &str) -> String {
-    format!("state: {{ redis: \"{}\" }}\n{yaml}", redis.url())
+    format!(
+        "state: {{ timeout: 1s, redis: \"{}\" }}\n{yaml}",
+        redis.url()
+    )
 }
 
 /// A chat.

@@ -60,6 +60,7 @@ pub(super) async fn admit<P: Platform>(
     let Some(due) = due.filter(|_| limits.has_rules(&destination.api)) else {
         return Ok(earlier);
     };
+    let budget = &exchange.settlement.state_budget;
     let head = &exchange.head;
     let dify_app = limits.dify_app(&head.headers);
     let named = match destination.user_place {
@@ -69,7 +70,9 @@ pub(super) async fn admit<P: Platform>(
     };
     let demand = if begins_run(exchange, destination) {
         let app = dify_app.as_ref().map(DifyApp::label).unwrap_or_default();
-        limits.demand(&destination.api, &[&app], None, None).await
+        limits
+            .demand(budget, &destination.api, &[&app], None, None)
+            .await
     } else {
         None
     };
@@ -85,7 +88,9 @@ pub(super) async fn admit<P: Platform>(
     };
     let demand = demand.as_ref();
     let api = &destination.api;
-    limits.admit(api, &facts, demand, due, earlier).await
+    limits
+        .admit(budget, api, &facts, demand, due, earlier)
+        .await
 }
 
 /// Whether a request begins a run, which uses tokens: how many only its end tells. Who follows one that another request has

@@ -1,28 +1,12 @@
-//! Asking the store, and telling the operator how it is.
-
-use std::time::Duration;
+//! Asking the store.
 
 use spillway_limit::Applicable;
-use spillway_platform::{Admission, Admitted, LeaseName, Platform, State, StateError};
-use spillway_state::StoreTransition;
-use spillway_telemetry::Family;
+use spillway_platform::{Admission, Admitted, LeaseName, Platform, State};
 
 use super::Limits;
 use crate::Permit;
 use crate::permit::Kept;
-use crate::state_access::StoreResult;
-
-/// A late answer is logged no more often.
-const LATE_LOGGED_EVERY: Duration = Duration::from_secs(10);
-
-/// Why there is no verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unverdicted {
-    /// The store is being left alone.
-    NotAsked,
-    /// It did not answer, or not in time: it may do what it was asked yet.
-    NotAnswered,
-}
+use crate::state_access::{NoAnswer, StateBudget};
 
 /// Places that a request may have taken without knowing: the store has not answered, or the runtime has given the request
 /// up meanwhile.
@@ -60,15 +44,16 @@ impl<P: Platform> Drop for Unanswered<'_, P> {
 impl<P: Platform> Limits<P> {
     pub(super) async fn charge(
         &self,
+        budget: &StateBudget,
         applicable: &Applicable<'_>,
         lease: &LeaseName,
-    ) -> Result<Admitted, Unverdicted> {
+    ) -> Result<Admitted, NoAnswer> {
         let asked = Admission {
             charges: applicable.charges(),
             lease,
             new_values: applicable.new_values(),
         };
-        let admit = async {
+        let admit = async |waiting| {
             let mut unanswered = Unanswered {
                 limits: self,
                 applicable,
@@ -76,54 +61,12 @@ impl<P: Platform> Limits<P> {
                 is_answered: false,
                 goes_on: false,
             };
-            let result = self.state.admit(asked).await;
+            let result = self.state.admit(asked, waiting).await;
             unanswered.is_answered = result.is_ok();
             unanswered.goes_on = true;
             result
         };
-        let asked = self.access.ask(&self.platform, admit).await;
-        let asked = asked.ok_or(Unverdicted::NotAsked)?;
-        self.tell(&asked);
-        asked.result.map_err(|_| Unverdicted::NotAnswered)
-    }
-
-    /// What the operator should know of the store.
-    fn tell(&self, asked: &StoreResult<Admitted>) {
-        match (&asked.result, asked.transition) {
-            (Err(error), Some(StoreTransition::Opened)) => {
-                self.log.warn(&format!(
-                    "limits: the store does not answer and is left alone for now: {error}"
-                ));
-            }
-            (Err(error), _) if error.is_late => {
-                self.meter
-                    .count(|counters| counters.add(Family::StateLate, [], 1));
-                self.log_late(error);
-            }
-            // That it is left alone has been said.
-            (Err(_), _) if asked.is_probe => {}
-            (Err(error), _) => self.log.warn(&format!("limits: {error}")),
-            (Ok(_), Some(_)) => self.log.info("limits: the store answers again"),
-            (Ok(_), None) => {}
-        }
-        if let Some(transition) = asked.transition {
-            self.meter.count(|counters| {
-                counters.add(Family::StateTransitions, [transition.as_str().into()], 1)
-            });
-        }
-    }
-
-    /// Once in a while, as it may be every request's lot.
-    fn log_late(&self, error: &StateError) {
-        let now = self.platform.now();
-        let Ok(mut logged) = self.late_logged.lock() else {
-            return;
-        };
-        if logged.is_none_or(|logged| now.saturating_sub(logged) >= LATE_LOGGED_EVERY) {
-            *logged = Some(now);
-            self.log.warn(&format!(
-                "limits: {error}: a request was decided without its verdict, as on_error says. /_gateway/health/ready tells the distance"
-            ));
-        }
+        let admitted = self.access.ask(budget, admit).await;
+        admitted.inspect_err(|why| self.access.tell_late(*why))
     }
 }

@@ -28,8 +28,11 @@ pub(super) async fn admit_head<P: Platform>(
         return Ok(None);
     }
     let (due, earlier) = (Due::Head(IN_BODY), Passage::default());
+    let budget = &exchange.settlement.state_budget;
     let facts = facts(exchange);
-    let admitted = limits.admit(&api.name, &facts, None, due, earlier).await;
+    let admitted = limits
+        .admit(budget, &api.name, &facts, None, due, earlier)
+        .await;
     admitted.map(Some)
 }
 
@@ -57,7 +60,8 @@ pub(super) async fn admit_body<P: Platform>(
         route: Some(&route.name),
         ..facts(exchange)
     };
-    let admitted = limits.admit(name, &facts, demand.as_ref(), due, earlier);
+    let budget = &exchange.settlement.state_budget;
+    let admitted = limits.admit(budget, name, &facts, demand.as_ref(), due, earlier);
     match admitted.await {
         Ok(passage) => {
             exchange.quota = passage.headers;
@@ -98,7 +102,10 @@ async fn demand<P: Platform>(
     ];
     let input = Some(input.total);
     let limits = &exchange.runtime.limits;
-    limits.demand(&entry.api.name, &kind, input, cap).await
+    let budget = &exchange.settlement.state_budget;
+    limits
+        .demand(budget, &entry.api.name, &kind, input, cap)
+        .await
 }
 
 /// Estimates the tokens of a call's input, where a limit or a context window wants to know.

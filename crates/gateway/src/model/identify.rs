@@ -14,6 +14,7 @@ use super::ModelRuntime;
 use super::exchange::{CallEntry, ModelExchange};
 use super::replies;
 use crate::nonce::Nonce;
+use crate::state_access::StateBudget;
 
 /// Finds the API and the consumer. A signed request is let through once.
 pub(super) async fn identify<P: Platform>(
@@ -53,7 +54,10 @@ pub(super) async fn identify<P: Platform>(
         }
     }
     let content_md5 = match signed {
-        Some(signed) => once(runtime, &signed).await?,
+        Some(signed) => {
+            let budget = &exchange.settlement.state_budget;
+            once(runtime, budget, &signed).await?
+        }
         None => None,
     };
     let mut headers = passed_headers(&head.headers);
@@ -172,18 +176,11 @@ pub(super) fn unauthorized(text: &str) -> LocalReply {
 /// Lets a signed request through once; gives what its body's MD5 must be.
 async fn once<P: Platform>(
     runtime: &ModelRuntime<P>,
+    budget: &StateBudget,
     signed: &Signed,
 ) -> Result<Option<String>, LocalReply> {
     let on_error = runtime.apis.on_error;
-    match Nonce::claim(
-        &runtime.log,
-        &runtime.platform,
-        &runtime.state,
-        on_error,
-        signed,
-    )
-    .await
-    {
+    match Nonce::claim(runtime, budget, on_error, signed).await {
         Nonce::First => Ok(signed.content_md5.clone()),
         Nonce::Repeated => Err(unauthorized(
             "This signed request has been sent before. Sign each request anew, with a nonce of its own.",

@@ -12,6 +12,7 @@ mod knowledge;
 mod misconfigured;
 mod models;
 mod round_trips;
+mod store_budget;
 mod tokens;
 
 use std::sync::Arc;

@@ -12,11 +12,11 @@ const RULES: &str = r#""rate_limits": [{ "rule_name": "r", "rule_items": [
     { "limit_by_per_ip": "from-remote-addr", "limit_keys": [{ "key": "0.0.0.0/0", "query_per_minute": 9 }] },
     { "limit_by_end_user": "", "limit_keys": [{ "key": "*", "query_per_minute": 9 }] }] }]"#;
 
-const MODEL_RULES: &str = r#""rate_limits": [{ "rule_name": "r", "rule_items": [
+pub const MODEL_RULES: &str = r#""rate_limits": [{ "rule_name": "r", "rule_items": [
     { "limit_by_consumer": "", "limit_keys": [{ "key": "*", "query_per_minute": 9 }] },
     { "limit_by_model": "", "limit_keys": [{ "key": "*", "query_per_minute": 9 }] }] }]"#;
 
-fn world(agent_policies: &str, model_policies: &str) -> Sim {
+pub fn world(agent_policies: &str, model_policies: &str) -> Sim {
     let sim = world_of(
         &r#"{
   "consumers": [{ "name": "team", "credentials": [{ "api_key": "sk-team" }, { "hmac": { "access_key": "ak", "secret_key": "secret-1" } }] }],
@@ -64,7 +64,7 @@ fn run(padding: usize) -> SimRequest {
 }
 
 /// At the time at which a simulated world begins.
-fn signed(nonce: &str) -> SimRequest {
+pub fn signed(nonce: &str) -> SimRequest {
     let text = format!(
         "POST\n*/*\n\napplication/json\n\nx-ca-key:ak\nx-ca-nonce:{nonce}\nx-ca-timestamp:1800000000000\n/llm/v1/chat/completions"
     );

@@ -6,7 +6,6 @@ use spillway_platform::{
     Admission, Admitted, Charge, LeaseName, NewValues, PoolEntry, Settled, State, StateError,
     UsageProfile, Waiting,
 };
-use spillway_state::Patience;
 
 /// What the store is asked: each is an operation of [`State`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +19,7 @@ pub enum StoreOperation {
     Settle(Vec<Settled>, LeaseName),
     Renew(Vec<Charge>, LeaseName),
     Release(Vec<Charge>, LeaseName),
-    PoolRead(Vec<String>, Waiting),
+    PoolRead(Vec<String>),
     PoolWrite {
         provider: String,
         name: String,
@@ -78,25 +77,13 @@ impl StoreOperation {
         }
     }
 
-    /// Whether a request waits for the answer, as the store in Redis has it.
-    pub(super) const fn patience(&self) -> Patience {
-        match self {
-            Self::Settle(..)
-            | Self::Renew(..)
-            | Self::Release(..)
-            | Self::ObserveUsage(..)
-            | Self::PoolWrite { .. }
-            | Self::PoolRead(_, Waiting::Nobody) => Patience::Nobody,
-            _ => Patience::Request,
-        }
-    }
-
-    /// Asks a store.
+    /// Asks a store, for as long as it takes.
     ///
     /// # Errors
     /// Its own.
     pub async fn ask(&self, store: &impl State) -> Result<StoreAnswer, StateError> {
         let done = |()| StoreAnswer::Done;
+        let waiting = Waiting::Nobody;
         match self {
             Self::Admit {
                 charges,
@@ -108,14 +95,15 @@ impl StoreOperation {
                     lease,
                     new_values: new_values.as_ref(),
                 };
-                store.admit(asked).await.map(StoreAnswer::Admitted)
+                let admitted = store.admit(asked, waiting).await;
+                admitted.map(StoreAnswer::Admitted)
             }
             Self::Settle(settled, name) => store.settle(settled, name).await.map(done),
             Self::Renew(charges, lease) => store.renew(charges, lease).await.map(done),
             Self::Release(charges, lease) => store.release(charges, lease).await.map(done),
-            Self::PoolRead(providers, waiting) => {
+            Self::PoolRead(providers) => {
                 let providers: Vec<&str> = providers.iter().map(String::as_str).collect();
-                let read = store.pool_read(&providers, *waiting).await;
+                let read = store.pool_read(&providers, waiting).await;
                 read.map(StoreAnswer::Pools)
             }
             Self::PoolWrite { provider, name, to } => {
@@ -131,11 +119,14 @@ impl StoreOperation {
                 until,
                 claimant,
             } => {
-                let claimed = store.claim_nonce(nonce, *until, claimant).await;
+                let claimed = store.claim_nonce(nonce, *until, claimant, waiting).await;
                 claimed.map(StoreAnswer::Claimed)
             }
             Self::ObserveUsage(name, amount) => store.observe_usage(name, *amount).await.map(done),
-            Self::UsageProfile(name) => store.usage_profile(name).await.map(StoreAnswer::Usage),
+            Self::UsageProfile(name) => {
+                let profile = store.usage_profile(name, waiting).await;
+                profile.map(StoreAnswer::Usage)
+            }
             Self::AddTotals(version, amounts) => store.add_totals(version, amounts).await.map(done),
             Self::Totals(version) => store.totals(version).await.map(StoreAnswer::Totals),
             Self::Probe => store.probe().await.map(StoreAnswer::Distance),

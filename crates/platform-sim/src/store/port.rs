@@ -13,9 +13,10 @@ impl SimStore {
     async fn ask_for<T>(
         &self,
         operation: StoreOperation,
+        waiting: Waiting,
         read: impl FnOnce(StoreAnswer) -> Option<T>,
     ) -> Result<T, StateError> {
-        let answer = self.ask(operation).await?;
+        let answer = self.ask(operation, waiting).await?;
         read(answer).ok_or_else(|| StateError {
             message: "the store said something else".to_owned(),
             is_late: false,
@@ -23,7 +24,7 @@ impl SimStore {
     }
 
     async fn tell(&self, operation: StoreOperation) -> Result<(), StateError> {
-        self.ask(operation).await.map(|_| ())
+        self.ask(operation, Waiting::Nobody).await.map(|_| ())
     }
 }
 
@@ -39,7 +40,7 @@ impl State for SimStore {
         true
     }
 
-    async fn admit(&self, asked: Admission<'_>) -> Result<Admitted, StateError> {
+    async fn admit(&self, asked: Admission<'_>, waiting: Waiting) -> Result<Admitted, StateError> {
         let operation = StoreOperation::Admit {
             charges: asked.charges.to_vec(),
             lease: asked.lease.clone(),
@@ -49,7 +50,7 @@ impl State for SimStore {
             StoreAnswer::Admitted(admitted) => Some(admitted),
             _ => None,
         };
-        self.ask_for(operation, read).await
+        self.ask_for(operation, waiting, read).await
     }
 
     async fn settle(&self, settled: &[Settled], name: &LeaseName) -> Result<(), StateError> {
@@ -77,7 +78,7 @@ impl State for SimStore {
             StoreAnswer::Pools(pools) => Some(pools),
             _ => None,
         };
-        self.ask_for(StoreOperation::PoolRead(providers, waiting), read)
+        self.ask_for(StoreOperation::PoolRead(providers), waiting, read)
             .await
     }
 
@@ -97,7 +98,7 @@ impl State for SimStore {
 
     async fn claim_probe(&self, provider: &str, digest: &str) -> Result<bool, StateError> {
         let operation = StoreOperation::ClaimProbe(provider.to_owned(), digest.to_owned());
-        self.ask_for(operation, claimed).await
+        self.ask_for(operation, Waiting::Nobody, claimed).await
     }
 
     async fn claim_nonce(
@@ -105,13 +106,14 @@ impl State for SimStore {
         nonce: &str,
         until: Duration,
         claimant: &str,
+        waiting: Waiting,
     ) -> Result<bool, StateError> {
         let operation = StoreOperation::ClaimNonce {
             nonce: nonce.to_owned(),
             until,
             claimant: claimant.to_owned(),
         };
-        self.ask_for(operation, claimed).await
+        self.ask_for(operation, waiting, claimed).await
     }
 
     async fn observe_usage(&self, name: &str, amount: u64) -> Result<(), StateError> {
@@ -119,12 +121,16 @@ impl State for SimStore {
             .await
     }
 
-    async fn usage_profile(&self, name: &str) -> Result<Option<UsageProfile>, StateError> {
+    async fn usage_profile(
+        &self,
+        name: &str,
+        waiting: Waiting,
+    ) -> Result<Option<UsageProfile>, StateError> {
         let read = |answer| match answer {
             StoreAnswer::Usage(profile) => Some(profile),
             _ => None,
         };
-        self.ask_for(StoreOperation::UsageProfile(name.to_owned()), read)
+        self.ask_for(StoreOperation::UsageProfile(name.to_owned()), waiting, read)
             .await
     }
 
@@ -138,8 +144,12 @@ impl State for SimStore {
             StoreAnswer::Totals(totals) => Some(totals),
             _ => None,
         };
-        self.ask_for(StoreOperation::Totals(version.to_owned()), read)
-            .await
+        self.ask_for(
+            StoreOperation::Totals(version.to_owned()),
+            Waiting::Nobody,
+            read,
+        )
+        .await
     }
 
     async fn probe(&self) -> Result<Duration, StateError> {
@@ -147,7 +157,8 @@ impl State for SimStore {
             StoreAnswer::Distance(distance) => Some(distance),
             _ => None,
         };
-        self.ask_for(StoreOperation::Probe, read).await
+        self.ask_for(StoreOperation::Probe, Waiting::Nobody, read)
+            .await
     }
 
     async fn sweep(&self) -> Result<(), StateError> {

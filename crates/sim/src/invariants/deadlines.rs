@@ -4,17 +4,13 @@ use std::time::Duration;
 
 use crate::history::{History, Outcome};
 use crate::plan::{Api, Behaviour, BodyPlan, Kind, RequestPlan};
-use crate::settings::KNOWLEDGE_DEADLINE;
+use crate::settings::{KNOWLEDGE_DEADLINE, STORE_TIMEOUT};
 
 /// A tick.
 const TICK: Duration = Duration::from_millis(50);
 
-/// For which a request waits for the store at most, all its questions together.
-const STORE: Duration = Duration::from_millis(1_500);
-
-/// What is asked of the gateway itself waits for the store alone: for a connection and for an answer two seconds each,
-/// and once more where the connection breaks.
-const CONSOLE: Duration = Duration::from_secs(8);
+/// What is asked of the gateway itself waits for the store alone: whether it answers, or the totals.
+const CONSOLE: Duration = Duration::from_secs(3);
 
 /// `timeout` of a target that says nothing.
 const MAX_SILENCE: Duration = Duration::from_secs(300);
@@ -75,7 +71,7 @@ fn max_stream_time(history: &History, plan: &RequestPlan) -> Duration {
         .saturating_add(pauses.max().unwrap_or_default())
         .saturating_add(silence)
         .saturating_add(body_of(plan))
-        .saturating_add(STORE)
+        .saturating_add(STORE_TIMEOUT)
 }
 
 /// Whether everybody does what they should, as soon as they can.
@@ -110,15 +106,21 @@ fn times(history: &History, plan: &RequestPlan, outcome: &Outcome) -> (Duration,
     match plan.api.kind() {
         Kind::Knowledge => (until_end, KNOWLEDGE_DEADLINE),
         Kind::Console => (until_end, CONSOLE),
-        Kind::Agent => (until_end, CEILING.saturating_add(STORE)),
-        Kind::Model if plan.api == Api::Models => (until_end, STORE),
+        Kind::Agent => (until_end, CEILING.saturating_add(STORE_TIMEOUT)),
+        Kind::Model if plan.api == Api::Models => (until_end, STORE_TIMEOUT),
         Kind::Model if matches!(plan.api, Api::ChatStream | Api::File | Api::Response) => {
             let may = history.plan.settings.deadline;
-            (until_head, may.saturating_add(STORE).saturating_add(body))
+            (
+                until_head,
+                may.saturating_add(STORE_TIMEOUT).saturating_add(body),
+            )
         }
         Kind::Model => {
             let may = history.plan.settings.deadline;
-            (until_end, may.saturating_add(STORE).saturating_add(body))
+            (
+                until_end,
+                may.saturating_add(STORE_TIMEOUT).saturating_add(body),
+            )
         }
     }
 }

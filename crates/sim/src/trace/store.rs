@@ -27,7 +27,7 @@ pub fn in_words(event: &StoreEvent) -> String {
         StoreOperation::Release(charges, lease) => {
             format!("takes back {}", places(charges, lease))
         }
-        StoreOperation::PoolRead(providers, _) => match answer {
+        StoreOperation::PoolRead(providers) => match answer {
             StoreAnswer::Pools(pools) => {
                 let entries = pools.iter().flatten().map(pool_entry);
                 format!("tells of {}: {}", providers.join(", "), list(entries))

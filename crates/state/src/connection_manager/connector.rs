@@ -7,17 +7,17 @@ use std::time::Duration;
 
 use futures_channel::oneshot;
 use futures_util::future::{Either, select};
+use spillway_platform::Waiting;
 
 use super::open_connection::{OpenConnection, Owed};
-use super::within;
+use super::{too_late, within};
 use crate::{RedisError, Transport};
 
-/// How long opening a connection may take. No call waits so long.
+/// How long opening a connection may take.
 const OPENING: Duration = Duration::from_secs(2);
 
-/// For how much longer than an answer calls wait for a connection that is opened: up to five round trips, of TCP, two
-/// of TLS 1.2, and the login.
-const OPENING_WAIT: u32 = 5;
+/// A Redis to which a connection has been opened for so long is taken for gone: it takes up to four ways there and back.
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// Without any answer for so long a connection is thrown away; an answer that is owed by then is not awaited.
 const GIVEN_UP_AFTER: Duration = Duration::from_secs(2);
@@ -65,30 +65,26 @@ impl<T: Transport> Connector<T> {
 
     /// The connection. It is opened once for all calls that wait for it, in a task of its own, so that a handshake
     /// which takes longer than a call has (with TLS, from far away, on a busy machine) is not begun anew by each.
-    ///
-    /// The first one of an instance, and the next after one that served, were waited for as many times longer than
-    /// `timeout` as an opening has round trips; after one that failed, no longer than for an answer.
     pub async fn connect(
         self: &Arc<Self>,
-        timeout: Duration,
+        waiting: Waiting,
     ) -> Result<Arc<OpenConnection<T>>, RedisError> {
         loop {
             let now = self.transport.now();
-            let (opens, until, ended) = {
+            let (opens, since, ended) = {
                 let Ok(mut state) = self.state.lock() else {
                     return Err(RedisError::Timeout);
                 };
                 if let Some(open) = &state.open {
                     return Ok(Arc::clone(open));
                 }
-                let wait = if state.failed.is_some() {
-                    timeout
-                } else {
-                    timeout.saturating_mul(OPENING_WAIT).min(OPENING)
-                };
                 let opens = state.opening.is_none();
                 let since = *state.opening.get_or_insert(now);
-                (opens, since.saturating_add(wait), state.ended)
+                (opens, since, state.ended)
+            };
+            let until = match waiting {
+                Waiting::Until(until) => until,
+                Waiting::Nobody => since.saturating_add(OPENING),
             };
             if opens {
                 self.begin_opening(until).await;
@@ -102,7 +98,11 @@ impl<T: Transport> Connector<T> {
                 return Ok(Arc::clone(open));
             }
             let was_given_up = state.opening.is_none() && state.ended == ended;
-            if opens || !was_given_up || self.transport.now() >= until {
+            let now = self.transport.now();
+            if state.opening.is_some() {
+                return Err(too_late(now.saturating_sub(since), SILENCE));
+            }
+            if opens || !was_given_up || now >= until {
                 return Err(state.failed.clone().unwrap_or(RedisError::Timeout));
             }
             // Whoever was opening it is gone, and has left that to the next.
