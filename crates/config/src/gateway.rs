@@ -32,6 +32,18 @@ pub struct Gateway {
     pub knowledge: Vec<KnowledgeApiConfig>,
     /// What the gateway tells its operator.
     pub telemetry: Telemetry,
+    /// Who may ask it about itself.
+    pub admin: Admin,
+}
+
+/// Who may ask the gateway about itself.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "document", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Admin {
+    /// Opens `/_gateway/api/` to whoever sends it as `Authorization: Bearer …`, as `spillway limits` does; it tells
+    /// of limits. Empty: nothing is there.
+    pub token: Secret,
 }
 
 /// Where state shared by replicas lives.

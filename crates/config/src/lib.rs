@@ -42,7 +42,7 @@ pub use cors::CorsConfig;
 pub use error::Error;
 pub use fallback::{Fallback, FallbackCondition, StatusPattern};
 pub use forward_headers::PASSED_HEADERS;
-pub use gateway::{Consumer, Credential, Gateway, HmacCredential, StateConfig};
+pub use gateway::{Admin, Consumer, Credential, Gateway, HmacCredential, StateConfig};
 pub use knowledge::{
     DifyCompatibleBackend, KnowledgeApiConfig, KnowledgeBackend, KnowledgePolicies, RagflowBackend,
 };

@@ -1,8 +1,11 @@
-//! The gateway's own paths: `/_gateway/health/live`, `/_gateway/health/ready` and `/_gateway/metrics`.
+//! The gateway's own paths: `/_gateway/health/live`, `/_gateway/health/ready`, `/_gateway/metrics` and `/_gateway/api/`.
 
+mod admin;
 mod in_force;
+mod limits;
+mod metrics;
+mod ready;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,15 +13,16 @@ use http::{Method, StatusCode};
 use serde_json::json;
 use spillway_config::{Credential, Gateway, OnError};
 use spillway_forward::{REQUEST_ID, Router};
-use spillway_limit::DigestKey;
+use spillway_identity::AdminToken;
+use spillway_limit::{DigestKey, Rules};
 use spillway_llm::ModelCatalogue;
-use spillway_platform::{Platform, State, StateLocation};
-use spillway_state::Distance;
+use spillway_platform::{Platform, RequestHead, State, StateLocation};
 use spillway_surface::{LocalReply, Surface};
-use spillway_telemetry::{ApiKind, Reason, render, totals_version};
-use spillway_upstream::key_digest;
+use spillway_telemetry::{ApiKind, Reason};
 
-use self::in_force::{ConfigHealth, InForce};
+use self::in_force::InForce;
+use self::metrics::{key_expiries, no_metrics};
+use self::ready::not_ready;
 use crate::Log;
 use crate::digest_secret::digest_secret;
 use crate::limits::ApiLimits;
@@ -30,12 +34,16 @@ pub struct Console<P: Platform> {
     platform: P,
     state: Arc<P::State>,
     log: Log<P>,
-    /// How much longer than the way takes requests wait for the store.
+    /// How long requests wait for the store.
     timeout: Duration,
     /// Whether some policy lets nothing pass while the store is gone.
     requires_store: bool,
     key_expiries: String,
     in_force: InForce,
+    admin_token: Option<AdminToken>,
+    digest: DigestKey,
+    /// The limits of all APIs.
+    rules: Vec<Rules>,
 }
 
 impl<P: Platform> Console<P> {
@@ -48,7 +56,9 @@ impl<P: Platform> Console<P> {
         let settings = settings.map_err(|error| error.to_string())?;
         let version = settings.version();
         let gateway = settings.gateway;
-        let denies = prepare_all(&gateway)?;
+        let digest = DigestKey::new(digest_secret(&gateway).as_bytes());
+        let rules = prepare_all(&gateway, &digest)?;
+        let denies = rules.iter().any(Rules::deny_on_error);
         Ok(Self {
             state: Arc::new(platform.open_state(StateLocation {
                 redis: gateway.state.redis.to_string(),
@@ -59,44 +69,10 @@ impl<P: Platform> Console<P> {
             timeout: gateway.state.timeout.duration(),
             requires_store: denies || signs_and_denies(&gateway),
             key_expiries: key_expiries(&gateway),
+            admin_token: AdminToken::new(&gateway.admin.token),
+            digest,
+            rules,
         })
-    }
-
-    /// Ready: every policy that lets nothing pass without the store can use it. Where all of them let requests pass
-    /// then, a store that is gone is told, but is no reason to send no requests here; nor is one that is far away.
-    async fn ready(&self) -> LocalReply {
-        let distance = self.state.probe().await;
-        let config = self.in_force.health(&self.platform).await;
-        let problem = match distance.map(|distance| Distance::of(distance, self.timeout)) {
-            Ok(Distance::Near) => {
-                let body = json!({ "status": "ready", "config": config });
-                return LocalReply::json(StatusCode::OK, Reason::Ok, &body);
-            }
-            Ok(Distance::Far(message)) => return degraded(&message, &config),
-            Ok(Distance::TooFar(message)) => message,
-            Err(error) => format!("the store does not answer: {error}"),
-        };
-        if self.requires_store {
-            not_ready(&self.log, Reason::StateUnavailable, &problem, Some(&config))
-        } else {
-            degraded(&problem, &config)
-        }
-    }
-
-    async fn metrics(&self) -> LocalReply {
-        match self.state.totals(&totals_version()).await {
-            Ok(totals) => {
-                let totals: BTreeMap<String, u64> = totals.into_iter().collect();
-                let config = self.in_force.metrics(&self.platform).await;
-                LocalReply::document(
-                    StatusCode::OK,
-                    Reason::Ok,
-                    "text/plain; version=0.0.4; charset=utf-8",
-                    format!("{}{}{config}", render(&totals), self.key_expiries),
-                )
-            }
-            Err(error) => no_metrics(&self.log, Reason::StateUnavailable, &error.to_string()),
-        }
     }
 
     /// Removes what has expired, where the store does not do so itself: off the request's path.
@@ -127,38 +103,7 @@ pub async fn handle<P: Platform>(
         Err(_) => Log::new(platform.clone(), &spillway_config::LogConfig::default()),
     };
     let mut record = begin_record(platform, ApiKind::Console, &head);
-    let is_read = matches!(head.method, Method::GET | Method::HEAD);
-    let answer = match (head.path(), console) {
-        ("/_gateway/health/live" | "/_gateway/health/ready" | "/_gateway/metrics", _)
-            if !is_read =>
-        {
-            LocalReply::error(
-                StatusCode::METHOD_NOT_ALLOWED,
-                Reason::MethodNotAllowed,
-                "This path takes GET.",
-            )
-        }
-        ("/_gateway/health/live", _) => {
-            LocalReply::json(StatusCode::OK, Reason::Ok, &json!({ "status": "live" }))
-        }
-        ("/_gateway/health/ready", Ok(console)) => {
-            console.sweep();
-            console.ready().await
-        }
-        ("/_gateway/health/ready", Err(problem)) => {
-            not_ready(&log, Reason::Misconfigured, problem, None)
-        }
-        ("/_gateway/metrics", Ok(console)) => {
-            console.sweep();
-            console.metrics().await
-        }
-        ("/_gateway/metrics", Err(problem)) => no_metrics(&log, Reason::Misconfigured, problem),
-        _ => LocalReply::error(
-            StatusCode::NOT_FOUND,
-            Reason::NotFound,
-            "Nothing is served at this path. Below /_gateway there are /_gateway/health/live, /_gateway/health/ready and /_gateway/metrics.",
-        ),
-    };
+    let answer = answer(console, &log, &head).await;
     record.status = answer.status.as_u16();
     record.reason = answer.reason;
     record.took = platform.now().saturating_sub(arrived);
@@ -173,23 +118,67 @@ pub async fn handle<P: Platform>(
         .await
 }
 
-/// Prepares what all kinds of APIs need. Says whether some limit lets no request pass that it cannot count.
-fn prepare_all(gateway: &Gateway) -> Result<bool, String> {
+async fn answer<P: Platform>(
+    console: Result<&Console<P>, &str>,
+    log: &Log<P>,
+    head: &RequestHead,
+) -> LocalReply {
+    let is_read = matches!(head.method, Method::GET | Method::HEAD);
+    match (head.path(), console) {
+        ("/_gateway/health/live" | "/_gateway/health/ready" | "/_gateway/metrics", _)
+            if !is_read =>
+        {
+            only_read()
+        }
+        ("/_gateway/health/live", _) => {
+            LocalReply::json(StatusCode::OK, Reason::Ok, &json!({ "status": "live" }))
+        }
+        ("/_gateway/health/ready", Ok(console)) => {
+            console.sweep();
+            console.ready().await
+        }
+        ("/_gateway/health/ready", Err(problem)) => {
+            not_ready(log, Reason::Misconfigured, problem, None)
+        }
+        ("/_gateway/metrics", Ok(console)) => {
+            console.sweep();
+            console.metrics().await
+        }
+        ("/_gateway/metrics", Err(problem)) => no_metrics(log, Reason::Misconfigured, problem),
+        (path, Ok(console)) if path.starts_with(admin::PREFIX) => {
+            console.admin(head, is_read).await.unwrap_or_else(nothing)
+        }
+        _ => nothing(),
+    }
+}
+
+fn only_read() -> LocalReply {
+    LocalReply::error(
+        StatusCode::METHOD_NOT_ALLOWED,
+        Reason::MethodNotAllowed,
+        "This path takes GET.",
+    )
+}
+
+fn nothing() -> LocalReply {
+    LocalReply::error(
+        StatusCode::NOT_FOUND,
+        Reason::NotFound,
+        "Nothing is served at this path. Below /_gateway there are /_gateway/health/live, /_gateway/health/ready, /_gateway/metrics and, with `admin.token`, /_gateway/api/limits.",
+    )
+}
+
+/// Prepares what all kinds of APIs need, and gives their limits.
+fn prepare_all(gateway: &Gateway, digest: &DigestKey) -> Result<Vec<Rules>, String> {
     Router::new(&gateway.agents).map_err(|error| error.to_string())?;
     ModelCatalogue::new(gateway).map_err(|error| error.to_string())?;
     spillway_knowledge::KnowledgeCatalogue::new(gateway).map_err(|error| error.to_string())?;
-    let digest = DigestKey::new(digest_secret(gateway).as_bytes());
     let agents = gateway.agents.iter().map(ApiLimits::of_agents);
     let models = gateway.models.iter().map(ApiLimits::of_models);
     let knowledge = gateway.knowledge.iter().map(ApiLimits::of_knowledge);
-    let mut denies = false;
-    for limits in agents.chain(models).chain(knowledge) {
-        let rules = limits
-            .rules(limits.name, &gateway.state, &digest)
-            .map_err(|error| format!("API `{}`: {error}", limits.name))?;
-        denies |= rules.deny_on_error();
-    }
-    Ok(denies)
+    let apis = agents.chain(models).chain(knowledge);
+    apis.map(|limits| limits.rules(&gateway.state, digest))
+        .collect()
 }
 
 /// Whether signed requests, which are let through once, are refused while nobody can tell whether they were.
@@ -200,57 +189,4 @@ fn signs_and_denies(gateway: &Gateway) -> bool {
         .flat_map(|consumer| &consumer.credentials);
     gateway.state.on_error == OnError::Deny
         && credentials.any(|credential| matches!(credential, Credential::Hmac(_)))
-}
-
-fn degraded(problem: &str, config: &ConfigHealth) -> LocalReply {
-    let body = json!({ "status": "ready", "degraded": problem, "config": config });
-    LocalReply::json(StatusCode::OK, Reason::Ok, &body)
-}
-
-fn not_ready<P: Platform>(
-    log: &Log<P>,
-    reason: Reason,
-    problem: &str,
-    config: Option<&ConfigHealth>,
-) -> LocalReply {
-    log.warn(&format!("not ready: {problem}"));
-    let body = match config {
-        None => json!({ "status": "not ready", "problem": problem }),
-        Some(config) => {
-            json!({ "status": "not ready", "problem": problem, "config": config })
-        }
-    };
-    LocalReply::json(StatusCode::SERVICE_UNAVAILABLE, reason, &body)
-}
-
-fn no_metrics<P: Platform>(log: &Log<P>, reason: Reason, problem: &str) -> LocalReply {
-    log.warn(&format!("metrics: {problem}"));
-    LocalReply::error(
-        StatusCode::SERVICE_UNAVAILABLE,
-        reason,
-        "The totals cannot be read. The log says why.",
-    )
-}
-
-/// When providers' keys run out: the one thing here that is read off the configuration, as an alarm has to go off
-/// before anything fails.
-fn key_expiries(gateway: &Gateway) -> String {
-    const NAME: &str = "spillway_provider_key_expiry_timestamp_seconds";
-    let mut lines = String::new();
-    for provider in &gateway.providers {
-        for key in &provider.api_keys {
-            if let Some(expires) = key.expires {
-                lines.push_str(&format!(
-                    "{NAME}{{provider=\"{}\",key=\"{}\"}} {}\n",
-                    provider.name,
-                    key_digest(&key.key),
-                    expires.unix_seconds()
-                ));
-            }
-        }
-    }
-    if lines.is_empty() {
-        return lines;
-    }
-    format!("# HELP {NAME} When a provider's key is no longer used.\n# TYPE {NAME} gauge\n{lines}")
 }

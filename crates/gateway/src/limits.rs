@@ -14,6 +14,7 @@ use spillway_platform::{
 use spillway_surface::LocalReply;
 
 pub(crate) use self::api_limits::ApiLimits;
+use self::recent::RecentKeys;
 use crate::digest_secret::digest_secret;
 use crate::permit::{Keeping, Kept};
 use crate::retry::retry;
@@ -25,6 +26,7 @@ use crate::{Log, Meter, Permit};
 mod api_limits;
 mod asking;
 mod judging;
+mod recent;
 
 /// For how long what a call was counted in is tried to be taken back.
 const SETTLEMENT_TRIED: Duration = Duration::from_millis(SETTLEMENT_TRIED_MS);
@@ -78,12 +80,13 @@ pub struct Limits<P: Platform> {
     log: Log<P>,
     access: Arc<StateAccess<P>>,
     profiles: Arc<UsageProfiles<P>>,
+    recent: RecentKeys,
     /// Whether its clients read OpenAI's own header fields.
     is_openai: bool,
 }
 
 impl<P: Platform> Limits<P> {
-    /// Prepares the rules of these APIs; `kind` keeps APIs of one name but of different kinds apart.
+    /// Prepares the rules of these APIs, all of one `kind`.
     ///
     /// # Errors
     /// A rule that cannot be used; the text says which.
@@ -97,9 +100,7 @@ impl<P: Platform> Limits<P> {
         let mut by_api = BTreeMap::new();
         for limits in apis {
             let name = limits.name;
-            let rules = limits
-                .rules(&format!("{kind}/{name}"), &gateway.state, &digest)
-                .map_err(|error| format!("{kind} API `{name}`: {error}"))?;
+            let rules = limits.rules(&gateway.state, &digest)?;
             if !rules.is_empty() {
                 by_api.insert(name.to_owned(), rules);
             }
@@ -113,6 +114,7 @@ impl<P: Platform> Limits<P> {
             log: ground.log.clone(),
             access: Arc::clone(&ground.access),
             profiles: Arc::new(UsageProfiles::new(ground)),
+            recent: RecentKeys::default(),
             is_openai: kind == "model",
         })
     }
@@ -224,6 +226,7 @@ impl<P: Platform> Limits<P> {
         } else {
             self.lease_name()
         };
+        self.index(&applicable);
         match self.charge(budget, &applicable, &name).await {
             Ok(admitted) if admitted.too_many_new => Err(self.too_many_new_values()),
             Ok(admitted) => {

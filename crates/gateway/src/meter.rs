@@ -3,13 +3,16 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use spillway_platform::{Platform, State};
+use spillway_platform::{IndexedLimit, Platform, State};
 use spillway_telemetry::{Counters, totals_version};
 
 use crate::Log;
 
 /// From the first change to its adding up: no store write a request, and an instance that dies loses little.
 const FLUSH_AFTER: Duration = Duration::from_millis(500);
+
+/// So many keys of limits are told to the index at once.
+const MAX_TOLD: usize = 200;
 
 /// Sums in memory, added to the totals by a task of its own half a second after the first change.
 pub struct Meter<P: Platform> {
@@ -22,6 +25,8 @@ pub struct Meter<P: Platform> {
 #[derive(Debug, Default)]
 struct Sums {
     counters: Counters,
+    /// Keys of limits that are used, for the index.
+    limits: Vec<IndexedLimit>,
     is_scheduled: bool,
 }
 
@@ -49,10 +54,25 @@ impl<P: Platform> Meter<P> {
 
     /// Counts, and sees to it that the count reaches the totals.
     pub fn count(self: &Arc<Self>, count: impl FnOnce(&mut Counters)) {
+        self.change(|sums| count(&mut sums.counters));
+    }
+
+    /// Sees to it that these stand in the index of limits.
+    pub fn index(self: &Arc<Self>, limits: impl Iterator<Item = IndexedLimit>) {
+        let mut limits = limits.peekable();
+        if limits.peek().is_some() {
+            self.change(|sums| {
+                let room = MAX_TOLD.saturating_sub(sums.limits.len());
+                sums.limits.extend(limits.take(room));
+            });
+        }
+    }
+
+    fn change(self: &Arc<Self>, change: impl FnOnce(&mut Sums)) {
         let Ok(mut sums) = self.sums.lock() else {
             return;
         };
-        count(&mut sums.counters);
+        change(&mut sums);
         if !std::mem::replace(&mut sums.is_scheduled, true) {
             drop(sums);
             let scheduled = Scheduled(Arc::clone(self));
@@ -63,8 +83,8 @@ impl<P: Platform> Meter<P> {
     async fn flush_later(self: Arc<Self>, scheduled: Scheduled<P>) {
         self.platform.sleep(FLUSH_AFTER).await;
         drop(scheduled);
-        let delta = match self.sums.lock() {
-            Ok(mut sums) => sums.counters.take(),
+        let (delta, limits) = match self.sums.lock() {
+            Ok(mut sums) => (sums.counters.take(), std::mem::take(&mut sums.limits)),
             Err(_) => return,
         };
         let added = self
@@ -78,6 +98,12 @@ impl<P: Platform> Meter<P> {
             if let Ok(mut sums) = self.sums.lock() {
                 sums.counters.merge(delta);
             }
+        } else if !limits.is_empty()
+            && let Err(error) = self.state.index_limits(&limits).await
+        {
+            self.log.warn(&format!(
+                "limits: which of them are used could not be told; /_gateway/api/limits lacks some for now: {error}"
+            ));
         }
     }
 }

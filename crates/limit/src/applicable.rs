@@ -3,8 +3,9 @@
 use spillway_config::OnError;
 use spillway_platform::{Admitted, Charge, Mode, NewValues, Settled};
 
+use crate::descriptor::Descriptor;
 use crate::verdict::Standpoint;
-use crate::{Rule, TokenCounting, Verdict};
+use crate::{LimitDescription, Rule, TokenCounting, Verdict};
 
 /// What a request has reserved by one rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,9 +23,13 @@ pub struct Reserved {
 /// What one request is charged, and by which rules.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Applicable<'r> {
+    /// The API's kind and name.
+    pub(crate) api: &'r str,
     /// Of each charge, its rule.
     pub(crate) rules: Vec<&'r Rule>,
     pub(crate) charges: Vec<Charge>,
+    /// Of each charge, whose requests it counts.
+    pub(crate) descriptors: Vec<Descriptor<'r>>,
     /// Of each charge, whether it is to be taken back where the upstream does not know the client's key.
     pub(crate) forgettable: Vec<bool>,
     pub(crate) new_values: Option<NewValues>,
@@ -39,6 +44,19 @@ impl<'r> Applicable<'r> {
     /// For the store, all in one call.
     pub fn charges(&self) -> &[Charge] {
         &self.charges
+    }
+
+    /// What those of them count whose keys are wanted.
+    pub fn descriptions(&self, wanted: impl Fn(&str) -> bool) -> Vec<(&Charge, LimitDescription)> {
+        let rules = self.rules.iter().zip(&self.descriptors);
+        let charges = self.charges.iter().zip(rules);
+        let charges = charges.filter(|(charge, _)| wanted(&charge.key));
+        charges
+            .map(|(charge, (rule, descriptor))| {
+                let description = LimitDescription::new(self.api, rule, descriptor, charge);
+                (charge, description)
+            })
+            .collect()
     }
 
     /// Those of them that are kept while the request is in flight.

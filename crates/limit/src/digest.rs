@@ -39,7 +39,7 @@ impl DigestKey {
     }
 
     /// The application with this key.
-    pub(crate) fn dify_app_of_key(&self, key: &[u8]) -> DifyApp {
+    pub fn dify_app_of_key(&self, key: &[u8]) -> DifyApp {
         let mut mac = self.0.clone();
         update(&mut mac, b"dify-app");
         update(&mut mac, key);

@@ -5,6 +5,7 @@ use spillway_pattern::{Pattern, PatternError};
 use spillway_platform::MAX_MATCHED_BYTES;
 use spillway_platform::{Charge, Mode};
 
+use crate::descriptor::{Descriptor, DescriptorValue};
 use crate::digest::CountNames;
 use crate::facts::Value;
 use crate::invention::{Invention, cost_when_new};
@@ -14,6 +15,8 @@ use crate::{DifyApp, DigestKey, Error, RequestFacts, TokenCounting, TokenDemand}
 #[derive(Debug)]
 pub(crate) struct Item {
     by: LimitBy,
+    /// As it is told: the key of the configuration, and what that names.
+    title: String,
     /// Those that say a value most exactly come first; among equals the order of the file.
     keys: Vec<Key>,
     /// Where every value has a quota of its own: what it is counted under.
@@ -24,6 +27,8 @@ pub(crate) struct Item {
 struct Key {
     matcher: Matcher,
     limits: KeyLimits,
+    /// As the configuration has it.
+    text: String,
     /// What all values of this key are counted under together.
     shared: String,
 }
@@ -53,7 +58,7 @@ pub(crate) struct Counted<'d> {
     pub dry_run: bool,
 }
 
-impl Wanted {
+impl Wanted<'_> {
     /// Leaves out what is reserved under a key that has reserved already.
     pub fn without(&mut self, charged: &[Charge]) {
         let mut place = 0_usize;
@@ -62,6 +67,7 @@ impl Wanted {
             if charge.is_reserved() && before.any(|other| other.key == charge.key) {
                 self.charges.remove(place);
                 self.forgettable.remove(place);
+                self.descriptors.remove(place);
             } else {
                 place = place.saturating_add(1);
             }
@@ -98,8 +104,10 @@ impl Counted<'_> {
 
 /// What a request is charged by one rule.
 #[derive(Debug, Default)]
-pub(crate) struct Wanted {
+pub(crate) struct Wanted<'r> {
     pub charges: Vec<Charge>,
+    /// Of each charge, whose requests it counts.
+    pub descriptors: Vec<Descriptor<'r>>,
     /// Of each charge, whether its value comes with a key that the upstream may not know.
     pub forgettable: Vec<bool>,
 }
@@ -113,12 +121,13 @@ impl KeyLimits {
     }
 
     /// One charge for each window, and one where what is in flight is limited.
-    pub fn want(
+    pub fn want<'r>(
         &self,
         name: &str,
+        descriptor: Descriptor<'r>,
         counted: Counted<'_>,
         invention: Invention,
-        wanted: &mut Wanted,
+        wanted: &mut Wanted<'r>,
     ) {
         for (window, limit) in &self.windows {
             let (cost, mode) = counted.charge(*limit, *window, invention);
@@ -129,6 +138,7 @@ impl KeyLimits {
                 mode,
                 dry_run: counted.dry_run,
             });
+            wanted.descriptors.push(descriptor.clone());
             wanted.forgettable.push(invention == Invention::Word);
         }
         if let Some(limit) = self.in_flight {
@@ -140,6 +150,7 @@ impl KeyLimits {
                 mode: Mode::InFlight,
                 dry_run: counted.dry_run,
             });
+            wanted.descriptors.push(descriptor);
             wanted.forgettable.push(false);
         }
     }
@@ -178,8 +189,10 @@ impl Item {
             keys.push((rank, key));
         }
         keys.sort_by_key(|(rank, _)| *rank);
+        let title = [config.key(), &name].join(" ");
         Ok(Self {
             by: config.by.clone(),
+            title: title.trim_end().to_owned(),
             keys: keys.into_iter().map(|(_, key)| key).collect(),
             per_value: config.per_value.then_some(names),
         })
@@ -199,28 +212,76 @@ impl Item {
     ///
     /// Where values share the quota of their key, each value that the request has counts, once a key: sending a
     /// header twice gets around nothing. Where each value has its own, the first that a key matches counts.
-    pub fn want(&self, facts: &RequestFacts<'_>, counted: Counted<'_>, wanted: &mut Wanted) {
+    pub fn want<'r>(
+        &'r self,
+        facts: &RequestFacts<'_>,
+        counted: Counted<'_>,
+        wanted: &mut Wanted<'r>,
+    ) {
         let mut matched: Vec<usize> = Vec::new();
         for value in facts.values(&self.by) {
-            let mut keys = self.keys.iter().enumerate();
-            let Some((index, key)) = keys.find(|(_, key)| key.matcher.matches(&value)) else {
+            let Some((index, key)) = self.key_of(&value) else {
                 continue;
             };
-            match &self.per_value {
-                Some(names) => {
-                    let name = value.count_name(names);
-                    let invention = key.matcher.invention(&self.by, &value);
-                    key.limits.want(&name, counted, invention, wanted);
-                    break;
-                }
-                None if matched.contains(&index) => {}
-                None => {
-                    matched.push(index);
-                    key.limits
-                        .want(&key.shared, counted, Invention::None, wanted);
-                }
+            if self.per_value.is_some() {
+                self.want_value(&value, key, counted, wanted);
+                break;
+            }
+            if !matched.contains(&index) {
+                matched.push(index);
+                self.want_value(&value, key, counted, wanted);
             }
         }
+    }
+
+    /// What one value is counted by, whoever sends it. `app` is the Dify app whose key it may be.
+    pub fn want_text<'r>(
+        &'r self,
+        text: &str,
+        app: &DifyApp,
+        counted: Counted<'_>,
+        wanted: &mut Wanted<'r>,
+    ) {
+        let value = match self.by.source() {
+            Source::DifyApp => Some(Value::DifyApp(app)),
+            Source::Address => text.parse().ok().map(Value::Address),
+            _ => Some(Value::Text(text.into())),
+        };
+        if let Some(value) = value
+            && let Some((_, key)) = self.key_of(&value)
+        {
+            self.want_value(&value, key, counted, wanted);
+        }
+    }
+
+    fn key_of(&self, value: &Value<'_>) -> Option<(usize, &Key)> {
+        let mut keys = self.keys.iter().enumerate();
+        keys.find(|(_, key)| key.matcher.matches(value))
+    }
+
+    fn want_value<'r>(
+        &'r self,
+        value: &Value<'_>,
+        key: &'r Key,
+        counted: Counted<'_>,
+        wanted: &mut Wanted<'r>,
+    ) {
+        let source = self.by.source();
+        let item = Some(self.title.as_str());
+        let Some(names) = &self.per_value else {
+            let value = DescriptorValue::of_key(source, &key.text);
+            let descriptor = Descriptor { item, value };
+            let invention = Invention::None;
+            key.limits
+                .want(&key.shared, descriptor, counted, invention, wanted);
+            return;
+        };
+        let name = value.count_name(names);
+        let invention = key.matcher.invention(&self.by, value);
+        let value = DescriptorValue::of_value(source, value);
+        let descriptor = Descriptor { item, value };
+        key.limits
+            .want(&name, descriptor, counted, invention, wanted);
     }
 }
 
@@ -245,6 +306,7 @@ impl Key {
         Ok(Self {
             matcher,
             limits: KeyLimits::new(key.quota),
+            text: key.key.clone(),
             shared: names.name(key.key.as_bytes()),
         })
     }

@@ -2,6 +2,7 @@
 //! much it reserves, and what the counts mean for it. Must not know where or how counting is done, nor what an answer looks like.
 
 mod applicable;
+mod descriptor;
 mod digest;
 mod due;
 mod error;
@@ -15,6 +16,7 @@ mod tokens;
 mod verdict;
 
 pub use applicable::{Applicable, Reserved};
+pub use descriptor::{LimitDescription, Unit};
 pub use digest::{DifyApp, DigestKey};
 pub use due::{Due, InBody};
 pub use error::Error;

@@ -5,10 +5,11 @@ use spillway_config::{
 };
 use spillway_platform::NewValues;
 
+use crate::descriptor::Descriptor;
 use crate::digest::CountNames;
 use crate::invention::{Invention, allowance, client};
 use crate::item::{Counted, Item, KeyLimits, Wanted};
-use crate::{Applicable, DigestKey, Due, Error, RequestFacts, TokenCounting};
+use crate::{Applicable, DifyApp, DigestKey, Due, Error, RequestFacts, TokenCounting, TokenDemand};
 
 /// A rule, as far as answers and reports are concerned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub struct Rule {
 /// The limits of one API, ready to be asked.
 #[derive(Debug)]
 pub struct Rules {
+    /// The API's kind and name.
+    api: String,
     rules: Vec<RuleLimits>,
     /// What clients' new values are counted under, of all APIs together, and how many a client may bring.
     clients: CountNames,
@@ -110,7 +113,7 @@ impl RuleLimits {
     }
 
     /// What it charges a request.
-    fn wanted(&self, facts: &RequestFacts<'_>, due: Due) -> Wanted {
+    fn wanted(&self, facts: &RequestFacts<'_>, due: Due) -> Wanted<'_> {
         let mut wanted = Wanted::default();
         let has = |scope: &LimitScope| scope.has(facts.route, facts.host);
         let holds = self.applies_to.as_ref().is_none_or(has) && !self.except.iter().any(has);
@@ -129,7 +132,8 @@ impl RuleLimits {
         if let Some((limits, name)) = &self.global
             && self.asks_global(due)
         {
-            limits.want(name, counted, Invention::None, &mut wanted);
+            let descriptor = Descriptor::default();
+            limits.want(name, descriptor, counted, Invention::None, &mut wanted);
         }
         for item in self.items_due(due) {
             item.want(facts, counted, &mut wanted);
@@ -164,6 +168,7 @@ impl Rules {
             RuleLimits::new(config, Some(counting), api, state, digest_key)
         });
         Ok(Self {
+            api: api.to_owned(),
             rules: requests.chain(tokens).collect::<Result<_, _>>()?,
             clients: digest_key.count_names(&["new_values"]),
             new_values_per_second: state.new_values_per_second,
@@ -209,15 +214,9 @@ impl Rules {
     /// What a request is charged by the rules that are due, in the order of the file: of every rule all items that it matches, of every item
     /// the key that says its value most exactly, of every key all windows.
     pub fn applicable(&self, facts: &RequestFacts<'_>, due: Due) -> Applicable<'_> {
-        let mut applicable = Applicable::default();
+        let mut applicable = self.nothing();
         for limits in &self.rules {
-            let mut wanted = limits.wanted(facts, due);
-            // A key reserves once.
-            wanted.without(&applicable.charges);
-            let rule = &limits.rule;
-            applicable.rules.extend(wanted.charges.iter().map(|_| rule));
-            applicable.charges.extend(wanted.charges);
-            applicable.forgettable.extend(wanted.forgettable);
+            applicable.add(&limits.rule, limits.wanted(facts, due));
         }
         if applicable
             .charges
@@ -230,6 +229,49 @@ impl Rules {
             });
         }
         applicable
+    }
+}
+
+impl Rules {
+    fn nothing(&self) -> Applicable<'_> {
+        Applicable {
+            api: &self.api,
+            ..Applicable::default()
+        }
+    }
+
+    /// What a value is counted by, wherever it is one that is counted by, for whoever looks at limits: nobody is charged by
+    /// it. `app` is the Dify app whose key it would be.
+    pub fn of_value(&self, value: &str, app: &DifyApp) -> Applicable<'_> {
+        let unknown = TokenDemand {
+            input: None,
+            output_cap: None,
+            profile: None,
+        };
+        let mut applicable = self.nothing();
+        for limits in &self.rules {
+            let counted = Counted {
+                tokens: limits.rule.tokens.map(|counting| (counting, &unknown)),
+                dry_run: limits.rule.dry_run,
+            };
+            let mut wanted = Wanted::default();
+            for item in &limits.items {
+                item.want_text(value, app, counted, &mut wanted);
+            }
+            applicable.add(&limits.rule, wanted);
+        }
+        applicable
+    }
+}
+
+impl<'r> Applicable<'r> {
+    fn add(&mut self, rule: &'r Rule, mut wanted: Wanted<'r>) {
+        // A key reserves once.
+        wanted.without(&self.charges);
+        self.rules.extend(wanted.charges.iter().map(|_| rule));
+        self.charges.extend(wanted.charges);
+        self.descriptors.extend(wanted.descriptors);
+        self.forgettable.extend(wanted.forgettable);
     }
 }
 

@@ -116,7 +116,11 @@ impl SimStore {
                 let waiting = Waiting::Until(self.sim.now().saturating_add(PROBE));
                 self.verdicts.another().execute(make, waiting).await
             }
-            StoreOperation::AddTotals(..) | StoreOperation::Totals(_) => {
+            StoreOperation::AddTotals(..)
+            | StoreOperation::Totals(_)
+            | StoreOperation::IndexLimits(_)
+            | StoreOperation::IndexedLimits
+            | StoreOperation::ReadLimits(_) => {
                 let waiting = Waiting::Until(self.sim.now().saturating_add(BULK_TIMEOUT));
                 self.bulk.execute(make, waiting).await
             }

@@ -31,7 +31,7 @@ pub use ports::{
 pub use receive::ReceiveError;
 pub use round_trips::RoundTrips;
 pub use state::{
-    Admission, Admitted, Charge, Charged, LEASE_MS, LIMIT_KEY_PREFIX, LeaseName, MAX_COST, Mode,
-    NewValues, PoolEntry, SETTLEMENT_MS, SETTLEMENT_TRIED_MS, Settled, State, StateError,
-    StateLocation, USAGE_KEY_PREFIX, UsageProfile, Waiting,
+    Admission, Admitted, Charge, Charged, IndexedLimit, LEASE_MS, LIMIT_KEY_PREFIX, LeaseName,
+    MAX_COST, MAX_INDEXED_LIMITS, Mode, NewValues, PoolEntry, SETTLEMENT_MS, SETTLEMENT_TRIED_MS,
+    Settled, State, StateError, StateLocation, USAGE_KEY_PREFIX, UsageProfile, Waiting,
 };

@@ -7,6 +7,7 @@ use std::future::Future;
 use std::time::Duration;
 
 mod admission;
+mod limit_index;
 mod pool;
 mod usage;
 
@@ -14,6 +15,7 @@ pub use admission::{
     Admission, Admitted, Charge, Charged, LEASE_MS, LIMIT_KEY_PREFIX, LeaseName, MAX_COST, Mode,
     NewValues, SETTLEMENT_MS, SETTLEMENT_TRIED_MS, Settled,
 };
+pub use limit_index::{IndexedLimit, MAX_INDEXED_LIMITS};
 pub use pool::PoolEntry;
 pub use usage::{USAGE_KEY_PREFIX, UsageProfile};
 
@@ -196,6 +198,28 @@ pub trait State: 'static {
         name: &str,
         waiting: Waiting,
     ) -> impl Future<Output = Result<Option<UsageProfile>, StateError>>;
+
+    /// Adds keys to the index of those that requests were counted under lately.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    fn index_limits(&self, limits: &[IndexedLimit])
+    -> impl Future<Output = Result<(), StateError>>;
+
+    /// That index: the [`MAX_INDEXED_LIMITS`] that were used last, in no order.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    fn indexed_limits(&self) -> impl Future<Output = Result<Vec<IndexedLimit>, StateError>>;
+
+    /// Where limits stand, of each charge, whose cost does not matter. Nothing is charged, and nothing is full.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    fn read_limits(
+        &self,
+        charges: &[Charge],
+    ) -> impl Future<Output = Result<Vec<Charged>, StateError>>;
 
     /// Does what a request does, over a connection of its own, and tells how far away the store is: what no longer
     /// can be written, or run, shows here.

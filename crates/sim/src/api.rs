@@ -13,7 +13,7 @@ use spillway_platform_sim::{PeerStep, SimRequest};
 
 use crate::content::{content, mark};
 use crate::plan::{Api, BodyPlan, Kind, Persona, RequestPlan};
-use crate::settings::SIGNING_SECRET;
+use crate::settings::{ADMIN_TOKEN, SIGNING_SECRET};
 
 mod reading;
 
@@ -96,6 +96,7 @@ fn path_and_document(plan: &RequestPlan) -> (String, Option<(&'static str, Strin
         ),
         Api::Ready => ("/_gateway/health/ready".to_owned(), None),
         Api::Metrics => ("/_gateway/metrics".to_owned(), None),
+        Api::Limits => ("/_gateway/api/limits".to_owned(), None),
         Api::Embedding => json(
             "/llm/v1/embeddings",
             json!({ "model": subject, "input": text }),
@@ -157,6 +158,9 @@ fn authorized(request: SimRequest, plan: &RequestPlan, path: &str, date: Duratio
                 &format!("Bearer app-{}", subject(plan.subject)),
             )
             .header("x-app-id", subject(plan.subject)),
+        Kind::Console if plan.api == Api::Limits => {
+            request.header("authorization", &format!("Bearer {ADMIN_TOKEN}"))
+        }
         Kind::Console => request,
         Kind::Model | Kind::Knowledge => {
             request.header("authorization", &format!("Bearer sk-caller-{name}"))
@@ -198,6 +202,7 @@ pub fn expected(api: Api, number: u32) -> String {
         Api::Page => format!("<html>{}</html>", mark(number)),
         Api::Models => "list".to_owned(),
         Api::Ready => "ready".to_owned(),
+        Api::Limits => "true".to_owned(),
         Api::Response => format!("resp-{}", mark(number)),
         Api::Metrics | Api::Nowhere => String::new(),
         _ => content(number),

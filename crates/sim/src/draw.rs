@@ -218,6 +218,7 @@ fn api(rng: &mut Rng) -> Api {
             Api::Engine,
             Api::Ready,
             Api::Metrics,
+            Api::Limits,
         ],
     )
 }

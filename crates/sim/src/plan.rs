@@ -109,6 +109,8 @@ pub enum Api {
     Ready,
     /// The metrics.
     Metrics,
+    /// Where limits stand, as an operator asks.
+    Limits,
 }
 
 /// Who calls.
@@ -312,7 +314,7 @@ impl Api {
             | Self::File => Kind::Model,
             Self::Run | Self::RunStream | Self::Page | Self::Upload => Kind::Agent,
             Self::Ragflow | Self::Engine => Kind::Knowledge,
-            Self::Ready | Self::Metrics => Kind::Console,
+            Self::Ready | Self::Metrics | Self::Limits => Kind::Console,
         }
     }
 }

@@ -78,6 +78,9 @@ pub const KNOWLEDGE_DEADLINE: Duration = Duration::from_millis(4_500);
 /// How long a request waits for the store in all.
 pub const STORE_TIMEOUT: Duration = Duration::from_millis(150);
 
+/// What opens the admin API. It is a secret as consumers' are.
+pub const ADMIN_TOKEN: &str = "sk-caller-admin-0123";
+
 /// What a signer signs with.
 pub const SIGNING_SECRET: &str = "sk-caller-signing";
 
@@ -132,6 +135,7 @@ impl Settings {
                   "backend": { "type": "dify_compatible", "base_url": "http://engine:9", "api_key": "sk-secret-engine" } },
             ],
             "telemetry": { "log": { "format": "json" } },
+            "admin": { "token": ADMIN_TOKEN },
             "state": { "redis": "redis://simulated", "digest_key": "a-key-of-digests", "timeout": milliseconds(STORE_TIMEOUT) },
         })
         .to_string()

@@ -13,15 +13,16 @@ use std::collections::BTreeSet;
 
 use redis::Connection;
 use redis_server::RedisServer;
-use spillway_platform::{Admission, PoolEntry, StateError};
+use spillway_platform::{Admission, IndexedLimit, LIMIT_KEY_PREFIX, PoolEntry, StateError};
 use spillway_platform_sim::{StoreAnswer, StoreEvent, StoreOperation};
 use spillway_sim::plan::Strike;
 use spillway_state::{
-    LEASE_RELEASE_V1, LEASE_RENEW_V2, LIMIT_CHARGE_V5, LIMIT_SETTLE_V2, METRICS_ADD_V2,
-    POOL_READ_V3, POOL_WRITE_V3, USAGE_OBSERVE_V1, lease_release_arguments, lease_renew_arguments,
-    limit_charge_arguments, limit_settle_arguments, metrics_add_arguments, nonce_claim_arguments,
-    pool_read_arguments, pool_write_arguments, read_limit_charge, read_pools, read_usage_profile,
-    usage_observe_arguments, usage_profile_arguments,
+    LEASE_RELEASE_V1, LEASE_RENEW_V2, LIMIT_CHARGE_V5, LIMIT_INDEX_V1, LIMIT_READ_V1,
+    LIMIT_SETTLE_V2, METRICS_ADD_V2, POOL_READ_V3, POOL_WRITE_V3, USAGE_OBSERVE_V1,
+    lease_release_arguments, lease_renew_arguments, limit_charge_arguments, limit_index_arguments,
+    limit_read_arguments, limit_settle_arguments, metrics_add_arguments, nonce_claim_arguments,
+    pool_read_arguments, pool_write_arguments, read_limit_charge, read_limit_standings, read_pools,
+    read_usage_profile, usage_observe_arguments, usage_profile_arguments,
 };
 
 /// The first of so many seeds.
@@ -61,9 +62,12 @@ fn a_real_redis_answers_as_the_simulated_store_did() {
         "add_totals",
         "admit",
         "claim_nonce",
+        "index_limits",
+        "indexed_limits",
         "observe_usage",
         "pool_read",
         "pool_write",
+        "read_limits",
         "release",
         "renew",
         "settle",
@@ -167,6 +171,25 @@ fn ask(connection: &mut Connection, event: &StoreEvent) -> Option<StoreAnswer> {
                 .unwrap();
             StoreAnswer::Usage(read_usage_profile(calls.as_deref(), bucket.as_deref()))
         }
+        StoreOperation::IndexLimits(limits) => change(
+            LIMIT_INDEX_V1,
+            limit_index_arguments(limits, Some(now / 1000)),
+        ),
+        StoreOperation::IndexedLimits => {
+            let limits: std::collections::HashMap<String, String> = redis::cmd("HGETALL")
+                .arg(format!("{LIMIT_KEY_PREFIX}index"))
+                .query(connection)
+                .unwrap();
+            let limits = limits
+                .into_iter()
+                .map(|(key, description)| IndexedLimit { key, description });
+            StoreAnswer::Indexed(by_key(limits.collect()))
+        }
+        StoreOperation::ReadLimits(charges) => {
+            let arguments = limit_read_arguments(charges, Some(now));
+            let answer: Vec<i64> = evaluate(connection, LIMIT_READ_V1, arguments);
+            StoreAnswer::Standings(read_limit_standings(&answer, charges).unwrap())
+        }
         StoreOperation::ClaimProbe(..) | StoreOperation::Totals(_) | StoreOperation::Probe => {
             return None;
         }
@@ -181,9 +204,15 @@ fn sorted(mut pools: Vec<Vec<PoolEntry>>) -> Vec<Vec<PoolEntry>> {
     pools
 }
 
+fn by_key(mut limits: Vec<IndexedLimit>) -> Vec<IndexedLimit> {
+    limits.sort_by(|left, right| left.key.cmp(&right.key));
+    limits
+}
+
 fn in_order(answer: &Result<StoreAnswer, StateError>) -> Result<StoreAnswer, StateError> {
     match answer.clone() {
         Ok(StoreAnswer::Pools(pools)) => Ok(StoreAnswer::Pools(sorted(pools))),
+        Ok(StoreAnswer::Indexed(limits)) => Ok(StoreAnswer::Indexed(by_key(limits))),
         other => other,
     }
 }

@@ -7,10 +7,12 @@
 //! another request may find places taken that are not.
 
 mod reservations;
+mod standings;
 
 pub(crate) use self::reservations::half_minute;
 pub use self::reservations::{move_reservation, settle_reservation};
 use self::reservations::{read_reserved, reservation_key};
+pub use self::standings::standings_in_numbers;
 use crate::Error;
 use crate::settle::signed;
 use crate::sub_windows::{self, SubWindows};

@@ -12,6 +12,7 @@ mod error;
 mod explain;
 mod key_value;
 mod lease;
+mod limit_index;
 mod memory;
 mod metrics;
 mod nonce;
@@ -36,9 +37,13 @@ pub use error::Error;
 pub use explain::explain_redis_error;
 pub use key_value::{
     Increment, charge_in_numbers, move_reservation, number_expires_ms, settle_in_numbers,
-    settle_reservation,
+    settle_reservation, standings_in_numbers,
 };
 pub use lease::{LEASE_RELEASE_V1, LEASE_RENEW_V2, lease_release_arguments, lease_renew_arguments};
+pub use limit_index::{
+    LIMIT_INDEX_V1, LIMIT_READ_V1, limit_index_arguments, limit_read_arguments,
+    read_limit_standings,
+};
 pub use memory::MemoryStore;
 pub use metrics::{METRICS_ADD_V2, metrics_add_arguments};
 pub use nonce::{nonce_claim_arguments, nonce_number_key};

@@ -1,5 +1,7 @@
 //! The limits' scripts as a model in memory.
 
+mod standings;
+
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 

@@ -8,18 +8,19 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use spillway_platform::{
-    Admission, Admitted, Charge, Clock, LIMIT_KEY_PREFIX, LeaseName, Mode, PoolEntry, Settled,
-    State, StateError, UsageProfile, Waiting,
+    Admission, Admitted, Charge, Charged, Clock, IndexedLimit, LIMIT_KEY_PREFIX, LeaseName, Mode,
+    PoolEntry, Settled, State, StateError, UsageProfile, Waiting,
 };
 
-use crate::key_value::{half_minute, move_reservation, settle_reservation};
+use crate::key_value::{half_minute, move_reservation, settle_reservation, standings_in_numbers};
+use crate::limit_index::{LimitIndex, index_key};
 use crate::metrics::metrics_key;
 use crate::nonce::nonce_number_key;
 use crate::totals::Totals;
 use crate::usage::{UsageHistogram, usage_key};
 use crate::{Increment, charge_in_numbers, number_expires_ms, settle_in_numbers};
 
-/// How often a change of the totals is tried while other instances change them too.
+/// How often a change of an entry is tried while other instances change it too.
 const MAX_ATTEMPTS: u32 = 32;
 
 /// So many expired numbers at most are removed in one go; the next probe or scrape goes on.
@@ -97,6 +98,27 @@ impl<K: KeyValue, C: Clock> NumberStore<K, C> {
 
     fn now_ms(&self) -> u64 {
         milliseconds(self.clock.since_1970())
+    }
+
+    /// Changes an entry that other instances change as well; one that is not there is empty.
+    async fn change(
+        &self,
+        key: &str,
+        change: impl Fn(Vec<u8>) -> Vec<u8>,
+    ) -> Result<(), StateError> {
+        for attempt in 1..=MAX_ATTEMPTS {
+            let changed = self
+                .store
+                .change(key, |bytes| change(bytes.unwrap_or_default()));
+            if changed.map_err(in_words)? {
+                return Ok(());
+            }
+            let pause = Duration::from_millis(u64::from(attempt));
+            self.clock.sleep(pause).await;
+        }
+        Err(in_words(
+            "other instances changed it at the same time, again and again",
+        ))
     }
 
     /// The half minute in which it counts, which it does no longer: it is settled once.
@@ -219,32 +241,37 @@ impl<K: KeyValue, C: Clock + 'static> State for NumberStore<K, C> {
     async fn add_totals(&self, version: &str, amounts: &[(String, u64)]) -> Result<(), StateError> {
         let key = metrics_key(version);
         let now = self.clock.since_1970().as_secs();
-        for attempt in 1..=MAX_ATTEMPTS {
-            let added = self
-                .store
-                .change(&key, |current| {
-                    let mut totals = current
-                        .map(|bytes| Totals::read(&bytes))
-                        .unwrap_or_default();
-                    totals.add(amounts, now);
-                    totals.write(now)
-                })
-                .map_err(in_words)?;
-            if added {
-                return Ok(());
-            }
-            let pause = Duration::from_millis(u64::from(attempt));
-            self.clock.sleep(pause).await;
-        }
-        Err(in_words(
-            "other instances changed the totals at the same time, again and again",
-        ))
+        self.change(&key, |bytes| {
+            let mut totals = Totals::read(&bytes);
+            totals.add(amounts, now);
+            totals.write(now)
+        })
+        .await
     }
 
     async fn totals(&self, version: &str) -> Result<Vec<(String, u64)>, StateError> {
         let entry = self.store.value(&metrics_key(version)).await;
         let totals = entry.map_err(in_words)?.map(|bytes| Totals::read(&bytes));
         Ok(totals.unwrap_or_default().into_amounts().collect())
+    }
+
+    async fn index_limits(&self, limits: &[IndexedLimit]) -> Result<(), StateError> {
+        let now = self.clock.since_1970().as_secs();
+        self.change(&index_key(), |bytes| {
+            let mut index = LimitIndex::read(&bytes);
+            index.add(limits, now);
+            index.write()
+        })
+        .await
+    }
+
+    async fn indexed_limits(&self) -> Result<Vec<IndexedLimit>, StateError> {
+        let entry = self.store.value(&index_key()).await.map_err(in_words)?;
+        Ok(LimitIndex::read(&entry.unwrap_or_default()).into_limits())
+    }
+
+    async fn read_limits(&self, charges: &[Charge]) -> Result<Vec<Charged>, StateError> {
+        standings_in_numbers(&self.store, self.now_ms(), charges).map_err(in_words)
     }
 
     async fn probe(&self) -> Result<Duration, StateError> {

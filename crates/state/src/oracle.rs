@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use spillway_platform::{
-    Admission, Admitted, Charge, Clock, LeaseName, PoolEntry, Settled, State, StateError,
-    UsageProfile, Waiting,
+    Admission, Admitted, Charge, Charged, Clock, IndexedLimit, LeaseName, PoolEntry, Settled,
+    State, StateError, UsageProfile, Waiting,
 };
 
+use crate::limit_index::LimitIndex;
 use crate::usage::UsageHistogram;
 use crate::{MemoryStore, PROBE_CLAIM_MS};
 
@@ -28,6 +29,7 @@ struct Memory {
     claims: BTreeMap<String, Claim>,
     totals: BTreeMap<String, u64>,
     usage: BTreeMap<String, UsageHistogram>,
+    index: LimitIndex,
     is_gone: bool,
     operations: Vec<&'static str>,
 }
@@ -64,6 +66,7 @@ impl<C: Clock> Oracle<C> {
         memory.claims.clear();
         memory.totals.clear();
         memory.usage.clear();
+        memory.index = LimitIndex::default();
     }
 
     /// What is in flight, by key, leases that have ended by themselves among it.
@@ -262,6 +265,25 @@ impl<C: Clock + 'static> State for Oracle<C> {
     async fn totals(&self, _: &str) -> Result<Vec<(String, u64)>, StateError> {
         self.with("totals", |memory, _| {
             memory.totals.clone().into_iter().collect()
+        })
+    }
+
+    async fn index_limits(&self, limits: &[IndexedLimit]) -> Result<(), StateError> {
+        self.with("index_limits", |memory, now| {
+            let seconds = now.checked_div(1000).unwrap_or_default();
+            memory.index.add(limits, seconds);
+        })
+    }
+
+    async fn indexed_limits(&self) -> Result<Vec<IndexedLimit>, StateError> {
+        self.with("indexed_limits", |memory, _| {
+            memory.index.clone().into_limits()
+        })
+    }
+
+    async fn read_limits(&self, charges: &[Charge]) -> Result<Vec<Charged>, StateError> {
+        self.with("read_limits", |memory, now| {
+            memory.limits.standings(now, charges)
         })
     }
 

@@ -6,18 +6,20 @@
 use std::time::Duration;
 
 use spillway_platform::{
-    Admission, Admitted, Charge, Clock, LIMIT_KEY_PREFIX, LeaseName, Mode, PoolEntry, Settled,
-    State, StateError, UsageProfile, Waiting,
+    Admission, Admitted, Charge, Charged, Clock, IndexedLimit, LIMIT_KEY_PREFIX, LeaseName, Mode,
+    PoolEntry, Settled, State, StateError, UsageProfile, Waiting,
 };
 
+use crate::limit_index::{READ_AT_ONCE, index_key};
 use crate::metrics::metrics_key;
 use crate::script::Script;
 use crate::{
-    LEASE_RELEASE_V1, LEASE_RENEW_V2, LIMIT_CHARGE_V5, LIMIT_SETTLE_V2, METRICS_ADD_V2,
-    POOL_READ_V3, POOL_WRITE_V3, RedisConnection, RedisError, Reply, USAGE_OBSERVE_V1,
-    lease_release_arguments, lease_renew_arguments, limit_charge_arguments, limit_settle_arguments,
+    LEASE_RELEASE_V1, LEASE_RENEW_V2, LIMIT_CHARGE_V5, LIMIT_INDEX_V1, LIMIT_READ_V1,
+    LIMIT_SETTLE_V2, METRICS_ADD_V2, POOL_READ_V3, POOL_WRITE_V3, RedisConnection, RedisError,
+    Reply, USAGE_OBSERVE_V1, lease_release_arguments, lease_renew_arguments,
+    limit_charge_arguments, limit_index_arguments, limit_read_arguments, limit_settle_arguments,
     metrics_add_arguments, nonce_claim_arguments, pool_read_arguments, pool_write_arguments,
-    probe_claim_arguments, read_limit_charge, read_pools, read_usage_profile,
+    probe_claim_arguments, read_limit_charge, read_limit_standings, read_pools, read_usage_profile,
     usage_observe_arguments, usage_profile_arguments,
 };
 
@@ -49,6 +51,8 @@ struct Scripts {
     pool_write: Script,
     metrics_add: Script,
     usage_observe: Script,
+    limit_index: Script,
+    limit_read: Script,
 }
 
 impl<R: RedisConnection, C: Clock> RedisStore<R, C> {
@@ -67,6 +71,8 @@ impl<R: RedisConnection, C: Clock> RedisStore<R, C> {
                 pool_write: Script::new(POOL_WRITE_V3),
                 metrics_add: Script::new(METRICS_ADD_V2),
                 usage_observe: Script::new(USAGE_OBSERVE_V1),
+                limit_index: Script::new(LIMIT_INDEX_V1),
+                limit_read: Script::new(LIMIT_READ_V1),
             },
         }
     }
@@ -80,17 +86,7 @@ impl<R: RedisConnection, C: Clock> RedisStore<R, C> {
         let arguments = limit_charge_arguments(asked, None);
         let script = &self.scripts.limit_charge;
         let replies = evaluate(connection, script, arguments, waiting).await?;
-        let numbers: Vec<i64> = replies
-            .iter()
-            .filter_map(|reply| match reply {
-                Reply::Number(number) => Some(*number),
-                _ => None,
-            })
-            .collect();
-        read_limit_charge(&numbers, asked.charges).map_err(|error| StateError {
-            message: error.to_string(),
-            is_late: false,
-        })
+        read_limit_charge(&numbers(&replies), asked.charges).map_err(not_understood)
     }
 
     fn bulk_waiting(&self) -> Waiting {
@@ -107,6 +103,21 @@ impl<R: RedisConnection, C: Clock> RedisStore<R, C> {
     async fn claim(&self, arguments: &[String], waiting: Waiting) -> Result<bool, StateError> {
         let set = self.verdicts.execute("SET", arguments, waiting);
         Ok(matches!(set.await?.first(), Some(Reply::Status(_))))
+    }
+}
+
+fn numbers(replies: &[Reply]) -> Vec<i64> {
+    let numbers = replies.iter().filter_map(|reply| match reply {
+        Reply::Number(number) => Some(*number),
+        _ => None,
+    });
+    numbers.collect()
+}
+
+fn not_understood(error: crate::Error) -> StateError {
+    StateError {
+        message: error.to_string(),
+        is_late: false,
     }
 }
 
@@ -240,6 +251,40 @@ impl<R: RedisConnection, C: Clock + 'static> State for RedisStore<R, C> {
             }
         }
         Ok(totals)
+    }
+
+    async fn index_limits(&self, limits: &[IndexedLimit]) -> Result<(), StateError> {
+        let arguments = limit_index_arguments(limits, None);
+        let script = &self.scripts.limit_index;
+        evaluate(&self.bulk, script, arguments, self.bulk_waiting()).await?;
+        Ok(())
+    }
+
+    async fn indexed_limits(&self) -> Result<Vec<IndexedLimit>, StateError> {
+        let waiting = self.bulk_waiting();
+        let replies = self
+            .bulk
+            .execute("HGETALL", &[index_key()], waiting)
+            .await?;
+        let mut texts = replies.into_iter().filter_map(Reply::into_text);
+        let mut limits = Vec::new();
+        while let (Some(key), Some(description)) = (texts.next(), texts.next()) {
+            limits.push(IndexedLimit { key, description });
+        }
+        Ok(limits)
+    }
+
+    async fn read_limits(&self, charges: &[Charge]) -> Result<Vec<Charged>, StateError> {
+        let script = &self.scripts.limit_read;
+        let waiting = self.bulk_waiting();
+        let mut standings = Vec::with_capacity(charges.len());
+        for some in charges.chunks(READ_AT_ONCE) {
+            let arguments = limit_read_arguments(some, None);
+            let read = evaluate(&self.bulk, script, arguments, waiting).await?;
+            let read = read_limit_standings(&numbers(&read), some).map_err(not_understood)?;
+            standings.extend(read);
+        }
+        Ok(standings)
     }
 
     async fn probe(&self) -> Result<Duration, StateError> {

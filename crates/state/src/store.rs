@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use spillway_platform::{
-    Admission, Admitted, Charge, Clock, LeaseName, PoolEntry, Settled, State, StateError,
-    UsageProfile, Waiting,
+    Admission, Admitted, Charge, Charged, Clock, IndexedLimit, LeaseName, PoolEntry, Settled,
+    State, StateError, UsageProfile, Waiting,
 };
 
 use crate::{KeyValue, NumberStore, RedisConnection, RedisStore};
@@ -97,6 +97,18 @@ impl<R: RedisConnection, K: KeyValue, C: Clock + 'static> State for Store<R, K, 
 
     async fn totals(&self, version: &str) -> Result<Vec<(String, u64)>, StateError> {
         either!(self, store => store.totals(version).await)
+    }
+
+    async fn index_limits(&self, limits: &[IndexedLimit]) -> Result<(), StateError> {
+        either!(self, store => store.index_limits(limits).await)
+    }
+
+    async fn indexed_limits(&self) -> Result<Vec<IndexedLimit>, StateError> {
+        either!(self, store => store.indexed_limits().await)
+    }
+
+    async fn read_limits(&self, charges: &[Charge]) -> Result<Vec<Charged>, StateError> {
+        either!(self, store => store.read_limits(charges).await)
     }
 
     async fn probe(&self) -> Result<Duration, StateError> {

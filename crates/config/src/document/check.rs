@@ -41,6 +41,11 @@ pub(super) fn gateway(gateway: &Gateway, findings: &mut Findings<'_>) {
         );
     }
     digests::check(gateway, &root.key("state").key("digest_key"), findings);
+    admin_token(
+        &gateway.admin.token,
+        &root.key("admin").key("token"),
+        findings,
+    );
     consumers::check(gateway, &root.key("consumers"), findings);
     agents::check(gateway, &root.key("agents"), findings);
     models::check(gateway, &root.key("models"), findings);
@@ -63,6 +68,23 @@ fn state_timeout(timeout: TimeSpan, path: &Path, findings: &mut Findings<'_>) {
             path,
             format!("a request cannot wait {timeout} for Redis: write {min} to {max}"),
         );
+    }
+}
+
+/// Shorter, it could be found by trying.
+const MIN_ADMIN_TOKEN: usize = 16;
+
+fn admin_token(token: &str, path: &Path, findings: &mut Findings<'_>) {
+    if token.is_empty() {
+        return;
+    }
+    if !template::is_templated(token) && token.len() < MIN_ADMIN_TOKEN {
+        findings.error(
+            path,
+            format!("this token can be found by trying: write {MIN_ADMIN_TOKEN} letters or more, such as `openssl rand -hex 32` gives"),
+        );
+    } else {
+        secret(token, path, findings);
     }
 }
 

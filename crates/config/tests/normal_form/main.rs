@@ -9,8 +9,8 @@ use limits::{rate_limits, token_limits};
 use models::{consumers, models, providers};
 use proptest::prelude::*;
 use spillway_config::{
-    AgentApiConfig, AgentPolicies, AgentProtocol, AgentRoute, AgentTimeouts, ByteSize, CorsConfig,
-    DifyCompatibleBackend, DifyService, DifyServices, Gateway, KnowledgeApiConfig,
+    Admin, AgentApiConfig, AgentPolicies, AgentProtocol, AgentRoute, AgentTimeouts, ByteSize,
+    CorsConfig, DifyCompatibleBackend, DifyService, DifyServices, Gateway, KnowledgeApiConfig,
     KnowledgeBackend, KnowledgePolicies, LogConfig, LogFormat, LogLevel, OnError, PathMatch,
     RagflowBackend, RequestMatch, StateConfig, Telemetry, TimeSpan, ValueMatch, normal_form,
     parse_normal_form, read,
@@ -260,7 +260,7 @@ fn gateways() -> impl Strategy<Value = Gateway> {
             any::<u32>(),
             any::<String>(),
         ),
-        telemetry(),
+        (telemetry(), any::<String>()),
         prop::collection::vec(network, 0..3),
         prop::collection::vec(consumers(), 0..3),
         prop::collection::vec(agents(), 0..3),
@@ -271,7 +271,7 @@ fn gateways() -> impl Strategy<Value = Gateway> {
         .prop_map(
             |(
                 (redis, on_error, timeout, new_values_per_second, digest_key),
-                telemetry,
+                (telemetry, admin_token),
                 trusted_proxies,
                 consumers,
                 agents,
@@ -293,6 +293,9 @@ fn gateways() -> impl Strategy<Value = Gateway> {
                 models,
                 providers,
                 knowledge,
+                admin: Admin {
+                    token: admin_token.into(),
+                },
             },
         )
 }

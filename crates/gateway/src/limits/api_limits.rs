@@ -3,11 +3,13 @@
 use spillway_config::{
     AgentApiConfig, KnowledgeApiConfig, ModelApiConfig, RateLimit, StateConfig, TokenLimit,
 };
-use spillway_limit::{DigestKey, Error, Rules};
+use spillway_limit::{DigestKey, Rules};
 
 /// The limits of one API, as they are configured.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ApiLimits<'g> {
+    /// Its kind, which keeps APIs of one name but of different kinds apart.
+    pub kind: &'static str,
     /// The API's name.
     pub name: &'g str,
     requests: &'g [RateLimit],
@@ -17,6 +19,7 @@ pub(crate) struct ApiLimits<'g> {
 impl<'g> ApiLimits<'g> {
     pub fn of_agents(api: &'g AgentApiConfig) -> Self {
         Self {
+            kind: "agent",
             name: &api.name,
             requests: &api.policies.rate_limits,
             tokens: &api.policies.token_limits,
@@ -25,6 +28,7 @@ impl<'g> ApiLimits<'g> {
 
     pub fn of_models(api: &'g ModelApiConfig) -> Self {
         Self {
+            kind: "model",
             name: &api.name,
             requests: &api.policies.rate_limits,
             tokens: &api.policies.token_limits,
@@ -33,19 +37,21 @@ impl<'g> ApiLimits<'g> {
 
     pub fn of_knowledge(api: &'g KnowledgeApiConfig) -> Self {
         Self {
+            kind: "knowledge",
             name: &api.name,
             requests: &api.policies.rate_limits,
             tokens: &[],
         }
     }
 
-    /// Prepares them; `name` tells the API from all others.
-    pub fn rules(
-        &self,
-        name: &str,
-        state: &StateConfig,
-        digest: &DigestKey,
-    ) -> Result<Rules, Error> {
-        Rules::new(self.requests, self.tokens, name, state, digest)
+    /// Prepares them.
+    ///
+    /// # Errors
+    /// A rule that cannot be used; the text says which.
+    pub fn rules(&self, state: &StateConfig, digest: &DigestKey) -> Result<Rules, String> {
+        let Self { kind, name, .. } = *self;
+        let api = format!("{kind}/{name}");
+        Rules::new(self.requests, self.tokens, &api, state, digest)
+            .map_err(|error| format!("{kind} API `{name}`: {error}"))
     }
 }

@@ -5,6 +5,7 @@
     reason = "a test, and a simulated world is one thread's"
 )]
 
+mod admin;
 mod agents;
 mod given_up;
 mod in_flight;

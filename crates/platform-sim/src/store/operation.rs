@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use spillway_platform::{
-    Admission, Admitted, Charge, LeaseName, NewValues, PoolEntry, Settled, State, StateError,
-    UsageProfile, Waiting,
+    Admission, Admitted, Charge, Charged, IndexedLimit, LeaseName, NewValues, PoolEntry, Settled,
+    State, StateError, UsageProfile, Waiting,
 };
 
 /// What the store is asked: each is an operation of [`State`].
@@ -35,6 +35,9 @@ pub enum StoreOperation {
     UsageProfile(String),
     AddTotals(String, Vec<(String, u64)>),
     Totals(String),
+    IndexLimits(Vec<IndexedLimit>),
+    IndexedLimits,
+    ReadLimits(Vec<Charge>),
     Probe,
 }
 
@@ -53,6 +56,10 @@ pub enum StoreAnswer {
     Usage(Option<UsageProfile>),
     /// The totals.
     Totals(Vec<(String, u64)>),
+    /// Which limits are used.
+    Indexed(Vec<IndexedLimit>),
+    /// Where limits stand.
+    Standings(Vec<Charged>),
     /// How far away it is.
     Distance(Duration),
 }
@@ -73,6 +80,9 @@ impl StoreOperation {
             Self::UsageProfile(_) => "usage_profile",
             Self::AddTotals(..) => "add_totals",
             Self::Totals(_) => "totals",
+            Self::IndexLimits(_) => "index_limits",
+            Self::IndexedLimits => "indexed_limits",
+            Self::ReadLimits(_) => "read_limits",
             Self::Probe => "probe",
         }
     }
@@ -129,6 +139,12 @@ impl StoreOperation {
             }
             Self::AddTotals(version, amounts) => store.add_totals(version, amounts).await.map(done),
             Self::Totals(version) => store.totals(version).await.map(StoreAnswer::Totals),
+            Self::IndexLimits(limits) => store.index_limits(limits).await.map(done),
+            Self::IndexedLimits => store.indexed_limits().await.map(StoreAnswer::Indexed),
+            Self::ReadLimits(charges) => {
+                let standings = store.read_limits(charges).await;
+                standings.map(StoreAnswer::Standings)
+            }
             Self::Probe => store.probe().await.map(StoreAnswer::Distance),
         }
     }

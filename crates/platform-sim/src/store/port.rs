@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use spillway_platform::{
-    Admission, Admitted, Charge, LeaseName, PoolEntry, Settled, State, StateError, UsageProfile,
-    Waiting,
+    Admission, Admitted, Charge, Charged, IndexedLimit, LeaseName, PoolEntry, Settled, State,
+    StateError, UsageProfile, Waiting,
 };
 
 use super::{SimStore, StoreAnswer, StoreOperation};
@@ -150,6 +150,29 @@ impl State for SimStore {
             read,
         )
         .await
+    }
+
+    async fn index_limits(&self, limits: &[IndexedLimit]) -> Result<(), StateError> {
+        self.tell(StoreOperation::IndexLimits(limits.to_vec()))
+            .await
+    }
+
+    async fn indexed_limits(&self) -> Result<Vec<IndexedLimit>, StateError> {
+        let read = |answer| match answer {
+            StoreAnswer::Indexed(limits) => Some(limits),
+            _ => None,
+        };
+        self.ask_for(StoreOperation::IndexedLimits, Waiting::Nobody, read)
+            .await
+    }
+
+    async fn read_limits(&self, charges: &[Charge]) -> Result<Vec<Charged>, StateError> {
+        let operation = StoreOperation::ReadLimits(charges.to_vec());
+        let read = |answer| match answer {
+            StoreAnswer::Standings(standings) => Some(standings),
+            _ => None,
+        };
+        self.ask_for(operation, Waiting::Nobody, read).await
     }
 
     async fn probe(&self) -> Result<Duration, StateError> {

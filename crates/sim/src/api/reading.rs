@@ -48,6 +48,7 @@ fn document(api: Api, text: &str) -> Reading {
         Api::File | Api::Upload | Api::Response => "/id",
         Api::Completion => "/choices/0/text",
         Api::Ready => "/status",
+        Api::Limits => "/complete",
         Api::Run => "/answer",
         _ => "/records/0/content",
     };

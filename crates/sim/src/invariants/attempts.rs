@@ -26,7 +26,7 @@ pub(super) fn check(history: &History) -> Vec<String> {
         let is_own = |one: &&Asked| one.behaviour != Behaviour::Odd(Oddity::RefusesStreamOptions);
         let asked = history.attempts(request.number).filter(is_own).count();
         let max = match request.api {
-            Api::Models | Api::Nowhere | Api::Ready | Api::Metrics => 0,
+            Api::Models | Api::Nowhere | Api::Ready | Api::Metrics | Api::Limits => 0,
             api if api.kind() == Kind::Agent => {
                 1_usize.saturating_add(again_to_dify(history, request))
             }

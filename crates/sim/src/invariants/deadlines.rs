@@ -9,8 +9,9 @@ use crate::settings::{KNOWLEDGE_DEADLINE, STORE_TIMEOUT};
 /// A tick.
 const TICK: Duration = Duration::from_millis(50);
 
-/// What is asked of the gateway itself waits for the store alone: whether it answers, or the totals.
-const CONSOLE: Duration = Duration::from_secs(3);
+/// What is asked of the gateway itself waits for the store alone: whether it answers, the totals, or two
+/// seconds each for the index of limits and for where these stand.
+const CONSOLE: Duration = Duration::from_secs(4);
 
 /// `timeout` of a target that says nothing.
 const MAX_SILENCE: Duration = Duration::from_secs(300);

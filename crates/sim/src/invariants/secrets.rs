@@ -77,6 +77,10 @@ fn stored(operation: &StoreOperation) -> Option<String> {
         StoreOperation::AddTotals(_, amounts) => {
             amounts.iter().map(|(series, _)| series.as_str()).collect()
         }
+        StoreOperation::IndexLimits(limits) => limits
+            .iter()
+            .flat_map(|limit| [limit.key.as_str(), limit.description.as_str()])
+            .collect(),
         _ => Vec::new(),
     };
     let has_secret = |name: &&&str| {

@@ -64,6 +64,15 @@ pub fn in_words(event: &StoreEvent) -> String {
             other => format!("tells of {}: {other:?}", short(name)),
         },
         StoreOperation::AddTotals(_, amounts) => format!("adds to {} totals", amounts.len()),
+        StoreOperation::IndexLimits(limits) => format!("is told of {} limits", limits.len()),
+        StoreOperation::IndexedLimits => match answer {
+            StoreAnswer::Indexed(limits) => format!("tells of {} limits", limits.len()),
+            other => format!("tells of limits: {other:?}"),
+        },
+        StoreOperation::ReadLimits(charges) => {
+            let keys = charges.iter().map(|charge| name(&charge.key).to_owned());
+            format!("tells where {} stand", list(keys))
+        }
         StoreOperation::Totals(_) => match answer {
             StoreAnswer::Totals(totals) => format!("tells {} totals", totals.len()),
             other => format!("tells totals: {other:?}"),
