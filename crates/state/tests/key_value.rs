@@ -17,7 +17,7 @@ use spillway_platform::{
 };
 use spillway_state::{
     Error, MemoryStore, charge_in_numbers, move_reservation, number_expires_ms, settle_in_numbers,
-    settle_reservation,
+    settle_reservation, standings_in_numbers,
 };
 use turns::{Numbers, run, run_from, turns};
 
@@ -176,6 +176,25 @@ proptest! {
         let outcome = run(requests, &[take("a", limit, 1_000, false), take("b", 3, 1_000, false)], &turns);
         prop_assert!(!exceeds(&outcome.passed, 1_000, limit.min(3)));
     }
+}
+
+#[test]
+fn where_limits_stand_can_be_read_without_charging() {
+    let (store, start) = (Numbers::default(), 1_700_000_000_000);
+    let charges = [take("a", 5, 60_000, false), reserve("b", 30, 100, 60_000)];
+    let admitted = charge_in_numbers(&store, || start, &charges, None).unwrap();
+    assert!(admitted.passes);
+    for _ in 0..2 {
+        let standings = standings_in_numbers(&store, start, &charges).unwrap();
+        let told: Vec<_> = standings
+            .iter()
+            .map(|it| (it.used, it.reserved, it.remaining, it.full))
+            .collect();
+        assert_eq!(told, [(1, 0, 4, false), (30, 30, 70, false)]);
+    }
+    // Both are over then.
+    let standings = standings_in_numbers(&store, start + 70_001, &charges).unwrap();
+    assert!(standings.iter().all(|it| it.used == 0));
 }
 
 #[test]

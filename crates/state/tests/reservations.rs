@@ -19,8 +19,9 @@ use spillway_platform::{
     Admission, Admitted, Charge, LEASE_MS, LeaseName, Mode, SETTLEMENT_MS, Settled,
 };
 use spillway_state::{
-    LEASE_RENEW_V2, LIMIT_CHARGE_V5, LIMIT_SETTLE_V2, MemoryStore, lease_renew_arguments,
-    limit_charge_arguments, limit_settle_arguments, read_limit_charge,
+    LEASE_RENEW_V2, LIMIT_CHARGE_V5, LIMIT_READ_V1, LIMIT_SETTLE_V2, MemoryStore,
+    lease_renew_arguments, limit_charge_arguments, limit_read_arguments, limit_settle_arguments,
+    read_limit_charge, read_limit_standings,
 };
 
 const NOW: u64 = 1_700_000_000_000;
@@ -78,7 +79,19 @@ impl Both {
             .unwrap();
         let admitted = read_limit_charge(&answer, charges).unwrap();
         assert_eq!(admitted, self.model.admit(now, asked), "{charges:?}");
+        self.read(now, charges);
         admitted
+    }
+
+    /// Where these stand, without a question.
+    fn read(&mut self, now: u64, charges: &[Charge]) {
+        let answer: Vec<i64> = redis::cmd("EVAL")
+            .arg(LIMIT_READ_V1)
+            .arg(limit_read_arguments(charges, Some(now)))
+            .query(&mut self.connection)
+            .unwrap();
+        let standings = read_limit_standings(&answer, charges).unwrap();
+        assert_eq!(standings, self.model.standings(now, charges));
     }
 
     fn settle(&mut self, now: u64, settled: &[Settled], lease: &LeaseName) {
@@ -357,6 +370,7 @@ fn random_histories_end_as_in_the_model() {
                 Happens::Renews(which) => if let Some(which) = of(which) {
                     let (lease, charges) = &in_flight[which];
                     both.renew(now, charges, lease);
+                    both.read(now + 31_000, charges);
                 },
                 Happens::Dies(which) => if let Some(which) = of(which) {
                     in_flight.remove(which);

@@ -1,7 +1,9 @@
 //! The commands of `spillway`. Exit codes: 0, 1 when something is refused, 2 for wrong usage.
 
+mod admin;
 mod check;
 mod connect;
+mod limits;
 mod running;
 mod up;
 mod values;
@@ -16,6 +18,7 @@ use crate::log_lines::{self, Destination};
 use crate::toml_document::DocumentError;
 
 pub use check::CheckArguments;
+pub use limits::LimitsArguments;
 pub use running::Running;
 pub use up::UpArguments;
 
@@ -29,6 +32,8 @@ pub enum Command {
     Check(CheckArguments),
     /// Print the JSON Schema of gateway.yaml.
     Schema,
+    /// Tell where the limits of a running gateway stand, the fullest first.
+    Limits(LimitsArguments),
     /// Show the gateway at work, before stand-ins for Dify, a model vendor and a retrieval engine; then stay up.
     Demo(Box<UpArguments>),
 }
@@ -43,6 +48,7 @@ impl Command {
                 Destination::Stdout.write(spillway_config::json_schema().as_bytes());
                 Ok(ExitCode::SUCCESS)
             }
+            Self::Limits(arguments) => limits::run(&arguments),
             Self::Demo(arguments) => up::on_threads(demo::run(*arguments)),
         };
         outcome.unwrap_or_else(|error| {

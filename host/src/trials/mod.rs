@@ -19,7 +19,7 @@ use spillway_state::Distance;
 use crate::redis::try_out;
 
 pub use self::background::Trials;
-use self::sending::Sender;
+pub(crate) use self::sending::Sender;
 use self::upstreams::{Trial, trials};
 
 /// How many are under way at once.

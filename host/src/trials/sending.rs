@@ -20,10 +20,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 
 /// Sends by the same connector as components do: names, roots and protocols are theirs.
-pub(super) struct Sender(Client<Connector, Full<Bytes>>);
+pub(crate) struct Sender(Client<Connector, Full<Bytes>>);
 
 /// What an upstream answered.
-pub(super) struct Answer {
+pub(crate) struct Answer {
     pub status: StatusCode,
     pub location: Option<String>,
     /// Empty where it is longer than what is read, or broke off.

@@ -21,6 +21,7 @@ mod state;
 mod streams;
 mod tls;
 mod tokens;
+mod told;
 
 /// The guide's document, as it is.
 const GUIDE: &str = r#"

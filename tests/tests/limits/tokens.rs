@@ -12,7 +12,7 @@ use spillway_tests::{
     stream_request, until, until_within,
 };
 
-const CHAT: &str = "/llm/v1/chat/completions";
+pub const CHAT: &str = "/llm/v1/chat/completions";
 
 /// The guide's number, as Higress' console writes it.
 const GUIDE: &str = "
