@@ -23,6 +23,9 @@ from side_by_side import ROOT, cpu_seconds, free_port, wait_for
 
 SCRIPT = (ROOT / "crates/state/src/limit_charge_v5.lua").read_text()
 SETTLE = (ROOT / "crates/state/src/limit_settle_v2.lua").read_text()
+OBSERVE = (ROOT / "crates/state/src/usage_observe_v1.lua").read_text()
+INDEX = (ROOT / "crates/state/src/limit_index_v1.lua").read_text()
+READ = (ROOT / "crates/state/src/limit_read_v1.lua").read_text()
 FIXED_WINDOW = """
 local passes = 1
 for i = 1, #KEYS do
@@ -129,6 +132,30 @@ def measure_reservations(redis: Redis, prefix: str, rules: int, calls: int) -> t
     return sums[0] / calls, sums[1] / calls
 
 
+def observing(at: int) -> list:
+    """What calls have used, of buckets as they come."""
+    key = "spillway:{usage}:v1:bench"
+    return [encode("EVALSHA", digest_of(OBSERVE), 1, key, 40 + (at + index) % 30, 512, 604_800_000) for index in range(BATCH)]
+
+
+def indexing(at: int) -> list:
+    """Ten keys that are used, of 2,000."""
+    index = "spillway:{limit}:v1:index"
+    described = '{"api":"model/llm","rule":"default_rule","by":"limit_by_per_consumer","value":"dify","unit":"tokens","limit":500}'
+    def one(number: int) -> bytes:
+        names = [f"spillway:{{limit}}:v1:{(10 * number + place) % 2_000:032x}:60" for place in range(10)]
+        return encode("EVALSHA", digest_of(INDEX), 2, index, f"{index}:used", "", 1_000, 172_800,
+                      *[part for name in names for part in (name, described)])
+    return [one(at + number) for number in range(BATCH)]
+
+
+def reading(at: int) -> list:
+    """Where a hundred limits stand that reserve."""
+    keys = [f"spillway:{{limit}}:v1:g610{rule:031x}:60" for rule in range(100)]
+    both = [part for key in keys for part in (key, f"{key}:reserved")]
+    return [encode("EVALSHA", digest_of(READ), len(both), *both, "", *["reserved", MUCH, 60_000] * 100)] * BATCH
+
+
 def fixed(rules: int) -> list:
     digest = digest_of(FIXED_WINDOW)
     keys = [f"fixed:{{limit}}:{rule}" for rule in range(rules)]
@@ -160,7 +187,7 @@ def main() -> None:
         try:
             wait_for(port)
             redis = Redis(port)
-            for script in (SCRIPT, SETTLE, FIXED_WINDOW):
+            for script in (SCRIPT, SETTLE, OBSERVE, INDEX, READ, FIXED_WINDOW):
                 redis.call("SCRIPT", "LOAD", script)
             cases = {
                 "1 rule, passes": ("evalsha", lambda at: sliding("a", 1, MUCH, at, 1)),
@@ -169,6 +196,9 @@ def main() -> None:
                 "6 rules, pass": ("evalsha", lambda at: sliding("d", 6, MUCH, at, 1)),
                 "6 rules, pass, 10,000 values": ("evalsha", lambda at: sliding("e", 6, MUCH, at, 10_000)),
                 "6 rules, refuse": ("evalsha", lambda at: sliding("f", 6, 1, at, 1)),
+                "what a call has used, observed": ("evalsha", observing),
+                "index, 10 keys": ("evalsha", indexing),
+                "100 limits read": ("evalsha", reading),
                 "fixed window, 1 rule, passes": ("evalsha", lambda _: fixed(1)),
                 "fixed window, 6 rules, pass": ("evalsha", lambda _: fixed(6)),
                 "INCR": ("incr", lambda _: [encode("INCR", "plain")] * BATCH),

@@ -1,22 +1,19 @@
 #!/usr/bin/env python3
-"""What request limits cost, and what becomes of requests while Redis misbehaves.
+"""What limits cost: CPU a request of gateway and Redis, and round trips a request.
 
     bench/limits.py [--seconds 4] [--rounds 3] [--spillway PATH]
 
-Part 1: the same ingress request without limits, with one rule and with six on Redis, and with one on the key-value
-store: requests/s, CPU a request of gateway and Redis, round trips a request. Part 2: 100 requests/s against a
-gateway whose Redis is stopped, frozen, full, restarted: the longest request, and how soon limits hold again.
+The same ingress request without limits, with one rule and with six on Redis, and with one on the key-value store; and the
+same model call without limits, and with one and six rules that reserve its tokens, on Redis. What becomes of requests while
+Redis misbehaves: bench/redis_faults.py.
 Needs nginx, wrk and redis-server, and the built gateway. Everything listens on loopback and is ended here.
 """
 
 import argparse
-import http.client
 import json
 import signal
 import subprocess
 import tempfile
-import threading
-import time
 from pathlib import Path
 
 from side_by_side import add_spillway_option, cpu_seconds, free_port, gateway, measure, nginx, wait_for
@@ -32,6 +29,27 @@ def config(upstream: int, redis: str, rules: list) -> str:
 
 def rule(name: str, quota: int) -> dict:
     return {"rule_name": name, "global_threshold": {"query_per_minute": quota}}
+
+
+def model_config(upstream: int, redis: str, rules: list) -> str:
+    return json.dumps({
+        "state": {"redis": redis},
+        "models": [{"name": "llm", "policies": {"token_limits": rules}, "routes": [{"targets": [{"provider": "scripted"}]}]}],
+        "providers": [{"name": "scripted", "base_url": f"http://127.0.0.1:{upstream}/model"}]})
+
+
+def token_rule(name: str, quota: int, reserve: str = "expected") -> dict:
+    return {"rule_name": name, "reserve": reserve, "global_threshold": {"token_per_minute": quota}}
+
+
+CALL = json.dumps({"model": "m", "max_tokens": 20, "messages": [{"role": "user", "content": "Say hello."}]})
+ANSWER = json.dumps({
+    "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "m",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello!"}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 8, "completion_tokens": 2, "total_tokens": 10}})
+# Any path gets `ok`, and a model's paths a chat completion of 10 tokens.
+UPSTREAM = ("server {{ listen 127.0.0.1:{port}; location / {{ return 200 'ok'; }} "
+            "location /model/ {{ default_type application/json; return 200 '" + ANSWER.replace("{", "{{").replace("}", "}}") + "'; }} }}")
 
 
 def start_redis(port: int) -> subprocess.Popen:
@@ -75,7 +93,10 @@ def compare(folder: Path, upstream: int, arguments, running: list) -> None:
     kinds = [("without limits", config(upstream, url, [])),
              ("1 rule, Redis", config(upstream, url, [rule("a", HUGE)])),
              ("6 rules, Redis", config(upstream, url, [rule(name, HUGE) for name in "abcdef"])),
-             ("1 rule, key-value store", config(upstream, "", [rule("a", HUGE)]))]
+             ("1 rule, key-value store", config(upstream, "", [rule("a", HUGE)])),
+             ("model without limits", model_config(upstream, url, [])),
+             ("model, 1 rule of tokens", model_config(upstream, url, [token_rule("a", HUGE)])),
+             ("model, 6 rules of tokens", model_config(upstream, url, [token_rule(name, HUGE) for name in "abcdef"]))]
     gateways = []
     for label, text in kinds:
         port = free_port()
@@ -84,11 +105,11 @@ def compare(folder: Path, upstream: int, arguments, running: list) -> None:
         wait_for(port)
     results = {label: [] for label, _, _ in gateways}
     for label, port, process in gateways:
-        measure(process.pid, f"http://127.0.0.1:{port}/v1/x", folder / "get.lua", 1)
+        measure(process.pid, *request_of(label, port, folder), 1)
     for _ in range(arguments.rounds):
         for label, port, process in gateways:
             before, counted = cpu_seconds(redis.pid), round_trips(redis_port)
-            result = measure(process.pid, f"http://127.0.0.1:{port}/v1/x", folder / "get.lua", arguments.seconds)
+            result = measure(process.pid, *request_of(label, port, folder), arguments.seconds)
             requests = result["rate"] * arguments.seconds
             result["redis_cpu"] = (cpu_seconds(redis.pid) - before) / requests * 1e6
             result["round_trips"] = (round_trips(redis_port) - counted) / requests
@@ -100,78 +121,10 @@ def compare(folder: Path, upstream: int, arguments, running: list) -> None:
               f"{middle['round_trips']:12.3f} {middle['p99']:>9}")
 
 
-class Load:
-    """100 requests/s on four connections, each answer with its time and status."""
-
-    def __init__(self, port: int):
-        self.port, self.running, self.answers = port, True, []
-        self.threads = [threading.Thread(target=self.run) for _ in range(4)]
-        for thread in self.threads:
-            thread.start()
-
-    def run(self) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        while self.running:
-            began = time.monotonic()
-            connection.request("GET", "/v1/x")
-            answer = connection.getresponse()
-            answer.read()
-            ended = time.monotonic()
-            self.answers.append((ended, answer.status, (ended - began) * 1000))
-            time.sleep(max(0, 0.04 - (ended - began)))
-
-    def phase(self, seconds: float) -> tuple:
-        began = time.monotonic()
-        time.sleep(seconds)
-        part = [answer for answer in self.answers if answer[0] >= began]
-        return max(answer[2] for answer in part), sorted({answer[1] for answer in part}), len(part)
-
-    def until(self, status: int, seconds: float) -> float:
-        began = time.monotonic()
-        while time.monotonic() < began + seconds:
-            if any(answer[0] >= began and answer[1] == status for answer in self.answers[-20:]):
-                return time.monotonic() - began
-            time.sleep(0.005)
-        raise SystemExit(f"no {status} within {seconds} s")
-
-    def stop(self) -> None:
-        self.running = False
-        for thread in self.threads:
-            thread.join()
-
-
-def faults(folder: Path, upstream: int, binary: str) -> None:
-    redis_port, port = free_port(), free_port()
-    redis = start_redis(redis_port)
-    text = config(upstream, f"redis://127.0.0.1:{redis_port}", [rule("tight", 5)])
-    process = gateway(folder, binary, port, upstream, text)
-    wait_for(port)
-    load = Load(port)
-    print("\n100 requests/s against `query_per_minute: 5`, on_error: allow (429: counted; 200: let pass uncounted)")
-    load.until(429, 10)
-
-    def tell(label: str, result: tuple) -> None:
-        print(f"  {label:34} longest request {result[0]:6.1f} ms, statuses {result[1]}, {result[2]} requests")
-
-    tell("Redis well", load.phase(2))
-    redis.send_signal(signal.SIGSTOP)
-    tell("frozen (SIGSTOP), first 0.5 s", load.phase(0.5))
-    tell("frozen, then", load.phase(3))
-    redis.send_signal(signal.SIGCONT)
-    print(f"  limits hold again after            {load.until(429, 10) * 1000:.0f} ms")
-    redis.kill()
-    redis.wait()
-    tell("stopped (SIGKILL)", load.phase(3))
-    redis = start_redis(redis_port)
-    print(f"  restarted; limits hold again after {load.until(429, 10) * 1000:.0f} ms (5 places of the new minute included)")
-    redis_cli(redis_port, "flushall")
-    redis_cli(redis_port, "config", "set", "maxmemory", "1")
-    tell("full (maxmemory 1)", load.phase(3))
-    redis_cli(redis_port, "config", "set", "maxmemory", "0")
-    print(f"  room again; limits hold after      {load.until(429, 10) * 1000:.0f} ms")
-    load.stop()
-    end(process)
-    end(redis)
+def request_of(label: str, port: int, folder: Path) -> tuple:
+    if label.startswith("model"):
+        return f"http://127.0.0.1:{port}/llm/v1/chat/completions", folder / "call.lua"
+    return f"http://127.0.0.1:{port}/v1/x", folder / "get.lua"
 
 
 def main() -> None:
@@ -183,12 +136,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "get.lua").write_text('wrk.method = "GET"\n')
+        (folder / "call.lua").write_text(
+            f"wrk.method = 'POST'\nwrk.headers['content-type'] = 'application/json'\nwrk.body = [[{CALL}]]\n")
         upstream = free_port()
-        server = nginx(folder, "upstream", f"server {{ listen 127.0.0.1:{upstream}; location / {{ return 200 'ok'; }} }}")
+        server = nginx(folder, "upstream", UPSTREAM.format(port=upstream))
         wait_for(upstream)
         try:
             cost(folder, upstream, arguments)
-            faults(folder, upstream, arguments.spillway)
         finally:
             end(server)
 

@@ -116,10 +116,20 @@ impl Process {
         Ok(kill_process(Pid::from_child(&self.child), Signal::TERM)?)
     }
 
-    /// Ends it at once (SIGKILL).
+    /// Ends it at once (SIGKILL), and what it has started: `spin up` serves in a process of its own.
     pub(crate) fn kill(&self) -> Result<()> {
         self.ending.store(true, Ordering::Relaxed);
-        Ok(kill_process(Pid::from_child(&self.child), Signal::KILL)?)
+        let id = self.id();
+        let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
+        kill_process(Pid::from_child(&self.child), Signal::KILL)?;
+        let children = children.unwrap_or_default();
+        for child in children.split_whitespace().filter_map(|it| it.parse().ok()) {
+            if let Some(child) = Pid::from_raw(child) {
+                // It may have ended with its parent.
+                let _ = kill_process(child, Signal::KILL);
+            }
+        }
+        Ok(())
     }
 
     /// A number of kilobytes out of `/proc/PID/status`, in bytes.

@@ -58,7 +58,7 @@ pub struct StateConfig {
     /// otherwise for itself. `allow`.
     pub on_error: OnError,
     /// How long a request waits for Redis in all, whatever it asks and though a connection has to be opened first; then
-    /// `on_error` decides. From 20ms to 1s. 150ms.
+    /// `on_error` decides. From 20ms to 1s. 140ms.
     pub timeout: TimeSpan,
     /// Keys the digests by which limits count what clients send, and by which metrics name Dify's apps: a random text of
     /// your own, the same on all replicas. Left out, all secrets of this file together do, so that changing any of them
@@ -74,7 +74,7 @@ impl Default for StateConfig {
         Self {
             redis: Secret::default(),
             on_error: OnError::default(),
-            timeout: TimeSpan::from_millis(150),
+            timeout: TimeSpan::from_millis(140),
             digest_key: Secret::default(),
             new_values_per_second: 50,
         }

@@ -179,34 +179,34 @@ impl<P: Platform> Keeper<P> {
     async fn renew(&mut self, leased: &[Charge]) {
         let renewed = self.ground.state.renew(leased, &self.kept.name).await;
         self.may_be_taken_again |= renewed.is_err();
-        self.log_failure(renewed);
+        self.log_failure("could not be kept up to date", renewed);
     }
 
     async fn release(mut self) {
         // A store that is away for a moment would keep them for as long as a lease.
-        let released = self.release_now().await;
-        self.log_failure(released);
+        self.release_now().await;
         if self.may_be_taken_again {
             self.ground.platform.sleep(MAY_BE_LATER).await;
-            let released = self.release_now().await;
-            self.log_failure(released);
+            self.release_now().await;
         }
         self.is_held = false;
     }
 
-    async fn release_now(&mut self) -> Result<(), StateError> {
+    async fn release_now(&mut self) {
         let settled = self.settle().await;
+        self.log_failure("ended, and what it used could not be counted", settled);
         let Kept {
             in_flight, name, ..
         } = &self.kept;
         if in_flight.is_empty() {
-            return settled;
+            return;
         }
         let Keeping {
             platform, state, ..
         } = &self.ground;
         let release = async || state.release(in_flight, name).await;
-        retry(platform, LEASE, release).await.and(settled)
+        let released = retry(platform, LEASE, release).await;
+        self.log_failure("ended, and its place could not be given back", released);
     }
 
     /// Has what was reserved come to what was used, and tells of it.
@@ -233,11 +233,10 @@ impl<P: Platform> Keeper<P> {
         Ok(())
     }
 
-    fn log_failure(&self, result: Result<(), StateError>) {
+    fn log_failure(&self, what: &str, result: Result<(), StateError>) {
         if let Err(error) = result {
-            // The lease ends by itself.
             self.ground.log.warn(&format!(
-                "limits: what is in flight could not be kept up to date: {error}"
+                "limits: a request that holds a place or a reservation {what}; these end with their lease, within 30 s: {error}"
             ));
         }
     }

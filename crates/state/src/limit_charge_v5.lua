@@ -159,10 +159,9 @@ for i = 1, window_rules do
         call('PEXPIRE', KEYS[i], counted_for(rule.current, rule.window) + SLACK)
       end
     elseif rule.charge > 0 then
-      call('ZADD', reservation.key, now + lease_ms, reservation.own)
-      call('ZINCRBY', reservation.key, -rule.charge, 'r')
-      call('PEXPIRE', reservation.key, lease_ms + SLACK)
       reserved = reserved + rule.charge
+      call('ZADD', reservation.key, now + lease_ms, reservation.own, -reserved, 'r')
+      call('PEXPIRE', reservation.key, lease_ms + SLACK)
     end
   end
   local reset = 0

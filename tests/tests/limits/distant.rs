@@ -181,7 +181,7 @@ fn a_redis_too_far_away_decides_nothing_and_is_told() -> Result<()> {
             );
             let (code, told) = ready(&gateway).await?;
             assert!(
-                code == status && told.contains("ms away") && told.contains("150 ms at most"),
+                code == status && told.contains("ms away") && told.contains("140 ms at most"),
                 "{told}"
             );
         }

@@ -10,7 +10,7 @@ use super::models::{answer, chat};
 use super::round_trips::{MODEL_RULES, signed, world};
 use super::{Client, Kind, serve};
 
-const ALL: Duration = Duration::from_millis(150);
+const ALL: Duration = Duration::from_millis(140);
 
 /// A store to which a connection takes so long, and an answer so long.
 fn slow(sim: &Sim, opening: u64, answering: u64) {
@@ -58,7 +58,7 @@ fn rules(on_error: &str) -> Sim {
 #[test]
 fn slow_answers_are_waited_for_together_no_longer_than_one() {
     // The nonce, the limits, and what is known of the providers: each within the time, all of them not.
-    for (answering, expected) in [(40, 120), (60, 150), (100, 150), (1_000, 150)] {
+    for (answering, expected) in [(40, 120), (60, 140), (100, 140), (1_000, 140)] {
         let sim = rules("allow");
         slow(&sim, 0, answering);
         let after = forwarded_after(&sim);
@@ -80,7 +80,7 @@ fn so_is_a_connection_that_is_opened() {
         assert!(after.iter().all(|(status, _)| *status == 200), "{after:?}");
         assert!(after[0].1 <= ALL + Duration::from_millis(1), "{after:?}");
         let told = sim.log_lines().join("\n");
-        assert!(told.contains("no answer within 150 ms"), "{told}");
+        assert!(told.contains("no answer within 140 ms"), "{told}");
     }
 }
 
