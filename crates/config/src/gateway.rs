@@ -46,6 +46,14 @@ pub struct Admin {
     pub token: Secret,
 }
 
+/// A shorter `admin.token` could be found by trying.
+pub const MIN_ADMIN_TOKEN: usize = 16;
+
+/// Whether a token, without the white space around it, is one that could be found by trying.
+pub fn is_short_token(token: &str) -> bool {
+    token.trim().len() < MIN_ADMIN_TOKEN
+}
+
 /// Where state shared by replicas lives.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "document", derive(schemars::JsonSchema))]

@@ -42,7 +42,10 @@ pub use cors::CorsConfig;
 pub use error::Error;
 pub use fallback::{Fallback, FallbackCondition, StatusPattern};
 pub use forward_headers::PASSED_HEADERS;
-pub use gateway::{Admin, Consumer, Credential, Gateway, HmacCredential, StateConfig};
+pub use gateway::{
+    Admin, Consumer, Credential, Gateway, HmacCredential, MIN_ADMIN_TOKEN, StateConfig,
+    is_short_token,
+};
 pub use knowledge::{
     DifyCompatibleBackend, KnowledgeApiConfig, KnowledgeBackend, KnowledgePolicies, RagflowBackend,
 };

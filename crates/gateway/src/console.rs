@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 use serde_json::json;
-use spillway_config::{Credential, Gateway, OnError};
+use spillway_config::{Credential, Gateway, MIN_ADMIN_TOKEN, OnError, Secret, is_short_token};
 use spillway_forward::{REQUEST_ID, Router};
 use spillway_identity::AdminToken;
 use spillway_limit::{DigestKey, Rules};
@@ -34,6 +34,8 @@ pub struct Console<P: Platform> {
     platform: P,
     state: Arc<P::State>,
     log: Log<P>,
+    /// Where that is. It may hold a password.
+    redis: Secret,
     /// How long requests wait for the store.
     timeout: Duration,
     /// Whether some policy lets nothing pass while the store is gone.
@@ -56,6 +58,13 @@ impl<P: Platform> Console<P> {
         let settings = settings.map_err(|error| error.to_string())?;
         let version = settings.version();
         let gateway = settings.gateway;
+        let token = gateway.admin.token.as_str();
+        if !token.is_empty() && is_short_token(token) {
+            // It is filled in here: `check` could not see it.
+            return Err(format!(
+                "the configuration cannot be used: `admin.token` has fewer than {MIN_ADMIN_TOKEN} letters and can be found by trying. Set it to what `openssl rand -hex 32` gives"
+            ));
+        }
         let digest = DigestKey::new(digest_secret(&gateway).as_bytes());
         let rules = prepare_all(&gateway, &digest)?;
         let denies = rules.iter().any(Rules::deny_on_error);
@@ -67,6 +76,7 @@ impl<P: Platform> Console<P> {
             in_force: InForce::new(&platform, version),
             platform,
             timeout: gateway.state.timeout.duration(),
+            redis: gateway.state.redis.clone(),
             requires_store: denies || signs_and_denies(&gateway),
             key_expiries: key_expiries(&gateway),
             admin_token: AdminToken::new(&gateway.admin.token),
@@ -147,6 +157,9 @@ async fn answer<P: Platform>(
         ("/_gateway/metrics", Err(problem)) => no_metrics(log, Reason::Misconfigured, problem),
         (path, Ok(console)) if path.starts_with(admin::PREFIX) => {
             console.admin(head, is_read).await.unwrap_or_else(nothing)
+        }
+        (path, Err(problem)) if path.starts_with(admin::PREFIX) => {
+            not_ready(log, Reason::Misconfigured, problem, None)
         }
         _ => nothing(),
     }

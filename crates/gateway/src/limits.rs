@@ -31,6 +31,9 @@ mod recent;
 /// For how long what a call was counted in is tried to be taken back.
 const SETTLEMENT_TRIED: Duration = Duration::from_millis(SETTLEMENT_TRIED_MS);
 
+/// A signed request asks so often whether it may pass, where its rules are asked in two steps.
+const MAX_ASKED: u32 = 3;
+
 /// A body up to this is read before any rule is asked, so that all are asked at once: 64 KiB.
 const SMALL_BODY_BYTES: u64 = 64 * 1024;
 
@@ -171,7 +174,10 @@ impl<P: Platform> Limits<P> {
     pub fn splits(&self, api: &str, hidden: InBody, length: Option<u64>) -> bool {
         let is_small = length.is_some_and(|length| length <= SMALL_BODY_BYTES);
         let has = |rules: &Rules| rules.has_due(Due::Head(hidden));
-        !is_small && self.by_api.get(api).is_some_and(has)
+        // From far away the second answer would come too late, and its rules decide nothing.
+        let mut distance = self.state.distance().into_iter();
+        let is_near = distance.all(|distance| self.access.has_time_for(MAX_ASKED, distance));
+        !is_small && is_near && self.by_api.get(api).is_some_and(has)
     }
 
     /// Counts a request under the rules that are due and hold for it, in one step. `earlier` is what an earlier phase
@@ -226,13 +232,13 @@ impl<P: Platform> Limits<P> {
         } else {
             self.lease_name()
         };
-        self.index(&applicable);
         match self.charge(budget, &applicable, &name).await {
             Ok(admitted) if admitted.too_many_new => Err(self.too_many_new_values()),
             Ok(admitted) => {
                 let kept = kept(&applicable, &admitted, kind, name);
                 let permit = self.permit(kept).await;
                 self.count_tokens_of(&applicable, &admitted);
+                self.index(&applicable, &admitted);
                 let mut passage = self.judged(&applicable.verdict(&admitted), permit)?;
                 passage.forgettable = applicable.forgettable(&admitted);
                 if due != Due::All {

@@ -3,16 +3,13 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use spillway_platform::{IndexedLimit, Platform, State};
+use spillway_platform::{IndexedLimit, MAX_INDEXED_LIMITS, Platform, State};
 use spillway_telemetry::{Counters, totals_version};
 
 use crate::Log;
 
 /// From the first change to its adding up: no store write a request, and an instance that dies loses little.
 const FLUSH_AFTER: Duration = Duration::from_millis(500);
-
-/// So many keys of limits are told to the index at once.
-const MAX_TOLD: usize = 200;
 
 /// Sums in memory, added to the totals by a task of its own half a second after the first change.
 pub struct Meter<P: Platform> {
@@ -28,6 +25,13 @@ struct Sums {
     /// Keys of limits that are used, for the index.
     limits: Vec<IndexedLimit>,
     is_scheduled: bool,
+}
+
+impl Sums {
+    fn keep(&mut self, limits: Vec<IndexedLimit>) {
+        let room = MAX_INDEXED_LIMITS.saturating_sub(self.limits.len());
+        self.limits.extend(limits.into_iter().take(room));
+    }
 }
 
 /// A task that waits to add them up. It may end with the request that began it, before its time: another is begun then.
@@ -62,7 +66,7 @@ impl<P: Platform> Meter<P> {
         let mut limits = limits.peekable();
         if limits.peek().is_some() {
             self.change(|sums| {
-                let room = MAX_TOLD.saturating_sub(sums.limits.len());
+                let room = MAX_INDEXED_LIMITS.saturating_sub(sums.limits.len());
                 sums.limits.extend(limits.take(room));
             });
         }
@@ -97,13 +101,17 @@ impl<P: Platform> Meter<P> {
             ));
             if let Ok(mut sums) = self.sums.lock() {
                 sums.counters.merge(delta);
+                sums.keep(limits);
             }
         } else if !limits.is_empty()
             && let Err(error) = self.state.index_limits(&limits).await
         {
             self.log.warn(&format!(
-                "limits: which of them are used could not be told; /_gateway/api/limits lacks some for now: {error}"
+                "limits: which of them are used could not be told, kept for the next time; /_gateway/api/limits lacks some till then: {error}"
             ));
+            if let Ok(mut sums) = self.sums.lock() {
+                sums.keep(limits);
+            }
         }
     }
 }

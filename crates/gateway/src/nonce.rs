@@ -32,7 +32,7 @@ impl Nonce {
             let state = &runtime.state;
             state.claim_nonce(nonce, until, &claimant, waiting).await
         };
-        match (runtime.access.ask(budget, claim).await, on_error) {
+        match (runtime.access.verdict(budget, claim).await, on_error) {
             (Ok(true), _) => Self::First,
             (Ok(false), _) => Self::Repeated,
             (Err(why), on_error) => {

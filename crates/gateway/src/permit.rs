@@ -179,7 +179,10 @@ impl<P: Platform> Keeper<P> {
     async fn renew(&mut self, leased: &[Charge]) {
         let renewed = self.ground.state.renew(leased, &self.kept.name).await;
         self.may_be_taken_again |= renewed.is_err();
-        self.log_failure("could not be kept up to date", renewed);
+        self.log_failure(
+            "what a running call holds could not be kept up to date, and ends with its lease",
+            renewed,
+        );
     }
 
     async fn release(mut self) {
@@ -194,7 +197,10 @@ impl<P: Platform> Keeper<P> {
 
     async fn release_now(&mut self) {
         let settled = self.settle().await;
-        self.log_failure("ended, and what it used could not be counted", settled);
+        self.log_failure(
+            "what a call has used could not be counted, and is lost",
+            settled,
+        );
         let Kept {
             in_flight, name, ..
         } = &self.kept;
@@ -206,7 +212,10 @@ impl<P: Platform> Keeper<P> {
         } = &self.ground;
         let release = async || state.release(in_flight, name).await;
         let released = retry(platform, LEASE, release).await;
-        self.log_failure("ended, and its place could not be given back", released);
+        self.log_failure(
+            "a place could not be given back, and ends with its lease",
+            released,
+        );
     }
 
     /// Has what was reserved come to what was used, and tells of it.
@@ -235,9 +244,7 @@ impl<P: Platform> Keeper<P> {
 
     fn log_failure(&self, what: &str, result: Result<(), StateError>) {
         if let Err(error) = result {
-            self.ground.log.warn(&format!(
-                "limits: a request that holds a place or a reservation {what}; these end with their lease, within 30 s: {error}"
-            ));
+            self.ground.log.warn(&format!("limits: {what}: {error}"));
         }
     }
 

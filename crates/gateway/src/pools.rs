@@ -94,7 +94,7 @@ impl<P: Platform> PoolStates<P> {
         let providers: Vec<&str> = pools.iter().map(|pool| pool.provider()).collect();
         let read = async |waiting| self.state.pool_read(&providers, waiting).await;
         let read = match budget {
-            Some(budget) => self.access.ask(budget, read).await,
+            Some(budget) => self.access.ask(Duration::MAX, budget, read).await,
             None => self.access.ask_for_nobody(read).await,
         };
         let Ok(read) = read else {

@@ -2,7 +2,8 @@
 //!
 //! Rule: all that one request waits for the store has one end, `state.timeout`, whatever is asked, opened or sent again; what
 //! is not there by then is decided without it. And all of an instance have one opinion of the store: after a few failures
-//! in a row it is left alone for moments, see [`StoreBreaker`].
+//! in a row it is left alone for moments, see [`StoreBreaker`]. What verdicts make of it holds for all else as well; but
+//! that something else could be read says nothing of verdicts, which are written.
 
 use std::cell::Cell;
 use std::sync::{Arc, Mutex};
@@ -54,7 +55,9 @@ pub(crate) struct StateAccess<P: Platform> {
     log: Log<P>,
     /// How long a request waits for it in all.
     timeout: Duration,
-    breaker: Mutex<StoreBreaker>,
+    /// Of verdicts, and of all else.
+    verdicts: Mutex<StoreBreaker>,
+    others: Mutex<StoreBreaker>,
     /// When an answer was last logged as late.
     late_logged: Mutex<Option<Duration>>,
 }
@@ -67,9 +70,15 @@ impl<P: Platform> StateAccess<P> {
             meter,
             log,
             timeout,
-            breaker: Mutex::default(),
+            verdicts: Mutex::default(),
+            others: Mutex::default(),
             late_logged: Mutex::default(),
         }
+    }
+
+    /// Whether a request has time to ask so often a store that takes so long to answer.
+    pub fn has_time_for(&self, asked: u32, distance: Duration) -> bool {
+        distance.saturating_mul(asked) < self.timeout
     }
 
     /// Of a request that has just come.
@@ -77,20 +86,31 @@ impl<P: Platform> StateAccess<P> {
         StateBudget(Cell::new(self.timeout))
     }
 
-    /// Asks for a request, which waits for as long as it still may.
-    pub async fn ask<T>(
+    /// Asks for a verdict on a request, which waits for as long as it still may.
+    pub async fn verdict<T>(
         &self,
         budget: &StateBudget,
         call: impl AsyncFnOnce(Waiting) -> Result<T, StateError>,
     ) -> Result<T, NoAnswer> {
-        self.ask_within(Duration::MAX, budget, call).await
+        self.within(Duration::MAX, budget, &self.verdicts, call)
+            .await
     }
 
-    /// Asks for a request, which waits no longer than this, nor than it still may.
-    pub async fn ask_within<T>(
+    /// Asks for something that a request can do without: it waits no longer than this, nor than it still may.
+    pub async fn ask<T>(
         &self,
         most: Duration,
         budget: &StateBudget,
+        call: impl AsyncFnOnce(Waiting) -> Result<T, StateError>,
+    ) -> Result<T, NoAnswer> {
+        self.within(most, budget, &self.others, call).await
+    }
+
+    async fn within<T>(
+        &self,
+        most: Duration,
+        budget: &StateBudget,
+        breaker: &Mutex<StoreBreaker>,
         call: impl AsyncFnOnce(Waiting) -> Result<T, StateError>,
     ) -> Result<T, NoAnswer> {
         let left = budget.0.get().min(most);
@@ -99,7 +119,7 @@ impl<P: Platform> StateAccess<P> {
         }
         let began = self.platform.now();
         let until = Waiting::Until(began.saturating_add(left));
-        let answer = self.run(until, call).await;
+        let answer = self.run(until, breaker, call).await;
         budget.spend(self.platform.now().saturating_sub(began));
         answer
     }
@@ -109,23 +129,28 @@ impl<P: Platform> StateAccess<P> {
         &self,
         call: impl AsyncFnOnce(Waiting) -> Result<T, StateError>,
     ) -> Result<T, NoAnswer> {
-        self.run(Waiting::Nobody, call).await
+        self.run(Waiting::Nobody, &self.others, call).await
     }
 
     async fn run<T>(
         &self,
         waiting: Waiting,
+        breaker: &Mutex<StoreBreaker>,
         call: impl AsyncFnOnce(Waiting) -> Result<T, StateError>,
     ) -> Result<T, NoAnswer> {
+        let is_other = std::ptr::eq(breaker, &self.others);
+        if is_other && self.verdicts.lock().is_ok_and(|it| it.is_open()) {
+            return Err(NoAnswer::LeftAlone);
+        }
         let is_probe = {
-            let mut breaker = self.breaker.lock().map_err(|_| NoAnswer::LeftAlone)?;
+            let mut breaker = breaker.lock().map_err(|_| NoAnswer::LeftAlone)?;
             if !breaker.allows(self.platform.now()) {
                 return Err(NoAnswer::LeftAlone);
             }
             breaker.is_open()
         };
         let result = call(waiting).await;
-        let transition = self.judge(result.as_ref().err());
+        let transition = self.judge(breaker, result.as_ref().err());
         self.tell(result.as_ref().err(), transition, is_probe);
         result.map_err(|error| {
             if error.is_late {
@@ -136,8 +161,12 @@ impl<P: Platform> StateAccess<P> {
         })
     }
 
-    fn judge(&self, error: Option<&StateError>) -> Option<StoreTransition> {
-        let mut breaker = self.breaker.lock().ok()?;
+    fn judge(
+        &self,
+        breaker: &Mutex<StoreBreaker>,
+        error: Option<&StateError>,
+    ) -> Option<StoreTransition> {
+        let mut breaker = breaker.lock().ok()?;
         match error {
             None => breaker.succeeded(),
             Some(error) if error.is_late => {

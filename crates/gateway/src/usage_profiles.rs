@@ -84,7 +84,7 @@ impl<P: Platform> UsageProfiles<P> {
     async fn read(&self, kind: &str, budget: Option<&StateBudget>) -> Option<UsageProfile> {
         let read = async |waiting| self.state.usage_profile(kind, waiting).await;
         let read = match budget {
-            Some(budget) => self.access.ask_within(PATIENCE, budget, read).await,
+            Some(budget) => self.access.ask(PATIENCE, budget, read).await,
             None => self.access.ask_for_nobody(read).await,
         };
         let profile = read.ok()?;

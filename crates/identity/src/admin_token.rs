@@ -9,8 +9,9 @@ use subtle::ConstantTimeEq as _;
 pub struct AdminToken([u8; 32]);
 
 impl AdminToken {
-    /// Of this token; `None` where it is empty, as nobody is let in by nothing.
+    /// Of this token, without white space around it; `None` where it is empty, as nobody is let in by nothing.
     pub fn new(token: &str) -> Option<Self> {
+        let token = token.trim();
         (!token.is_empty()).then(|| Self(Sha256::digest(token).into()))
     }
 
@@ -34,8 +35,8 @@ mod tests {
 
     #[test]
     fn the_token_opens_and_nothing_else_does() {
-        assert!(AdminToken::new("").is_none());
-        let token = AdminToken::new("secret-1").unwrap();
+        assert!(AdminToken::new("").is_none() && AdminToken::new("\n").is_none());
+        let token = AdminToken::new("secret-1\n").unwrap();
         let sent = |values: &[&str]| {
             let mut headers = Headers::default();
             for value in values {

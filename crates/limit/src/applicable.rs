@@ -46,16 +46,33 @@ impl<'r> Applicable<'r> {
         &self.charges
     }
 
-    /// What those of them count whose keys are wanted.
-    pub fn descriptions(&self, wanted: impl Fn(&str) -> bool) -> Vec<(&Charge, LimitDescription)> {
+    /// What they count.
+    pub fn described(&self) -> impl Iterator<Item = (&Charge, LimitDescription)> {
         let rules = self.rules.iter().zip(&self.descriptors);
         let charges = self.charges.iter().zip(rules);
-        let charges = charges.filter(|(charge, _)| wanted(&charge.key));
-        charges
-            .map(|(charge, (rule, descriptor))| {
-                let description = LimitDescription::new(self.api, rule, descriptor, charge);
-                (charge, description)
-            })
+        charges.map(|(charge, (rule, descriptor))| {
+            let description = LimitDescription::new(self.api, rule, descriptor, charge);
+            (charge, description)
+        })
+    }
+
+    /// What those of them count under which something is charged now, and whose keys are wanted. A value that anybody may
+    /// have made up is none before it has come again: it would push out those that are real.
+    pub fn descriptions(
+        &self,
+        admitted: &Admitted,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Vec<(&Charge, LimitDescription)> {
+        let charged = self.charges.iter().zip(&admitted.charges);
+        let is_wanted = charged.map(|(charge, charged)| {
+            let has_come_before = charged.full || charged.used > charge.cost;
+            let is_known = charge.cost_when_new() == 0 || has_come_before;
+            charged.used > 0 && is_known && !admitted.too_many_new && wanted(&charge.key)
+        });
+        let is_wanted: Vec<bool> = is_wanted.collect();
+        let described = self.described().zip(is_wanted);
+        described
+            .filter_map(|(described, is_wanted)| is_wanted.then_some(described))
             .collect()
     }
 

@@ -1,7 +1,5 @@
 //! What a limit counts, in words for whoever looks at limits: no secret of the configuration, and nothing of a person.
 
-use std::borrow::Cow;
-
 use serde::{Deserialize, Serialize};
 use spillway_config::Source;
 use spillway_platform::{Charge, LIMIT_KEY_PREFIX, Mode};
@@ -12,9 +10,6 @@ use crate::facts::Value;
 /// So much of what stands in the store for a value is told.
 const DIGEST_LETTERS: usize = 12;
 
-/// So much of a value that may be secret is told.
-const MASKED_LETTERS: usize = 4;
-
 /// No text is told beyond this, in letters.
 const MAX_LETTERS: usize = 100;
 
@@ -23,48 +18,47 @@ const MAX_LETTERS: usize = 100;
 pub(crate) struct Descriptor<'r> {
     /// The item, such as `limit_by_per_header x-app-id`; `None`: all requests together.
     pub item: Option<&'r str>,
-    pub value: DescriptorValue<'r>,
+    pub value: DescriptorValue,
 }
 
 /// Which of its values.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) enum DescriptorValue<'r> {
+pub(crate) enum DescriptorValue {
     /// There is none.
     #[default]
     Nothing,
     /// A name, or what the configuration says that values are like.
-    Text(Cow<'r, str>),
+    Text(String),
     /// What nobody shall read: it is told as it stands in the store.
     Digest,
 }
 
-impl<'r> DescriptorValue<'r> {
-    /// All values that one key of the configuration matches.
-    pub fn of_key(source: Source, key: &'r str) -> Self {
-        let is_pattern = key == "*" || key.starts_with("prefix:") || key.starts_with("regexp:");
-        Self::Text(if is_pattern || is_name(source) {
-            Cow::Borrowed(key)
-        } else {
-            let letters = key.chars().count();
-            let shown = if letters > MASKED_LETTERS.saturating_mul(2) {
-                MASKED_LETTERS
-            } else {
-                0
-            };
-            let shown: String = key.chars().take(shown).collect();
-            Cow::Owned(format!("{shown}…"))
-        })
+impl DescriptorValue {
+    /// All values that a key of the configuration matches, which is a pattern, or a name.
+    pub fn of_key(key: &str) -> Self {
+        Self::text(key)
     }
 
-    /// One value of a request.
+    /// One value, of a request or of the configuration.
     pub fn of_value(source: Source, value: &Value<'_>) -> Self {
         match value {
-            Value::DifyApp(app) => Self::Text(Cow::Owned(app.label())),
-            Value::Text(text) if is_name(source) => {
-                Self::Text(Cow::Owned(text.chars().take(MAX_LETTERS).collect()))
-            }
+            Value::DifyApp(app) => Self::Text(app.label()),
+            Value::Text(text) if is_name(source) => Self::text(text),
             Value::Text(_) | Value::Address(_) => Self::Digest,
         }
+    }
+
+    /// Of a text that a client may have sent: no letter of it moves a terminal's cursor.
+    fn text(text: &str) -> Self {
+        let letters = text.chars().take(MAX_LETTERS);
+        let shown = |letter: char| {
+            if letter.is_control() {
+                '\u{fffd}'
+            } else {
+                letter
+            }
+        };
+        Self::Text(letters.map(shown).collect())
     }
 }
 
@@ -122,7 +116,7 @@ impl LimitDescription {
     ) -> Self {
         let value = match &descriptor.value {
             DescriptorValue::Nothing => None,
-            DescriptorValue::Text(text) => Some(text.to_string()),
+            DescriptorValue::Text(text) => Some(text.clone()),
             DescriptorValue::Digest => {
                 let name = charge.key.strip_prefix(LIMIT_KEY_PREFIX);
                 name.map(|name| name.chars().take(DIGEST_LETTERS).collect())
@@ -174,27 +168,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_be_secret_is_told_by_its_beginning_and_patterns_and_names_whole() {
-        let told = |source, key| match DescriptorValue::of_key(source, key) {
-            DescriptorValue::Text(text) => text.into_owned(),
-            other => format!("{other:?}"),
-        };
-        assert_eq!(told(Source::Header, "9a342****b5"), "9a34…");
-        assert_eq!(told(Source::DifyApp, "app-1"), "…");
-        assert_eq!(told(Source::EndUser, "*"), "*");
-        assert_eq!(
-            told(Source::Header, "prefix:abcdefghijk"),
-            "prefix:abcdefghijk"
-        );
-        assert_eq!(told(Source::Consumer, "mobile-team"), "mobile-team");
+    fn names_are_told_and_what_is_a_persons_or_a_secret_is_not() {
         let user = Value::Text("ann".into());
+        let told = |source, value| DescriptorValue::of_value(source, value);
+        assert_eq!(told(Source::EndUser, &user), DescriptorValue::Digest);
+        assert_eq!(told(Source::Header, &user), DescriptorValue::Digest);
+        let text = |text: &str| DescriptorValue::Text(text.to_owned());
+        assert_eq!(told(Source::Consumer, &user), text("ann"));
+        let forged = Value::Text("m\nmodel/llm \u{1b}[2J".into());
+        let shown = text("m\u{fffd}model/llm \u{fffd}[2J");
+        assert_eq!(told(Source::Model, &forged), shown);
+        let long = "x".repeat(1_000);
         assert_eq!(
-            DescriptorValue::of_value(Source::EndUser, &user),
-            DescriptorValue::Digest
-        );
-        assert_eq!(
-            DescriptorValue::of_value(Source::Consumer, &user),
-            DescriptorValue::Text("ann".into())
+            DescriptorValue::of_key(&long),
+            text(&"x".repeat(MAX_LETTERS))
         );
     }
 }

@@ -244,7 +244,10 @@ impl Item {
     ) {
         let value = match self.by.source() {
             Source::DifyApp => Some(Value::DifyApp(app)),
-            Source::Address => text.parse().ok().map(Value::Address),
+            Source::Address => {
+                let address = text.parse::<std::net::IpAddr>().ok();
+                address.map(|address| Value::Address(address.to_canonical()))
+            }
             _ => Some(Value::Text(text.into())),
         };
         if let Some(value) = value
@@ -269,7 +272,12 @@ impl Item {
         let source = self.by.source();
         let item = Some(self.title.as_str());
         let Some(names) = &self.per_value else {
-            let value = DescriptorValue::of_key(source, &key.text);
+            let is_one = matches!(key.matcher, Matcher::Exact(_) | Matcher::DifyApp(_));
+            let value = if is_one {
+                DescriptorValue::of_value(source, value)
+            } else {
+                DescriptorValue::of_key(&key.text)
+            };
             let descriptor = Descriptor { item, value };
             let invention = Invention::None;
             key.limits

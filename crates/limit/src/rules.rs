@@ -175,6 +175,11 @@ impl Rules {
         })
     }
 
+    /// Whether they are of this API, and one has this name.
+    pub fn have(&self, api: &str, rule: &str) -> bool {
+        self.api == api && self.rules.iter().any(|limits| limits.rule.name == rule)
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()

@@ -32,6 +32,7 @@ pub use receive::ReceiveError;
 pub use round_trips::RoundTrips;
 pub use state::{
     Admission, Admitted, Charge, Charged, IndexedLimit, LEASE_MS, LIMIT_KEY_PREFIX, LeaseName,
-    MAX_COST, MAX_INDEXED_LIMITS, Mode, NewValues, PoolEntry, SETTLEMENT_MS, SETTLEMENT_TRIED_MS,
-    Settled, State, StateError, StateLocation, USAGE_KEY_PREFIX, UsageProfile, Waiting,
+    MAX_COST, MAX_INDEXED_LIMITS, MAX_INDEXED_UNSHARED, Mode, NewValues, PoolEntry, SETTLEMENT_MS,
+    SETTLEMENT_TRIED_MS, Settled, State, StateError, StateLocation, USAGE_KEY_PREFIX, UsageProfile,
+    Waiting,
 };

@@ -15,7 +15,7 @@ pub use admission::{
     Admission, Admitted, Charge, Charged, LEASE_MS, LIMIT_KEY_PREFIX, LeaseName, MAX_COST, Mode,
     NewValues, SETTLEMENT_MS, SETTLEMENT_TRIED_MS, Settled,
 };
-pub use limit_index::{IndexedLimit, MAX_INDEXED_LIMITS};
+pub use limit_index::{IndexedLimit, MAX_INDEXED_LIMITS, MAX_INDEXED_UNSHARED};
 pub use pool::PoolEntry;
 pub use usage::{USAGE_KEY_PREFIX, UsageProfile};
 
@@ -73,6 +73,9 @@ impl std::fmt::Debug for StateLocation {
 pub trait State: 'static {
     /// Whether replicas share it.
     fn is_shared(&self) -> bool;
+
+    /// How long it takes to answer, where it is known to take long: a store elsewhere that has been asked before.
+    fn distance(&self) -> Option<Duration>;
 
     /// Charges a request by every rule, or by none, in one step.
     ///
@@ -206,7 +209,16 @@ pub trait State: 'static {
     fn index_limits(&self, limits: &[IndexedLimit])
     -> impl Future<Output = Result<(), StateError>>;
 
-    /// That index: the [`MAX_INDEXED_LIMITS`] that were used last, in no order.
+    /// How many the index has room for.
+    fn max_indexed_limits(&self) -> usize {
+        if self.is_shared() {
+            MAX_INDEXED_LIMITS
+        } else {
+            MAX_INDEXED_UNSHARED
+        }
+    }
+
+    /// That index: those that were used last, in no order.
     ///
     /// # Errors
     /// [`StateError`].

@@ -6,8 +6,9 @@ use std::time::Duration;
 const FAR: Duration = Duration::from_millis(50);
 
 /// So many ways there and back the first requests of an instance wait for, where a connection has to be opened: that of
-/// TCP, the login, and the verdict's own.
+/// TCP, the login, and the verdict's own; with TLS two more.
 const TO_OPEN: u32 = 3;
+const TO_OPEN_WITH_TLS: u32 = 5;
 
 /// How far away Redis is, for an operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,10 +22,16 @@ pub enum Distance {
 }
 
 impl Distance {
-    /// Of a Redis that takes this long to answer while requests wait `timeout` (`state.timeout`) for it at most.
-    pub fn of(distance: Duration, timeout: Duration) -> Self {
+    /// Of the Redis at this address that takes this long to answer while requests wait `timeout` (`state.timeout`) for it
+    /// at most.
+    pub fn of(distance: Duration, timeout: Duration, address: &str) -> Self {
         let (away, max) = (distance.as_millis(), timeout.as_millis());
-        let opening = distance.saturating_mul(TO_OPEN);
+        let ways = if address.trim_start().starts_with("rediss:") {
+            TO_OPEN_WITH_TLS
+        } else {
+            TO_OPEN
+        };
+        let opening = distance.saturating_mul(ways);
         if distance >= timeout {
             Self::TooFar(format!(
                 "Redis is {away} ms away, and a request waits for it {max} ms at most, so that none is counted in time. Move it nearer, or raise `state.timeout` above {} ms",
@@ -55,6 +62,7 @@ mod tests {
             Distance::of(
                 Duration::from_millis(distance),
                 Duration::from_millis(timeout),
+                "redis://r",
             )
         };
         assert_eq!([of(0, 150), of(49, 150)], [Distance::Near, Distance::Near]);
@@ -69,6 +77,11 @@ mod tests {
                 "{is:?}"
             );
         }
+        // With TLS a connection takes longer to stand.
+        let (near, patience) = (Duration::from_millis(30), Duration::from_millis(150));
+        assert_eq!(Distance::of(near, patience, "redis://r"), Distance::Near);
+        let with_tls = Distance::of(near, patience, "rediss://r");
+        assert!(matches!(with_tls, Distance::Far(_)), "{with_tls:?}");
         for distance in [150, 5000] {
             let is = of(distance, 150);
             assert!(

@@ -117,8 +117,8 @@ impl LimitIndex {
         Self(lines.collect())
     }
 
-    /// Adds these at `now`, in seconds, and forgets what is too old or too much.
-    pub fn add(&mut self, limits: &[IndexedLimit], now: u64) {
+    /// Adds these at `now`, in seconds, and forgets what is too old, or more than `max`.
+    pub fn add(&mut self, limits: &[IndexedLimit], now: u64, max: usize) {
         for limit in limits {
             // A line is one.
             let description = limit.description.replace('\n', " ");
@@ -126,7 +126,7 @@ impl LimitIndex {
         }
         let oldest = now.saturating_sub(INDEX_TTL_SECONDS);
         self.0.retain(|_, (used, _)| *used > oldest);
-        let excess = self.0.len().saturating_sub(MAX_INDEXED_LIMITS);
+        let excess = self.0.len().saturating_sub(max);
         if excess > 0 {
             let mut by_age: Vec<(u64, String)> = self
                 .0
@@ -171,16 +171,17 @@ mod tests {
     #[test]
     fn what_is_read_was_written_and_what_is_old_or_too_much_goes() {
         let mut index = LimitIndex::default();
-        index.add(&[limit("a"), limit("b")], 1_000);
+        let max = MAX_INDEXED_LIMITS;
+        index.add(&[limit("a"), limit("b")], 1_000, max);
         assert_eq!(LimitIndex::read(&index.write()), index);
         assert_eq!(LimitIndex::read(b"no line\nx y z\n"), LimitIndex::default());
-        index.add(&[limit("b")], 2_000);
-        index.add(&[], 1_000 + INDEX_TTL_SECONDS);
+        index.add(&[limit("b")], 2_000, max);
+        index.add(&[], 1_000 + INDEX_TTL_SECONDS, max);
         assert_eq!(index.clone().into_limits(), [limit("b")]);
         let many: Vec<_> = (0..MAX_INDEXED_LIMITS)
             .map(|number| limit(&number.to_string()))
             .collect();
-        index.add(&many, 3_000);
+        index.add(&many, 3_000, max);
         assert_eq!(index.into_limits().len(), MAX_INDEXED_LIMITS);
     }
 

@@ -10,6 +10,8 @@
 -- Answers 1.
 local call = redis.call
 local now = tonumber(ARGV[1]) or tonumber(call('TIME')[1])
+-- Where a Redis that is short of memory has thrown one of the two away, the other goes as well.
+if call('HLEN', KEYS[1]) ~= call('ZCARD', KEYS[2]) then call('DEL', KEYS[1], KEYS[2]) end
 for i = 4, #ARGV, 2 do
   call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
   call('ZADD', KEYS[2], now, ARGV[i])

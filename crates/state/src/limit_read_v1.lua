@@ -56,7 +56,8 @@ for i = 2, #ARGV, 3 do
         end
       end
     end
-    if used > 0 then
+    -- Where what is reserved fills the limit nobody knows when some is free.
+    if used > 0 and reserved < limit then
       local left, wanted = used, math.max(math.min(used + reserved, limit) - 1 - reserved, 0)
       for age = SUB_WINDOWS, 0, -1 do
         left = left - (counts[age] or 0)

@@ -8,8 +8,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use spillway_platform::{
-    Admission, Admitted, Charge, Charged, Clock, IndexedLimit, LIMIT_KEY_PREFIX, LeaseName, Mode,
-    PoolEntry, Settled, State, StateError, UsageProfile, Waiting,
+    Admission, Admitted, Charge, Charged, Clock, IndexedLimit, LIMIT_KEY_PREFIX, LeaseName,
+    MAX_INDEXED_UNSHARED, Mode, PoolEntry, Settled, State, StateError, UsageProfile, Waiting,
 };
 
 use crate::key_value::{half_minute, move_reservation, settle_reservation, standings_in_numbers};
@@ -22,6 +22,9 @@ use crate::{Increment, charge_in_numbers, number_expires_ms, settle_in_numbers};
 
 /// How often a change of an entry is tried while other instances change it too.
 const MAX_ATTEMPTS: u32 = 32;
+
+/// So many limits are read in one go.
+const READ_AT_ONCE: usize = 10;
 
 /// So many expired numbers at most are removed in one go; the next probe or scrape goes on.
 const MAX_REMOVED: usize = 2_000;
@@ -144,6 +147,10 @@ impl<K: KeyValue, C: Clock + 'static> State for NumberStore<K, C> {
         false
     }
 
+    fn distance(&self) -> Option<Duration> {
+        None
+    }
+
     async fn admit(&self, asked: Admission<'_>, _: Waiting) -> Result<Admitted, StateError> {
         self.charge(asked)
     }
@@ -259,7 +266,7 @@ impl<K: KeyValue, C: Clock + 'static> State for NumberStore<K, C> {
         let now = self.clock.since_1970().as_secs();
         self.change(&index_key(), |bytes| {
             let mut index = LimitIndex::read(&bytes);
-            index.add(limits, now);
+            index.add(limits, now, MAX_INDEXED_UNSHARED);
             index.write()
         })
         .await
@@ -267,11 +274,21 @@ impl<K: KeyValue, C: Clock + 'static> State for NumberStore<K, C> {
 
     async fn indexed_limits(&self) -> Result<Vec<IndexedLimit>, StateError> {
         let entry = self.store.value(&index_key()).await.map_err(in_words)?;
-        Ok(LimitIndex::read(&entry.unwrap_or_default()).into_limits())
+        let mut index = LimitIndex::read(&entry.unwrap_or_default());
+        let now = self.clock.since_1970().as_secs();
+        index.add(&[], now, MAX_INDEXED_UNSHARED);
+        Ok(index.into_limits())
     }
 
     async fn read_limits(&self, charges: &[Charge]) -> Result<Vec<Charged>, StateError> {
-        standings_in_numbers(&self.store, self.now_ms(), charges).map_err(in_words)
+        let mut standings = Vec::with_capacity(charges.len());
+        for some in charges.chunks(READ_AT_ONCE) {
+            let read = standings_in_numbers(&self.store, self.now_ms(), some);
+            standings.extend(read.map_err(in_words)?);
+            // Reading stops everything else of this instance.
+            self.clock.sleep(Duration::ZERO).await;
+        }
+        Ok(standings)
     }
 
     async fn probe(&self) -> Result<Duration, StateError> {

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use spillway_platform::{
-    Admission, Admitted, Charge, Charged, Clock, IndexedLimit, LeaseName, PoolEntry, Settled,
-    State, StateError, UsageProfile, Waiting,
+    Admission, Admitted, Charge, Charged, Clock, IndexedLimit, LeaseName, MAX_INDEXED_LIMITS,
+    PoolEntry, Settled, State, StateError, UsageProfile, Waiting,
 };
 
 use crate::limit_index::LimitIndex;
@@ -146,6 +146,10 @@ impl<C: Clock + 'static> State for Oracle<C> {
         true
     }
 
+    fn distance(&self) -> Option<Duration> {
+        None
+    }
+
     async fn admit(&self, asked: Admission<'_>, _: Waiting) -> Result<Admitted, StateError> {
         self.with("admit", |memory, now| memory.limits.admit(now, asked))
     }
@@ -271,7 +275,7 @@ impl<C: Clock + 'static> State for Oracle<C> {
     async fn index_limits(&self, limits: &[IndexedLimit]) -> Result<(), StateError> {
         self.with("index_limits", |memory, now| {
             let seconds = now.checked_div(1000).unwrap_or_default();
-            memory.index.add(limits, seconds);
+            memory.index.add(limits, seconds, MAX_INDEXED_LIMITS);
         })
     }
 

@@ -148,6 +148,10 @@ impl<R: RedisConnection, C: Clock + 'static> State for RedisStore<R, C> {
         true
     }
 
+    fn distance(&self) -> Option<Duration> {
+        self.verdicts.distance()
+    }
+
     async fn admit(&self, asked: Admission<'_>, waiting: Waiting) -> Result<Admitted, StateError> {
         self.charge(&self.verdicts, asked, waiting).await
     }

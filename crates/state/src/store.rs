@@ -32,6 +32,10 @@ impl<R: RedisConnection, K: KeyValue, C: Clock + 'static> State for Store<R, K, 
         either!(self, store => store.is_shared())
     }
 
+    fn distance(&self) -> Option<Duration> {
+        either!(self, store => store.distance())
+    }
+
     async fn admit(&self, asked: Admission<'_>, waiting: Waiting) -> Result<Admitted, StateError> {
         either!(self, store => store.admit(asked, waiting).await)
     }

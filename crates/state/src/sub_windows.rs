@@ -97,6 +97,15 @@ impl SubWindows {
         }
     }
 
+    /// The same where nothing is asked for. Where what is reserved fills the limit nobody knows when some is free.
+    pub fn standing(&self, now_ms: u64, charge: &Charge, reserved: u64) -> Charged {
+        let mut charged = self.charged(now_ms, charge, reserved, false);
+        if reserved >= charge.limit {
+            charged.reset_ms = 0;
+        }
+        charged
+    }
+
     /// Until more may pass than now, or, where it had no room, until this charge has. 0 where nothing has passed.
     fn reset_ms(&self, now_ms: u64, charge: &Charge, reserved: u64, full: bool) -> u64 {
         let used = self.used();

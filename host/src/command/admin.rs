@@ -77,7 +77,7 @@ pub(super) fn ask(
             "the gateway at {url} does not take this token: SPILLWAY_ADMIN_TOKEN must be what its `admin.token` is"
         ),
         StatusCode::NOT_FOUND => bail!(
-            "the gateway at {url} has no admin API: write admin: {{ token: \"{{{{ admin_token }}}}\" }} into its gateway.yaml, and set that variable"
+            "the gateway at {url} has no admin API: write admin: {{ token: \"{{{{ admin_token }}}}\" }} into its gateway.yaml, and set that variable. If it has one, what stands before it does not pass /_gateway/ on"
         ),
         status => bail!(
             "the gateway at {url} answers {status}: {}",

@@ -26,7 +26,7 @@ pub struct LimitsArguments {
     rule: Option<String>,
 
     /// Those of one value of whatever is counted by: a user, a consumer, an app's key, an address. `@FILE` takes it
-    /// from a file, so that others do not see it.
+    /// from a file, so that others do not see it; one that begins with `@` is written with two.
     #[arg(long, value_name = "VALUE")]
     value: Option<String>,
 
@@ -124,6 +124,9 @@ fn value_of(text: &str) -> anyhow::Result<String> {
     let Some(file) = text.strip_prefix('@') else {
         return Ok(text.to_owned());
     };
+    if file.starts_with('@') {
+        return Ok(file.to_owned());
+    }
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?;
     Ok(text.trim().to_owned())
 }

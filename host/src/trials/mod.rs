@@ -71,7 +71,7 @@ async fn try_store(gateway: &Gateway, former: Option<&Gateway>) -> Option<Findin
             TrialVerdict::Wrong,
             format!("Redis cannot be used: {problem}"),
         ),
-        Ok(distance) => match Distance::of(distance, gateway.state.timeout.duration()) {
+        Ok(distance) => match Distance::of(distance, gateway.state.timeout.duration(), address) {
             Distance::Near => {
                 let words = format!("Redis can be used; it is {} away", in_words(distance));
                 (TrialVerdict::Fine, words)

@@ -54,7 +54,7 @@ fn without_the_store_on_error_decides() -> Result<()> {
 }
 
 #[test]
-fn a_frozen_redis_holds_nobody_up_and_counts_again_when_it_is_back() -> Result<()> {
+fn a_frozen_redis_lets_all_pass_and_counts_again_when_it_is_back() -> Result<()> {
     run(async {
         let (redis, dify) = (Redis::start().await?, StandinDify::start()?);
         let gateway = Gateway::start(

@@ -19,6 +19,7 @@ pub(in crate::document) mod urls;
 
 use super::node::{Content, Node, Path};
 use super::report::Findings;
+use crate::gateway::{MIN_ADMIN_TOKEN, is_short_token};
 use crate::{Gateway, TimeSpan, template};
 
 /// Checks a gateway that was read without losses.
@@ -71,14 +72,11 @@ fn state_timeout(timeout: TimeSpan, path: &Path, findings: &mut Findings<'_>) {
     }
 }
 
-/// Shorter, it could be found by trying.
-const MIN_ADMIN_TOKEN: usize = 16;
-
 fn admin_token(token: &str, path: &Path, findings: &mut Findings<'_>) {
     if token.is_empty() {
         return;
     }
-    if !template::is_templated(token) && token.len() < MIN_ADMIN_TOKEN {
+    if !template::is_templated(token) && is_short_token(token) {
         findings.error(
             path,
             format!("this token can be found by trying: write {MIN_ADMIN_TOKEN} letters or more, such as `openssl rand -hex 32` gives"),

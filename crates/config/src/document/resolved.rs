@@ -1,6 +1,7 @@
 //! Addresses and keys whose templates have been filled in: whether they can be used. No message shows a value.
 
 use super::check::urls::{self, Rest};
+use crate::gateway::{MIN_ADMIN_TOKEN, is_short_token};
 use crate::{DifyService, Error, Gateway, template};
 
 /// What is wrong with addresses and keys once `lookup` has filled them in, each with its place in the configuration. A value that
@@ -72,6 +73,13 @@ pub fn resolved_mistakes(
                 ));
             }
         }
+    }
+    let token = gateway.admin.token.as_str();
+    let is_short = |token: String| !token.is_empty() && is_short_token(&token);
+    if template::is_templated(token) && filled_in(token, &lookup).is_ok_and(is_short) {
+        mistakes.push(format!(
+            "admin.token: the value of `{token}` can be found by trying: give it {MIN_ADMIN_TOKEN} letters or more, such as `openssl rand -hex 32` gives"
+        ));
     }
     mistakes
 }

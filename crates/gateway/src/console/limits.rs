@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde::Serialize;
 use serde_json::json;
 use spillway_limit::{LimitDescription, Unit};
-use spillway_platform::{Charge, Charged, MAX_INDEXED_LIMITS, Platform, State, StateError};
+use spillway_platform::{Charge, Charged, Platform, State, StateError};
 use spillway_surface::LocalReply;
 use spillway_telemetry::Reason;
 
@@ -139,13 +139,20 @@ impl<P: Platform> Console<P> {
             Some(value) => (self.of_value(value), true),
             None => {
                 let indexed = self.state.indexed_limits().await?;
-                let is_complete = indexed.len() < MAX_INDEXED_LIMITS;
+                let all = indexed.len();
                 let described = indexed.into_iter().filter_map(|limit| {
                     // Another release may have written it.
                     let description = serde_json::from_str(&limit.description).ok()?;
                     Some((limit.key, description))
                 });
-                (described.collect(), is_complete)
+                let mut described: Vec<(String, LimitDescription)> = described.collect();
+                let is_complete = all < self.state.max_indexed_limits() && described.len() == all;
+                // A rule may be gone since it was used.
+                described.retain(|(_, description)| {
+                    let mut rules = self.rules.iter();
+                    rules.any(|rules| rules.have(&description.api, &description.rule))
+                });
+                (described, is_complete)
             }
         };
         let described: Vec<(String, LimitDescription)> = described
@@ -176,7 +183,7 @@ impl<P: Platform> Console<P> {
         let mut described = BTreeMap::new();
         for rules in &self.rules {
             let applicable = rules.of_value(value, &app);
-            for (charge, description) in applicable.descriptions(|_| true) {
+            for (charge, description) in applicable.described() {
                 described.insert(charge.key.clone(), description);
             }
         }

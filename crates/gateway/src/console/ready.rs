@@ -17,15 +17,16 @@ impl<P: Platform> Console<P> {
     pub(super) async fn ready(&self) -> LocalReply {
         let distance = self.state.probe().await;
         let config = self.in_force.health(&self.platform).await;
-        let problem = match distance.map(|distance| Distance::of(distance, self.timeout)) {
-            Ok(Distance::Near) => {
-                let body = json!({ "status": "ready", "config": config });
-                return LocalReply::json(StatusCode::OK, Reason::Ok, &body);
-            }
-            Ok(Distance::Far(message)) => return degraded(&message, &config),
-            Ok(Distance::TooFar(message)) => message,
-            Err(error) => format!("the store does not answer: {error}"),
-        };
+        let problem =
+            match distance.map(|distance| Distance::of(distance, self.timeout, &self.redis)) {
+                Ok(Distance::Near) => {
+                    let body = json!({ "status": "ready", "config": config });
+                    return LocalReply::json(StatusCode::OK, Reason::Ok, &body);
+                }
+                Ok(Distance::Far(message)) => return degraded(&message, &config),
+                Ok(Distance::TooFar(message)) => message,
+                Err(error) => format!("the store does not answer: {error}"),
+            };
         if self.requires_store {
             not_ready(&self.log, Reason::StateUnavailable, &problem, Some(&config))
         } else {

@@ -66,7 +66,7 @@ impl<P: Platform> Limits<P> {
             unanswered.goes_on = true;
             result
         };
-        let admitted = self.access.ask(budget, admit).await;
+        let admitted = self.access.verdict(budget, admit).await;
         admitted.inspect_err(|why| self.access.tell_late(*why))
     }
 }

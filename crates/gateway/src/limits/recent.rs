@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use spillway_limit::Applicable;
-use spillway_platform::{IndexedLimit, MAX_INDEXED_LIMITS, Platform};
+use spillway_platform::{Admitted, IndexedLimit, MAX_INDEXED_LIMITS, Platform};
 
 use super::Limits;
 
@@ -42,9 +42,9 @@ impl RecentKeys {
 
 impl<P: Platform> Limits<P> {
     /// Tells the index which keys a request is counted under, off its path and once in a while.
-    pub(super) fn index(&self, applicable: &Applicable<'_>) {
+    pub(super) fn index(&self, applicable: &Applicable<'_>, admitted: &Admitted) {
         let now = self.platform.now();
-        let due = applicable.descriptions(|key| self.recent.is_due(now, key));
+        let due = applicable.descriptions(admitted, |key| self.recent.is_due(now, key));
         let limits = due.into_iter().filter_map(|(charge, description)| {
             let description = serde_json::to_string(&description).ok()?;
             let key = charge.key.clone();

@@ -40,6 +40,10 @@ impl State for SimStore {
         true
     }
 
+    fn distance(&self) -> Option<Duration> {
+        self.verdicts.distance()
+    }
+
     async fn admit(&self, asked: Admission<'_>, waiting: Waiting) -> Result<Admitted, StateError> {
         let operation = StoreOperation::Admit {
             charges: asked.charges.to_vec(),

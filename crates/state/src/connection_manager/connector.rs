@@ -83,6 +83,8 @@ impl<T: Transport> Connector<T> {
                 (opens, since, state.ended)
             };
             let until = match waiting {
+                // What takes so much longer than there is time for will not stand in time for this one either.
+                Waiting::Until(until) if is_overdue(now, since, until) => now,
                 Waiting::Until(until) => until,
                 Waiting::Nobody => since.saturating_add(OPENING),
             };
@@ -128,8 +130,12 @@ impl<T: Transport> Connector<T> {
     /// One request's task cannot wake another's in a component (wit-bindgen traps), so the others look again and again.
     async fn wait_for_another(&self, until: Duration) {
         let mut pause = MIN_PAUSE;
-        while self.is_opening() && self.transport.now() < until {
-            self.transport.sleep(pause).await;
+        while self.is_opening() {
+            let left = until.saturating_sub(self.transport.now());
+            if left.is_zero() {
+                return;
+            }
+            self.transport.sleep(pause.min(left)).await;
             pause = pause.saturating_mul(2).min(MAX_PAUSE);
         }
     }
@@ -193,6 +199,12 @@ impl<T: Transport> Connector<T> {
             }
         }
     }
+}
+
+/// Whether an opening that began at `since` has taken twice as long as somebody has who comes `now`.
+fn is_overdue(now: Duration, since: Duration, until: Duration) -> bool {
+    let has = until.saturating_sub(now);
+    now.saturating_sub(since) > has.saturating_mul(2)
 }
 
 /// The one task that opens a connection. The runtime may give it up with its request, wherever it stands, and then the

@@ -21,7 +21,7 @@ pub fn standings_in_numbers<S: Increment>(
         }
         let current = sub_windows::index(now_ms, window_ms(charge));
         let (reserved, windows) = read_rule(store, charge, half_minute(now_ms), current)?;
-        Ok(windows.charged(now_ms, charge, reserved, false))
+        Ok(windows.standing(now_ms, charge, reserved))
     });
     standings.collect()
 }

@@ -24,7 +24,7 @@ impl MemoryStore {
                 0
             };
             let windows = self.read(now_ms, charge, window_ms);
-            windows.charged(now_ms, charge, reserved, false)
+            windows.standing(now_ms, charge, reserved)
         });
         standings.collect()
     }
