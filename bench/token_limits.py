@@ -9,6 +9,9 @@ many tokens each has used. `worst` is the largest sum of tokens of calls that en
 `use` is what was served, over what the limit allows in that time. Spillway is so many processes on one Redis; LiteLLM is
 one (its limiter shares the Redis, too), run from .venv/litellm, where --install puts it.
 
+A figure that misses its goal is marked, and the exit code is 1 then. LiteLLM is the newest release, whatever that is; its version is
+told.
+
 Needs redis-server and the built gateway. Everything listens on loopback; every process is started and ended here.
 """
 
@@ -64,6 +67,12 @@ LOADS = {
     "slow": Load(limit=20_000, tokens_in=200, mean_out=300, cap=800, lasts=18, rate=10),
     "guide": Load(limit=500, tokens_in=20, mean_out=60, cap=100, lasts=1, rate=1),
 }
+
+
+# The worst minute that each way to reserve may have, by load, and the least use under overload.
+WORST = {"max": {"overload": 1.0, "burst": 1.0, "slow": 1.0, "guide": 1.1},
+         "expected": {"overload": 1.25, "burst": 1.25, "slow": 1.25, "guide": 1.25}}
+LEAST_USE = {("overload", "max"): 0.75, ("overload", "expected"): 0.75}
 
 
 @dataclasses.dataclass
@@ -125,7 +134,7 @@ async def call(contender: Contender, number: int, load: Load, tokens_in: int, to
         await asyncio.wait_for(reader.read(), 120)
         status = int(head.split(b" ", 2)[1])
         writer.close()
-    except (asyncio.IncompleteReadError, ConnectionError, asyncio.TimeoutError):
+    except (asyncio.IncompleteReadError, OSError, asyncio.TimeoutError):
         status = 0
     if status == 429:
         contender.refused += 1
@@ -185,7 +194,7 @@ def start_litellm(folder: Path, model: int, redis: int, load: Load, processes: l
     return [Contender("LiteLLM", [port], "/v1/chat/completions", "sk-any")]
 
 
-async def run(name: str, load: Load, seconds: float, arguments, folder: Path) -> None:
+async def run(name: str, load: Load, seconds: float, arguments, folder: Path) -> bool:
     processes, ports = [], [free_port() for _ in range(arguments.processes)]
     redis, model_port = free_port(), free_port()
     try:
@@ -209,13 +218,19 @@ async def run(name: str, load: Load, seconds: float, arguments, folder: Path) ->
             running += [asyncio.create_task(call(contender, number, load, tokens_in, tokens_out, lasts)) for contender in contenders]
         await asyncio.gather(*running)
         # Of a burst the window in which it comes is the whole of it.
+        all_met = True
         time_counted = max(seconds, WINDOW) if load.burst == 0 else WINDOW
         for contender in contenders:
             allowed = load.limit * time_counted / WINDOW
             used = sum(tokens for at, tokens in contender.served if at <= time_counted)
+            bound = WORST.get(contender.name, {}).get(name, math.inf)
+            missed = worst(contender.served) / load.limit > bound or used / allowed < LEAST_USE.get((name, contender.name), 0)
+            all_met = all_met and not missed and contender.failed == 0
             print(f"{name:<9} {contender.name:<9} worst {worst(contender.served) / load.limit:5.2f}   use {used / allowed:5.2f}   "
-                  f"{len(contender.served):>5} served, {contender.refused:>5} refused, {contender.failed} failed", flush=True)
+                  f"{len(contender.served):>5} served, {contender.refused:>5} refused, {contender.failed} failed"
+                  + ("   MISSES ITS GOAL" if missed else ""), flush=True)
         server.close()
+        return all_met
     finally:
         for process in processes:
             process.terminate()
@@ -238,9 +253,14 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.install:
         install()
+    if LITELLM.exists():
+        told = subprocess.run([str(LITELLM / "bin/pip"), "show", "litellm"], capture_output=True, text=True, check=True).stdout
+        print("LiteLLM " + re.search(r"Version: (\S+)", told).group(1))
+    all_met = True
     for name in arguments.loads.split(","):
         with tempfile.TemporaryDirectory(prefix="spillway-token-limits-") as folder:
-            asyncio.run(run(name, LOADS[name], arguments.seconds, arguments, Path(folder)))
+            all_met &= asyncio.run(run(name, LOADS[name], arguments.seconds, arguments, Path(folder)))
+    sys.exit(0 if all_met else 1)
 
 
 if __name__ == "__main__":
