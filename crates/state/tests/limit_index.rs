@@ -1,6 +1,7 @@
 //! The index of limits on a real Redis: what it forgets, and when.
 #![expect(
     clippy::arithmetic_side_effects,
+    clippy::panic,
     clippy::unwrap_used,
     reason = "a test"
 )]
