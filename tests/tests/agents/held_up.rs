@@ -95,13 +95,13 @@ fn a_redis_that_was_held_up_keeps_no_place_of_a_call_that_went_on_without_it() -
 }
 
 fn places(redis: &Redis) -> Result<u64> {
-    let script = "EVAL \"local n = 0; for _, k in ipairs(redis.call('KEYS', 'spillway:{limit}:*')) do n = n + redis.call('ZCARD', k) end; return n\" 0";
+    let script = "EVAL \"local n = 0; for _, k in ipairs(redis.call('KEYS', 'spillway:{limit}:*:under_way')) do n = n + redis.call('ZCARD', k) end; return n\" 0";
     number(redis, script)
 }
 
-/// How many scripts have been called by their digest.
+/// How often it was asked how many are in flight, as each admission here asks once.
 fn calls(redis: &Redis) -> Result<u64> {
-    let script = "EVAL \"return tonumber(string.match(redis.call('INFO', 'commandstats'), 'cmdstat_evalsha:calls=(%d+)'))\" 0";
+    let script = "EVAL \"return tonumber(string.match(redis.call('INFO', 'commandstats'), 'cmdstat_zcount:calls=(%d+)'))\" 0";
     number(redis, script)
 }
 
