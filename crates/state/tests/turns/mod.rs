@@ -87,7 +87,8 @@ pub struct Outcome {
     pub too_slow: usize,
     pub failed: usize,
     pub numbers: BTreeMap<String, i64>,
-    /// When the first rule's windows were charged, and how much.
+    /// How much the first rule's windows were charged, and as of when: a settlement is of what was used before it looked at
+    /// the clock, and what was reserved for that counts until it is done.
     pub charged: Vec<(u64, u64)>,
 }
 
@@ -137,6 +138,7 @@ fn give_turns(
     let store = Numbers::default();
     let mut waiting = BTreeMap::new();
     let mut added = BTreeMap::new();
+    let mut looked = BTreeMap::new();
     let mut ended = Vec::new();
     let (mut now_ms, mut charged) = (start_ms, Vec::new());
     let mut turns = turns.iter().cycle();
@@ -156,7 +158,10 @@ fn give_turns(
         let (step, answer) = waiting.remove(&request).unwrap();
         now_ms += turn.step_ms;
         let result = match (step, turn.fails) {
-            (Step::Clock, _) => Ok(i64::try_from(now_ms).unwrap()),
+            (Step::Clock, _) => {
+                looked.insert(request, now_ms);
+                Ok(i64::try_from(now_ms).unwrap())
+            }
             (_, Some(Failure::Undone)) => Err("the store is down"),
             (Step::Get(key), None) => store.get(&key),
             (Step::Get(_), Some(Failure::Done)) => Err("the store is down"),
@@ -164,7 +169,7 @@ fn give_turns(
                 if delta > 0 && key.starts_with(&takes[0].key) {
                     added.insert(request, now_ms);
                     if !key.contains(":reserved:") {
-                        charged.push((now_ms, delta.unsigned_abs()));
+                        charged.push((looked[&request], delta.unsigned_abs()));
                     }
                 }
                 let sum = store.increment(&key, delta);
